@@ -1,0 +1,16 @@
+//! Customers.
+
+use super::{Labels, Limits};
+
+/// A customer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Customer {
+    /// Unique name.
+    pub name: Box<str>,
+    /// Whether windows follow the calendar.
+    pub calendar_aligned: bool,
+    /// What it may spend, and how fast.
+    pub limits: Limits,
+    /// Free labels.
+    pub labels: Labels,
+}

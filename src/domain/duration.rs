@@ -1,0 +1,168 @@
+//! Lengths of windows, in the grammar of the API (`semantics.md` §1).
+
+use std::fmt;
+
+/// What a length of a window is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Unit {
+    /// Hours, minutes, seconds and milliseconds: never calendar-aligned.
+    Clock,
+    /// Days of 24 hours.
+    Day,
+    /// Weeks of 7 days, from Monday.
+    Week,
+    /// Months: of the calendar if aligned, else of 30 days.
+    Month,
+    /// Years: of the calendar if aligned, else of 365 days.
+    Year,
+}
+
+/// The length of a window, with the client's spelling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResetDuration {
+    text: Box<str>,
+    unit: Unit,
+    count: i64,
+    millis: i64,
+}
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+impl ResetDuration {
+    /// The grammar, for messages to people.
+    pub const GRAMMAR: &'static str = "an integer and one of d, w, M, Y (day, week, month, year) such as \"1d\" or \"3M\", or hours, \
+         minutes, seconds and milliseconds such as \"1h30m\", \"90s\" or \"1500ms\"; from 1 second to 10 years";
+    /// The shortest window, in milliseconds.
+    pub const MIN_MILLIS: i64 = SECOND;
+    /// The longest window, in milliseconds: 10 years of 365 days.
+    pub const MAX_MILLIS: i64 = 10 * 365 * DAY;
+
+    /// Reads `text`; `None` if it is not of the grammar or out of range.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (unit, count, millis) = match text.as_bytes().last()? {
+            b'd' => Self::calendar(text, Unit::Day, DAY)?,
+            b'w' => Self::calendar(text, Unit::Week, 7 * DAY)?,
+            b'M' => Self::calendar(text, Unit::Month, 30 * DAY)?,
+            b'Y' => Self::calendar(text, Unit::Year, 365 * DAY)?,
+            _ => Self::clock(text).map(|millis| (Unit::Clock, millis, millis))?,
+        };
+        (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis).then(|| Self { text: text.into(), unit, count, millis })
+    }
+
+    fn calendar(text: &str, unit: Unit, unit_millis: i64) -> Option<(Unit, i64, i64)> {
+        let count = integer(&text[..text.len() - 1])?;
+        Some((unit, count, count.checked_mul(unit_millis)?))
+    }
+
+    /// Hours, minutes, seconds and milliseconds, each at most once and in this order.
+    fn clock(text: &str) -> Option<i64> {
+        let mut rest = text;
+        let mut total: i64 = 0;
+        let mut next_unit = 0;
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, after) = rest.split_at(digits);
+            let suffix_len = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let (suffix, after) = after.split_at(suffix_len);
+            let (order, millis) = match suffix {
+                "h" => (0, HOUR),
+                "m" => (1, MINUTE),
+                "s" => (2, SECOND),
+                "ms" => (3, 1),
+                _ => return None,
+            };
+            if order < next_unit {
+                return None;
+            }
+            next_unit = order + 1;
+            total = total.checked_add(integer(number)?.checked_mul(millis)?)?;
+            rest = after;
+        }
+        Some(total)
+    }
+
+    /// As the client wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it is counted in.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// How many of [`Self::unit`]; milliseconds for [`Unit::Clock`].
+    pub fn count(&self) -> i64 {
+        self.count
+    }
+
+    /// Its length in milliseconds, a month being 30 days and a year 365.
+    pub fn millis(&self) -> i64 {
+        self.millis
+    }
+
+    /// Whether its windows can follow the calendar.
+    pub fn can_align(&self) -> bool {
+        self.unit != Unit::Clock
+    }
+
+    /// Whether this and `other` are the same length to an owner with this alignment.
+    pub fn same(&self, other: &Self, calendar_aligned: bool) -> bool {
+        self.millis == other.millis && (!calendar_aligned || self.unit == other.unit)
+    }
+}
+
+impl fmt::Display for ResetDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn integer(digits: &str) -> Option<i64> {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_takes_what_it_says_and_nothing_else() {
+        let millis = |text| ResetDuration::parse(text).map(|duration| duration.millis());
+        for (text, expected) in [
+            ("1d", DAY),
+            ("24h", DAY),
+            ("2w", 14 * DAY),
+            ("3M", 90 * DAY),
+            ("1Y", 365 * DAY),
+            ("10Y", 3650 * DAY),
+            ("1h30m", 90 * MINUTE),
+            ("90s", 90 * SECOND),
+            ("1500ms", 1500),
+            ("1m", MINUTE),
+            ("1h1m1s1ms", HOUR + MINUTE + SECOND + 1),
+        ] {
+            assert_eq!(millis(text), Some(expected), "{text}");
+        }
+        for text in [
+            "", "d", "1", "-1d", "+1d", "1.5d", " 1d", "1d ", "1d1h", "0s", "999ms", "11Y", "1D", "1y", "30m1h", "1h1h", "1é",
+            "99999999999999999999d", "1 h", "monthly",
+        ] {
+            assert_eq!(millis(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn equal_lengths_differ_by_unit_only_when_aligned() {
+        let week = ResetDuration::parse("1w").unwrap();
+        let days = ResetDuration::parse("7d").unwrap();
+        assert!(week.same(&days, false));
+        assert!(!week.same(&days, true));
+    }
+}

@@ -1,0 +1,106 @@
+//! Why a command was refused. `api::status` maps each to a gRPC status, in one place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Kind, ResourceKey, Violations};
+
+/// A resource, or a part of one, that was named and does not exist.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// The field that names it, as the client wrote it.
+    pub field: String,
+    /// What is named, as `team` or `provider key`.
+    pub what: &'static str,
+    /// The id that does not exist.
+    pub id: String,
+    /// What to do about it, if that is not obvious.
+    pub hint: Option<String>,
+}
+
+/// Why a command was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong; all that is wrong with it.
+    #[error("the request has {} invalid field(s)", .0.iter().count())]
+    Invalid(Violations),
+    /// The page token is not of this method with these filters.
+    #[error("the page token is not of this method with these filters")]
+    PageToken,
+    /// The request id was used for other content.
+    #[error("request_id was used within 24 hours for a request with other content")]
+    RequestIdReused,
+    /// No such resource.
+    #[error("{kind} {id:?} does not exist")]
+    NotFound {
+        /// Its kind.
+        kind: Kind,
+        /// The id that was asked for.
+        id: Arc<str>,
+    },
+    /// The resource has another revision than the caller expects.
+    #[error("{key} is at revision {actual}, not {expected}")]
+    RevisionMismatch {
+        /// The resource.
+        key: ResourceKey,
+        /// What the caller sent.
+        expected: i64,
+        /// What is stored.
+        actual: i64,
+    },
+    /// Things that the request names do not exist; all of them.
+    #[error("{} thing(s) that the request names do not exist", .0.len())]
+    MissingReferences(Vec<Reference>),
+    /// Others still name the resource, or a part of it.
+    #[error("{what} is in use by {total} resource(s)")]
+    InUse {
+        /// What was to go, as `provider "acme"`.
+        what: String,
+        /// The first users, at most 20.
+        users: Vec<ResourceKey>,
+        /// How many there are.
+        total: usize,
+    },
+    /// A built-in provider cannot be deleted.
+    #[error("provider {0:?} is built in and cannot be deleted")]
+    BuiltIn(Arc<str>),
+    /// A name, value or identity is taken.
+    #[error("the {field} is taken by {holder}")]
+    AlreadyExists {
+        /// The field, as the client wrote it.
+        field: String,
+        /// Who has it.
+        holder: ResourceKey,
+    },
+    /// No credentials, or unknown ones.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The caller may not do this.
+    #[error("{0}")]
+    PermissionDenied(&'static str),
+    /// Too much at once.
+    #[error("{what}")]
+    Overloaded {
+        /// What there is too much of.
+        what: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It cannot be done now.
+    #[error("{what}")]
+    Unavailable {
+        /// Why, without anything of the driver.
+        what: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A fault of ours. The text is for the log only.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<Violations> for Error {
+    fn from(violations: Violations) -> Self {
+        Self::Invalid(violations)
+    }
+}

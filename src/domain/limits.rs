@@ -1,0 +1,68 @@
+//! Budgets and rate limits: parts of their owners.
+
+use super::{Customer, Id, NanoUsd, ResetDuration, Team, Timestamp, VirtualKey};
+
+/// A ceiling on spending per window.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Budget {
+    /// Id; empty in a desired state for a budget that is not named by its id.
+    pub id: Id<Budget>,
+    /// The ceiling.
+    pub max_limit: NanoUsd,
+    /// Length of the window.
+    pub reset_duration: ResetDuration,
+    /// From where rolling windows are counted: when the budget was created.
+    pub anchor: Timestamp,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One dimension of a rate limit.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RateDimension {
+    /// The ceiling per window.
+    pub max_limit: i64,
+    /// Length of the window.
+    pub reset_duration: ResetDuration,
+    /// From where rolling windows are counted: when the dimension was created.
+    pub anchor: Timestamp,
+}
+
+/// A ceiling on tokens, requests or both. At least one dimension is there.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RateLimit {
+    /// Id; empty in a desired state.
+    pub id: Id<RateLimit>,
+    /// Tokens per window.
+    pub token: Option<RateDimension>,
+    /// Requests per window.
+    pub request: Option<RateDimension>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The limits of one owner.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Limits {
+    /// Budgets, in the client's order; no two of one length.
+    pub budgets: Vec<Budget>,
+    /// The rate limit.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// Who owns a limit.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LimitOwner {
+    /// A customer.
+    Customer(Id<Customer>),
+    /// A team.
+    Team(Id<Team>),
+    /// A virtual key.
+    VirtualKey(Id<VirtualKey>),
+    /// A provider config, by its id.
+    ProviderConfig(i64),
+}

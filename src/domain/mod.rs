@@ -1,0 +1,38 @@
+//! The vocabulary of Tollgate: plain, validated types. A value that exists is valid; it is made by `wire` from messages
+//! and by `store` from rows. Nothing here knows of protobuf, of SQL or of a runtime.
+
+mod customer;
+mod duration;
+mod error;
+mod id;
+mod limits;
+mod mcp_client;
+mod money;
+mod permit;
+mod provider;
+mod resource;
+mod secret;
+mod team;
+mod text;
+mod time;
+mod violations;
+mod virtual_key;
+mod window;
+
+pub use customer::Customer;
+pub use duration::{ResetDuration, Unit};
+pub use error::{Error, Reference};
+pub use id::Id;
+pub use limits::{Budget, LimitOwner, Limits, RateDimension, RateLimit};
+pub use mcp_client::McpClient;
+pub use money::NanoUsd;
+pub use permit::Permit;
+pub use provider::{BUILT_IN, Provider, ProviderKey};
+pub use resource::{AnyResource, Kind, Resource, ResourceKey, Stored};
+pub use secret::{PreviousSecret, Secret, Sha256Hash};
+pub use team::Team;
+pub use text::{Labels, Struct, StructValue};
+pub use time::Timestamp;
+pub use violations::{Path, Violation, Violations};
+pub use virtual_key::{KeyOwner, McpConfig, ProviderConfig, VirtualKey};
+pub use window::Window;

@@ -1,0 +1,48 @@
+//! Providers of models.
+
+/// The providers present from the first start (`semantics.md` §6).
+pub const BUILT_IN: [&str; 23] = [
+    "openai",
+    "anthropic",
+    "azure",
+    "bedrock",
+    "vertex",
+    "gemini",
+    "cohere",
+    "mistral",
+    "groq",
+    "ollama",
+    "perplexity",
+    "cerebras",
+    "openrouter",
+    "elevenlabs",
+    "huggingface",
+    "nebius",
+    "xai",
+    "parasail",
+    "sgl",
+    "replicate",
+    "vllm",
+    "runway",
+    "fireworks",
+];
+
+/// A provider; its name is its id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Provider {
+    /// Its keys, in the client's order.
+    pub keys: Vec<ProviderKey>,
+    /// Whether it is one of [`BUILT_IN`].
+    pub built_in: bool,
+}
+
+/// A key of a provider, by name only.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProviderKey {
+    /// Id at the data plane, unique over all providers; empty in a desired state if the server is to make it.
+    pub id: Box<str>,
+    /// Name for people; may be empty.
+    pub name: Box<str>,
+    /// Models it serves; empty for all.
+    pub models: Vec<Box<str>>,
+}

@@ -1,0 +1,24 @@
+//! Teams.
+
+use super::{Customer, Id, Labels, Limits, Struct};
+
+/// A team.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Team {
+    /// Unique name.
+    pub name: Box<str>,
+    /// The customer it belongs to.
+    pub customer_id: Option<Id<Customer>>,
+    /// Whether windows follow the calendar.
+    pub calendar_aligned: bool,
+    /// What it may spend, and how fast.
+    pub limits: Limits,
+    /// Free labels.
+    pub labels: Labels,
+    /// Free data about the team.
+    pub profile: Option<Struct>,
+    /// Free settings.
+    pub config: Option<Struct>,
+    /// Free claims.
+    pub claims: Option<Struct>,
+}

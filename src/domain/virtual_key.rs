@@ -1,0 +1,80 @@
+//! Virtual keys (`semantics.md` §4).
+
+use super::{Customer, Id, Labels, Limits, McpClient, Permit, PreviousSecret, Provider, Secret, Team, Timestamp};
+
+/// Who a key belongs to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum KeyOwner {
+    /// A team, and its customer if it has one.
+    Team(Id<Team>),
+    /// A customer directly.
+    Customer(Id<Customer>),
+}
+
+/// A virtual key.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VirtualKey {
+    /// Unique name.
+    pub name: Box<str>,
+    /// What is kept of the secret.
+    pub secret: Secret,
+    /// What is kept of the secret before the last rotation, if that gave it a grace period.
+    pub previous_secret: Option<PreviousSecret>,
+    /// For people; may be empty.
+    pub description: Box<str>,
+    /// Whether it works.
+    pub is_active: bool,
+    /// Who it belongs to.
+    pub owner: Option<KeyOwner>,
+    /// From when on it no longer works.
+    pub expires_at: Option<Timestamp>,
+    /// Which providers it may use, in the client's order.
+    pub provider_configs: Vec<ProviderConfig>,
+    /// Which MCP clients it may use, in the client's order.
+    pub mcp_configs: Vec<McpConfig>,
+    /// Whether windows follow the calendar, those of provider configs included.
+    pub calendar_aligned: bool,
+    /// What it may spend, and how fast.
+    pub limits: Limits,
+    /// Free labels.
+    pub labels: Labels,
+    /// Who created it.
+    pub created_by: Box<str>,
+}
+
+impl VirtualKey {
+    /// Whether it works at `at`.
+    pub fn works_at(&self, at: Timestamp) -> bool {
+        self.is_active && self.expires_at.is_none_or(|expires_at| at < expires_at)
+    }
+}
+
+/// What a key may do with one provider.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProviderConfig {
+    /// Id, unique over all keys; 0 in a desired state for a new one.
+    pub id: i64,
+    /// The provider.
+    pub provider: Id<Provider>,
+    /// Share in the weighted choice; `None`: never drawn.
+    pub weight: Option<f64>,
+    /// Models allowed.
+    pub allowed_models: Permit,
+    /// Models refused even if allowed.
+    pub blacklisted_models: Permit,
+    /// Provider keys allowed.
+    pub key_ids: Permit,
+    /// What may be spent through it, and how fast.
+    pub limits: Limits,
+}
+
+/// What a key may do with one MCP client.
+#[derive(Clone, PartialEq, Debug)]
+pub struct McpConfig {
+    /// Id, unique over all keys; 0 in a desired state for a new one.
+    pub id: i64,
+    /// The client.
+    pub mcp_client: Id<McpClient>,
+    /// Tools that may be called.
+    pub tools_to_execute: Permit,
+}

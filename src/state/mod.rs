@@ -1,0 +1,3 @@
+//! The state.
+mod head;
+pub use head::{Chain, ChainRow, Head, Op};

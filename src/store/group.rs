@@ -1,0 +1,121 @@
+//! What crosses the border between the ledger and the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
+use crate::state::{Chain, Head, Op};
+
+/// What one transaction writes: the changes of all commands that were gathered, and what is remembered of them.
+pub struct Group {
+    /// The head after the group.
+    pub head: Head,
+    /// One entry a revision, dense, in order. May be empty if only requests are to be remembered.
+    pub txns: Vec<Txn>,
+    /// What the group does to the tables: each resource once, from before the group to after it.
+    pub net: Vec<Net>,
+    /// Accepted requests to remember.
+    pub requests: Vec<Remembered>,
+}
+
+/// One revision.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Txn {
+    /// The revision.
+    pub revision: i64,
+    /// Hash of the history up to it.
+    pub chain: Chain,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+    /// Who called.
+    pub actor: String,
+    /// From where.
+    pub peer: String,
+    /// The method, as `tollgate.v1.TeamService/UpdateTeam`.
+    pub method: String,
+    /// The caller's request id, or empty.
+    pub request_id: String,
+    /// What changed, in order.
+    pub rows: Vec<LogRow>,
+}
+
+/// One change of one resource, as the log keeps it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LogRow {
+    /// The kind of the resource.
+    pub kind: Kind,
+    /// The id of the resource.
+    pub id: Arc<str>,
+    /// What was done.
+    pub op: Op,
+    /// The whole stored resource before, encoded; `None` on create.
+    pub before: Option<Bytes>,
+    /// The whole stored resource after, encoded; `None` on delete.
+    pub after: Option<Bytes>,
+}
+
+/// What a group does to one resource.
+pub struct Net {
+    /// As it lies in the tables now.
+    pub before: Option<AnyResource>,
+    /// As it is to lie there.
+    pub after: Option<AnyResource>,
+}
+
+/// An accepted request and its answer, so that a retry gets the same answer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Remembered {
+    /// Who asked.
+    pub caller: String,
+    /// The method.
+    pub method: String,
+    /// The caller's id of the request.
+    pub request_id: String,
+    /// Hash of the request's content.
+    pub fingerprint: [u8; 32],
+    /// The encoded answer, without secrets.
+    pub response: Bytes,
+    /// When it was accepted; it is forgotten 24 hours later.
+    pub accepted_at: Timestamp,
+}
+
+/// The whole store, read in one snapshot.
+pub struct Loaded {
+    /// Where the store stands.
+    pub head: Head,
+    /// All resources of all kinds.
+    pub resources: Vec<AnyResource>,
+    /// For each revision after `head.compacted_revision`, in order: the first 8 bytes of its chain.
+    pub chain_prefixes: Vec<u64>,
+    /// What was removed after `head.compacted_revision` and does not exist now: with the revision of its (last) removal.
+    pub removed: Vec<(i64, ResourceKey)>,
+}
+
+/// Which changes `Store::list_changes` returns. All that is given must match.
+#[derive(Clone, Default, Debug)]
+pub struct ChangeFilter {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// Of the resource with this id.
+    pub id: Option<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// Committed at this time or later.
+    pub from: Option<Timestamp>,
+    /// Committed before this time.
+    pub to: Option<Timestamp>,
+    /// Of this revision.
+    pub revision: Option<i64>,
+}
+
+/// One change with what is known of its transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LoggedChange {
+    /// Its transaction; `rows` is empty.
+    pub txn: Txn,
+    /// Its place in the transaction, from 0.
+    pub ord: i32,
+    /// The change.
+    pub row: LogRow,
+}

@@ -1,0 +1,3 @@
+//! Store.
+mod group;
+pub use group::*;
