@@ -1,13 +1,12 @@
 //! Code generated from `proto/`.
 
 /// The messages, clients and servers of `tollgate.v1`.
-#[expect(missing_docs, clippy::doc_markdown, reason = "generated code; its documentation is that of the protos")]
 pub mod v1 {
     tonic::include_proto!("tollgate.v1");
 }
 
 /// The server of `ConfigService` whose stream carries bytes that are encoded once.
-#[expect(missing_docs, unreachable_pub, reason = "generated code")]
+#[expect(unreachable_pub, reason = "generated code")]
 pub(crate) mod shared {
     include!(concat!(env!("OUT_DIR"), "/shared/tollgate.v1.rs"));
 }
