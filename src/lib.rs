@@ -1,6 +1,8 @@
 //! Tollgate.
 pub mod domain;
 pub mod proto;
+#[cfg(feature = "seeded-bugs")]
+pub mod seeded;
 pub mod state;
 pub mod store;
 /// watch
