@@ -5,6 +5,7 @@ pub mod proto;
 pub mod seeded;
 pub mod state;
 pub mod store;
+pub mod wire;
 /// watch
 pub mod watch { 
 /// frame
