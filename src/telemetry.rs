@@ -76,19 +76,29 @@ where
     N: for<'writer> FormatFields<'writer> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), jiff::Timestamp::now().to_string().into());
-        line.insert("level".to_owned(), event.metadata().level().as_str().into());
-        line.insert("target".to_owned(), event.metadata().target().into());
+        let mut fields = Map::new();
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
-                && let Ok(Value::Object(fields)) = serde_json::from_str(&fields.fields)
+            if let Some(formatted) = span.extensions().get::<FormattedFields<N>>()
+                && let Ok(Value::Object(of_span)) = serde_json::from_str(&formatted.fields)
             {
-                line.extend(fields);
+                fields.extend(of_span);
             }
         }
-        event.record(&mut Flat(&mut line));
-        writeln!(writer, "{}", Value::Object(line))
+        event.record(&mut Flat(&mut fields));
+
+        // What every line has comes first, for people who read it all the same.
+        let metadata = event.metadata();
+        let message = fields.remove("message").unwrap_or_default();
+        let (level, target) = (metadata.level().as_str(), Value::from(metadata.target()));
+        let now = jiff::Timestamp::now();
+        write!(
+            writer,
+            r#"{{"timestamp":"{now:.6}","level":"{level}","target":{target},"message":{message}"#
+        )?;
+        for (name, value) in fields {
+            write!(writer, ",{}:{value}", Value::from(name))?;
+        }
+        writeln!(writer, "}}")
     }
 }
 

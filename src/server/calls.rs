@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -17,7 +18,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument as _;
 
-use super::guard::Guard;
+use super::guard::{Guard, is_grpc_web};
 use super::limits::{Allowance, Limits};
 use super::log::{CallBody, CallId, CallLog, Peer, code};
 use super::status;
@@ -52,6 +53,13 @@ impl Calls {
         let method = request.uri().path().trim_start_matches('/');
         let mut log = CallLog::begin(method, &id, request.extensions().get::<Peer>().copied());
         request.extensions_mut().insert(id.clone());
+        // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of
+        // their own type.
+        let web = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .filter(|it| is_grpc_web(it))
+            .cloned();
 
         let span = log.span().clone();
         let mut response = match self.serve(request, &id).instrument(span).await {
@@ -65,7 +73,11 @@ impl Calls {
             }
             Err(status) => {
                 log.end(status.code());
-                status.into_http()
+                let mut response = status.into_http();
+                if let Some(web) = web {
+                    response.headers_mut().insert(CONTENT_TYPE, web);
+                }
+                response
             }
         };
         if let Ok(id) = HeaderValue::try_from(id.as_str()) {

@@ -4,9 +4,11 @@
 //! reported, and mended with a snapshot.
 
 mod print;
+#[cfg(test)]
+mod tests;
 mod token_file;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -155,23 +157,24 @@ impl From<io::Error> for End {
 /// Follows until a signal, or until there is no more to do.
 pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
     let mut stop = stop_signal()?;
+    let printer = Printer::new(args.json)?;
     tokio::select! {
-        followed = follow(args) => followed,
+        followed = follow(args, printer) => followed,
         _ = stop.received() => Ok(()),
     }
 }
 
-async fn follow(args: WatchArgs) -> Result<(), Failure> {
+/// Follows until there is no more to do. The printer knows already whether the output is JSON.
+async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<(), Failure> {
     let WatchArgs {
         server,
-        json,
+        json: _,
         kinds,
         resume_token,
         state_file,
         once,
         node_id,
     } = args;
-    let mut printer = Printer::new(json)?;
     let mut token_file = TokenFile::open(state_file)?;
     let mut reducer = match resume_token.or_else(|| token_file.token()) {
         Some(token) => Reducer::without_base(token),
@@ -221,11 +224,11 @@ async fn follow(args: WatchArgs) -> Result<(), Failure> {
 }
 
 /// Follows one stream to its end.
-async fn stream(
+async fn stream<W: Write>(
     channel: &Channel,
     request: WatchConfigRequest,
     reducer: &mut Reducer,
-    printer: &mut Printer,
+    printer: &mut Printer<W>,
     token_file: &mut TokenFile,
     once: bool,
 ) -> End {
@@ -234,11 +237,11 @@ async fn stream(
     }
 }
 
-async fn try_stream(
+async fn try_stream<W: Write>(
     channel: &Channel,
     request: WatchConfigRequest,
     reducer: &mut Reducer,
-    printer: &mut Printer,
+    printer: &mut Printer<W>,
     token_file: &mut TokenFile,
     once: bool,
 ) -> Result<End, End> {

@@ -53,7 +53,8 @@ impl Printer {
 }
 
 impl<W: Write> Printer<W> {
-    fn to(out: W, json: bool) -> io::Result<Self> {
+    /// For any output.
+    pub(super) fn to(out: W, json: bool) -> io::Result<Self> {
         let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
         let find = |name| {
             pool.get_message_by_name(name)
