@@ -40,10 +40,11 @@ enum Command {
 #[command(next_help_heading = "Logs (on standard error)")]
 struct LogArgs {
     /// How logs look [default: pretty if standard error is a terminal, else json]
-    #[arg(long, global = true, env = "TOLLGATE_LOG_FORMAT", value_enum)]
+    #[arg(long, global = true, env = "TOLLGATE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<Format>,
 
-    /// What is logged: error, warn, info, debug or trace, also by part of the program, as in `info,tollgate::watch=debug`
+    /// What is logged: error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
+    /// leaves out the line for each call that went well
     #[arg(
         long,
         global = true,
@@ -120,14 +121,23 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     done
 }
 
-/// An error with its causes on one line, leaving out causes that the line has already.
+/// An error with its causes on one line.
 fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
+    with_causes(error.to_string(), error.source())
+}
+
+/// A text with the causes that it does not name already, on one line.
+fn with_causes(mut line: String, mut cause: Option<&dyn Error>) -> String {
     while let Some(error) = cause {
         let text = error.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
+        // Some errors repeat their cause: `connect error: refused`, caused by `refused`.
+        let new = text
+            .split(": ")
+            .filter(|part| !line.contains(part))
+            .collect::<Vec<_>>()
+            .join(": ");
+        if !new.is_empty() {
+            line = format!("{line}: {new}");
         }
         cause = error.source();
     }

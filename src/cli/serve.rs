@@ -21,8 +21,8 @@ const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
 #[command(after_help = "\
 Durations are written as 500ms, 10s, 5m, 24h, 400d or a sum such as 1h30m.
 
-SIGINT or SIGTERM stops the server in order: watchers are told to reconnect, open calls may end within
---shutdown-grace. A second signal stops it at once; nothing that was answered is lost by that.
+SIGINT or SIGTERM stops the server in order: watchers are told to reconnect, open calls may end
+within --shutdown-grace. A second signal stops it at once; nothing that was answered is lost by that.
 
 Examples:
   tollgate serve
@@ -119,17 +119,17 @@ fn count() -> RangedU64ValueParser<usize> {
 }
 
 fn heartbeat(text: &str) -> Result<Duration, String> {
-    at_least(text, MIN_HEARTBEAT)
+    at_least(text, MIN_HEARTBEAT, "10ms")
 }
 
 fn compact_after(text: &str) -> Result<Duration, String> {
-    at_least(text, RetentionSettings::MIN_COMPACT_AFTER)
+    at_least(text, RetentionSettings::MIN_COMPACT_AFTER, "24h")
 }
 
-fn at_least(text: &str, least: Duration) -> Result<Duration, String> {
+fn at_least(text: &str, least: Duration, written: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < least {
-        return Err(format!("must be at least {}", humantime::format_duration(least)));
+        return Err(format!("must be at least {written}"));
     }
     Ok(duration)
 }

@@ -67,7 +67,7 @@ impl AsyncRead for Io {
 }
 
 /// Vectored writes are left out on purpose: with them h2 makes one system call per frame of 256 bytes or more, without
-/// them it gathers frames of up to 1 KiB into writes of 16 KiB. Small events to many streams are what this server sends.
+/// them it gathers frames of up to 1 KiB into writes of 16 KiB. This server sends small events to many streams.
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)

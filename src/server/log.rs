@@ -20,6 +20,9 @@ use tracing::{Level, Span};
 
 use super::status;
 
+/// The part of the program by which filters name these lines, whatever file they are written in.
+const TARGET: &str = "tollgate::call";
+
 /// Identity of a call: a UUIDv7 that the server made. It is in the request's extensions, in every line that is logged
 /// while the call is served, and in the answer's `x-request-id`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +80,7 @@ impl CallLog {
     pub(super) fn begin(method: &str, id: &CallId, peer: Option<Peer>) -> Self {
         // A span of level ERROR is there whatever lines are filtered, so that those that are left have its fields.
         let span = tracing::error_span!(
+            target: TARGET,
             "call",
             rpc.method = method,
             call.id = id.as_str(),
@@ -108,6 +112,7 @@ impl CallLog {
         macro_rules! line {
             ($level:expr) => {
                 tracing::event!(
+                    target: TARGET,
                     $level,
                     rpc.status = status::name(code),
                     outcome,

@@ -8,9 +8,10 @@ mod print;
 mod tests;
 mod token_file;
 
+use std::error::Error as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -25,7 +26,8 @@ use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
 use crate::watch::{Progress, ProtocolError, Reducer};
 
-/// Pause before connecting again, doubled up to the second while it fails, and drawn between half and all of it.
+/// Pause before connecting again, doubled up to the second while it fails, and drawn between half and all of it, so
+/// that clients that lost one server do not come back together.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -37,15 +39,16 @@ const MIN_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-One line per resource that comes or goes, and per bookmark: the time, the store revision, what happened, kind, id and
-name; of a resource that was held before, also which fields changed. Messages about the connection go to standard error.
-A lost connection is taken up again where it was. With --resume-token or --state-file the first stream shows only what
-changed since; digests are checked from the first snapshot on.
+One line per resource that comes or goes, and per bookmark: time, store revision, what happened,
+kind, id and name; of a resource that was held before, also which fields changed. What concerns the
+connection goes to standard error. A lost connection is taken up again where it was. With
+--resume-token or --state-file the first stream shows only what changed since; digests are checked
+from the first snapshot on.
 
 Examples:
   tollgate watch
       Print all configuration, then each change.
-  tollgate watch --kinds virtual_key,team --json | jq -c .bookmark
+  tollgate watch --kinds virtual_key,team --json | jq -c '.batch // empty'
       Follow two kinds, as protobuf JSON.
   tollgate watch --state-file ./token --once
       Print what has changed since the last time, then exit.")]
@@ -119,15 +122,20 @@ enum End {
 
 impl From<Status> for End {
     fn from(status: Status) -> Self {
-        let text = format!("{}: {}", status.code(), super::chain(&status));
+        // tonic's own text has the whole cause in debug form.
+        let mut why = format!("{:?}", status.code());
+        if !status.message().is_empty() {
+            why = format!("{why}: {}", status.message());
+        }
+        why = super::with_causes(why, status.source());
         match status.code() {
             Code::InvalidArgument
             | Code::NotFound
             | Code::PermissionDenied
             | Code::Unauthenticated
             | Code::FailedPrecondition
-            | Code::Unimplemented => Self::Failed(Failure::Failed(status.message().to_owned().into())),
-            _ => Self::Again(text, Duration::ZERO),
+            | Code::Unimplemented => Self::Failed(Failure::Failed(why.into())),
+            _ => Self::Again(why, Duration::ZERO),
         }
     }
 }
@@ -193,7 +201,7 @@ async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<()
 
     let mut backoff = MIN_BACKOFF;
     loop {
-        let before = reducer.state().revision();
+        let started = Instant::now();
         let request = WatchConfigRequest {
             resume_token: reducer.connect().to_owned(),
             ..request.clone()
@@ -210,10 +218,10 @@ async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<()
         if once {
             return Err(Failure::Failed(format!("{server}: {why}").into()));
         }
-        if reducer.state().revision() != before {
+        if started.elapsed() > MAX_BACKOFF {
             backoff = MIN_BACKOFF;
         }
-        let pause = backoff.mul_f64(rand::random_range(0.5..=1.0)).max(at_least);
+        let pause = at_least + backoff.mul_f64(rand::random_range(0.5..=1.0));
         eprintln!(
             "tollgate: {server}: {why}; connecting again in {} ms",
             pause.as_millis()

@@ -140,7 +140,7 @@ fn team(name: &str, description: &str, revision: i64) -> ConfigResource {
         ..Team::default()
     };
     ConfigResource {
-        resource: Some(Resource::Team(team.into())),
+        resource: Some(Resource::Team(team)),
     }
 }
 
@@ -217,7 +217,7 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
     let flags = ["--state-file", file.to_str().unwrap(), "--kinds", "team,virtual-key"];
     let (done, asked) = watch(&flags, scripts, out.clone()).await;
 
-    assert_eq!(done, Err("enough".to_owned()));
+    assert_eq!(done, Err("InvalidArgument: enough".to_owned()));
     let tokens: Vec<_> = asked.iter().map(|request| request.resume_token.as_str()).collect();
     assert_eq!(tokens, ["", "t1", "", "t1"]);
     assert_eq!(asked[0].kinds, [2, 3]);
@@ -257,7 +257,10 @@ async fn once_ends_at_the_head_and_json_is_canonical() {
     let lines = out.lines();
     assert_eq!(
         lines[1],
-        r#"{"batch":{"toRevision":"1","upserts":[{"team":{"id":"t","name":"one","labels":{"about":"x"},"revision":"1"}}],"snapshot":true,"commitTime":"1970-01-01T00:00:00.005Z"}}"#
+        concat!(
+            r#"{"batch":{"toRevision":"1","upserts":[{"team":{"id":"t","name":"one","labels":{"about":"x"},"#,
+            r#""revision":"1"}}],"snapshot":true,"commitTime":"1970-01-01T00:00:00.005Z"}}"#
+        )
     );
     assert_eq!(lines.len(), 3);
 }

@@ -110,7 +110,11 @@ async fn a_call_too_many_is_refused_and_told_when_to_retry() {
         tokio::select! {
             biased;
             _ = &mut hanging => panic!("it does not hang"),
-            (status, _) = call(&channel, "/test.Trouble/Tell", &[]) => if status.code() != Code::Aborted { break status },
+            (status, _) = call(&channel, "/test.Trouble/Tell", &[]) => {
+                if status.code() != Code::Aborted {
+                    break status;
+                }
+            }
         }
     };
     assert_eq!(

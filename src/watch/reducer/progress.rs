@@ -36,7 +36,7 @@ pub enum Progress {
     Staged(Vec<ResourceChange>),
     /// A batch was applied: the visible copy has moved on.
     Applied(Vec<ResourceChange>),
-    /// Everything up to `revision` is here, and [`Reducer::resume_token`] is new.
+    /// Everything up to `revision` is here, and [`Reducer::resume_token`](super::Reducer::resume_token) is new.
     Bookmarked {
         /// The revision that the copy is at.
         revision: i64,
@@ -55,7 +55,7 @@ pub enum Progress {
 }
 
 /// The stream broke its promises, or is newer than this client. Drop the stream and connect again, with what
-/// [`Reducer::resume_token`] then says.
+/// [`Reducer::resume_token`](super::Reducer::resume_token) then says.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ProtocolError {
     /// A message came before the one that begins a stream.
