@@ -7,6 +7,7 @@
 //! `api` submits commands; `watch` and `api` read the published states.
 
 mod command;
+mod fault;
 mod group;
 mod retention;
 mod writer;
@@ -132,7 +133,10 @@ impl Ledger {
         let command = Command { decide: Box::new(decide), answer: Box::new(|_, _, _| Vec::new()) };
         match self.submit(call, command).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(StoreError::unavailable("the built-in providers cannot be written", error)),
+            Err(error) => Err(StoreError::Unavailable {
+                what: "the built-in providers cannot be written",
+                detail: error.to_string(),
+            }),
         }
     }
 }

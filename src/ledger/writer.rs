@@ -82,6 +82,7 @@ impl Writer {
         let now = now();
         let keys: Vec<_> =
             commands.iter().filter(|(call, _, _)| !call.request_id.is_empty()).map(|(call, _, _)| request_key(call)).collect();
+        let keys: Vec<_> = keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
         let remembered = if keys.is_empty() { Ok(Vec::new()) } else { self.store.find_requests(&keys, now).await };
         let remembered = match remembered {
             Ok(remembered) => remembered,
@@ -121,7 +122,7 @@ impl Writer {
                 tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the head back");
                 if self.resolve(&group.head).await? { Ok(()) } else { Err(error) }
             }
-            Err(error @ (StoreError::Refused { .. } | StoreError::Fenced { .. })) => {
+            Err(error @ (StoreError::Refused { .. } | StoreError::Fenced)) => {
                 tracing::error!(error = %error.report(), "the database refused what memory allowed; memory is rebuilt");
                 self.doubtful = true;
                 Err(error)

@@ -45,6 +45,9 @@ use crate::proto::FILE_DESCRIPTOR_SET;
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// The database cannot be opened or read.
+    #[error("cannot use --database: {0}")]
+    Store(#[from] crate::store::StoreError),
     /// The address to listen on is no address.
     #[error("--listen {listen:?} is no address to listen on; it is written as 127.0.0.1:50051 or localhost:50051")]
     Address {
@@ -153,7 +156,8 @@ pub async fn run(
     }
 
     let drain = CancellationToken::new();
-    let (routes, health) = compose::compose(&database, watch, retention, drain.clone()).await?;
+    let parts = compose::compose(&database, watch, retention, drain.clone()).await?;
+    let (routes, health) = (parts.routes.clone(), parts.health.clone());
     if transport.loopback_only {
         tracing::info!(
             "the store has no tokens: every caller is an administrator, so only callers on this machine are served, \
@@ -174,6 +178,7 @@ pub async fn run(
         health.set_service_status("", ServingStatus::NotServing).await;
     };
     let served = serve(listener, routes, transport, drain, shutdown).await;
+    parts.close().await;
     if let Some(path) = &ready_file
         && let Err(error) = std::fs::remove_file(path)
     {

@@ -45,6 +45,15 @@ pub enum LimitPlace {
 }
 
 impl LimitPlace {
+    /// The id of the resource that the limits are part of.
+    pub fn resource_id(&self) -> &str {
+        match self {
+            Self::Customer(id) => id.as_str(),
+            Self::Team(id) => id.as_str(),
+            Self::VirtualKey(id) | Self::ProviderConfig(id, _) => id.as_str(),
+        }
+    }
+
     /// Who owns the limits that lie here.
     pub fn owner(&self) -> LimitOwner {
         match self {

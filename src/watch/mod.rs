@@ -3,8 +3,21 @@
 //! [`Reducer`] is the client's end: nodes, `tollgate watch` and the tests fold the stream with it. It is pure, so it
 //! runs wherever a node runs.
 
+//!
+//! The server's end: [`Watch`] begins streams, [`Follower`] is one. Writers never wait for watchers: a stream is a
+//! cursor into the latest published state, and has no queue.
+
 pub mod digest;
+mod encode;
+mod hub;
+mod kinds;
 mod reducer;
+mod stream;
+mod token;
+
+pub use hub::{Subscription, Watch};
+pub use kinds::KindSet;
+pub use stream::Follower;
 
 pub use reducer::{Progress, ProtocolError, Reducer, ResourceChange, StateReader, Summary, View};
 

@@ -47,7 +47,8 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
         );
         violations.add(field, text);
     }
-    if message.calendar_aligned && !calendar_aligned {
+    // An entry with an id may come from an answer, where the flag is output only.
+    if message.calendar_aligned && !calendar_aligned && message.id.is_empty() {
         let text = "is set, but alignment is a property of the owner; set calendar_aligned on the owner instead";
         violations.add(path.field("calendar_aligned"), text);
     }

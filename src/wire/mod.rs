@@ -21,6 +21,7 @@ use crate::domain::{
 use crate::proto::v1;
 
 pub use limits::{render_budget, render_rate_limit};
+pub use provider::render_key as render_provider_key;
 pub use text::{parse_timestamp, timestamp};
 pub use virtual_key::parse_value;
 
@@ -60,6 +61,9 @@ pub trait Wire: Resource {
 
     /// The id that a message sent by a client names, and the revision that it expects.
     fn identity(message: &Self::Message) -> (&str, i64);
+
+    /// Mends what merging the `fields` of an update left contradictory: setting one thing may clear another.
+    fn mend(_merged: &mut Self::Message, _fields: &[String]) {}
 
     /// The message as a resource of any kind.
     fn config_resource(message: Self::Message) -> v1::config_resource::Resource;

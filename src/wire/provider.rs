@@ -67,7 +67,7 @@ impl Wire for Provider {
 }
 
 /// A provider key as a message.
-pub(crate) fn render_key(key: &ProviderKey) -> v1::ProviderKey {
+pub fn render_key(key: &ProviderKey) -> v1::ProviderKey {
     v1::ProviderKey {
         id: key.id.to_string(),
         name: key.name.to_string(),

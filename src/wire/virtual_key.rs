@@ -173,6 +173,16 @@ impl Wire for VirtualKey {
         (&message.id, message.revision)
     }
 
+    /// Setting the team clears the customer, and the reverse.
+    fn mend(merged: &mut v1::VirtualKey, fields: &[String]) {
+        let has = |name: &str| fields.iter().any(|field| field == name);
+        match (has("team_id") && !merged.team_id.is_empty(), has("customer_id") && !merged.customer_id.is_empty()) {
+            (true, false) => merged.customer_id.clear(),
+            (false, true) => merged.team_id.clear(),
+            (true, true) | (false, false) => {}
+        }
+    }
+
     fn config_resource(message: v1::VirtualKey) -> v1::config_resource::Resource {
         v1::config_resource::Resource::VirtualKey(message)
     }
