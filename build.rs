@@ -22,10 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
-    tonic_prost_build::configure()
-        .bytes(".")
-        .btree_map(".")
-        .compile_fds_with_config(descriptors.clone(), config)?;
+    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds_with_config(descriptors.clone(), config)?;
 
     let shared = out.join("shared");
     fs::create_dir_all(&shared)?;

@@ -63,10 +63,7 @@ pub struct WatchSettings {
 
 impl Default for WatchSettings {
     fn default() -> Self {
-        Self {
-            max_streams: 10_000,
-            heartbeat_interval: Duration::from_secs(10),
-        }
+        Self { max_streams: 10_000, heartbeat_interval: Duration::from_secs(10) }
     }
 }
 

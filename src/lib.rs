@@ -3,10 +3,10 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod ledger;
 pub mod proto;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
-pub mod ledger;
 pub mod server;
 pub mod state;
 pub mod store;

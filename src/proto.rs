@@ -1,12 +1,18 @@
 //! Code generated from `proto/`.
 
 /// The messages, clients and servers of `tollgate.v1`.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
+    reason = "generated code"
+)]
 pub mod v1 {
     tonic::include_proto!("tollgate.v1");
 }
 
 /// The server of `ConfigService` whose stream carries bytes that are encoded once.
-#[expect(unreachable_pub, reason = "generated code")]
+#[expect(unreachable_pub, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
 pub(crate) mod shared {
     include!(concat!(env!("OUT_DIR"), "/shared/tollgate.v1.rs"));
 }

@@ -40,28 +40,16 @@ pub enum TelemetryError {
 /// The filter does not parse; or logging was set up before.
 pub fn init(settings: LogSettings) -> Result<(), TelemetryError> {
     let LogSettings { format, filter } = settings;
-    let filter = EnvFilter::builder()
-        .parse(&filter)
-        .map_err(|source| TelemetryError::Filter { filter, source })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let filter = EnvFilter::builder().parse(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
-        LogFormat::Json => builder
-            .fmt_fields(JsonFields::new())
-            .event_format(FlatJson)
-            .finish()
-            .try_init()?,
+        LogFormat::Json => builder.fmt_fields(JsonFields::new()).event_format(FlatJson).finish().try_init()?,
         LogFormat::Pretty => builder.with_ansi(io::stderr().is_terminal()).finish().try_init()?,
     }
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
-        tracing::error!(
-            panic.at = at,
-            thread.name = thread.name().unwrap_or_default(),
-            "a task panicked"
-        );
+        tracing::error!(panic.at = at, thread.name = thread.name().unwrap_or_default(), "a task panicked");
     }));
     Ok(())
 }
@@ -91,10 +79,7 @@ where
         let message = fields.remove("message").unwrap_or_default();
         let (level, target) = (metadata.level().as_str(), Value::from(metadata.target()));
         let now = jiff::Timestamp::now();
-        write!(
-            writer,
-            r#"{{"timestamp":"{now:.6}","level":"{level}","target":{target},"message":{message}"#
-        )?;
+        write!(writer, r#"{{"timestamp":"{now:.6}","level":"{level}","target":{target},"message":{message}"#)?;
         for (name, value) in fields {
             write!(writer, ",{}:{value}", Value::from(name))?;
         }

@@ -48,8 +48,7 @@ pub(super) fn enter<T: Message>(
         String::new()
     };
     violations.or(()).map_err(|violations| statuses.status(violations.into()))?;
-    let fingerprint =
-        if request_id.is_empty() { [0; 32] } else { *blake3::hash(&message.encode_to_vec()).as_bytes() };
+    let fingerprint = if request_id.is_empty() { [0; 32] } else { *blake3::hash(&message.encode_to_vec()).as_bytes() };
     // What validates only changes nothing, so there is nothing to remember.
     let request_id = if validate_only { String::new() } else { request_id };
     let call = Call { actor: ANONYMOUS.to_owned(), peer, method, request_id, fingerprint, validate_only };

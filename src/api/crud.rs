@@ -55,7 +55,8 @@ impl Api {
         let found = if reading.from_memory {
             self.state().get::<R>(id).map(|stored| Stored::clone(stored))
         } else {
-            let (_, mut found) = self.ledger.store().read::<R>(&[Id::new(id)]).await.map_err(|error| error.to_domain())?;
+            let (_, mut found) =
+                self.ledger.store().read::<R>(&[Id::new(id)]).await.map_err(|error| error.to_domain())?;
             found.pop()
         };
         let stored = found.ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
@@ -197,17 +198,14 @@ impl Api {
     /// Submits and decodes the answer; also whether it is that of an earlier call.
     pub(super) async fn submit<A: Message + Default>(&self, call: Call, command: Command) -> Result<(A, bool), Error> {
         let Answer { response, replayed } = self.ledger.submit(call, command).await?;
-        let answer = A::decode(response).map_err(|error| Error::Internal(format!("an answer cannot be read: {error}")))?;
+        let answer =
+            A::decode(response).map_err(|error| Error::Internal(format!("an answer cannot be read: {error}")))?;
         Ok((answer, replayed))
     }
 }
 
 /// The resource as an answer to a change of it.
-pub(super) fn render<R: Served>(
-    state: &state::State,
-    key: &ResourceKey,
-    now: crate::domain::Timestamp,
-) -> R::Message {
+pub(super) fn render<R: Served>(state: &state::State, key: &ResourceKey, now: crate::domain::Timestamp) -> R::Message {
     let Some(stored) = state.get::<R>(&key.id) else {
         return R::Message::default();
     };

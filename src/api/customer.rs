@@ -21,8 +21,13 @@ impl CustomerService for Api {
     ) -> Result<Response<v1::ListCustomersResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters =
-            v1::ListCustomersRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0, ..request.clone() };
+        let filters = v1::ListCustomersRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
         let scope = Scope::new("ListCustomers", &filters);
         let v1::ListCustomersRequest { page_size, page_token, from_memory, view, search, labels } = request;
         let query = Query { facets: label_facets(labels), search: Some(search), ..Query::default() };

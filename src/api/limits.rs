@@ -45,7 +45,7 @@ fn owners(
 
 impl Api {
     /// The limits of `page` as the tables have them.
-    async fn from_tables<L>(
+    async fn reread<L>(
         &self,
         page: Page<(LimitPlace, bool, L)>,
         find: impl Fn(&Limits, &L) -> Option<L>,
@@ -147,12 +147,13 @@ impl Api {
             model_config_id,
             provider,
         } = request;
-        let query = Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
+        let query =
+            Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, [model_config_id, provider]);
         let mut page = owners.map_or_else(empty, |owners| self.state().list_budgets(&owners, &query));
         if !from_memory {
             let find = |limits: &Limits, wanted: &Budget| limits.budgets.iter().find(|b| b.id == wanted.id).cloned();
-            page = self.from_tables(page, find).await?;
+            page = self.reread(page, find).await?;
         }
         let form = Form::Answer(self.now());
         let (budgets, next_page_token, total_size) = cut(
@@ -185,14 +186,15 @@ impl Api {
             model_config_id,
             provider,
         } = request;
-        let query = Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
+        let query =
+            Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, [model_config_id, provider]);
         let mut page = owners.map_or_else(empty, |owners| self.state().list_rate_limits(&owners, &query));
         if !from_memory {
             let find = |limits: &Limits, wanted: &RateLimit| {
                 limits.rate_limit.as_deref().filter(|limit| limit.id == wanted.id).cloned()
             };
-            page = self.from_tables(page, find).await?;
+            page = self.reread(page, find).await?;
         }
         let form = Form::Answer(self.now());
         let (rate_limits, next_page_token, total_size) = cut(

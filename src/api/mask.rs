@@ -9,8 +9,7 @@ use crate::domain::{Error, Path, Stored, Violations};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::wire::{Form, Wire};
 
-static POOL: LazyLock<Option<DescriptorPool>> =
-    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
+static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
 
 fn descriptor<M: Name>() -> Result<MessageDescriptor, Error> {
     POOL.as_ref()
@@ -78,7 +77,8 @@ impl<R: Wire> Patch<R> {
         let mut violations = Violations::new();
         let Some(stored) = stored else {
             let parsed = R::parse(self.sent.clone(), &root, &mut violations);
-            violations.retain(|violation| self.fields.iter().any(|field| is_of(&violation.field, R::KIND.name(), field)));
+            violations
+                .retain(|violation| self.fields.iter().any(|field| is_of(&violation.field, R::KIND.name(), field)));
             return match parsed {
                 Some(parsed) => violations.or(parsed),
                 None => Err(violations),

@@ -21,8 +21,12 @@ impl McpClientService for Api {
     ) -> Result<Response<v1::ListMcpClientsResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters =
-            v1::ListMcpClientsRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0, ..request.clone() };
+        let filters = v1::ListMcpClientsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+        };
         let scope = Scope::new("ListMcpClients", &filters);
         let v1::ListMcpClientsRequest { page_size, page_token, from_memory, view } = request;
         let query = Query::default();
@@ -65,7 +69,8 @@ impl McpClientService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.McpClientService/UpdateMcpClient", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |mcp_client, also_changed| v1::UpdateMcpClientResponse { mcp_client: Some(mcp_client), also_changed };
+        let answer =
+            |mcp_client, also_changed| v1::UpdateMcpClientResponse { mcp_client: Some(mcp_client), also_changed };
         respond(self.update::<McpClient, _>(call, request.mcp_client, request.update_mask, answer).await, &statuses)
     }
 

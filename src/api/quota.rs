@@ -9,7 +9,7 @@ use super::call::ANONYMOUS;
 use super::crud::{check_revision, present, render};
 use super::page::label_facets;
 use super::view::{Detail, View as _};
-use crate::domain::{Error, Kind, Path, Secret, Sha256Hash, VirtualKey, Violations};
+use crate::domain::{Error, Kind, Path, Secret, Sha256Hash, Violations, VirtualKey};
 use crate::ledger::{Call, Command};
 use crate::proto::v1;
 use crate::proto::v1::lookup_virtual_key_request::Key;

@@ -85,9 +85,9 @@ pub(super) fn of(error: Error, call_id: &str) -> Status {
         }
         Error::InUse { what, users, total } => {
             let shown = bounded(
-                users.iter().map(|user| {
-                    PreconditionViolation::new("IN_USE", user.to_string(), format!("{user} names {what}"))
-                }),
+                users
+                    .iter()
+                    .map(|user| PreconditionViolation::new("IN_USE", user.to_string(), format!("{user} names {what}"))),
                 |violation| violation.subject.len() + violation.description.len(),
                 |left| PreconditionViolation::new("IN_USE", "", format!("and {left} more")),
             );
@@ -131,8 +131,7 @@ fn status(code: Code, text: String, details: ErrorDetails) -> Status {
 }
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {
-    let metadata: HashMap<String, String> =
-        metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata)
 }
 

@@ -21,8 +21,13 @@ impl TeamService for Api {
     ) -> Result<Response<v1::ListTeamsResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters =
-            v1::ListTeamsRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0, ..request.clone() };
+        let filters = v1::ListTeamsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
         let scope = Scope::new("ListTeams", &filters);
         let v1::ListTeamsRequest { page_size, page_token, from_memory, view, customer_id, search, labels } = request;
         let mut facets = label_facets(labels);
@@ -52,10 +57,7 @@ impl TeamService for Api {
         respond(created.map(|(answer, _)| answer), &statuses)
     }
 
-    async fn get_team(
-        &self,
-        request: Request<v1::GetTeamRequest>,
-    ) -> Result<Response<v1::GetTeamResponse>, Status> {
+    async fn get_team(&self, request: Request<v1::GetTeamRequest>) -> Result<Response<v1::GetTeamResponse>, Status> {
         let statuses = Statuses::of(&request);
         let v1::GetTeamRequest { id, from_memory, view } = request.into_inner();
         let found = self.get::<Team>(&id, Reading { from_memory, view }).await;

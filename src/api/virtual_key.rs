@@ -22,8 +22,13 @@ impl VirtualKeyService for Api {
     ) -> Result<Response<v1::ListVirtualKeysResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters =
-            v1::ListVirtualKeysRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0, ..request.clone() };
+        let filters = v1::ListVirtualKeysRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
         let scope = Scope::new("ListVirtualKeys", &filters);
         let v1::ListVirtualKeysRequest {
             page_size,
@@ -36,7 +41,11 @@ impl VirtualKeyService for Api {
             is_active,
             labels,
         } = request;
-        let query = Query { facets: facets(&team_id, &customer_id, is_active, labels), search: Some(search), ..Query::default() };
+        let query = Query {
+            facets: facets(&team_id, &customer_id, is_active, labels),
+            search: Some(search),
+            ..Query::default()
+        };
         let reading = Reading { from_memory, view };
         let listed = self.list::<VirtualKey>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListVirtualKeysResponse {
@@ -74,7 +83,8 @@ impl VirtualKeyService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.VirtualKeyService/UpdateVirtualKey", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |virtual_key, also_changed| v1::UpdateVirtualKeyResponse { virtual_key: Some(virtual_key), also_changed };
+        let answer =
+            |virtual_key, also_changed| v1::UpdateVirtualKeyResponse { virtual_key: Some(virtual_key), also_changed };
         respond(self.update::<VirtualKey, _>(call, request.virtual_key, request.update_mask, answer).await, &statuses)
     }
 

@@ -45,13 +45,7 @@ struct LogArgs {
 
     /// What is logged: error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
     /// leaves out the line for each call that went well
-    #[arg(
-        long,
-        global = true,
-        env = "TOLLGATE_LOG",
-        default_value = "info",
-        value_name = "FILTER"
-    )]
+    #[arg(long, global = true, env = "TOLLGATE_LOG", default_value = "info", value_name = "FILTER")]
     log_level: String,
 }
 
@@ -65,10 +59,7 @@ enum Format {
 
 impl LogArgs {
     fn settings(self) -> LogSettings {
-        let Self {
-            log_format,
-            log_level: filter,
-        } = self;
+        let Self { log_format, log_level: filter } = self;
         let format = match log_format {
             Some(Format::Json) => LogFormat::Json,
             Some(Format::Pretty) => LogFormat::Pretty,
@@ -131,11 +122,7 @@ fn with_causes(mut line: String, mut cause: Option<&dyn Error>) -> String {
     while let Some(error) = cause {
         let text = error.to_string();
         // Some errors repeat their cause: `connect error: refused`, caused by `refused`.
-        let new = text
-            .split(": ")
-            .filter(|part| !line.contains(part))
-            .collect::<Vec<_>>()
-            .join(": ");
+        let new = text.split(": ").filter(|part| !line.contains(part)).collect::<Vec<_>>().join(": ");
         if !new.is_empty() {
             line = format!("{line}: {new}");
         }
@@ -151,10 +138,7 @@ fn stop_signal() -> io::Result<StopSignal> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(StopSignal {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        Ok(StopSignal { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
     #[cfg(not(unix))]
     Ok(StopSignal {})
@@ -198,15 +182,10 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
-            for flag in command
-                .get_arguments()
-                .filter(|flag| !["help", "version"].contains(&flag.get_id().as_str()))
-            {
+            for flag in command.get_arguments().filter(|flag| !["help", "version"].contains(&flag.get_id().as_str())) {
                 let (command, flag_name) = (command.get_name(), flag.get_id());
                 assert!(flag.get_help().is_some(), "{command} {flag_name} has no help");
-                let env = flag
-                    .get_env()
-                    .unwrap_or_else(|| panic!("{command} {flag_name} has no variable"));
+                let env = flag.get_env().unwrap_or_else(|| panic!("{command} {flag_name} has no variable"));
                 assert!(env.to_str().unwrap().starts_with("TOLLGATE_"), "{command} {flag_name}");
             }
         }

@@ -35,12 +35,7 @@ Examples:
       See what the server offers.")]
 pub(super) struct ServeArgs {
     /// Address and port to listen on; port 0 takes any free one. Loopback only, as long as there is no authentication
-    #[arg(
-        long,
-        env = "TOLLGATE_LISTEN",
-        default_value = "127.0.0.1:50051",
-        value_name = "ADDRESS:PORT"
-    )]
+    #[arg(long, env = "TOLLGATE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT")]
     listen: String,
 
     /// File to write the actual address to once calls are answered; removed when the server stops
@@ -48,12 +43,7 @@ pub(super) struct ServeArgs {
     ready_file: Option<PathBuf>,
 
     /// The database; created if it does not exist
-    #[arg(
-        long,
-        env = "TOLLGATE_DATABASE",
-        default_value = "sqlite://tollgate.db",
-        value_name = "URL"
-    )]
+    #[arg(long, env = "TOLLGATE_DATABASE", default_value = "sqlite://tollgate.db", value_name = "URL")]
     database: String,
 
     /// Serve gRPC-Web too, on the same port, for web pages of this machine. Without authentication every such page is
@@ -160,26 +150,10 @@ impl ServeArgs {
             max_streams: max_streams + OTHER_STREAMS,
             shutdown_grace,
         };
-        let watch = WatchSettings {
-            max_streams,
-            heartbeat_interval,
-        };
-        let retention = RetentionSettings {
-            compact_after,
-            compact_keep_revisions,
-            compact_max_revisions,
-            audit_retention,
-        };
-        (
-            listen,
-            Settings {
-                database,
-                ready_file,
-                transport,
-                watch,
-                retention,
-            },
-        )
+        let watch = WatchSettings { max_streams, heartbeat_interval };
+        let retention =
+            RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
+        (listen, Settings { database, ready_file, transport, watch, retention })
     }
 }
 
@@ -243,10 +217,7 @@ mod tests {
             ["--max-streams", "0"],
             ["--shutdown-grace", "10"],
         ] {
-            assert!(
-                Only::try_parse_from(["serve"].into_iter().chain(flags)).is_err(),
-                "{flags:?}"
-            );
+            assert!(Only::try_parse_from(["serve"].into_iter().chain(flags)).is_err(), "{flags:?}");
         }
     }
 }

@@ -151,8 +151,26 @@ mod tests {
             assert_eq!(millis(text), Some(expected), "{text}");
         }
         for text in [
-            "", "d", "1", "-1d", "+1d", "1.5d", " 1d", "1d ", "1d1h", "0s", "999ms", "11Y", "1D", "1y", "30m1h", "1h1h", "1é",
-            "99999999999999999999d", "1 h", "monthly",
+            "",
+            "d",
+            "1",
+            "-1d",
+            "+1d",
+            "1.5d",
+            " 1d",
+            "1d ",
+            "1d1h",
+            "0s",
+            "999ms",
+            "11Y",
+            "1D",
+            "1y",
+            "30m1h",
+            "1h1h",
+            "1é",
+            "99999999999999999999d",
+            "1 h",
+            "monthly",
         ] {
             assert_eq!(millis(text), None, "{text}");
         }

@@ -120,10 +120,7 @@ impl Gathering {
     }
 
     fn add_net(&mut self, change: &Change) {
-        let net = self
-            .net
-            .entry(change.key())
-            .or_insert_with(|| Net { before: change.before.clone(), after: None });
+        let net = self.net.entry(change.key()).or_insert_with(|| Net { before: change.before.clone(), after: None });
         net.after = change.after.clone();
     }
 

@@ -113,8 +113,7 @@ impl Ledger {
 
     async fn create_built_in_providers(&self) -> Result<(), StoreError> {
         let state = self.state();
-        let missing: Vec<&str> =
-            BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none()).collect();
+        let missing: Vec<&str> = BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none()).collect();
         if missing.is_empty() {
             return Ok(());
         }

@@ -25,6 +25,9 @@ pub(super) enum Request {
     Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
+/// A command, and where its answer goes.
+type Submitted = (Call, Command, oneshot::Sender<Result<Answer, Error>>);
+
 pub(super) struct Writer {
     store: Arc<Store>,
     publish: watch::Sender<Arc<State>>,
@@ -72,7 +75,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, commands: Vec<(Call, Command, oneshot::Sender<Result<Answer, Error>>)>) {
+    async fn write(&mut self, commands: Vec<Submitted>) {
         if self.doubtful
             && let Err(error) = self.rebuild().await
         {
@@ -80,9 +83,13 @@ impl Writer {
             return;
         }
         let now = now();
+        let keys: Vec<_> = commands
+            .iter()
+            .filter(|(call, _, _)| !call.request_id.is_empty())
+            .map(|(call, _, _)| request_key(call))
+            .collect();
         let keys: Vec<_> =
-            commands.iter().filter(|(call, _, _)| !call.request_id.is_empty()).map(|(call, _, _)| request_key(call)).collect();
-        let keys: Vec<_> = keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
+            keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
         let remembered = if keys.is_empty() { Ok(Vec::new()) } else { self.store.find_requests(&keys, now).await };
         let remembered = match remembered {
             Ok(remembered) => remembered,

@@ -57,10 +57,7 @@ pub(super) async fn accept<S>(
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let tasks = Tasks {
-        tracker: TaskTracker::new(),
-        kill: CancellationToken::new(),
-    };
+    let tasks = Tasks { tracker: TaskTracker::new(), kill: CancellationToken::new() };
     // Should this future be dropped, the tasks end too.
     let _kill = tasks.kill.clone().drop_guard();
     let http = http(tasks.clone());
@@ -73,10 +70,7 @@ pub(super) async fn accept<S>(
             match places.available_permits() {
                 0 if !full => {
                     full = true;
-                    tracing::warn!(
-                        connections.max = max_connections,
-                        "no more connections are taken: new ones wait"
-                    );
+                    tracing::warn!(connections.max = max_connections, "no more connections are taken: new ones wait");
                 }
                 0 => {}
                 free => full &= free < max_connections / 10,
@@ -123,16 +117,10 @@ pub(super) async fn accept<S>(
     drop(listener);
     drain.cancel();
     tasks.tracker.close();
-    tracing::info!(
-        connections.open = max_connections - places.available_permits(),
-        "shutting down"
-    );
+    tracing::info!(connections.open = max_connections - places.available_permits(), "shutting down");
     if tokio::time::timeout(grace, tasks.tracker.wait()).await.is_err() {
         let open = max_connections - places.available_permits();
-        tracing::warn!(
-            connections.open = open,
-            "the grace period is over: dropping what is still open"
-        );
+        tracing::warn!(connections.open = open, "the grace period is over: dropping what is still open");
         tasks.kill.cancel();
         tasks.tracker.wait().await;
     }
@@ -195,7 +183,6 @@ where
 {
     fn execute(&self, task: F) {
         let kill = self.kill.clone();
-        self.tracker
-            .spawn(async move { kill.run_until_cancelled(task).await.map(drop) });
+        self.tracker.spawn(async move { kill.run_until_cancelled(task).await.map(drop) });
     }
 }

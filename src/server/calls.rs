@@ -40,12 +40,7 @@ pub(super) struct Calls {
 impl Calls {
     /// `drain` is cancelled when shutdown begins.
     pub(super) fn new(routes: Routes, guard: Guard, limits: Limits, drain: CancellationToken) -> Self {
-        Self {
-            routes: routes.prepare(),
-            guard,
-            limits: Arc::new(limits),
-            drain,
-        }
+        Self { routes: routes.prepare(), guard, limits: Arc::new(limits), drain }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
@@ -55,11 +50,7 @@ impl Calls {
         request.extensions_mut().insert(id.clone());
         // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of
         // their own type.
-        let web = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .filter(|it| is_grpc_web(it))
-            .cloned();
+        let web = request.headers().get(CONTENT_TYPE).filter(|it| is_grpc_web(it)).cloned();
 
         let span = log.span().clone();
         let mut response = match self.serve(request, &id).instrument(span).await {

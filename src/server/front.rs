@@ -44,10 +44,7 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match turn_away(&request, self.grpc_web) {
             Some((status, text)) => {
-                tracing::debug!(
-                    http.status = status.as_u16(),
-                    "turned away a request that is no gRPC call"
-                );
+                tracing::debug!(http.status = status.as_u16(), "turned away a request that is no gRPC call");
                 Either::Left(ready(Ok(explain(status, text))))
             }
             None => Either::Right(self.inner.call(request.map(Body::new))),
@@ -69,19 +66,12 @@ fn turn_away<B>(request: &Request<B>, grpc_web: bool) -> Option<(StatusCode, &'s
         Some(content_type) if is_grpc_web(content_type) => {
             // While gRPC-Web is off, the guard says so in terms that its clients understand.
             let known = GRPC_WEB.iter().any(|known| content_type == known);
-            (grpc_web && !known).then_some((
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "of gRPC-Web it speaks the protobuf form only",
-            ))
+            (grpc_web && !known)
+                .then_some((StatusCode::UNSUPPORTED_MEDIA_TYPE, "of gRPC-Web it speaks the protobuf form only"))
         }
-        Some(content_type) if is_grpc(content_type) => (request.version() < Version::HTTP_2).then_some((
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "gRPC needs HTTP/2, and this request came by HTTP/1",
-        )),
-        _ => Some((
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the content type of a call is application/grpc",
-        )),
+        Some(content_type) if is_grpc(content_type) => (request.version() < Version::HTTP_2)
+            .then_some((StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2, and this request came by HTTP/1")),
+        _ => Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type of a call is application/grpc")),
     }
 }
 

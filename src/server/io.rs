@@ -29,11 +29,7 @@ impl Io {
     pub(super) async fn open(stream: TcpStream, patience: Duration) -> io::Result<Self> {
         let mut first = [0; PREFACE.len()];
         let len = tokio::time::timeout(patience, Self::read_first(&stream, &mut first)).await??;
-        Ok(Self {
-            stream,
-            first,
-            unread: 0..len,
-        })
+        Ok(Self { stream, first, unread: 0..len })
     }
 
     async fn read_first(stream: &TcpStream, first: &mut [u8; PREFACE.len()]) -> io::Result<usize> {

@@ -42,22 +42,14 @@ impl Limits {
         for encoded in descriptor_sets() {
             for file in FileDescriptorSet::decode(encoded)?.file {
                 for service in &file.service {
-                    for method in service
-                        .method
-                        .iter()
-                        .filter(|it| it.client_streaming() || it.server_streaming())
-                    {
+                    for method in service.method.iter().filter(|it| it.client_streaming() || it.server_streaming()) {
                         streaming.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
                     }
                 }
             }
         }
         let calls = Arc::new(Semaphore::new(max_calls));
-        Ok(Self {
-            calls,
-            streams: Arc::new(Semaphore::new(max_streams)),
-            streaming,
-        })
+        Ok(Self { calls, streams: Arc::new(Semaphore::new(max_streams)), streaming })
     }
 
     /// Takes a place for a call.
@@ -69,11 +61,7 @@ impl Limits {
         let streaming = self.streaming.contains(path);
         let places = if streaming { &self.streams } else { &self.calls };
         let place = Arc::clone(places).try_acquire_owned().map_err(|_| {
-            status::overloaded(if streaming {
-                "too many streams are open"
-            } else {
-                "too many calls are in flight"
-            })
+            status::overloaded(if streaming { "too many streams are open" } else { "too many calls are in flight" })
         })?;
         let time = (!streaming).then(|| grpc_timeout(headers).map_or(MAX_UNARY, |timeout| timeout.min(MAX_UNARY)));
         Ok(Allowance { place, time })
@@ -106,10 +94,7 @@ mod tests {
     #[test]
     fn timeouts_are_read_as_the_specification_says() {
         let read = |text: &str| {
-            grpc_timeout(&HeaderMap::from_iter([(
-                "grpc-timeout".parse().unwrap(),
-                text.parse().unwrap(),
-            )]))
+            grpc_timeout(&HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]))
         };
         assert_eq!(read("1H"), Some(Duration::from_secs(3600)));
         assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
@@ -124,14 +109,9 @@ mod tests {
         let limits = Limits::new(1, 1).unwrap();
         let headers = HeaderMap::new();
         let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers).unwrap();
-        let stream = limits
-            .admit("/tollgate.v1.ConfigService/WatchConfig", &headers)
-            .unwrap();
+        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers).unwrap();
         assert_eq!((unary.time, stream.time), (Some(MAX_UNARY), None));
-        let refused = limits
-            .admit("/tollgate.v1.TeamService/ListTeams", &headers)
-            .err()
-            .unwrap();
+        let refused = limits.admit("/tollgate.v1.TeamService/ListTeams", &headers).err().unwrap();
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         drop(unary);
         assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers).is_ok());

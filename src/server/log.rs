@@ -86,11 +86,7 @@ impl CallLog {
             call.id = id.as_str(),
             peer.addr = peer.map(tracing::field::display)
         );
-        Self {
-            span,
-            started: Instant::now(),
-            ended: false,
-        }
+        Self { span, started: Instant::now(), ended: false }
     }
 
     /// The span in which the call is to be served.
@@ -152,9 +148,7 @@ impl Drop for CallLog {
 
 /// The status that header or trailer fields carry.
 pub(super) fn code(fields: &HeaderMap) -> Option<Code> {
-    fields
-        .get("grpc-status")
-        .map(|status| Code::from_bytes(status.as_bytes()))
+    fields.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))
 }
 
 /// The body of an answer, with all that has to end when it ends.
@@ -174,12 +168,7 @@ impl CallBody {
         place: OwnedSemaphorePermit,
         curtain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     ) -> Self {
-        Self {
-            inner,
-            log,
-            place: Some(place),
-            curtain,
-        }
+        Self { inner, log, place: Some(place), curtain }
     }
 
     fn end(&mut self, code: Code) {
@@ -197,11 +186,7 @@ impl http_body::Body for CallBody {
         let this = self.get_mut();
         let span = this.log.span().clone();
         let _entered = span.enter();
-        if this
-            .curtain
-            .as_mut()
-            .is_some_and(|curtain| curtain.as_mut().poll(cx).is_ready())
-        {
+        if this.curtain.as_mut().is_some_and(|curtain| curtain.as_mut().poll(cx).is_ready()) {
             this.inner = Body::empty();
             this.end(Code::Unavailable);
             let mut trailers = HeaderMap::new();

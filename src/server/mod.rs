@@ -103,27 +103,15 @@ pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
     let addresses: Vec<SocketAddr> = match lookup_host(listen).await {
         Ok(addresses) => addresses.collect(),
         Err(source) => {
-            return Err(ServerError::Address {
-                listen: listen.to_owned(),
-                source,
-            });
+            return Err(ServerError::Address { listen: listen.to_owned(), source });
         }
     };
-    if let Some(&address) = addresses
-        .iter()
-        .find(|address| !address.ip().to_canonical().is_loopback())
-    {
-        return Err(ServerError::NotLoopback {
-            listen: listen.to_owned(),
-            address,
-        });
+    if let Some(&address) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+        return Err(ServerError::NotLoopback { listen: listen.to_owned(), address });
     }
     TcpListener::bind(addresses.as_slice())
         .await
-        .map_err(|source| ServerError::Listen {
-            listen: listen.to_owned(),
-            source,
-        })
+        .map_err(|source| ServerError::Listen { listen: listen.to_owned(), source })
 }
 
 /// Runs a server on `listener` until `shutdown`, and ends it in order: streams get a GoAway, open calls get their
@@ -137,22 +125,12 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings {
-        database,
-        ready_file,
-        transport,
-        watch,
-        retention,
-    } = settings;
-    let address = listener.local_addr().map_err(|source| ServerError::Listen {
-        listen: "the given socket".to_owned(),
-        source,
-    })?;
+    let Settings { database, ready_file, transport, watch, retention } = settings;
+    let address = listener
+        .local_addr()
+        .map_err(|source| ServerError::Listen { listen: "the given socket".to_owned(), source })?;
     if transport.loopback_only && !address.ip().to_canonical().is_loopback() {
-        return Err(ServerError::NotLoopback {
-            listen: address.to_string(),
-            address,
-        });
+        return Err(ServerError::NotLoopback { listen: address.to_string(), address });
     }
 
     let drain = CancellationToken::new();
@@ -165,10 +143,7 @@ pub async fn run(
         );
     }
     if let Some(path) = &ready_file {
-        announce(path, address).map_err(|source| ServerError::ReadyFile {
-            path: path.clone(),
-            source,
-        })?;
+        announce(path, address).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
     }
     tracing::info!(server.addr = %address, server.grpc_web = transport.grpc_web, "serving");
 
@@ -201,35 +176,13 @@ pub async fn serve(
     drain: CancellationToken,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let TransportSettings {
-        loopback_only,
-        grpc_web,
-        max_connections,
-        max_calls,
-        max_streams,
-        shutdown_grace,
-    } = transport;
+    let TransportSettings { loopback_only, grpc_web, max_connections, max_calls, max_streams, shutdown_grace } =
+        transport;
     let limits = Limits::new(max_calls, max_streams)?;
-    let calls = Calls::new(
-        routes,
-        Guard {
-            loopback_only,
-            grpc_web,
-        },
-        limits,
-        drain.clone(),
-    );
+    let calls = Calls::new(routes, Guard { loopback_only, grpc_web }, limits, drain.clone());
     if grpc_web {
         let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
-        accept::accept(
-            listener,
-            Front { inner, grpc_web },
-            max_connections,
-            shutdown_grace,
-            drain,
-            shutdown,
-        )
-        .await;
+        accept::accept(listener, Front { inner, grpc_web }, max_connections, shutdown_grace, drain, shutdown).await;
     } else {
         let front = Front { inner: calls, grpc_web };
         accept::accept(listener, front, max_connections, shutdown_grace, drain, shutdown).await;

@@ -16,48 +16,24 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The caller may not do this.
 pub(super) fn permission_denied(message: impl Into<String>) -> Status {
-    status(
-        Code::PermissionDenied,
-        ErrorReason::PermissionDenied,
-        message,
-        None,
-        HashMap::new(),
-    )
+    status(Code::PermissionDenied, ErrorReason::PermissionDenied, message, None, HashMap::new())
 }
 
 /// Too much at once.
 pub(super) fn overloaded(message: impl Into<String>) -> Status {
-    status(
-        Code::ResourceExhausted,
-        ErrorReason::Overloaded,
-        message,
-        Some(RETRY_AFTER),
-        HashMap::new(),
-    )
+    status(Code::ResourceExhausted, ErrorReason::Overloaded, message, Some(RETRY_AFTER), HashMap::new())
 }
 
 /// The server stops.
 pub(super) fn shutting_down() -> Status {
     let message = "the server is shutting down";
-    status(
-        Code::Unavailable,
-        ErrorReason::Unavailable,
-        message,
-        Some(RETRY_AFTER),
-        HashMap::new(),
-    )
+    status(Code::Unavailable, ErrorReason::Unavailable, message, Some(RETRY_AFTER), HashMap::new())
 }
 
 /// A fault of ours; the log has the cause under this call's id.
 pub(super) fn internal(id: &CallId) -> Status {
     let metadata = HashMap::from([("request_id".to_owned(), id.to_string())]);
-    status(
-        Code::Internal,
-        ErrorReason::Internal,
-        "internal error; the server's log has the cause",
-        None,
-        metadata,
-    )
+    status(Code::Internal, ErrorReason::Internal, "internal error; the server's log has the cause", None, metadata)
 }
 
 fn status(

@@ -4,9 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Facet, Indexed, State};
-use crate::domain::{
-    Budget, Customer, Id, LimitOwner, Limits, RateLimit, Stored, Team, Timestamp, VirtualKey,
-};
+use crate::domain::{Budget, Customer, Id, LimitOwner, Limits, RateLimit, Stored, Team, Timestamp, VirtualKey};
 
 /// What a list asks for. All that is given must match.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +65,9 @@ impl LimitPlace {
     /// The limits that lie here, and whether they are calendar-aligned.
     pub fn limits<'a>(&self, state: &'a State) -> Option<(&'a Limits, bool)> {
         match self {
-            Self::Customer(id) => state.get::<Customer>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned)),
+            Self::Customer(id) => {
+                state.get::<Customer>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
             Self::Team(id) => state.get::<Team>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned)),
             Self::VirtualKey(id) => {
                 state.get::<VirtualKey>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
@@ -95,7 +95,8 @@ impl State {
             let Some(slot) = table.get(id.as_str()) else { return false };
             let others = query.facets.iter().filter(|facet| Some(*facet) != narrowest);
             let facets = if query.facets.len() > 1 { R::facets(&slot.stored.resource) } else { Vec::new() };
-            let searched = query.search.as_ref().is_none_or(|part| R::searched(&slot.stored).to_lowercase().contains(part));
+            let searched =
+                query.search.as_ref().is_none_or(|part| R::searched(&slot.stored).to_lowercase().contains(part));
             others.into_iter().all(|facet| facets.contains(facet)) && searched
         };
         let walk = |from: &(Timestamp, Id<R>)| -> Box<dyn Iterator<Item = &Id<R>> + '_> {
@@ -112,7 +113,8 @@ impl State {
             (None, [facet]) => table.facet_size(facet),
             _ => walk(&start).filter(matches).count(),
         };
-        let items = found.into_iter().filter_map(|id| table.get(id.as_str())).map(|slot| Arc::clone(&slot.stored)).collect();
+        let items =
+            found.into_iter().filter_map(|id| table.get(id.as_str())).map(|slot| Arc::clone(&slot.stored)).collect();
         Page { items, more, total }
     }
 
@@ -125,8 +127,10 @@ impl State {
 
     /// The rate limits of `owners` (of all if empty), by creation and id.
     pub fn list_rate_limits(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, RateLimit)> {
-        let of = |limits: &Limits, id: &str| limits.rate_limit.as_deref().filter(|limit| limit.id.as_str() == id).cloned();
-        let all = |limits: &Limits| limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.shared())).collect();
+        let of =
+            |limits: &Limits, id: &str| limits.rate_limit.as_deref().filter(|limit| limit.id.as_str() == id).cloned();
+        let all =
+            |limits: &Limits| limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.shared())).collect();
         self.list_limits(&self.rate_limits, owners, query, of, all)
     }
 
@@ -165,7 +169,8 @@ impl State {
             [owner, rest @ ..] => {
                 // Owners are ANDed, and a limit has one owner: two different ones match nothing.
                 let place = if rest.iter().all(|other| other == owner) { self.place_of(owner) } else { None };
-                let mut ids = place.as_ref().and_then(|place| place.limits(self)).map(|(l, _)| all(l)).unwrap_or_default();
+                let mut ids =
+                    place.as_ref().and_then(|place| place.limits(self)).map(|(l, _)| all(l)).unwrap_or_default();
                 ids.sort();
                 let total = ids.len();
                 let page = ids.iter().filter(|id| **id > after).take(query.limit + 1);

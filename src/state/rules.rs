@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Change, Context, Facet, Indexed, State};
 use crate::domain::{
     Customer, Error, Id, KeyOwner, Kind, McpClient, Path, Permit, Provider, Reference, Resource, ResourceKey, Stored,
-    Team, Timestamp, VirtualKey, Violations,
+    Team, Timestamp, Violations, VirtualKey,
 };
 
 /// Users of a resource that an error lists at most.
@@ -53,9 +53,8 @@ impl Rules for Customer {
 
     fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
         let facet = Facet::Customer(stored.id.shared());
-        let teams = having::<Team>(state, &facet).map(|team| {
-            changed(cx, team, Team { customer_id: None, ..team.resource.clone() })
-        });
+        let teams = having::<Team>(state, &facet)
+            .map(|team| changed(cx, team, Team { customer_id: None, ..team.resource.clone() }));
         let keys = having::<VirtualKey>(state, &facet)
             .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
         Ok(teams.chain(keys).collect())
@@ -103,7 +102,8 @@ impl Rules for VirtualKey {
             && existing.is_none_or(|existing| existing.expires_at != self.expires_at)
             && expires_at <= cx.now
         {
-            let text = format!("is {expires_at}, which is not in the future; to stop the key now, set is_active to false");
+            let text =
+                format!("is {expires_at}, which is not in the future; to stop the key now, set is_active to false");
             violations.add(root.field("expires_at"), text);
         }
         let aligned = self.calendar_aligned;
@@ -176,10 +176,9 @@ impl Rules for VirtualKey {
         // A previous secret counts while its grace lasts; after that, its row may still hold it, so it stays taken.
         let _ = now;
         match state.secrets.get(&self.secret.sha256) {
-            Some(holder) if Some(holder) != id => Err(Error::AlreadyExists {
-                field: "virtual_key.value".to_owned(),
-                holder: ResourceKey::of(holder),
-            }),
+            Some(holder) if Some(holder) != id => {
+                Err(Error::AlreadyExists { field: "virtual_key.value".to_owned(), holder: ResourceKey::of(holder) })
+            }
             _ => Ok(()),
         }
     }

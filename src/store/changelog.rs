@@ -81,8 +81,7 @@ fn chain(revision: i64, bytes: &[u8]) -> Result<Chain, StoreError> {
 }
 
 fn log_row(row: change_row::Model) -> Result<LogRow, StoreError> {
-    let corrupt =
-        |why: String| StoreError::corrupt("change_row", format!("{}/{}", row.revision, row.ord), why);
+    let corrupt = |why: String| StoreError::corrupt("change_row", format!("{}/{}", row.revision, row.ord), why);
     Ok(LogRow {
         kind: Kind::from_number(row.kind).ok_or_else(|| corrupt(format!("there is no kind {}", row.kind)))?,
         op: Op::from_number(row.op).ok_or_else(|| corrupt(format!("there is no operation {}", row.op)))?,
@@ -133,7 +132,8 @@ impl Store {
             .await
             .map_err(|error| StoreError::reading("change_row", &error))?;
         let join = |(row, of): (change_row::Model, Option<change_txn::Model>)| {
-            let of = of.ok_or_else(|| StoreError::corrupt("change_row", row.revision, "its revision has no change_txn"))?;
+            let of =
+                of.ok_or_else(|| StoreError::corrupt("change_row", row.revision, "its revision has no change_txn"))?;
             Ok(LoggedChange { txn: txn(of)?, ord: row.ord, row: log_row(row)? })
         };
         found.into_iter().map(join).collect()
@@ -154,7 +154,8 @@ impl Store {
             .order_by(TxnColumn::Revision, Order::Asc)
             .limit(limit_revisions);
         let mut txns = rows(&tx, select).await?.into_iter().map(txn).collect::<Result<Vec<_>, _>>()?;
-        let (Some(first), Some(last)) = (txns.first().map(|txn| txn.revision), txns.last().map(|txn| txn.revision)) else {
+        let (Some(first), Some(last)) = (txns.first().map(|txn| txn.revision), txns.last().map(|txn| txn.revision))
+        else {
             return Ok(txns);
         };
         dense(first, txns.iter().map(|txn| txn.revision))?;

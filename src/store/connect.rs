@@ -49,7 +49,8 @@ impl DatabaseUrl {
     ///
     /// [`StoreError::Url`], which says what is accepted and repeats nothing of `url`: there might be a password in it.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
-        const ACCEPTED: &str = "expected sqlite://PATH, such as sqlite://tollgate.db or sqlite:///var/lib/tollgate/tollgate.db";
+        const ACCEPTED: &str =
+            "expected sqlite://PATH, such as sqlite://tollgate.db or sqlite:///var/lib/tollgate/tollgate.db";
         let wrong = |why: &str| Err(StoreError::Url(format!("the database URL {why}; {ACCEPTED}")));
         match url.split_once("://") {
             Some(("sqlite", "")) => wrong("has no path"),

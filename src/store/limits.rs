@@ -121,7 +121,10 @@ impl Parts {
     fn join(self) -> Limits {
         let Self { mut budgets, rate_limit } = self;
         budgets.sort_by_key(|(ord, _)| *ord);
-        Limits { budgets: budgets.into_iter().map(|(_, budget)| budget).collect(), rate_limit: rate_limit.map(Box::new) }
+        Limits {
+            budgets: budgets.into_iter().map(|(_, budget)| budget).collect(),
+            rate_limit: rate_limit.map(Box::new),
+        }
     }
 }
 

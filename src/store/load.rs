@@ -37,11 +37,7 @@ impl Store {
     }
 }
 
-async fn fetch<R: Persist>(
-    tx: &ReadTx,
-    names: &mut Names,
-    resources: &mut Vec<AnyResource>,
-) -> Result<(), StoreError> {
+async fn fetch<R: Persist>(tx: &ReadTx, names: &mut Names, resources: &mut Vec<AnyResource>) -> Result<(), StoreError> {
     let mut found = R::fetch(tx, Which::All, names).await?;
     found.sort_by(|one, other| one.id.cmp(&other.id));
     resources.extend(found.into_iter().map(|stored| R::wrap(Arc::new(stored))));

@@ -12,7 +12,6 @@ use sea_orm::{
     PrimaryKeyToColumn as _, QueryFilter as _, Select,
 };
 
-use sea_orm::IdenStatic as _;
 use super::Store;
 use super::entity::{
     budget, customer, label, mcp_client, provider, provider_key, rate_limit, team, virtual_key, virtual_key_mcp_config,
@@ -22,6 +21,7 @@ use super::error::StoreError;
 use super::group::Net;
 use super::tx::{ReadTx, bind_limit, rows_per_statement};
 use crate::domain::{AnyResource, Id, Resource, Stored};
+use sea_orm::IdenStatic as _;
 
 /// How a kind of resource lies in tables.
 pub trait Persist: Resource {
@@ -94,7 +94,9 @@ impl Names {
 }
 
 /// A row that is a part of a resource.
-pub(super) trait Row: ModelTrait + IntoActiveModel<<Self::Entity as EntityTrait>::ActiveModel> + PartialEq {
+pub(super) trait Row:
+    ModelTrait + IntoActiveModel<<Self::Entity as EntityTrait>::ActiveModel> + PartialEq
+{
     /// The primary key.
     type Key: Eq + Hash + IntoValueTuple + Send;
 
@@ -265,11 +267,7 @@ pub(super) async fn insert<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>) -> Re
     write(tx, rows, None).await
 }
 
-async fn write<M: Row>(
-    tx: &DatabaseTransaction,
-    rows: Vec<M>,
-    conflict: Option<OnConflict>,
-) -> Result<(), StoreError> {
+async fn write<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<(), StoreError> {
     let columns = <M::Entity as EntityTrait>::Column::iter().count();
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {

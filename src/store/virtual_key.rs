@@ -86,15 +86,8 @@ impl Persist for VirtualKey {
             created_by: created_by.to_string(),
         });
         for (config, ord) in provider_configs.iter().zip(0..) {
-            let ProviderConfig {
-                id: config_id,
-                provider,
-                weight,
-                allowed_models,
-                blacklisted_models,
-                key_ids,
-                limits,
-            } = config;
+            let ProviderConfig { id: config_id, provider, weight, allowed_models, blacklisted_models, key_ids, limits } =
+                config;
             rows.virtual_key_provider_config.push(virtual_key_provider_config::Model {
                 id: *config_id,
                 virtual_key_id: id.to_string(),
@@ -204,11 +197,7 @@ async fn fetch_provider_configs(
     Ok(configs)
 }
 
-async fn fetch_mcp_configs(
-    tx: &ReadTx,
-    which: Which<'_>,
-    names: &mut Names,
-) -> Result<ByKey<McpConfig>, StoreError> {
+async fn fetch_mcp_configs(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<ByKey<McpConfig>, StoreError> {
     use virtual_key_mcp_config::{Column, Entity};
     let mut configs = ByKey::new();
     for row in rows(tx, which.select::<Entity>(Column::VirtualKeyId)).await? {

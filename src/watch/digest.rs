@@ -37,10 +37,7 @@ impl Sums {
 
     /// The kinds whose sum is not 0, with their sums.
     pub fn iter(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
-        self.0
-            .iter()
-            .map(|(&kind, &sum)| (kind, sum))
-            .filter(|&(_, sum)| sum != 0)
+        self.0.iter().map(|(&kind, &sum)| (kind, sum)).filter(|&(_, sum)| sum != 0)
     }
 }
 
@@ -57,10 +54,7 @@ mod tests {
     #[test]
     fn a_digest_is_what_any_client_computes() {
         // printf '2/0190a8f0-0000-7000-8000-000000000001/42' | sha256sum | cut -c1-16
-        assert_eq!(
-            resource_digest(2, "0190a8f0-0000-7000-8000-000000000001", 42),
-            0xcd3b_095b_8193_df2a
-        );
+        assert_eq!(resource_digest(2, "0190a8f0-0000-7000-8000-000000000001", 42), 0xcd3b_095b_8193_df2a);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::text::{self, timestamp};
 use super::{Form, parse_timestamp};
 use crate::domain::{
-    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations, Window,
+    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations,
+    Window,
 };
 use crate::proto::v1;
 
@@ -21,7 +22,9 @@ pub(super) fn parse(
     for (index, message) in budgets.into_iter().enumerate() {
         let path = list.index(index);
         let Some(budget) = budget(message, calendar_aligned, &path, violations) else { continue };
-        if let Some(other) = parsed.iter().find(|other| other.reset_duration.same(&budget.reset_duration, calendar_aligned)) {
+        if let Some(other) =
+            parsed.iter().find(|other| other.reset_duration.same(&budget.reset_duration, calendar_aligned))
+        {
             let text = format!(
                 "is {:?}, as long as {:?} of another budget; an owner has one budget of each length",
                 budget.reset_duration.as_str(),
@@ -31,8 +34,8 @@ pub(super) fn parse(
         }
         parsed.push(budget);
     }
-    let rate_limit =
-        rate_limit.and_then(|message| self::rate_limit(message, calendar_aligned, &path.field("rate_limit"), violations));
+    let rate_limit = rate_limit
+        .and_then(|message| self::rate_limit(message, calendar_aligned, &path.field("rate_limit"), violations));
     Limits { budgets: parsed, rate_limit: rate_limit.map(Box::new) }
 }
 
@@ -95,7 +98,8 @@ fn rate_limit(
             (None, false) => None,
         }
     };
-    let token = dimension(message.token_max_limit, message.token_reset_duration, ["token_max_limit", "token_reset_duration"]);
+    let token =
+        dimension(message.token_max_limit, message.token_reset_duration, ["token_max_limit", "token_reset_duration"]);
     let request = dimension(
         message.request_max_limit,
         message.request_reset_duration,
@@ -108,12 +112,7 @@ fn rate_limit(
     Some(RateLimit { id: Id::new(""), token, request, created_at: epoch, updated_at: epoch })
 }
 
-fn duration(
-    text: &str,
-    calendar_aligned: bool,
-    path: &Path<'_>,
-    violations: &mut Violations,
-) -> Option<ResetDuration> {
+fn duration(text: &str, calendar_aligned: bool, path: &Path<'_>, violations: &mut Violations) -> Option<ResetDuration> {
     let shown: String = text.chars().take(64).collect();
     let Some(duration) = ResetDuration::parse(text) else {
         violations.add(path, format!("is {shown:?}; must be {}", ResetDuration::GRAMMAR));

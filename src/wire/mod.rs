@@ -15,8 +15,8 @@ mod virtual_key;
 use prost::Message;
 
 use crate::domain::{
-    AnyResource, Customer, Kind, McpClient, Path, Provider, Resource, ResourceKey, Stored, Team, Timestamp, VirtualKey,
-    Violations,
+    AnyResource, Customer, Kind, McpClient, Path, Provider, Resource, ResourceKey, Stored, Team, Timestamp, Violations,
+    VirtualKey,
 };
 use crate::proto::v1;
 

@@ -26,7 +26,8 @@ impl Wire for Provider {
             let path = list.index(index);
             let v1::ProviderKey { id, name, models } = key;
             if id.len() > MAX_KEY_ID || !id.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || id.trim() != id {
-                let text = format!("must have 1 to {MAX_KEY_ID} printable ASCII characters without outer spaces, or be empty");
+                let text =
+                    format!("must have 1 to {MAX_KEY_ID} printable ASCII characters without outer spaces, or be empty");
                 violations.add(path.field("id"), text);
             }
             if id == "*" {

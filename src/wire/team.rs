@@ -24,8 +24,8 @@ impl Wire for Team {
             claims,
             ..
         } = message;
-        let customer_id = (!customer_id.is_empty())
-            .then(|| Id::new(reference(&customer_id, &path.field("customer_id"), violations)));
+        let customer_id =
+            (!customer_id.is_empty()).then(|| Id::new(reference(&customer_id, &path.field("customer_id"), violations)));
         Some(Self {
             name: name(&text, &path.field("name"), violations),
             customer_id,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::domain::{Labels, Path, Permit, Struct, StructValue, Timestamp, Violations};
 use super::MAX_ITEMS;
+use crate::domain::{Labels, Path, Permit, Struct, StructValue, Timestamp, Violations};
 
 const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1_024;
@@ -19,7 +19,11 @@ pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
 }
 
 /// The time of a client, cut to microseconds.
-pub fn parse_timestamp(time: &prost_types::Timestamp, path: &Path<'_>, violations: &mut Violations) -> Option<Timestamp> {
+pub fn parse_timestamp(
+    time: &prost_types::Timestamp,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<Timestamp> {
     let parsed = Timestamp::from_parts(time.seconds, time.nanos);
     if parsed.is_none() {
         violations.add(path, "is no valid time; must lie in the years 1 to 9999, with nanos from 0 to 999999999");
@@ -57,7 +61,8 @@ pub(super) fn bounded(text: &str, max: usize, lines: bool, path: &Path<'_>, viol
     }
     if let Some(bad) = text.chars().find(|c| c.is_control() && !(lines && matches!(c, '\t' | '\n'))) {
         let allowed = if lines { " other than tab and newline" } else { "" };
-        violations.add(path, format!("contains U+{:04X}; must not contain control characters{allowed}", u32::from(bad)));
+        violations
+            .add(path, format!("contains U+{:04X}; must not contain control characters{allowed}", u32::from(bad)));
     }
     text.into()
 }
@@ -78,12 +83,7 @@ pub(super) fn count(len: usize, path: &Path<'_>, violations: &mut Violations) {
 }
 
 /// A list of names: no blanks, and no duplicates by `same`.
-pub(super) fn names(
-    list: &[String],
-    ignore_case: bool,
-    path: &Path<'_>,
-    violations: &mut Violations,
-) -> Vec<Box<str>> {
+pub(super) fn names(list: &[String], ignore_case: bool, path: &Path<'_>, violations: &mut Violations) -> Vec<Box<str>> {
     count(list.len(), path, violations);
     let mut seen = HashSet::new();
     list.iter()
@@ -136,7 +136,11 @@ pub(super) fn render_labels(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 /// Free data: at most 32 KiB encoded and 16 levels deep, numbers finite.
-pub(super) fn structure(data: Option<prost_types::Struct>, path: &Path<'_>, violations: &mut Violations) -> Option<Struct> {
+pub(super) fn structure(
+    data: Option<prost_types::Struct>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<Struct> {
     let data = data?;
     let bytes = prost::Message::encoded_len(&data);
     if bytes > MAX_STRUCT_BYTES {

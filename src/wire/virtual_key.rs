@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::text::{count, description, labels, name, permit, reference, render_labels, timestamp};
 use super::{Form, Wire, limits};
 use crate::domain::{
-    Id, KeyOwner, LimitOwner, McpConfig, Path, Permit, ProviderConfig, Secret, Sha256Hash, Stored, VirtualKey, Violations,
+    Id, KeyOwner, LimitOwner, McpConfig, Path, Permit, ProviderConfig, Secret, Sha256Hash, Stored, Violations,
+    VirtualKey,
 };
 use crate::proto::v1;
 
@@ -251,10 +252,12 @@ fn check_id(id: i64, path: &Path<'_>, violations: &mut Violations) {
 /// violation.
 pub fn parse_value(value: &str, path: &Path<'_>, violations: &mut Violations) -> Secret {
     if !(20..=256).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let text = "must have 20 to 256 printable ASCII characters without spaces, or be empty for the server to make it";
+        let text =
+            "must have 20 to 256 printable ASCII characters without spaces, or be empty for the server to make it";
         violations.add(path, text);
     } else if value.starts_with("tg_") {
-        violations.add(path, "begins with \"tg_\", which marks tokens of administrators and nodes; choose another value");
+        violations
+            .add(path, "begins with \"tg_\", which marks tokens of administrators and nodes; choose another value");
     }
     Secret::imported(value)
 }

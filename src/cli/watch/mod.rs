@@ -67,12 +67,7 @@ pub(super) struct WatchArgs {
     kinds: Vec<Kind>,
 
     /// Go on from this token, which a bookmark gave
-    #[arg(
-        long,
-        env = "TOLLGATE_RESUME_TOKEN",
-        value_name = "TOKEN",
-        conflicts_with = "state_file"
-    )]
+    #[arg(long, env = "TOLLGATE_RESUME_TOKEN", value_name = "TOKEN", conflicts_with = "state_file")]
     resume_token: Option<String>,
 
     /// Go on from the token in this file, if it is there, and keep the token of the last bookmark in it
@@ -84,12 +79,7 @@ pub(super) struct WatchArgs {
     once: bool,
 
     /// How this watcher names itself to the server
-    #[arg(
-        long,
-        env = "TOLLGATE_NODE_ID",
-        default_value = "tollgate-watch",
-        value_name = "TEXT"
-    )]
+    #[arg(long, env = "TOLLGATE_NODE_ID", default_value = "tollgate-watch", value_name = "TEXT")]
     node_id: String,
 }
 
@@ -174,15 +164,7 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
 
 /// Follows until there is no more to do. The printer knows already whether the output is JSON.
 async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<(), Failure> {
-    let WatchArgs {
-        server,
-        json: _,
-        kinds,
-        resume_token,
-        state_file,
-        once,
-        node_id,
-    } = args;
+    let WatchArgs { server, json: _, kinds, resume_token, state_file, once, node_id } = args;
     let mut token_file = TokenFile::open(state_file)?;
     let mut reducer = match resume_token.or_else(|| token_file.token()) {
         Some(token) => Reducer::without_base(token),
@@ -202,10 +184,7 @@ async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<()
     let mut backoff = MIN_BACKOFF;
     loop {
         let started = Instant::now();
-        let request = WatchConfigRequest {
-            resume_token: reducer.connect().to_owned(),
-            ..request.clone()
-        };
+        let request = WatchConfigRequest { resume_token: reducer.connect().to_owned(), ..request.clone() };
         let end = stream(&channel, request, &mut reducer, &mut printer, &mut token_file, once).await;
         if reducer.must_forget_token() {
             token_file.forget()?;
@@ -222,10 +201,7 @@ async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<()
             backoff = MIN_BACKOFF;
         }
         let pause = at_least + backoff.mul_f64(rand::random_range(0.5..=1.0));
-        eprintln!(
-            "tollgate: {server}: {why}; connecting again in {} ms",
-            pause.as_millis()
-        );
+        eprintln!("tollgate: {server}: {why}; connecting again in {} ms", pause.as_millis());
         tokio::time::sleep(pause).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
     }
@@ -256,16 +232,11 @@ async fn try_stream<W: Write>(
     let mut client = ConfigServiceClient::new(channel.clone());
     let mut patience = BEGIN_PATIENCE;
     let silent = |_| End::Again("nothing was heard for too long".to_owned(), Duration::ZERO);
-    let mut messages = tokio::time::timeout(patience, client.watch_config(request))
-        .await
-        .map_err(silent)??
-        .into_inner();
+    let mut messages =
+        tokio::time::timeout(patience, client.watch_config(request)).await.map_err(silent)??.into_inner();
     let mut goal = i64::MAX;
     loop {
-        let Some(message) = tokio::time::timeout(patience, messages.message())
-            .await
-            .map_err(silent)??
-        else {
+        let Some(message) = tokio::time::timeout(patience, messages.message()).await.map_err(silent)?? else {
             return Ok(End::Again("the server ended the stream".to_owned(), Duration::ZERO));
         };
         printer.message(&message)?;
@@ -273,11 +244,7 @@ async fn try_stream<W: Write>(
         let progress = reducer.apply(message)?;
         printer.progress(&progress, stamp, &reducer.state())?;
         match progress {
-            Progress::Begun {
-                head_revision,
-                heartbeat_interval,
-                ..
-            } => {
+            Progress::Begun { head_revision, heartbeat_interval, .. } => {
                 goal = head_revision;
                 patience = (heartbeat_interval * LOST_AFTER_HEARTBEATS).max(MIN_PATIENCE);
             }

@@ -38,10 +38,7 @@ impl Stamp {
         };
         let committed = batch.and_then(|batch| batch.commit_time.as_ref());
         let committed = committed.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
-        Self {
-            time: committed.unwrap_or_else(Timestamp::now),
-            revision: batch.map_or(0, |batch| batch.to_revision),
-        }
+        Self { time: committed.unwrap_or_else(Timestamp::now), revision: batch.map_or(0, |batch| batch.to_revision) }
     }
 }
 
@@ -56,20 +53,9 @@ impl<W: Write> Printer<W> {
     /// For any output.
     pub(super) fn to(out: W, json: bool) -> io::Result<Self> {
         let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(io::Error::other)?;
-        let find = |name| {
-            pool.get_message_by_name(name)
-                .ok_or_else(|| io::Error::other(format!("{name} is missing")))
-        };
-        let (response, resource) = (
-            find("tollgate.v1.WatchConfigResponse")?,
-            find("tollgate.v1.ConfigResource")?,
-        );
-        Ok(Self {
-            out,
-            json,
-            response,
-            resource,
-        })
+        let find = |name| pool.get_message_by_name(name).ok_or_else(|| io::Error::other(format!("{name} is missing")));
+        let (response, resource) = (find("tollgate.v1.WatchConfigResponse")?, find("tollgate.v1.ConfigResource")?);
+        Ok(Self { out, json, response, resource })
     }
 
     /// Shows a message as it came, if the output is JSON.
@@ -91,12 +77,7 @@ impl<W: Write> Printer<W> {
         }
         let Stamp { time, revision: to } = stamp;
         match progress {
-            Progress::Begun {
-                mode: WatchMode::Snapshot,
-                reason,
-                head_revision,
-                ..
-            } => {
+            Progress::Begun { mode: WatchMode::Snapshot, reason, head_revision, .. } => {
                 let reason = reason.as_str_name().trim_start_matches("WATCH_REASON_").to_lowercase();
                 eprintln!("tollgate: snapshot ({reason}) of revision {head_revision}");
             }
@@ -107,21 +88,14 @@ impl<W: Write> Printer<W> {
                     self.change(time, change, to)?;
                 }
             }
-            Progress::Bookmarked {
-                revision,
-                verified,
-                dropped,
-            } => {
+            Progress::Bookmarked { revision, verified, dropped } => {
                 for change in dropped.iter().flatten() {
                     self.change(time, change, *revision)?;
                 }
                 let end = if dropped.is_some() { ", end of snapshot" } else { "" };
                 let proof = if *verified { ", digests match" } else { "" };
                 let count = state.len();
-                writeln!(
-                    self.out,
-                    "{time:.3}  r{revision:<8}  bookmark  {count} resources held{proof}{end}"
-                )?;
+                writeln!(self.out, "{time:.3}  r{revision:<8}  bookmark  {count} resources held{proof}{end}")?;
             }
         }
         self.out.flush()
@@ -131,15 +105,8 @@ impl<W: Write> Printer<W> {
     fn change(&mut self, time: Timestamp, change: &ResourceChange, revision: i64) -> io::Result<()> {
         let ResourceChange { key, before, after } = change;
         let summary = after.as_deref().or(before.as_deref()).and_then(Summary::of);
-        let name = summary
-            .as_ref()
-            .map(|summary| format!("  {:?}", summary.name))
-            .unwrap_or_default();
-        let kind = key
-            .kind()
-            .as_str_name()
-            .trim_start_matches("RESOURCE_KIND_")
-            .to_lowercase();
+        let name = summary.as_ref().map(|summary| format!("  {:?}", summary.name)).unwrap_or_default();
+        let kind = key.kind().as_str_name().trim_start_matches("RESOURCE_KIND_").to_lowercase();
         let id = key.id.escape_debug();
         let revision = match (after, &summary) {
             (Some(_), Some(summary)) => summary.revision,
@@ -154,10 +121,7 @@ impl<W: Write> Printer<W> {
                 Err(error) => return Err(io::Error::other(error)),
             },
         };
-        writeln!(
-            self.out,
-            "{time:.3}  r{revision:<8}  {what:<8}  {kind:<11}  {id}{name}{fields}"
-        )
+        writeln!(self.out, "{time:.3}  r{revision:<8}  {what:<8}  {kind:<11}  {id}{name}{fields}")
     }
 
     /// The names of the fields in which two states of a resource differ.
@@ -169,10 +133,7 @@ impl<W: Write> Printer<W> {
         let stored = |resource: &ConfigResource| -> Result<Option<DynamicMessage>, prost::DecodeError> {
             let mut dynamic = DynamicMessage::new(self.resource.clone());
             dynamic.transcode_from(resource)?;
-            Ok(dynamic
-                .fields()
-                .next()
-                .and_then(|(_, value)| value.as_message().cloned()))
+            Ok(dynamic.fields().next().and_then(|(_, value)| value.as_message().cloned()))
         };
         let (Some(before), Some(after)) = (stored(before)?, stored(after)?) else {
             return Ok(Vec::new());

@@ -36,9 +36,7 @@ impl ConfigService for Scripted {
     ) -> Result<Response<Self::WatchConfigStream>, Status> {
         self.asked.lock().unwrap().push(request.into_inner());
         let events = self.scripts.lock().unwrap().pop_front().unwrap()?;
-        let messages = events
-            .into_iter()
-            .map(|event| Ok(WatchConfigResponse { event: Some(event) }));
+        let messages = events.into_iter().map(|event| Ok(WatchConfigResponse { event: Some(event) }));
         Ok(Response::new(futures_util::stream::iter(messages).boxed()))
     }
 
@@ -62,11 +60,7 @@ impl Write for Output {
 
 impl Output {
     fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone())
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
     }
 }
 
@@ -82,10 +76,7 @@ async fn watch<W: Write>(
     scripts: Vec<Script>,
     out: W,
 ) -> (Result<(), String>, Vec<WatchConfigRequest>) {
-    let scripted = Scripted {
-        scripts: Arc::new(Mutex::new(scripts.into())),
-        ..Scripted::default()
-    };
+    let scripted = Scripted { scripts: Arc::new(Mutex::new(scripts.into())), ..Scripted::default() };
     let listener = server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (mut routes, _health) = server::base_routes().unwrap();
@@ -94,14 +85,7 @@ async fn watch<W: Write>(
     let shutdown = drain.clone();
     let serving = tokio::spawn(async move {
         let stopped = shutdown.clone().cancelled_owned();
-        server::serve(
-            listener,
-            routes.routes(),
-            TransportSettings::default(),
-            shutdown,
-            stopped,
-        )
-        .await
+        server::serve(listener, routes.routes(), TransportSettings::default(), shutdown, stopped).await
     });
     let args = Only::parse_from(["watch", "--server", &url].into_iter().chain(flags.iter().copied())).args;
     let printer = Printer::to(out, args.json).unwrap();
@@ -116,69 +100,31 @@ async fn watch<W: Write>(
 }
 
 fn begin(mode: WatchMode, head_revision: i64) -> Event {
-    let reason = if mode == WatchMode::Snapshot {
-        WatchReason::First
-    } else {
-        WatchReason::Unspecified
-    };
+    let reason = if mode == WatchMode::Snapshot { WatchReason::First } else { WatchReason::Unspecified };
     let heartbeat_interval = Some(prost_types::Duration { seconds: 10, nanos: 0 });
-    Event::Begin(WatchBegin {
-        mode: mode.into(),
-        reason: reason.into(),
-        head_revision,
-        heartbeat_interval,
-    })
+    Event::Begin(WatchBegin { mode: mode.into(), reason: reason.into(), head_revision, heartbeat_interval })
 }
 
 fn team(name: &str, description: &str, revision: i64) -> ConfigResource {
     let labels = [("about".to_owned(), description.to_owned())].into();
-    let team = Team {
-        id: "t".to_owned(),
-        name: name.to_owned(),
-        labels,
-        revision,
-        ..Team::default()
-    };
-    ConfigResource {
-        resource: Some(Resource::Team(team)),
-    }
+    let team = Team { id: "t".to_owned(), name: name.to_owned(), labels, revision, ..Team::default() };
+    ConfigResource { resource: Some(Resource::Team(team)) }
 }
 
 fn batch(from: i64, to: i64, upserts: Vec<ConfigResource>, removes: Vec<ResourceKey>) -> ConfigBatch {
-    let commit_time = Some(prost_types::Timestamp {
-        seconds: 0,
-        nanos: 5_000_000,
-    });
-    ConfigBatch {
-        from_revision: from,
-        to_revision: to,
-        upserts,
-        removes,
-        commit_time,
-        ..ConfigBatch::default()
-    }
+    let commit_time = Some(prost_types::Timestamp { seconds: 0, nanos: 5_000_000 });
+    ConfigBatch { from_revision: from, to_revision: to, upserts, removes, commit_time, ..ConfigBatch::default() }
 }
 
 fn bookmark(revision: i64, token: &str, digest: Option<u64>, snapshot_end: bool) -> Event {
-    let digests = digest
-        .map(|digest| KindDigest { kind: 2, digest })
-        .into_iter()
-        .collect();
-    Event::Bookmark(Bookmark {
-        revision,
-        resume_token: token.to_owned(),
-        digests,
-        snapshot_end,
-    })
+    let digests = digest.map(|digest| KindDigest { kind: 2, digest }).into_iter().collect();
+    Event::Bookmark(Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end })
 }
 
 fn snapshot_of_one() -> Script {
     Ok(vec![
         begin(WatchMode::Snapshot, 1),
-        Event::Batch(ConfigBatch {
-            snapshot: true,
-            ..batch(0, 1, vec![team("one", "x", 1)], vec![])
-        }),
+        Event::Batch(ConfigBatch { snapshot: true, ..batch(0, 1, vec![team("one", "x", 1)], vec![]) }),
         bookmark(1, "t1", Some(resource_digest(2, "t", 1)), true),
     ])
 }
@@ -188,31 +134,15 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
     let mut first = snapshot_of_one().unwrap();
-    first.push(Event::GoAway(GoAway {
-        reason: "maintenance".to_owned(),
-        retry_after: None,
-    }));
+    first.push(Event::GoAway(GoAway { reason: "maintenance".to_owned(), retry_after: None }));
     let resumed = Ok(vec![
         begin(WatchMode::Resumed, 3),
         Event::Batch(batch(1, 2, vec![team("two", "y", 2)], vec![])),
-        Event::Batch(batch(
-            2,
-            3,
-            vec![],
-            vec![ResourceKey {
-                kind: 2,
-                id: "t".to_owned(),
-            }],
-        )),
+        Event::Batch(batch(2, 3, vec![], vec![ResourceKey { kind: 2, id: "t".to_owned() }])),
         bookmark(3, "t3", None, false),
         bookmark(3, "t3", Some(77), false),
     ]);
-    let scripts = vec![
-        Ok(first),
-        resumed,
-        snapshot_of_one(),
-        Err(Status::invalid_argument("enough")),
-    ];
+    let scripts = vec![Ok(first), resumed, snapshot_of_one(), Err(Status::invalid_argument("enough"))];
     let out = Output::default();
     let flags = ["--state-file", file.to_str().unwrap(), "--kinds", "team,virtual-key"];
     let (done, asked) = watch(&flags, scripts, out.clone()).await;
@@ -224,11 +154,7 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "t1\n");
 
     // Bookmarks carry the time at which they came.
-    let lines: Vec<_> = out
-        .lines()
-        .iter()
-        .map(|line| line.split_once("  ").unwrap().1.to_owned())
-        .collect();
+    let lines: Vec<_> = out.lines().iter().map(|line| line.split_once("  ").unwrap().1.to_owned()).collect();
     assert_eq!(out.lines()[0].split_once("  ").unwrap().0, "1970-01-01T00:00:00.005Z");
     assert_eq!(
         lines,
@@ -247,12 +173,8 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
 #[tokio::test]
 async fn once_ends_at_the_head_and_json_is_canonical() {
     let out = Output::default();
-    let (done, asked) = watch(
-        &["--once", "--json", "--resume-token", "t0"],
-        vec![snapshot_of_one()],
-        out.clone(),
-    )
-    .await;
+    let (done, asked) =
+        watch(&["--once", "--json", "--resume-token", "t0"], vec![snapshot_of_one()], out.clone()).await;
     assert_eq!((done, asked[0].resume_token.as_str()), (Ok(()), "t0"));
     let lines = out.lines();
     assert_eq!(

@@ -8,49 +8,32 @@ use super::*;
 async fn both_reflections_list_the_services() {
     let server = Server::usual().await;
     let ask = v1::ServerReflectionRequest {
-        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
-            String::new(),
-        )),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(String::new())),
         ..Default::default()
     };
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(server.channel().await);
-    let mut answers = client
-        .server_reflection_info(tokio_stream::once(ask))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut answers = client.server_reflection_info(tokio_stream::once(ask)).await.unwrap().into_inner();
     let Some(v1::server_reflection_response::MessageResponse::ListServicesResponse(list)) =
         answers.message().await.unwrap().unwrap().message_response
     else {
         panic!("no list");
     };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    for name in [
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1.ServerReflection",
-        "tollgate.v1.ConfigService",
-    ] {
+    for name in ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "tollgate.v1.ConfigService"] {
         assert!(names.iter().any(|it| it == name), "{name} in {names:?}");
     }
 
     let ask = v1alpha::ServerReflectionRequest {
-        message_request: Some(
-            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol("google.rpc.ErrorInfo".to_owned()),
-        ),
+        message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+            "google.rpc.ErrorInfo".to_owned(),
+        )),
         ..Default::default()
     };
     let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(server.channel().await);
-    let mut answers = client
-        .server_reflection_info(tokio_stream::once(ask))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut answers = client.server_reflection_info(tokio_stream::once(ask)).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response;
     assert!(
-        matches!(
-            answer,
-            Some(v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_))
-        ),
+        matches!(answer, Some(v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_))),
         "{answer:?}"
     );
     drop((client, answers));
@@ -61,18 +44,8 @@ async fn both_reflections_list_the_services() {
 async fn health_is_served_and_unknown_methods_are_unimplemented() {
     let server = Server::usual().await;
     let channel = server.channel().await;
-    let health = HealthClient::new(channel.clone())
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap();
-    let id: uuid::Uuid = health
-        .metadata()
-        .get("x-request-id")
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let health = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    let id: uuid::Uuid = health.metadata().get("x-request-id").unwrap().to_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version_num(), 7);
     assert_eq!(health.into_inner().status(), Serving::Serving);
     for path in ["/tollgate.v1.NoService/Get", "/grpc.health.v1.Health/Get", "/"] {
@@ -83,26 +56,14 @@ async fn health_is_served_and_unknown_methods_are_unimplemented() {
 #[tokio::test]
 async fn services_see_call_id_and_peer() {
     let server = Server::usual().await;
-    let (status, fields) = call(
-        &server.channel().await,
-        "/test.Trouble/Tell",
-        &[("x-request-id", "mine")],
-    )
-    .await;
+    let (status, fields) = call(&server.channel().await, "/test.Trouble/Tell", &[("x-request-id", "mine")]).await;
     assert_eq!(status.code(), Code::Aborted);
-    assert_eq!(
-        status.message(),
-        format!("{} 127.0.0.1", fields["x-request-id"].to_str().unwrap())
-    );
+    assert_eq!(status.message(), format!("{} 127.0.0.1", fields["x-request-id"].to_str().unwrap()));
 }
 
 #[tokio::test]
 async fn a_call_too_many_is_refused_and_told_when_to_retry() {
-    let server = Server::start(TransportSettings {
-        max_calls: 1,
-        ..TransportSettings::default()
-    })
-    .await;
+    let server = Server::start(TransportSettings { max_calls: 1, ..TransportSettings::default() }).await;
     let channel = server.channel().await;
     let mut hanging = Box::pin(call(&channel, "/test.Trouble/Hang", &[]));
     let refused = loop {
@@ -117,18 +78,12 @@ async fn a_call_too_many_is_refused_and_told_when_to_retry() {
             }
         }
     };
-    assert_eq!(
-        (refused.code(), reason(&refused).as_str()),
-        (Code::ResourceExhausted, "ERROR_REASON_OVERLOADED")
-    );
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "ERROR_REASON_OVERLOADED"));
     let details = refused.get_error_details();
     assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
 
     // Streams have places of their own.
-    HealthClient::new(channel.clone())
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap();
+    HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap();
     drop(hanging);
     while call(&channel, "/test.Trouble/Tell", &[]).await.0.code() != Code::Aborted {}
 }
@@ -138,9 +93,7 @@ async fn deadlines_end_calls() {
     let server = Server::usual().await;
     // tonic's client would end the call by itself.
     let stream = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
-    let (mut send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
-        .await
-        .unwrap();
+    let (mut send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     let connection = tokio::spawn(connection);
     let request = Request::post(format!("http://{}/test.Trouble/Hang", server.address))
         .header(CONTENT_TYPE, "application/grpc")
@@ -148,10 +101,7 @@ async fn deadlines_end_calls() {
         .body(Body::empty())
         .unwrap();
     let answer = send.send_request(request).await.unwrap();
-    assert_eq!(
-        Status::from_header_map(answer.headers()).unwrap().code(),
-        Code::DeadlineExceeded
-    );
+    assert_eq!(Status::from_header_map(answer.headers()).unwrap().code(), Code::DeadlineExceeded);
     drop((send, answer));
     connection.await.unwrap().unwrap();
 }
@@ -160,10 +110,7 @@ async fn deadlines_end_calls() {
 async fn panics_are_internal_errors() {
     let server = Server::usual().await;
     let (fault, fields) = call(&server.channel().await, "/test.Trouble/Panic", &[]).await;
-    assert_eq!(
-        (fault.code(), reason(&fault).as_str()),
-        (Code::Internal, "ERROR_REASON_INTERNAL")
-    );
+    assert_eq!((fault.code(), reason(&fault).as_str()), (Code::Internal, "ERROR_REASON_INTERNAL"));
     assert!(!fault.message().contains("secret"));
     let details = fault.get_error_details();
     let id = &details.error_info().unwrap().metadata["request_id"];
@@ -203,18 +150,11 @@ async fn each_call_is_one_line_in_the_log() {
 
     let server = Server::usual().await;
     let channel = server.channel().await;
-    HealthClient::new(channel.clone())
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap();
+    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
     call(&channel, "/test.Trouble/Panic", &[]).await;
     call(&channel, "/test.Trouble/Tell", &[]).await;
     // A client that leaves.
-    let mut watch = HealthClient::new(channel.clone())
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     watch.message().await.unwrap();
     drop((watch, channel));
     server.stop().await;
@@ -225,22 +165,10 @@ async fn each_call_is_one_line_in_the_log() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .filter(|line| line["message"] == "call")
         .map(|line| {
-            assert!(
-                line["duration_ms"].is_number() && line["span"]["call.id"].is_string(),
-                "{line}"
-            );
-            assert!(
-                line["span"]["peer.addr"].as_str().unwrap().starts_with("127.0.0.1:"),
-                "{line}"
-            );
+            assert!(line["duration_ms"].is_number() && line["span"]["call.id"].is_string(), "{line}");
+            assert!(line["span"]["peer.addr"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
             let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-            [
-                &line["level"],
-                &line["span"]["rpc.method"],
-                &line["rpc.status"],
-                &line["outcome"],
-            ]
-            .map(text)
+            [&line["level"], &line["span"]["rpc.method"], &line["rpc.status"], &line["outcome"]].map(text)
         })
         .collect();
     assert_eq!(

@@ -6,19 +6,13 @@ use super::*;
 async fn shutdown_ends_streams_and_frees_the_port() {
     let server = Server::usual().await;
     let address = server.address;
-    let mut watch = HealthClient::new(server.channel().await)
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch =
+        HealthClient::new(server.channel().await).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), Serving::Serving);
     // A connection that has not said a word must not hold the end up either.
     let silent = TcpStream::connect(address).await.unwrap();
     let ended = tokio::join!(watch.message(), server.stop()).0.unwrap_err();
-    assert_eq!(
-        (ended.code(), reason(&ended).as_str()),
-        (Code::Unavailable, "ERROR_REASON_UNAVAILABLE")
-    );
+    assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unavailable, "ERROR_REASON_UNAVAILABLE"));
     assert!(TcpStream::connect(address).await.is_err());
     drop(silent);
 }
@@ -26,18 +20,11 @@ async fn shutdown_ends_streams_and_frees_the_port() {
 #[tokio::test]
 async fn what_outlives_the_grace_period_is_dropped() {
     let grace = Duration::from_millis(50);
-    let server = Server::start(TransportSettings {
-        shutdown_grace: grace,
-        ..TransportSettings::default()
-    })
-    .await;
+    let server = Server::start(TransportSettings { shutdown_grace: grace, ..TransportSettings::default() }).await;
     let channel = server.channel().await;
     let request = Request::post("/test.Trouble/Hang").header(CONTENT_TYPE, "application/grpc");
     let hanging = channel.clone().oneshot(request.body(Body::empty()).unwrap());
-    HealthClient::new(channel)
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap();
+    HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap();
     assert!(tokio::join!(hanging, server.stop()).0.is_err());
 }
 
@@ -59,10 +46,7 @@ async fn addresses_that_others_reach_are_not_listened_on() {
         assert!(refused.to_string().contains("--listen"), "{refused}");
     }
     for listen in ["", "127.0.0.1", "50051"] {
-        assert!(
-            matches!(bind(listen).await.unwrap_err(), ServerError::Address { .. }),
-            "{listen:?}"
-        );
+        assert!(matches!(bind(listen).await.unwrap_err(), ServerError::Address { .. }), "{listen:?}");
     }
     let taken = bind("localhost:0").await.unwrap();
     let again = bind(&taken.local_addr().unwrap().to_string()).await.unwrap_err();
@@ -91,15 +75,8 @@ async fn a_running_server_announces_its_address() {
             }
         };
         assert_eq!(announced, format!("{address}\n"));
-        let channel = Endpoint::from_shared(format!("http://{}", announced.trim()))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
-        HealthClient::new(channel)
-            .check(HealthCheckRequest::default())
-            .await
-            .unwrap();
+        let channel = Endpoint::from_shared(format!("http://{}", announced.trim())).unwrap().connect().await.unwrap();
+        HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap();
         drop(stop);
     };
     let (served, ()) = tokio::join!(run(listener, settings, async { drop(stopped.await) }), seen);

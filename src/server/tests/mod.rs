@@ -75,13 +75,7 @@ impl Server {
         routes.add_service(Trouble);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let served = tokio::spawn(serve(
-            listener,
-            routes.routes(),
-            transport,
-            CancellationToken::new(),
-            shutdown,
-        ));
+        let served = tokio::spawn(serve(listener, routes.routes(), transport, CancellationToken::new(), shutdown));
         Self { address, stop, served }
     }
 
@@ -105,13 +99,9 @@ impl Server {
     /// Makes an HTTP/1.1 request, and returns status, header fields, and body with trailers appended.
     async fn http1(&self, request: http::request::Builder, body: &'static [u8]) -> (StatusCode, HeaderMap, Vec<u8>) {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
+        let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(connection);
-        let request = request
-            .body(http_body_util::Full::new(bytes::Bytes::from_static(body)))
-            .unwrap();
+        let request = request.body(http_body_util::Full::new(bytes::Bytes::from_static(body))).unwrap();
         let (head, body) = send.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         drop(send);
@@ -122,18 +112,11 @@ impl Server {
 
 /// A raw call by HTTP/2: the status, wherever it is, and the header fields.
 async fn call(channel: &Channel, path: &str, fields: &[(&str, &str)]) -> (Status, HeaderMap) {
-    let mut request = Request::post(path)
-        .header(CONTENT_TYPE, "application/grpc")
-        .header("te", "trailers");
+    let mut request = Request::post(path).header(CONTENT_TYPE, "application/grpc").header("te", "trailers");
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    let (head, body) = channel
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap()
-        .into_parts();
+    let (head, body) = channel.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
     let collected = body.collect().await.unwrap();
     let status = Status::from_header_map(&head.headers);
     let status = status.or_else(|| collected.trailers().and_then(Status::from_header_map));

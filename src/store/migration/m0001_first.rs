@@ -248,10 +248,7 @@ fn provider() -> TableCreateStatement {
 }
 
 fn provider_key() -> TableCreateStatement {
-    table(
-        "provider_key",
-        [text("id").primary_key().take(), text("provider"), int("ord"), text("name"), text("models")],
-    )
+    table("provider_key", [text("id").primary_key().take(), text("provider"), int("ord"), text("name"), text("models")])
 }
 
 fn mcp_client() -> TableCreateStatement {

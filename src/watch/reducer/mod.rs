@@ -86,11 +86,7 @@ impl Reducer {
     /// what has changed since, and digests cannot be compared, until a snapshot comes. Not for nodes: a node without
     /// its copy starts with [`Reducer::new`] or [`Reducer::restore`].
     pub fn without_base(resume_token: impl Into<String>) -> Self {
-        Self {
-            base: Base::Partial { cursor: None },
-            token: resume_token.into(),
-            ..Self::new()
-        }
+        Self { base: Base::Partial { cursor: None }, token: resume_token.into(), ..Self::new() }
     }
 
     /// A client that goes on from a copy that it kept: all `resources` as of `revision`, and the token that came with
@@ -109,20 +105,12 @@ impl Reducer {
         for resource in resources {
             let summary = Summary::of(&resource).ok_or(ProtocolError::UnknownResource)?;
             if summary.revision > revision {
-                return Err(ProtocolError::FromTheFuture {
-                    revision: summary.revision,
-                    to: revision,
-                });
+                return Err(ProtocolError::FromTheFuture { revision: summary.revision, to: revision });
             }
             view.insert(&summary, Arc::new(resource));
         }
         let shared = Arc::new(ArcSwap::from_pointee(view));
-        Ok(Self {
-            shared,
-            base: Base::Whole,
-            token: resume_token.into(),
-            ..Self::new()
-        })
+        Ok(Self { shared, base: Base::Whole, token: resume_token.into(), ..Self::new() })
     }
 
     /// The newest whole state.
@@ -179,10 +167,9 @@ impl Reducer {
             _ if !self.begun => Err(ProtocolError::NotBegun),
             Some(Event::Batch(batch)) => self.batch(batch),
             Some(Event::Bookmark(bookmark)) => self.bookmark(bookmark),
-            Some(Event::GoAway(GoAway { reason, retry_after })) => Ok(Progress::GoAway {
-                reason,
-                retry_after: duration(retry_after),
-            }),
+            Some(Event::GoAway(GoAway { reason, retry_after })) => {
+                Ok(Progress::GoAway { reason, retry_after: duration(retry_after) })
+            }
             None => Err(ProtocolError::UnknownEvent),
         }
     }
@@ -208,15 +195,7 @@ impl Reducer {
     }
 
     fn batch(&mut self, batch: ConfigBatch) -> Result<Progress, ProtocolError> {
-        let ConfigBatch {
-            from_revision: from,
-            to_revision: to,
-            upserts,
-            removes,
-            more,
-            snapshot,
-            ..
-        } = batch;
+        let ConfigBatch { from_revision: from, to_revision: to, upserts, removes, more, snapshot, .. } = batch;
         if snapshot != self.staging.is_some() {
             return Err(ProtocolError::Mixed);
         }
@@ -227,22 +206,13 @@ impl Reducer {
             Some(fragments) => fragments,
             None => {
                 self.check_order(from, to)?;
-                Fragments {
-                    from,
-                    to,
-                    snapshot,
-                    upserts: Vec::new(),
-                    removes: Vec::new(),
-                }
+                Fragments { from, to, snapshot, upserts: Vec::new(), removes: Vec::new() }
             }
         };
         for resource in upserts {
             let summary = Summary::of(&resource).ok_or(ProtocolError::UnknownResource)?;
             if summary.revision > to {
-                return Err(ProtocolError::FromTheFuture {
-                    revision: summary.revision,
-                    to,
-                });
+                return Err(ProtocolError::FromTheFuture { revision: summary.revision, to });
             }
             fragments.upserts.push((summary, Arc::new(resource)));
         }
@@ -267,17 +237,11 @@ impl Reducer {
             (None, Base::Partial { cursor: None }) => from,
             (None, Base::Whole | Base::Nothing) => self.shared.load().revision,
         };
-        if from <= cursor && cursor < to {
-            Ok(())
-        } else {
-            Err(ProtocolError::OutOfOrder { cursor, from, to })
-        }
+        if from <= cursor && cursor < to { Ok(()) } else { Err(ProtocolError::OutOfOrder { cursor, from, to }) }
     }
 
     fn finish(&mut self, fragments: Fragments) -> Result<Progress, ProtocolError> {
-        let Fragments {
-            to, upserts, removes, ..
-        } = fragments;
+        let Fragments { to, upserts, removes, .. } = fragments;
         if !removes.is_empty() {
             let held: HashSet<&ResourceKey> = upserts.iter().map(|(summary, _)| &summary.key).collect();
             if let Some(key) = removes.iter().find(|key| held.contains(key)) {
@@ -291,21 +255,13 @@ impl Reducer {
         for (summary, resource) in upserts {
             next.insert(&summary, Arc::clone(&resource));
             let before = visible.get(&summary.key).cloned();
-            changes.push(ResourceChange {
-                key: summary.key,
-                before,
-                after: Some(resource),
-            });
+            changes.push(ResourceChange { key: summary.key, before, after: Some(resource) });
         }
         for key in removes {
             // The key may be unknown: what was created and deleted between cursor and batch was never here.
             next.remove(&key);
             let before = visible.get(&key).cloned();
-            changes.push(ResourceChange {
-                key,
-                before,
-                after: None,
-            });
+            changes.push(ResourceChange { key, before, after: None });
         }
         next.revision = to;
 
@@ -319,12 +275,7 @@ impl Reducer {
     }
 
     fn bookmark(&mut self, bookmark: Bookmark) -> Result<Progress, ProtocolError> {
-        let Bookmark {
-            revision,
-            resume_token,
-            digests,
-            snapshot_end,
-        } = bookmark;
+        let Bookmark { revision, resume_token, digests, snapshot_end } = bookmark;
         if self.fragments.is_some() {
             return Err(ProtocolError::Fragments);
         }
@@ -334,10 +285,7 @@ impl Reducer {
         let visible = self.shared.load_full();
         let mut next = self.staging.take().unwrap_or_else(|| View::clone(&visible));
         if revision < next.revision {
-            return Err(ProtocolError::WentBack {
-                cursor: next.revision,
-                bookmark: revision,
-            });
+            return Err(ProtocolError::WentBack { cursor: next.revision, bookmark: revision });
         }
         next.revision = revision;
 
@@ -346,11 +294,7 @@ impl Reducer {
         if verified {
             // Every kind of the filter has a digest, so of a kind without one nothing should be here.
             let named: Vec<i32> = digests.iter().map(|digest| digest.kind).collect();
-            let unnamed = next
-                .sums()
-                .iter()
-                .map(|(kind, _)| (kind, 0))
-                .filter(|(kind, _)| !named.contains(kind));
+            let unnamed = next.sums().iter().map(|(kind, _)| (kind, 0)).filter(|(kind, _)| !named.contains(kind));
             for (kind, expected) in digests.iter().map(|digest| (digest.kind, digest.digest)).chain(unnamed) {
                 let actual = next.sums().of(kind);
                 if actual != expected {
@@ -361,12 +305,8 @@ impl Reducer {
 
         let dropped = snapshot_end.then(|| {
             let gone = visible.iter().filter(|(key, _)| next.get(key).is_none());
-            gone.map(|(key, before)| ResourceChange {
-                key: key.clone(),
-                before: Some(Arc::clone(before)),
-                after: None,
-            })
-            .collect()
+            gone.map(|(key, before)| ResourceChange { key: key.clone(), before: Some(Arc::clone(before)), after: None })
+                .collect()
         });
         if snapshot_end {
             self.base = Base::Whole;
@@ -375,11 +315,7 @@ impl Reducer {
         self.advance(revision);
         self.shared.store(Arc::new(next));
         self.token = resume_token;
-        Ok(Progress::Bookmarked {
-            revision,
-            verified,
-            dropped,
-        })
+        Ok(Progress::Bookmarked { revision, verified, dropped })
     }
 
     fn advance(&mut self, revision: i64) {
@@ -391,9 +327,7 @@ impl Reducer {
 
 /// A protobuf duration; negative ones, which no server sends, count as none.
 fn duration(duration: Option<prost_types::Duration>) -> Duration {
-    duration
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .unwrap_or_default()
+    duration.and_then(|duration| Duration::try_from(duration).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

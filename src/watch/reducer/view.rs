@@ -89,14 +89,7 @@ impl Summary {
             Resource::Provider(it) => (ResourceKind::Provider, &it.id, it.revision, &it.name),
             Resource::McpClient(it) => (ResourceKind::McpClient, &it.id, it.revision, &it.name),
         };
-        Some(Self {
-            key: ResourceKey {
-                kind: kind.into(),
-                id: id.clone(),
-            },
-            revision,
-            name: name.clone(),
-        })
+        Some(Self { key: ResourceKey { kind: kind.into(), id: id.clone() }, revision, name: name.clone() })
     }
 }
 

@@ -32,9 +32,7 @@ fn history() -> impl Strategy<Value = History> {
 /// What leads from one state to another: the latest state of all that differs, and of what came and went markers too.
 fn between(history: &History, from: i64, to: i64) -> ConfigBatch {
     let (before, after) = (&history[from as usize], &history[to as usize]);
-    let newer = after
-        .values()
-        .filter(|it| Summary::of(it).is_some_and(|it| it.revision > from));
+    let newer = after.values().filter(|it| Summary::of(it).is_some_and(|it| it.revision > from));
     let touched = history[from as usize..=to as usize].iter().flat_map(BTreeMap::keys);
     let mut gone: Vec<_> = touched.filter(|key| !after.contains_key(*key)).cloned().collect();
     gone.extend(before.keys().filter(|key| !after.contains_key(*key)).cloned());
@@ -53,12 +51,7 @@ fn fragments(whole: ConfigBatch, size: usize) -> Vec<WatchConfigResponse> {
         let left = size - upserts.len();
         let removes: Vec<_> = rest.removes.drain(..left.min(rest.removes.len())).collect();
         let more = !rest.upserts.is_empty() || !rest.removes.is_empty();
-        fragments.push(sent(ConfigBatch {
-            upserts,
-            removes,
-            more,
-            ..rest.clone()
-        }));
+        fragments.push(sent(ConfigBatch { upserts, removes, more, ..rest.clone() }));
         if !more {
             return fragments;
         }
