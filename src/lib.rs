@@ -1,4 +1,18 @@
 //! Tollgate: a gRPC control plane for the governance of LLM gateways.
+//!
+//! A functional core in an imperative shell. Nothing points up:
+//!
+//! ```text
+//! main → cli → server → api ──→ ledger ──→ store ──→ state ──→ domain
+//!                        └────→ watch ──────────────→ state
+//! ```
+//!
+//! - [`domain`]: plain validated types; [`state`]: all of them in memory, and the pure functions that decide what becomes
+//!   of them. Neither knows of protobuf, SQL or a runtime, so that tests and nodes run them as they are.
+//! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
+//! - [`watch`]: published states as streams by revision, and the client's fold of them.
+//! - [`wire`]: where domain and messages meet. [`api`]: the services. [`server`]: connections. [`cli`]: the commands.
+
 pub mod api;
 pub mod cli;
 pub mod config;

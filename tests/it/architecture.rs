@@ -1,0 +1,61 @@
+//! The directions of dependency that `src/lib.rs` draws, read from the source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// For each module, what its source must not name.
+const FORBIDDEN: [(&str, &[&str]); 9] = [
+    ("domain", &["tonic", "sea_orm", "tokio", "prost", "crate::state", "crate::store", "crate::wire", "crate::api"]),
+    ("state", &["tonic", "sea_orm", "tokio", "prost", "crate::store", "crate::wire", "crate::watch", "crate::api"]),
+    ("store", &["tonic", "prost", "crate::proto", "crate::wire", "crate::ledger", "crate::watch", "crate::api"]),
+    ("wire", &["tonic", "sea_orm", "tokio", "crate::state", "crate::store", "crate::ledger", "crate::api"]),
+    ("ledger", &["tonic", "sea_orm", "crate::watch", "crate::api", "crate::server", "crate::cli"]),
+    ("watch", &["tonic", "sea_orm", "crate::store", "crate::ledger", "crate::api", "crate::server", "crate::cli"]),
+    ("watch/reducer", &["tokio"]),
+    ("api", &["sea_orm", "crate::cli"]),
+    ("server", &["sea_orm", "crate::cli"]),
+];
+
+#[test]
+fn nothing_points_up() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut faults = Vec::new();
+    for (module, forbidden) in FORBIDDEN {
+        let files = sources(&src.join(module));
+        assert!(!files.is_empty(), "no sources in {module}");
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                for name in forbidden {
+                    if names(code, name) {
+                        faults.push(format!("{}:{} names {name}", file.display(), number + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether `code` has `name` as a path of its own, and not as part of a longer name.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = &code[at + name.len()..];
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') && after.starts_with("::")
+    })
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
