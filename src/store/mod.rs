@@ -1,3 +1,92 @@
-//! Store.
+//! The store: everything that knows SQL. It holds the resources, the log of all changes, and the head.
+//!
+//! It decides nothing. The ledger, its only writer, hands it a [`Group`] that is decided already, and [`Store::commit`]
+//! writes that or nothing. It names no message of the API: bodies of the log and answers of requests are bytes to it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `group` | the types at the border |
+//! | `connect`, `tx`, `error` | connections, transactions, and what errors mean |
+//! | `commit`, `load` | writing a group, reading everything |
+//! | `persist`, `cell` | how resources lie in tables, for all kinds |
+//! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
+//! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
+//! | `entity`, `migration` | the tables |
+//!
+//! SQLite is the engine so far. What is particular to it stands in `connect` (file, lock, pragmas), `tx` (limits, kind
+//! of transaction) and `error` (codes); everything else is portable.
+
+mod cell;
+mod changelog;
+mod commit;
+mod compaction;
+mod connect;
+mod customer;
+mod entity;
+mod error;
 mod group;
+mod labels;
+mod limits;
+mod load;
+mod mcp_client;
+mod migration;
+mod persist;
+mod provider;
+mod requests;
+mod team;
+#[cfg(test)]
+mod tests;
+mod tx;
+mod virtual_key;
+
+use std::fs::File;
+use std::sync::{Arc, Mutex};
+
+use sea_orm::{DatabaseConnection, EntityTrait as _};
+
+pub use connect::DatabaseUrl;
+pub use error::StoreError;
 pub use group::*;
+pub use persist::{Names, Persist, Rows, Which};
+pub use tx::ReadTx;
+
+use crate::domain::Timestamp;
+use crate::state::{Chain, Head};
+
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    /// One connection: SQLite has one writer, and a queue here is fairer than its busy timeout.
+    writer: DatabaseConnection,
+    readers: DatabaseConnection,
+    /// Held as long as the store is open.
+    lock: Arc<Mutex<Option<File>>>,
+}
+
+impl Store {
+    /// Where the store stands.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn read_head(&self) -> Result<Head, StoreError> {
+        head(&self.begin_read().await?).await
+    }
+}
+
+/// The head in the snapshot.
+async fn head(tx: &ReadTx) -> Result<Head, StoreError> {
+    let corrupt = |why: &str| StoreError::corrupt("head", 1, why);
+    let row = persist::rows(tx, entity::head::Entity::find_by_id(1)).await?.pop();
+    let row = row.ok_or_else(|| corrupt("it is missing"))?;
+    let chain = |bytes: &[u8]| Chain::from_slice(bytes).ok_or_else(|| corrupt("a chain is not 32 bytes long"));
+    Ok(Head {
+        revision: row.revision,
+        chain: chain(&row.chain)?,
+        committed_at: Timestamp::from_micros(row.committed_at),
+        compacted_revision: row.compacted_revision,
+        compacted_chain: chain(&row.compacted_chain)?,
+        last_config_id: row.last_config_id,
+        store_id: row.store_id.into(),
+    })
+}

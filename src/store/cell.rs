@@ -1,0 +1,129 @@
+//! What a column holds beyond plain numbers and texts, and back: instants, hashes, lists, free structures. Used by the
+//! files of the resources.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::error::StoreError;
+use crate::domain::{Permit, ResetDuration, Sha256Hash, Struct, StructValue, Timestamp};
+
+/// The row that is being read, to be named if it is corrupt.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) table: &'static str,
+    pub(super) id: &'a str,
+}
+
+impl Reading<'_> {
+    pub(super) fn corrupt(self, why: impl Into<String>) -> StoreError {
+        StoreError::corrupt(self.table, self.id, why)
+    }
+
+    /// An instant that protobuf can express.
+    pub(super) fn time(self, micros: i64) -> Result<Timestamp, StoreError> {
+        let instant = Timestamp::from_micros(micros);
+        match (Timestamp::MIN..=Timestamp::MAX).contains(&instant) {
+            true => Ok(instant),
+            false => Err(self.corrupt(format!("{micros} µs is no instant of the years 1 to 9999"))),
+        }
+    }
+
+    pub(super) fn hash(self, bytes: &[u8]) -> Result<Sha256Hash, StoreError> {
+        Sha256Hash::from_slice(bytes).ok_or_else(|| self.corrupt(format!("a hash has {} bytes", bytes.len())))
+    }
+
+    pub(super) fn duration(self, text: &str) -> Result<ResetDuration, StoreError> {
+        ResetDuration::parse(text).ok_or_else(|| self.corrupt(format!("{text:?} is no duration")))
+    }
+
+    /// A limit, which is more than 0.
+    pub(super) fn limit(self, limit: i64) -> Result<i64, StoreError> {
+        match limit > 0 {
+            true => Ok(limit),
+            false => Err(self.corrupt(format!("a limit is {limit}"))),
+        }
+    }
+
+    pub(super) fn list(self, json: &str) -> Result<Vec<Box<str>>, StoreError> {
+        // By far the most lists are empty.
+        if json == "[]" {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str::<Vec<Box<str>>>(json)
+            .map_err(|error| self.corrupt(format!("a list is no JSON list of strings: {error}")))
+    }
+
+    pub(super) fn permit(self, json: &str) -> Result<Permit, StoreError> {
+        match json {
+            "[]" => Ok(Permit::none()),
+            "[\"*\"]" => Ok(Permit::All),
+            _ => self.list(json).map(|names| Permit::Only(names.into())),
+        }
+    }
+
+    pub(super) fn structure(self, json: Option<&str>) -> Result<Option<Struct>, StoreError> {
+        let parse = |json| match serde_json::from_str(json).ok().and_then(value) {
+            Some(StructValue::Struct(structure)) => Ok(structure),
+            _ => Err(self.corrupt("a structure is no JSON object")),
+        };
+        json.map(parse).transpose()
+    }
+}
+
+/// Reads a value by hand, because serde_json's numbers may be off by the last bit and Rust's are exact.
+fn value(raw: &RawValue) -> Option<StructValue> {
+    let text = raw.get();
+    Some(match text.as_bytes().first()? {
+        b'n' => StructValue::Null,
+        b't' => StructValue::Bool(true),
+        b'f' => StructValue::Bool(false),
+        b'"' => StructValue::String(serde_json::from_str(text).ok()?),
+        b'[' => {
+            let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+            StructValue::List(values.into_iter().map(value).collect::<Option<_>>()?)
+        }
+        b'{' => {
+            let values: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+            let values = values.into_iter().map(|(name, raw)| Some((name, value(raw)?)));
+            StructValue::Struct(values.collect::<Option<_>>()?)
+        }
+        _ => StructValue::Number(text.parse().ok().filter(|number: &f64| number.is_finite())?),
+    })
+}
+
+/// A list of strings as JSON.
+pub(super) fn list(items: &[Box<str>]) -> String {
+    json(items.iter().map(AsRef::as_ref))
+}
+
+/// What is permitted, as the API has it: everything is `["*"]`.
+pub(super) fn permit(permit: &Permit) -> String {
+    match permit {
+        Permit::All => "[\"*\"]".to_owned(),
+        Permit::Only(names) => list(names),
+    }
+}
+
+fn json<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    serde_json::Value::Array(items.map(serde_json::Value::from).collect()).to_string()
+}
+
+/// A free structure as JSON. Numbers are written so that they read back as the same.
+pub(super) fn structure(structure: &Struct) -> String {
+    object(structure).to_string()
+}
+
+fn object(structure: &Struct) -> serde_json::Value {
+    fn plain(value: &StructValue) -> serde_json::Value {
+        match value {
+            StructValue::Null => serde_json::Value::Null,
+            StructValue::Bool(bool) => (*bool).into(),
+            StructValue::Number(number) => (*number).into(),
+            StructValue::String(text) => text.as_str().into(),
+            StructValue::List(values) => values.iter().map(plain).collect(),
+            StructValue::Struct(structure) => object(structure),
+        }
+    }
+    serde_json::Value::Object(structure.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+}

@@ -1,0 +1,265 @@
+//! The log: every revision with its transaction and its changes. Appended to by `commit`, read by the audit, by
+//! verification and by whoever follows the store.
+
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Order};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+
+use super::Store;
+use super::entity::{change_row, change_txn};
+use super::error::StoreError;
+use super::group::{ChangeFilter, LogRow, LoggedChange, Txn};
+use super::persist::{Row, insert, rows};
+use super::tx::ReadTx;
+use crate::domain::{Kind, ResourceKey, Timestamp};
+use crate::state::{Chain, Head, Op};
+
+impl Row for change_txn::Model {
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.revision
+    }
+}
+
+impl Row for change_row::Model {
+    type Key = (i64, i32);
+
+    fn key(&self) -> (i64, i32) {
+        (self.revision, self.ord)
+    }
+}
+
+/// Appends revisions.
+pub(super) async fn append(tx: &DatabaseTransaction, txns: &[Txn]) -> Result<(), StoreError> {
+    let mut heads = Vec::with_capacity(txns.len());
+    let mut changes = Vec::new();
+    for txn in txns {
+        let Txn { revision, chain, committed_at, actor, peer, method, request_id, rows } = txn;
+        heads.push(change_txn::Model {
+            revision: *revision,
+            chain: chain.0.to_vec(),
+            committed_at: committed_at.as_micros(),
+            actor: actor.clone(),
+            peer: peer.clone(),
+            method: method.clone(),
+            request_id: request_id.clone(),
+        });
+        changes.extend(rows.iter().zip(0..).map(|(row, ord)| change_row::Model {
+            revision: *revision,
+            ord,
+            kind: row.kind.number(),
+            resource_id: row.id.to_string(),
+            op: row.op.number(),
+            body: row.after.as_ref().map(|body| body.to_vec()),
+            before_body: row.before.as_ref().map(|body| body.to_vec()),
+        }));
+    }
+    insert(tx, heads).await?;
+    insert(tx, changes).await
+}
+
+fn txn(row: change_txn::Model) -> Result<Txn, StoreError> {
+    let chain = chain(row.revision, &row.chain)?;
+    Ok(Txn {
+        revision: row.revision,
+        chain,
+        committed_at: Timestamp::from_micros(row.committed_at),
+        actor: row.actor,
+        peer: row.peer,
+        method: row.method,
+        request_id: row.request_id,
+        rows: Vec::new(),
+    })
+}
+
+fn chain(revision: i64, bytes: &[u8]) -> Result<Chain, StoreError> {
+    Chain::from_slice(bytes)
+        .ok_or_else(|| StoreError::corrupt("change_txn", revision, format!("the chain has {} bytes", bytes.len())))
+}
+
+fn log_row(row: change_row::Model) -> Result<LogRow, StoreError> {
+    let corrupt = |why: String| StoreError::corrupt("change_row", format!("{}/{}", row.revision, row.ord), why);
+    Ok(LogRow {
+        kind: Kind::from_number(row.kind).ok_or_else(|| corrupt(format!("there is no kind {}", row.kind)))?,
+        op: Op::from_number(row.op).ok_or_else(|| corrupt(format!("there is no operation {}", row.op)))?,
+        id: row.resource_id.into(),
+        before: row.before_body.map(Into::into),
+        after: row.body.map(Into::into),
+    })
+}
+
+impl Store {
+    /// At most `limit` changes that match `filter`, the newest first; those before the place `before` if that is given,
+    /// which is the revision and the `ord` of the last one of the page before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn list_changes(
+        &self,
+        filter: &ChangeFilter,
+        before: Option<(i64, i32)>,
+        limit: u64,
+    ) -> Result<Vec<LoggedChange>, StoreError> {
+        use change_row::Column::{Kind as KindNumber, Ord, ResourceId, Revision};
+        use change_txn::Column::{Actor, CommittedAt};
+        let ChangeFilter { kind, id, actor, from, to, revision } = filter;
+        let older = before.map(|(revision, ord)| {
+            // Said twice, so that an engine that sees no range in the OR finds one.
+            let same = Condition::all().add(Revision.eq(revision)).add(Ord.lt(ord));
+            let older = Condition::any().add(Revision.lt(revision)).add(same);
+            Condition::all().add(Revision.lte(revision)).add(older)
+        });
+        let all = Condition::all()
+            .add_option(kind.map(|kind| KindNumber.eq(kind.number())))
+            .add_option(id.as_ref().map(|id| ResourceId.eq(id.as_str())))
+            .add_option(revision.map(|revision| Revision.eq(revision)))
+            .add_option(actor.as_ref().map(|actor| Actor.eq(actor.as_str())))
+            .add_option(from.map(|from| CommittedAt.gte(from.as_micros())))
+            .add_option(to.map(|to| CommittedAt.lt(to.as_micros())))
+            .add_option(older);
+        let tx = self.begin_read().await?;
+        let found = change_row::Entity::find()
+            .find_also_related(change_txn::Entity)
+            .filter(all)
+            .order_by(Revision, Order::Desc)
+            .order_by(Ord, Order::Desc)
+            .limit(limit)
+            .all(&tx.0)
+            .await
+            .map_err(|error| StoreError::reading("change_row", &error))?;
+        let join = |(row, of): (change_row::Model, Option<change_txn::Model>)| {
+            let of =
+                of.ok_or_else(|| StoreError::corrupt("change_row", row.revision, "its revision has no change_txn"))?;
+            Ok(LoggedChange { txn: txn(of)?, ord: row.ord, row: log_row(row)? })
+        };
+        found.into_iter().map(join).collect()
+    }
+
+    /// At most `limit_revisions` revisions after `after_revision`, in order, with their changes. Begins later if the log
+    /// does not reach back so far.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if a revision is missing.
+    pub async fn read_log(&self, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
+        use change_row::Column as RowColumn;
+        use change_txn::Column as TxnColumn;
+        let tx = self.begin_read().await?;
+        let select = change_txn::Entity::find()
+            .filter(TxnColumn::Revision.gt(after_revision))
+            .order_by(TxnColumn::Revision, Order::Asc)
+            .limit(limit_revisions);
+        let mut txns = rows(&tx, select).await?.into_iter().map(txn).collect::<Result<Vec<_>, _>>()?;
+        let (Some(first), Some(last)) = (txns.first().map(|txn| txn.revision), txns.last().map(|txn| txn.revision))
+        else {
+            return Ok(txns);
+        };
+        dense(first, txns.iter().map(|txn| txn.revision))?;
+        let select = change_row::Entity::find()
+            .filter(RowColumn::Revision.between(first, last))
+            .order_by(RowColumn::Revision, Order::Asc)
+            .order_by(RowColumn::Ord, Order::Asc);
+        for row in rows(&tx, select).await? {
+            let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
+            if let Some(of) = of {
+                of.rows.push(log_row(row)?);
+            }
+        }
+        Ok(txns)
+    }
+
+    /// The chain at `revision`, if the log reaches back so far; revision 0 has one as well.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn chain_at(&self, revision: i64) -> Result<Option<Chain>, StoreError> {
+        if revision == 0 {
+            return Ok(Some(Chain::ORIGIN));
+        }
+        let tx = self.begin_read().await?;
+        let found = rows(&tx, change_txn::Entity::find_by_id(revision)).await?.pop();
+        found.map(|row| chain(row.revision, &row.chain)).transpose()
+    }
+
+    /// The last revision committed at `time` or before, if the log has one. Should the clock have been set back in
+    /// between, it may be an earlier one, never one that was committed later.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn revision_at(&self, time: Timestamp) -> Result<Option<i64>, StoreError> {
+        use change_txn::Column::{CommittedAt, Revision};
+        let tx = self.begin_read().await?;
+        let select = change_txn::Entity::find()
+            .filter(CommittedAt.lte(time.as_micros()))
+            .order_by(CommittedAt, Order::Desc)
+            .order_by(Revision, Order::Desc)
+            .limit(1);
+        Ok(rows(&tx, select).await?.pop().map(|row| row.revision))
+    }
+}
+
+fn dense(first: i64, revisions: impl IntoIterator<Item = i64>) -> Result<(), StoreError> {
+    for (revision, expected) in revisions.into_iter().zip(first..) {
+        if revision != expected {
+            return Err(StoreError::corrupt("change_txn", expected, "the revision is missing"));
+        }
+    }
+    Ok(())
+}
+
+/// For each revision that watchers can resume from, except for the compacted one itself, the start of its chain.
+pub(super) async fn chain_prefixes(tx: &ReadTx, head: &Head) -> Result<Vec<u64>, StoreError> {
+    use change_txn::Column::{Chain as ChainColumn, Revision};
+    let found: Vec<(i64, Vec<u8>)> = change_txn::Entity::find()
+        .select_only()
+        .columns([Revision, ChainColumn])
+        .filter(Revision.gt(head.compacted_revision))
+        .order_by(Revision, Order::Asc)
+        .into_tuple()
+        .all(&tx.0)
+        .await
+        .map_err(|error| StoreError::reading("change_txn", &error))?;
+    let mut last = (head.compacted_revision, head.compacted_chain);
+    dense(last.0 + 1, found.iter().map(|(revision, _)| *revision))?;
+    let mut prefixes = Vec::with_capacity(found.len());
+    for (revision, bytes) in found {
+        let chain = chain(revision, &bytes)?;
+        prefixes.push(chain.prefix());
+        last = (revision, chain);
+    }
+    match last == (head.revision, head.chain) {
+        true => Ok(prefixes),
+        false => Err(StoreError::corrupt("head", 1, format!("the log ends at revision {} with another chain", last.0))),
+    }
+}
+
+/// What was removed since the compacted revision, with the revision of the last removal, in the order of these.
+pub(super) async fn removed(tx: &ReadTx, head: &Head) -> Result<Vec<(i64, ResourceKey)>, StoreError> {
+    use change_row::Column::{Kind as KindNumber, Op as OpNumber, ResourceId, Revision};
+    let found: Vec<(i32, String, i64)> = change_row::Entity::find()
+        .select_only()
+        .columns([KindNumber, ResourceId])
+        .column_as(Revision.max(), "last")
+        // A constant and no parameter, else the index of removals cannot be used.
+        .filter(Expr::col(OpNumber).eq(Expr::Constant(Op::Delete.number().into())))
+        .filter(Revision.gt(head.compacted_revision))
+        .group_by(KindNumber)
+        .group_by(ResourceId)
+        .into_tuple()
+        .all(&tx.0)
+        .await
+        .map_err(|error| StoreError::reading("change_row", &error))?;
+    let mut removed = Vec::with_capacity(found.len());
+    for (kind, id, revision) in found {
+        let kind = Kind::from_number(kind)
+            .ok_or_else(|| StoreError::corrupt("change_row", revision, format!("there is no kind {kind}")))?;
+        removed.push((revision, ResourceKey { kind, id: id.into() }));
+    }
+    removed.sort();
+    Ok(removed)
+}

@@ -1,0 +1,63 @@
+//! Customers in tables: `customer`, with `budget`, `rate_limit` and `label`.
+
+use super::cell::Reading;
+use super::entity::customer;
+use super::error::StoreError;
+use super::limits::OwnerKind;
+use super::persist::{Names, Persist, Row, Rows, Which, rows};
+use super::tx::ReadTx;
+use super::{labels, limits};
+use crate::domain::{Customer, Kind, LimitOwner, Stored};
+
+impl Row for customer::Model {
+    type Key = String;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn moved(&self, before: &Self) -> bool {
+        self.name != before.name
+    }
+}
+
+impl Persist for Customer {
+    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+        let Stored { id, revision, created_at, updated_at, resource } = stored;
+        let Self { name, calendar_aligned, limits, labels } = resource;
+        rows.customer.push(customer::Model {
+            id: id.to_string(),
+            revision: *revision,
+            created_at: created_at.as_micros(),
+            updated_at: updated_at.as_micros(),
+            name: name.to_string(),
+            calendar_aligned: *calendar_aligned,
+        });
+        limits::lay(&LimitOwner::Customer(id.clone()), limits, rows);
+        labels::lay(Kind::Customer, id.as_str(), labels, rows);
+    }
+
+    async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {
+        let mut limits = limits::fetch(tx, OwnerKind::Customer, which).await?;
+        let mut labels = labels::fetch(tx, Kind::Customer, which).await?;
+        let mut customers = Vec::new();
+        for row in rows(tx, which.select::<customer::Entity>(customer::Column::Id)).await? {
+            let reading = Reading { table: "customer", id: &row.id };
+            customers.push(Stored {
+                id: names.share(&row.id),
+                revision: row.revision,
+                created_at: reading.time(row.created_at)?,
+                updated_at: reading.time(row.updated_at)?,
+                resource: Self {
+                    name: row.name.into(),
+                    calendar_aligned: row.calendar_aligned,
+                    limits: limits.of_resource(&row.id),
+                    labels: labels.of(&row.id),
+                },
+            });
+        }
+        limits.finish()?;
+        labels.finish()?;
+        Ok(customers)
+    }
+}

@@ -1,0 +1,19 @@
+//! Customers.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "customer")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub name: String,
+    pub calendar_aligned: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

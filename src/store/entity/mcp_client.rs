@@ -1,0 +1,19 @@
+//! MCP clients; the id is the name.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "mcp_client")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    /// JSON list.
+    pub tools: String,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

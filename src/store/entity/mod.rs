@@ -1,0 +1,23 @@
+//! The tables as SeaORM sees them, one file each. They own nothing but names and types: constraints and indexes stand in
+//! `migration`, meaning in the files of the resources. Used inside of `store` only.
+//!
+//! Instants are microseconds since the epoch, money is nano-dollars, hashes are bytes, `ord` is the place in the client's
+//! list, and lists of strings and free structures are JSON.
+
+#![expect(unreachable_pub, reason = "the derives of SeaORM make public items")]
+
+pub mod budget;
+pub mod change_row;
+pub mod change_txn;
+pub mod customer;
+pub mod head;
+pub mod label;
+pub mod mcp_client;
+pub mod provider;
+pub mod provider_key;
+pub mod rate_limit;
+pub mod request;
+pub mod team;
+pub mod virtual_key;
+pub mod virtual_key_mcp_config;
+pub mod virtual_key_provider_config;

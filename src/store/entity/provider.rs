@@ -1,0 +1,18 @@
+//! Providers; the id is the name.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "provider")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub built_in: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,26 @@
+//! Teams.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "team")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub name: String,
+    pub customer_id: Option<String>,
+    pub calendar_aligned: bool,
+    /// JSON.
+    pub profile: Option<String>,
+    /// JSON.
+    pub config: Option<String>,
+    /// JSON.
+    pub claims: Option<String>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,221 @@
+//! What can go wrong with the store, in terms of what its callers do about it. The driver's errors are read here and
+//! nowhere else. Texts name paths and tables, never values; what the driver said is kept apart, for the log.
+
+use sea_orm::sqlx::sqlite::SqliteError;
+use sea_orm::sqlx::{self};
+use sea_orm::{DbErr, RuntimeErr};
+
+/// Why the store could not do what it was asked. The text is for people and free of the driver's words; those are in
+/// `detail`, for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The text is no URL of a database that this build knows.
+    #[error("{0}")]
+    Url(String),
+    /// The database cannot be opened.
+    #[error("{what}")]
+    Open {
+        /// Why, and what to do about it.
+        what: String,
+        /// For the log.
+        detail: String,
+    },
+    /// Another process has the database.
+    #[error(
+        "another tollgate server has the database {path:?} open; stop that one first, or give this one a database of its \
+         own (the lock is held on {lock:?} and ends with the process that holds it)"
+    )]
+    InUse {
+        /// The database.
+        path: String,
+        /// The file that is locked.
+        lock: String,
+    },
+    /// A newer build has migrated the database.
+    #[error(
+        "the database {path:?} was written by a newer version of tollgate (unknown migrations: {}); run that version, or \
+         restore a backup made before the upgrade", .migrations.join(", ")
+    )]
+    Newer {
+        /// The database.
+        path: String,
+        /// The migrations that this build does not know.
+        migrations: Vec<String>,
+    },
+    /// What is stored is not what this server writes.
+    #[error("the store is corrupt: table {table}, row {id:?}: {why}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The primary key of the row.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tables do not allow the change, or are not as the caller believes: memory and tables disagree.
+    #[error("the store refused the change: {what}")]
+    Refused {
+        /// What was refused.
+        what: String,
+        /// For the log.
+        detail: String,
+    },
+    /// The head is not where the caller believes it to be: somebody else has written.
+    #[error("the store has been changed by another server")]
+    Fenced,
+    /// It cannot be done now. Nothing was changed.
+    #[error("the store is not available: {what}")]
+    Unavailable {
+        /// Why.
+        what: &'static str,
+        /// For the log.
+        detail: String,
+    },
+    /// The transaction may have been committed or not; the head tells, once it can be read.
+    #[error("it is not known whether the change was stored: {what}")]
+    Unknown {
+        /// Why.
+        what: &'static str,
+        /// For the log.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// What the driver said, for the log; empty if it said nothing.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Open { detail, .. }
+            | Self::Refused { detail, .. }
+            | Self::Unavailable { detail, .. }
+            | Self::Unknown { detail, .. } => detail,
+            Self::Url(_) | Self::InUse { .. } | Self::Newer { .. } | Self::Corrupt { .. } | Self::Fenced => "",
+        }
+    }
+
+    /// A row that this server cannot have written.
+    pub(super) fn corrupt(table: &'static str, id: impl ToString, why: impl Into<String>) -> Self {
+        Self::Corrupt { table, id: id.to_string(), why: why.into() }
+    }
+
+    /// The tables are not as the caller believes.
+    pub(super) fn refused(what: impl Into<String>) -> Self {
+        Self::Refused { what: what.into(), detail: String::new() }
+    }
+
+    /// The meaning of an error while reading `table`.
+    pub(super) fn reading(table: &'static str, error: &DbErr) -> Self {
+        let undecodable = match error {
+            DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) => {
+                matches!(**error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+            }
+            DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
+            _ => false,
+        };
+        match undecodable {
+            true => Self::corrupt(table, "", format!("a column does not hold what it should: {error}")),
+            false => Self::from(error),
+        }
+    }
+
+    /// The meaning of an error of COMMIT. Out of space and a held lock are refusals that leave nothing behind; of
+    /// everything else (an I/O error, a lost connection) nobody can say whether it came before the commit or after.
+    pub(super) fn committing(error: &DbErr) -> Self {
+        let fault = Fault::of(error);
+        match fault {
+            Fault::Constraint | Fault::Full | Fault::Busy | Fault::ReadOnly => Self::from(error),
+            Fault::Io | Fault::Damaged | Fault::NoDatabase | Fault::CannotOpen | Fault::Pool | Fault::Other => {
+                Self::Unknown { what: fault.text(), detail: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<&DbErr> for StoreError {
+    fn from(error: &DbErr) -> Self {
+        let detail = error.to_string();
+        match Fault::of(error) {
+            Fault::Constraint => Self::Refused { what: "a constraint of the database is violated".to_owned(), detail },
+            fault => Self::Unavailable { what: fault.text(), detail },
+        }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// What an error of the driver means, whatever the engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// A constraint of a table.
+    Constraint,
+    /// Somebody holds a lock.
+    Busy,
+    /// No space.
+    Full,
+    /// The medium failed.
+    Io,
+    /// The database cannot be written.
+    ReadOnly,
+    /// The content of the file contradicts itself.
+    Damaged,
+    /// The file is something else.
+    NoDatabase,
+    /// The file, or one beside it, cannot be opened.
+    CannotOpen,
+    /// No connection became free in time, or all were closed.
+    Pool,
+    /// Anything else.
+    Other,
+}
+
+impl Fault {
+    /// Reads the driver's error.
+    pub(super) fn of(error: &DbErr) -> Self {
+        let error = match error {
+            DbErr::ConnectionAcquire(_) => return Self::Pool,
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => error,
+            _ => return Self::Other,
+        };
+        match &**error {
+            sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_some() => {
+                // The low byte of the extended result code is the primary one (https://www.sqlite.org/rescode.html).
+                match error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default() & 0xff {
+                    5 | 6 => Self::Busy,
+                    8 => Self::ReadOnly,
+                    10 => Self::Io,
+                    11 => Self::Damaged,
+                    13 => Self::Full,
+                    14 => Self::CannotOpen,
+                    19 => Self::Constraint,
+                    26 => Self::NoDatabase,
+                    _ => Self::Other,
+                }
+            }
+            sqlx::Error::Io(_) => Self::Io,
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Pool,
+            _ => Self::Other,
+        }
+    }
+
+    /// In a few words, to follow "the store is not available: ".
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Constraint => "a constraint of the database is violated",
+            Self::Busy => "the database is locked",
+            Self::Full => "the disk is full",
+            Self::Io => "the disk reports an error",
+            Self::ReadOnly => "the database is read-only",
+            Self::Damaged => "the database file is damaged",
+            Self::NoDatabase => "the file is not a SQLite database",
+            Self::CannotOpen => "the database file cannot be opened",
+            Self::Pool => "no connection to the database is free",
+            Self::Other => "the database reports an error",
+        }
+    }
+}

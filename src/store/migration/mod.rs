@@ -1,0 +1,16 @@
+//! The schema's history, oldest first. A migration that was released is never changed, so migrations spell out their
+//! tables instead of deriving them from `entity`. Run by `connect` when a store is opened.
+
+mod m0001_first;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
+
+/// All migrations that this build knows.
+pub(super) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_first::Migration)]
+    }
+}

@@ -1,0 +1,303 @@
+//! How resources lie in tables. [`Persist`] says it for one kind, in the file of the kind; what follows from it for all
+//! kinds stands here: finding out which rows a change touches, writing them, and reading resources back.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, SelectStatement, ValueTuple};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityName as _, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _,
+    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Select,
+};
+
+use super::Store;
+use super::entity::{
+    budget, customer, label, mcp_client, provider, provider_key, rate_limit, team, virtual_key, virtual_key_mcp_config,
+    virtual_key_provider_config,
+};
+use super::error::StoreError;
+use super::group::Net;
+use super::tx::{ReadTx, bind_limit, rows_per_statement};
+use crate::domain::{AnyResource, Id, Resource, Stored};
+
+/// How a kind of resource lies in tables.
+pub trait Persist: Resource {
+    /// Lays the resource out as rows.
+    fn lay(stored: &Stored<Self>, rows: &mut Rows);
+
+    /// Reads resources back, in no particular order.
+    fn fetch(
+        tx: &ReadTx,
+        which: Which<'_>,
+        names: &mut Names,
+    ) -> impl Future<Output = Result<Vec<Stored<Self>>, StoreError>> + Send;
+}
+
+/// Which resources of a kind to read.
+#[derive(Clone, Copy)]
+pub enum Which<'a> {
+    /// All.
+    All,
+    /// Those with these ids. Not more than a statement can bind twice.
+    These(&'a [&'a str]),
+}
+
+impl Which<'_> {
+    /// The rows of `E` whose `owner` is one of the resources.
+    pub(super) fn select<E: EntityTrait>(self, owner: E::Column) -> Select<E> {
+        match self {
+            Self::All => E::find(),
+            Self::These(ids) => E::find().filter(owner.is_in(ids.iter().copied())),
+        }
+    }
+
+    /// Whether a column with an owner's id names one of the resources.
+    pub(super) fn owned(self, owner: impl ColumnTrait) -> Expr {
+        match self {
+            Self::All => owner.is_not_null(),
+            Self::These(ids) => owner.is_in(ids.iter().copied()),
+        }
+    }
+
+    /// Whether a column is one of the values that `select` finds for the resources; for all of them that is a needless
+    /// question.
+    pub(super) fn owned_through(self, column: impl ColumnTrait, select: SelectStatement) -> Expr {
+        match self {
+            Self::All => column.is_not_null(),
+            Self::These(_) => column.in_subquery(select),
+        }
+    }
+}
+
+/// Runs `select`. A row that cannot be decoded is a corrupt one.
+pub(super) async fn rows<E: EntityTrait>(tx: &ReadTx, select: Select<E>) -> Result<Vec<E::Model>, StoreError> {
+    select.all(&tx.0).await.map_err(|error| StoreError::reading(E::default().table_name(), &error))
+}
+
+/// Ids seen while reading, so that each is in memory once however many resources name it.
+#[derive(Default)]
+pub struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    /// The id `text`, shared with all that were asked for before.
+    pub(super) fn share<R>(&mut self, text: &str) -> Id<R> {
+        if let Some(shared) = self.0.get(text) {
+            return Id::new(Arc::clone(shared));
+        }
+        let shared: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&shared));
+        Id::new(shared)
+    }
+}
+
+/// A row that is a part of a resource.
+pub(super) trait Row:
+    ModelTrait + IntoActiveModel<<Self::Entity as EntityTrait>::ActiveModel> + PartialEq
+{
+    /// The primary key.
+    type Key: Eq + Hash + IntoValueTuple + Send;
+
+    /// The primary key.
+    fn key(&self) -> Self::Key;
+
+    /// Whether a unique column differs from that of the row `before`, which has the same primary key. Such rows are
+    /// deleted and inserted: updated in place, two rows that swap their names would collide half-way.
+    fn moved(&self, before: &Self) -> bool {
+        let _ = before;
+        false
+    }
+}
+
+/// The rows that make up a resource, or several.
+#[derive(Default)]
+pub struct Rows {
+    pub(super) customer: Vec<customer::Model>,
+    pub(super) team: Vec<team::Model>,
+    pub(super) virtual_key: Vec<virtual_key::Model>,
+    pub(super) virtual_key_provider_config: Vec<virtual_key_provider_config::Model>,
+    pub(super) virtual_key_mcp_config: Vec<virtual_key_mcp_config::Model>,
+    pub(super) provider: Vec<provider::Model>,
+    pub(super) provider_key: Vec<provider_key::Model>,
+    pub(super) mcp_client: Vec<mcp_client::Model>,
+    pub(super) budget: Vec<budget::Model>,
+    pub(super) rate_limit: Vec<rate_limit::Model>,
+    pub(super) label: Vec<label::Model>,
+}
+
+impl Rows {
+    fn of(any: Option<&AnyResource>) -> Self {
+        let mut rows = Self::default();
+        match any {
+            None => {}
+            Some(AnyResource::Customer(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::Team(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::VirtualKey(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::Provider(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::McpClient(stored)) => Persist::lay(stored, &mut rows),
+        }
+        rows
+    }
+}
+
+/// What is to be done to the tables.
+#[derive(Default)]
+pub(super) struct Batch {
+    customer: Delta<customer::Model>,
+    team: Delta<team::Model>,
+    virtual_key: Delta<virtual_key::Model>,
+    virtual_key_provider_config: Delta<virtual_key_provider_config::Model>,
+    virtual_key_mcp_config: Delta<virtual_key_mcp_config::Model>,
+    provider: Delta<provider::Model>,
+    provider_key: Delta<provider_key::Model>,
+    mcp_client: Delta<mcp_client::Model>,
+    budget: Delta<budget::Model>,
+    rate_limit: Delta<rate_limit::Model>,
+    label: Delta<label::Model>,
+}
+
+impl Batch {
+    /// Adds what `net` does to one resource.
+    pub(super) fn add(&mut self, net: &Net) {
+        let (before, after) = (Rows::of(net.before.as_ref()), Rows::of(net.after.as_ref()));
+        self.customer.add(before.customer, after.customer);
+        self.team.add(before.team, after.team);
+        self.virtual_key.add(before.virtual_key, after.virtual_key);
+        self.virtual_key_provider_config.add(before.virtual_key_provider_config, after.virtual_key_provider_config);
+        self.virtual_key_mcp_config.add(before.virtual_key_mcp_config, after.virtual_key_mcp_config);
+        self.provider.add(before.provider, after.provider);
+        self.provider_key.add(before.provider_key, after.provider_key);
+        self.mcp_client.add(before.mcp_client, after.mcp_client);
+        self.budget.add(before.budget, after.budget);
+        self.rate_limit.add(before.rate_limit, after.rate_limit);
+        self.label.add(before.label, after.label);
+    }
+
+    /// Writes it all; the tables are independent of each other, so their order does not matter.
+    pub(super) async fn write(self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        self.customer.write(tx).await?;
+        self.team.write(tx).await?;
+        self.virtual_key.write(tx).await?;
+        self.virtual_key_provider_config.write(tx).await?;
+        self.virtual_key_mcp_config.write(tx).await?;
+        self.provider.write(tx).await?;
+        self.provider_key.write(tx).await?;
+        self.mcp_client.write(tx).await?;
+        self.budget.write(tx).await?;
+        self.rate_limit.write(tx).await?;
+        self.label.write(tx).await
+    }
+}
+
+/// What is to be done to one table.
+struct Delta<M: Row> {
+    deletes: Vec<M::Key>,
+    updates: Vec<M>,
+    inserts: Vec<M>,
+}
+
+impl<M: Row> Default for Delta<M> {
+    fn default() -> Self {
+        Self { deletes: Vec::new(), updates: Vec::new(), inserts: Vec::new() }
+    }
+}
+
+impl<M: Row> Delta<M> {
+    /// Adds what leads from the rows `before` to the rows `after`; rows that stay as they are cost nothing.
+    fn add(&mut self, before: Vec<M>, after: Vec<M>) {
+        let mut before: HashMap<M::Key, M> = before.into_iter().map(|row| (row.key(), row)).collect();
+        for row in after {
+            match before.remove(&row.key()) {
+                None => self.inserts.push(row),
+                Some(before) if before == row => {}
+                Some(before) if row.moved(&before) => {
+                    self.deletes.push(row.key());
+                    self.inserts.push(row);
+                }
+                Some(_) => self.updates.push(row),
+            }
+        }
+        self.deletes.extend(before.into_keys());
+    }
+
+    /// Deletes come first, so that what they free (a name, the id of a provider key) can be taken by another row.
+    async fn write(self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        delete::<M>(tx, self.deletes).await?;
+        upsert(tx, self.updates).await?;
+        insert(tx, self.inserts).await
+    }
+}
+
+/// Deletes the rows with these keys, all of which must exist.
+async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(), StoreError> {
+    let columns: Vec<<M::Entity as EntityTrait>::Column> =
+        <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    let mut keys = keys.into_iter().map(IntoValueTuple::into_value_tuple).peekable();
+    while keys.peek().is_some() {
+        let chunk: Vec<ValueTuple> = keys.by_ref().take(rows_per_statement(tx, columns.len())).collect();
+        let expected = chunk.len() as u64;
+        let these = match columns.as_slice() {
+            [column] => column.is_in(chunk.into_iter().flatten()),
+            columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk),
+        };
+        let deleted = M::Entity::delete_many().filter(these).exec(tx).await?.rows_affected;
+        if deleted != expected {
+            let table = M::Entity::default();
+            let table = table.table_name();
+            return Err(StoreError::refused(format!("{deleted} of {expected} rows to delete were in table {table}")));
+        }
+    }
+    Ok(())
+}
+
+/// Replaces rows.
+pub(super) async fn upsert<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>) -> Result<(), StoreError> {
+    let keys: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    let others = <M::Entity as EntityTrait>::Column::iter()
+        .filter(|column| !keys.iter().any(|key| key.as_str() == column.as_str()))
+        .collect::<Vec<_>>();
+    let conflict = OnConflict::columns(keys).update_columns(others).to_owned();
+    write(tx, rows, Some(conflict)).await
+}
+
+/// Inserts rows; that one of them exists already is an error.
+pub(super) async fn insert<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>) -> Result<(), StoreError> {
+    write(tx, rows, None).await
+}
+
+async fn write<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<(), StoreError> {
+    let columns = <M::Entity as EntityTrait>::Column::iter().count();
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let chunk = rows.by_ref().take(rows_per_statement(tx, columns)).map(IntoActiveModel::into_active_model);
+        let mut statement = M::Entity::insert_many(chunk);
+        if let Some(conflict) = &conflict {
+            statement = statement.on_conflict(conflict.clone());
+        }
+        statement.exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The resources with these ids, in the order of `ids`, without those that do not exist; and the revision of the
+    /// head in the same snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if the rows make no resource.
+    pub async fn read<R: Persist>(&self, ids: &[Id<R>]) -> Result<(i64, Vec<Stored<R>>), StoreError> {
+        let tx = self.begin_read().await?;
+        let head = super::head(&tx).await?;
+        let mut names = Names::default();
+        let mut found = HashMap::with_capacity(ids.len());
+        let ids: Vec<&str> = ids.iter().map(Id::as_str).collect();
+        // Half, because the limits of virtual keys are asked for by the key and by its provider configs.
+        for chunk in ids.chunks(bind_limit(&tx.0) / 2) {
+            for stored in R::fetch(&tx, Which::These(chunk), &mut names).await? {
+                found.insert(stored.id.shared(), stored);
+            }
+        }
+        Ok((head.revision, ids.into_iter().filter_map(|id| found.remove(id)).collect()))
+    }
+}

@@ -1,0 +1,103 @@
+//! Accepted requests and their answers, remembered for 24 hours so that a retry is answered and not done again. Written
+//! with the group that did them; asked and cleaned up by the ledger.
+
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
+};
+
+use super::Store;
+use super::entity::request::{self, Column};
+use super::error::StoreError;
+use super::group::Remembered;
+use super::persist::{Row, rows, upsert};
+use super::tx::{finish, rows_per_statement};
+use crate::domain::Timestamp;
+
+/// For how long requests are remembered.
+const MEMORY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+impl Row for request::Model {
+    type Key = (String, String, String);
+
+    fn key(&self) -> Self::Key {
+        (self.caller.clone(), self.method.clone(), self.request_id.clone())
+    }
+}
+
+/// Remembers requests. One that is still there from more than 24 hours ago is replaced.
+pub(super) async fn remember(tx: &DatabaseTransaction, requests: &[Remembered]) -> Result<(), StoreError> {
+    let rows = requests.iter().map(|request| {
+        let Remembered { caller, method, request_id, fingerprint, response, accepted_at } = request;
+        request::Model {
+            caller: caller.clone(),
+            method: method.clone(),
+            request_id: request_id.clone(),
+            fingerprint: fingerprint.to_vec(),
+            response: response.to_vec(),
+            accepted_at: accepted_at.as_micros(),
+        }
+    });
+    upsert(tx, rows.collect()).await
+}
+
+impl Store {
+    /// Those of the requests (caller, method, request id) that were accepted within the 24 hours before `now`, in no
+    /// particular order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn find_requests(
+        &self,
+        requests: &[(&str, &str, &str)],
+        now: Timestamp,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        let mut found = Vec::new();
+        if requests.is_empty() {
+            return Ok(found);
+        }
+        let tx = self.begin_read().await?;
+        let since = now.plus_micros(-MEMORY_MICROS).as_micros();
+        for chunk in requests.chunks(rows_per_statement(&tx.0, 3) - 1) {
+            let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
+                .in_tuples(chunk.iter().copied());
+            let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
+            for row in rows(&tx, select).await? {
+                let corrupt = |why: &str| StoreError::corrupt("request", &row.request_id, why);
+                found.push(Remembered {
+                    fingerprint: row
+                        .fingerprint
+                        .as_slice()
+                        .try_into()
+                        .map_err(|_| corrupt("the fingerprint is not 32 bytes long"))?,
+                    caller: row.caller,
+                    method: row.method,
+                    request_id: row.request_id,
+                    response: row.response.into(),
+                    accepted_at: Timestamp::from_micros(row.accepted_at),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets at most `limit` requests that were accepted before `before`; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Unknown`]; it can be repeated in any case.
+    pub async fn forget_requests(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let key = [Column::Caller, Column::Method, Column::RequestId];
+        let old = request::Entity::find()
+            .select_only()
+            .columns(key)
+            .filter(Column::AcceptedAt.lt(before.as_micros()))
+            .limit(limit)
+            .into_query();
+        let forget = request::Entity::delete_many().filter(Expr::tuple(key.map(Expr::col)).in_subquery(old));
+        let tx = self.begin_write().await?;
+        let result = forget.exec(&tx).await.map(|done| done.rows_affected).map_err(StoreError::from);
+        finish(tx, result).await
+    }
+}

@@ -1,0 +1,71 @@
+//! Teams in tables: `team`, with `budget`, `rate_limit` and `label`.
+
+use super::cell::{self, Reading};
+use super::entity::team;
+use super::error::StoreError;
+use super::limits::OwnerKind;
+use super::persist::{Names, Persist, Row, Rows, Which, rows};
+use super::tx::ReadTx;
+use super::{labels, limits};
+use crate::domain::{Kind, LimitOwner, Stored, Team};
+
+impl Row for team::Model {
+    type Key = String;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn moved(&self, before: &Self) -> bool {
+        self.name != before.name
+    }
+}
+
+impl Persist for Team {
+    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+        let Stored { id, revision, created_at, updated_at, resource } = stored;
+        let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = resource;
+        rows.team.push(team::Model {
+            id: id.to_string(),
+            revision: *revision,
+            created_at: created_at.as_micros(),
+            updated_at: updated_at.as_micros(),
+            name: name.to_string(),
+            customer_id: customer_id.as_ref().map(ToString::to_string),
+            calendar_aligned: *calendar_aligned,
+            profile: profile.as_ref().map(cell::structure),
+            config: config.as_ref().map(cell::structure),
+            claims: claims.as_ref().map(cell::structure),
+        });
+        limits::lay(&LimitOwner::Team(id.clone()), limits, rows);
+        labels::lay(Kind::Team, id.as_str(), labels, rows);
+    }
+
+    async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {
+        let mut limits = limits::fetch(tx, OwnerKind::Team, which).await?;
+        let mut labels = labels::fetch(tx, Kind::Team, which).await?;
+        let mut teams = Vec::new();
+        for row in rows(tx, which.select::<team::Entity>(team::Column::Id)).await? {
+            let reading = Reading { table: "team", id: &row.id };
+            teams.push(Stored {
+                id: names.share(&row.id),
+                revision: row.revision,
+                created_at: reading.time(row.created_at)?,
+                updated_at: reading.time(row.updated_at)?,
+                resource: Self {
+                    name: row.name.into(),
+                    customer_id: row.customer_id.as_deref().map(|id| names.share(id)),
+                    calendar_aligned: row.calendar_aligned,
+                    limits: limits.of_resource(&row.id),
+                    labels: labels.of(&row.id),
+                    profile: reading.structure(row.profile.as_deref())?,
+                    config: reading.structure(row.config.as_deref())?,
+                    claims: reading.structure(row.claims.as_deref())?,
+                },
+            });
+        }
+        limits.finish()?;
+        labels.finish()?;
+        Ok(teams)
+    }
+}

@@ -1,0 +1,63 @@
+//! Transactions: how they begin and end, on which connection, and how many parameters a statement may have.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
+};
+
+use super::Store;
+use super::error::StoreError;
+
+/// A snapshot of the tables: what is read within it is of one revision.
+pub struct ReadTx(pub(super) DatabaseTransaction);
+
+/// Begins a transaction that may write. On SQLite it must take the write lock at once: a transaction that reads first
+/// and writes later fails without waiting if anything was written in between.
+pub(super) async fn begin_write(writer: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options =
+        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    writer.begin_with_options(options).await
+}
+
+/// How many parameters one statement may bind.
+pub(super) fn bind_limit(connection: &impl ConnectionTrait) -> usize {
+    match connection.get_database_backend() {
+        DbBackend::Sqlite => 32_766,
+        _ => 65_535,
+    }
+}
+
+/// How many rows of `columns` parameters each fit into one statement.
+pub(super) fn rows_per_statement(connection: &impl ConnectionTrait, columns: usize) -> usize {
+    (bind_limit(connection) / columns.max(1)).max(1)
+}
+
+impl Store {
+    pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
+        Ok(begin_write(&self.writer).await?)
+    }
+
+    pub(super) async fn begin_read(&self) -> Result<ReadTx, StoreError> {
+        Ok(ReadTx(self.readers.begin().await?))
+    }
+}
+
+/// Commits if `result` is fine, else rolls back.
+///
+/// When this returns an error other than [`StoreError::Unknown`], nothing of the transaction is or will be visible. A
+/// rollback that fails is no further error: the connection is given up then, and with it whatever it had begun.
+pub(super) async fn finish<T>(
+    transaction: DatabaseTransaction,
+    result: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match result {
+        Ok(value) => match transaction.commit().await {
+            Ok(()) => Ok(value),
+            Err(error) => Err(StoreError::committing(&error)),
+        },
+        Err(error) => {
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
