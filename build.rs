@@ -20,7 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
     let descriptors = compiler.file_descriptor_set();
 
-    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(descriptors.clone())?;
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
+    tonic_prost_build::configure()
+        .bytes(".")
+        .btree_map(".")
+        .compile_fds_with_config(descriptors.clone(), config)?;
 
     let shared = out.join("shared");
     fs::create_dir_all(&shared)?;

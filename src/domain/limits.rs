@@ -51,7 +51,7 @@ pub struct Limits {
     /// Budgets, in the client's order; no two of one length.
     pub budgets: Vec<Budget>,
     /// The rate limit.
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<Box<RateLimit>>,
 }
 
 /// Who owns a limit.

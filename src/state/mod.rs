@@ -1,3 +1,255 @@
-//! The state.
+//! All resources in memory, and the pure functions that decide what becomes of them.
+//!
+//! `State` is immutable once published: its maps are persistent, so that a clone costs nothing and readers never meet
+//! a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
+//! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
+
+mod decide;
+mod facet;
 mod head;
+mod query;
+mod reconcile;
+mod rules;
+mod table;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::{
+    AnyResource, Customer, Id, Kind, McpClient, Provider, ProviderKey, ResourceKey, Sha256Hash, Stored, Team,
+    Timestamp, VirtualKey,
+};
+
+pub use decide::{Change, Context, Decision, create, delete, rotate, update};
+pub use facet::{Facet, Indexed};
 pub use head::{Chain, ChainRow, Head, Op};
+pub use query::{LimitPlace, Page, Query};
+pub use rules::Rules;
+pub use table::{Slot, Table};
+
+/// Everything at one revision.
+#[derive(Clone)]
+pub struct State {
+    head: Head,
+    customers: Table<Customer>,
+    teams: Table<Team>,
+    virtual_keys: Table<VirtualKey>,
+    providers: Table<Provider>,
+    mcp_clients: Table<McpClient>,
+    /// Each resource at the revision of its last change, and each removed one at that of its removal.
+    marks: OrdMap<(i64, ResourceKey), Mark>,
+    /// Where the marks of removed resources are.
+    removed: OrdMap<ResourceKey, i64>,
+    /// First 8 bytes of the chain at each revision after the compacted one.
+    chain_prefixes: imbl::Vector<u64>,
+    /// Both secrets of every key: the current and the one before.
+    secrets: OrdMap<Sha256Hash, Id<VirtualKey>>,
+    /// Which provider has the provider key of an id.
+    provider_keys: OrdMap<Box<str>, Id<Provider>>,
+    /// All budgets and rate limits, by creation.
+    budgets: OrdMap<(Timestamp, Arc<str>), LimitPlace>,
+    rate_limits: OrdMap<(Timestamp, Arc<str>), LimitPlace>,
+}
+
+/// What happened last to a resource.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mark {
+    /// It was created or changed.
+    Upsert,
+    /// It was removed.
+    Remove,
+}
+
+impl State {
+    /// The state of a store that was read whole.
+    pub fn restore(
+        head: Head,
+        resources: impl IntoIterator<Item = AnyResource>,
+        chain_prefixes: impl IntoIterator<Item = u64>,
+        removed: impl IntoIterator<Item = (i64, ResourceKey)>,
+    ) -> Self {
+        let mut state = Self {
+            head,
+            customers: Table::default(),
+            teams: Table::default(),
+            virtual_keys: Table::default(),
+            providers: Table::default(),
+            mcp_clients: Table::default(),
+            marks: OrdMap::new(),
+            removed: OrdMap::new(),
+            chain_prefixes: chain_prefixes.into_iter().collect(),
+            secrets: OrdMap::new(),
+            provider_keys: OrdMap::new(),
+            budgets: OrdMap::new(),
+            rate_limits: OrdMap::new(),
+        };
+        for resource in resources {
+            state.replace(None, Some(&resource));
+        }
+        for (revision, key) in removed {
+            state.removed.insert(key.clone(), revision);
+            state.marks.insert((revision, key), Mark::Remove);
+        }
+        state
+    }
+
+    /// Where the store stands.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The revision of the last change.
+    pub fn revision(&self) -> i64 {
+        self.head.revision
+    }
+
+    /// The resource with this id.
+    pub fn get<R: Indexed>(&self, id: &str) -> Option<&Arc<Stored<R>>> {
+        R::table(self).get(id).map(|slot| &slot.stored)
+    }
+
+    /// The resource with this key.
+    pub fn any(&self, key: &ResourceKey) -> Option<AnyResource> {
+        fn of<R: Indexed>(state: &State, id: &str) -> Option<AnyResource> {
+            state.get::<R>(id).map(|stored| R::wrap(Arc::clone(stored)))
+        }
+        match key.kind {
+            Kind::Customer => of::<Customer>(self, &key.id),
+            Kind::Team => of::<Team>(self, &key.id),
+            Kind::VirtualKey => of::<VirtualKey>(self, &key.id),
+            Kind::Provider => of::<Provider>(self, &key.id),
+            Kind::McpClient => of::<McpClient>(self, &key.id),
+        }
+    }
+
+    /// How many resources of kind `R` there are.
+    pub fn count<R: Indexed>(&self) -> usize {
+        R::table(self).len()
+    }
+
+    /// The key that `secret` belongs to, and whether it is the secret before the last rotation. The end of a grace
+    /// period takes no revision: it is found out here.
+    pub fn key_by_secret(&self, secret: &Sha256Hash, now: Timestamp) -> Option<(&Arc<Stored<VirtualKey>>, bool)> {
+        let stored = self.get::<VirtualKey>(self.secrets.get(secret)?.as_str())?;
+        if stored.resource.secret.sha256 == *secret {
+            return Some((stored, false));
+        }
+        let in_grace = stored.resource.previous_secret.as_ref().is_some_and(|previous| now < previous.expires_at);
+        in_grace.then_some((stored, true))
+    }
+
+    /// The provider key with this id and its provider.
+    pub fn provider_key(&self, id: &str) -> Option<(&Id<Provider>, &ProviderKey)> {
+        let provider_id = self.provider_keys.get(id)?;
+        let provider = self.get::<Provider>(provider_id.as_str())?;
+        provider.resource.keys.iter().find(|key| key.id.as_ref() == id).map(|key| (provider_id, key))
+    }
+
+    /// What happened after revision `after`, in order of revision: each resource once, at its last change.
+    pub fn changed_since(&self, after: i64) -> impl Iterator<Item = (i64, &ResourceKey, Mark)> {
+        let first = (after.saturating_add(1), ResourceKey { kind: Kind::ALL[0], id: Arc::from("") });
+        self.marks
+            .range((Bound::Included(first), Bound::Unbounded))
+            .map(|((revision, key), mark)| (*revision, key, *mark))
+    }
+
+    /// First 8 bytes of the chain at `revision`; `None` if it is compacted or was never reached.
+    pub fn chain_prefix(&self, revision: i64) -> Option<u64> {
+        if revision == self.head.compacted_revision {
+            return Some(self.head.compacted_chain.prefix());
+        }
+        let index = usize::try_from(revision.checked_sub(self.head.compacted_revision + 1)?).ok()?;
+        self.chain_prefixes.get(index).copied()
+    }
+
+    /// The digest of all resources of a kind (`watch.md`, Messages).
+    pub fn digest(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Customer => self.customers.digest(),
+            Kind::Team => self.teams.digest(),
+            Kind::VirtualKey => self.virtual_keys.digest(),
+            Kind::Provider => self.providers.digest(),
+            Kind::McpClient => self.mcp_clients.digest(),
+        }
+    }
+
+    /// Applies the changes of one revision and moves the head there. `head.revision` is the next revision.
+    pub fn apply(&mut self, changes: &[Change], head: Head) {
+        debug_assert_eq!(head.revision, self.head.revision + 1);
+        self.chain_prefixes.push_back(head.chain.prefix());
+        self.head = head;
+        for change in changes {
+            self.replace(change.before.as_ref(), change.after.as_ref());
+        }
+    }
+
+    /// Forgets removals up to `head.compacted_revision`, from which watchers can no longer resume.
+    pub fn compact(&mut self, head: Head) {
+        let dropped = usize::try_from(head.compacted_revision - self.head.compacted_revision).unwrap_or(0);
+        self.chain_prefixes = self.chain_prefixes.skip(dropped.min(self.chain_prefixes.len()));
+        let old: Vec<(i64, ResourceKey)> = self
+            .changed_since(self.head.compacted_revision)
+            .take_while(|(revision, _, _)| *revision <= head.compacted_revision)
+            .filter(|(_, _, mark)| *mark == Mark::Remove)
+            .map(|(revision, key, _)| (revision, key.clone()))
+            .collect();
+        for mark in old {
+            self.removed.remove(&mark.1);
+            self.marks.remove(&mark);
+        }
+        self.head = head;
+    }
+
+    fn replace(&mut self, before: Option<&AnyResource>, after: Option<&AnyResource>) {
+        let Some(any) = after.or(before) else { return };
+        match any {
+            AnyResource::Customer(_) => self.replace_typed::<Customer>(before, after),
+            AnyResource::Team(_) => self.replace_typed::<Team>(before, after),
+            AnyResource::VirtualKey(_) => self.replace_typed::<VirtualKey>(before, after),
+            AnyResource::Provider(_) => self.replace_typed::<Provider>(before, after),
+            AnyResource::McpClient(_) => self.replace_typed::<McpClient>(before, after),
+        }
+    }
+
+    fn replace_typed<R: Indexed>(&mut self, before: Option<&AnyResource>, after: Option<&AnyResource>) {
+        if let Some(before) = before.and_then(R::unwrap) {
+            self.marks.remove(&(before.revision, ResourceKey::of(&before.id)));
+            R::leave(self, before);
+            R::table_mut(self).remove(before);
+            if after.is_none() && !skip_removal_marker() {
+                let key = ResourceKey::of(&before.id);
+                self.removed.insert(key.clone(), self.head.revision);
+                self.marks.insert((self.head.revision, key), Mark::Remove);
+            }
+        }
+        if let Some(after) = after.and_then(R::unwrap) {
+            let key = ResourceKey::of(&after.id);
+            if let Some(revision) = self.removed.remove(&key) {
+                self.marks.remove(&(revision, key.clone()));
+            }
+            R::enter(self, after);
+            R::table_mut(self).insert(Arc::clone(after));
+            self.marks.insert((after.revision, key), Mark::Upsert);
+        }
+    }
+}
+
+/// The summand of one resource in the digest of its kind.
+pub(crate) fn resource_digest(kind: Kind, id: &str, revision: i64) -> u64 {
+    let hash = Sha256::digest(format!("{}/{id}/{revision}", kind.number()));
+    hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// A bug that the tests plant to show that they would find it.
+#[cfg(feature = "seeded-bugs")]
+fn skip_removal_marker() -> bool {
+    crate::seeded::is(crate::seeded::Bug::SkipRemovalMarker)
+}
+
+#[cfg(not(feature = "seeded-bugs"))]
+const fn skip_removal_marker() -> bool {
+    false
+}

@@ -74,7 +74,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
     }));
     rows.rate_limit.extend(limits.rate_limit.iter().map(|rate_limit| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id } = owner.clone();
-        let RateLimit { id, token, request, created_at, updated_at } = rate_limit;
+        let RateLimit { id, token, request, created_at, updated_at } = rate_limit.as_ref();
         rate_limit::Model {
             id: id.to_string(),
             customer_id,
@@ -121,7 +121,10 @@ impl Parts {
     fn join(self) -> Limits {
         let Self { mut budgets, rate_limit } = self;
         budgets.sort_by_key(|(ord, _)| *ord);
-        Limits { budgets: budgets.into_iter().map(|(_, budget)| budget).collect(), rate_limit }
+        Limits {
+            budgets: budgets.into_iter().map(|(_, budget)| budget).collect(),
+            rate_limit: rate_limit.map(Box::new),
+        }
     }
 }
 

@@ -195,8 +195,8 @@ fn dimension(max_limit: i64, duration: &str) -> RateDimension {
     RateDimension { max_limit, reset_duration: ResetDuration::parse(duration).unwrap(), anchor: at(-9) }
 }
 
-fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> RateLimit {
-    RateLimit { id: Id::new(id), token, request, created_at: at(-8), updated_at: at(-7) }
+fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> Box<RateLimit> {
+    Box::new(RateLimit { id: Id::new(id), token, request, created_at: at(-8), updated_at: at(-7) })
 }
 
 /// Limits whose ids begin with `prefix`, in an order that is not that of the ids.

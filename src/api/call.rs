@@ -1,0 +1,57 @@
+//! What is known of a call before its message is looked at.
+
+use prost::Message;
+use tonic::{Request, Status};
+
+use super::status;
+use crate::domain::{Error, Path, Violations};
+use crate::ledger::Call;
+use crate::server::{CallId, Peer};
+
+/// Who calls while there is no authentication.
+pub(super) const ANONYMOUS: &str = "anonymous";
+
+/// Turns errors into the statuses of one call.
+#[derive(Clone)]
+pub(super) struct Statuses {
+    call_id: Option<CallId>,
+}
+
+impl Statuses {
+    pub(super) fn of<T>(request: &Request<T>) -> Self {
+        Self { call_id: request.extensions().get::<CallId>().cloned() }
+    }
+
+    pub(super) fn status(&self, error: Error) -> Status {
+        status::of(error, self.call_id.as_ref().map_or("", CallId::as_str))
+    }
+}
+
+/// A call that changes something, and its message. `idempotency` takes the request id out of the message, so that the
+/// rest of it is the content that a retry must repeat, and tells whether the call is to validate only.
+pub(super) fn enter<T: Message>(
+    request: Request<T>,
+    method: &'static str,
+    idempotency: impl FnOnce(&mut T) -> (String, bool),
+) -> Result<(Call, Statuses, T), Status> {
+    let statuses = Statuses::of(&request);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address().to_string()).unwrap_or_default();
+    let mut message = request.into_inner();
+    let (request_id, validate_only) = idempotency(&mut message);
+    let mut violations = Violations::new();
+    let request_id = if request_id.is_empty() {
+        request_id
+    } else if let Ok(id) = uuid::Uuid::try_parse(&request_id) {
+        id.to_string()
+    } else {
+        violations.add(Path::root("request_id"), "is no UUID; send a new one for each call, or none");
+        String::new()
+    };
+    violations.or(()).map_err(|violations| statuses.status(violations.into()))?;
+    let fingerprint =
+        if request_id.is_empty() { [0; 32] } else { *blake3::hash(&message.encode_to_vec()).as_bytes() };
+    // What validates only changes nothing, so there is nothing to remember.
+    let request_id = if validate_only { String::new() } else { request_id };
+    let call = Call { actor: ANONYMOUS.to_owned(), peer, method, request_id, fingerprint, validate_only };
+    Ok((call, statuses, message))
+}

@@ -1,0 +1,163 @@
+//! The change stream and the audit trail.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, stream};
+use prost::Message as _;
+use tonic::{Request, Response, Status};
+
+use super::Api;
+use super::call::Statuses;
+use super::crud::respond;
+use super::page::{self, Scope};
+use crate::domain::{Error, Kind, Path, Violations};
+use crate::proto::shared::config_service_server::ConfigService;
+use crate::proto::v1;
+use crate::store::{ChangeFilter, LoggedChange};
+use crate::watch::{Frame, KindSet, Subscription};
+use crate::wire;
+
+const MAX_NODE_ID: usize = 1_024;
+
+#[tonic::async_trait]
+impl ConfigService for Api {
+    type WatchConfigStream = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
+
+    async fn watch_config(
+        &self,
+        request: Request<v1::WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        let statuses = Statuses::of(&request);
+        let begun = async {
+            let subscription = subscription(request.into_inner())?;
+            self.watch.begin(subscription).await
+        };
+        let follower = begun.await.map_err(|error| statuses.status(error))?;
+        let frames = stream::unfold(follower, |mut follower| async move {
+            let frame = follower.next().await?;
+            Some((Ok(frame), follower))
+        });
+        Ok(Response::new(Box::pin(frames)))
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<v1::ListChangesRequest>,
+    ) -> Result<Response<v1::ListChangesResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.changes(request.into_inner()).await, &statuses)
+    }
+}
+
+impl Api {
+    async fn changes(&self, request: v1::ListChangesRequest) -> Result<v1::ListChangesResponse, Error> {
+        let filters = v1::ListChangesRequest { page_size: 0, page_token: String::new(), ..request.clone() };
+        let scope = Scope::new("ListChanges", &filters);
+        let v1::ListChangesRequest { page_size, page_token, kind, id, actor, from, to, revision } = request;
+        let mut violations = Violations::new();
+        let time = |time: Option<prost_types::Timestamp>, field: &str, violations: &mut Violations| {
+            time.and_then(|time| wire::parse_timestamp(&time, &Path::root(field), violations))
+        };
+        let filter = ChangeFilter {
+            kind: parse_kind(kind, &Path::root("kind"), &mut violations),
+            id: Some(id).filter(|id| !id.is_empty()),
+            actor: Some(actor).filter(|actor| !actor.is_empty()),
+            from: time(from, "from", &mut violations),
+            to: time(to, "to", &mut violations),
+            revision: Some(revision).filter(|revision| *revision != 0),
+        };
+        violations.or(())?;
+        let limit = page::size(page_size)?;
+        let before = match scope.read(&page_token)? {
+            None => None,
+            Some((revision, ord)) => Some((revision, ord.parse().map_err(|_| Error::PageToken)?)),
+        };
+        // Changes of kinds that this version serves not yet cannot exist: such a filter finds nothing.
+        let unserved = kind != 0 && filter.kind.is_none();
+        let found = if unserved {
+            Vec::new()
+        } else {
+            let found = self.ledger.store().list_changes(&filter, before, limit as u64 + 1).await;
+            found.map_err(|error| error.to_domain())?
+        };
+        let (mut changes, mut bytes, mut last, mut more) = (Vec::new(), 0, None, found.len() > limit);
+        for logged in found.into_iter().take(limit) {
+            let place = (logged.txn.revision, logged.ord);
+            let change = change(logged)?;
+            bytes += change.encoded_len();
+            if bytes > page::MAX_BYTES && !changes.is_empty() {
+                more = true;
+                break;
+            }
+            changes.push(change);
+            last = Some(place);
+        }
+        let next_page_token = match last {
+            Some((revision, ord)) if more => scope.token(revision, &ord.to_string()),
+            _ => String::new(),
+        };
+        Ok(v1::ListChangesResponse { changes, next_page_token })
+    }
+}
+
+fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
+    let LoggedChange { txn, ord: _, row } = logged;
+    let decode = |body: Option<bytes::Bytes>| {
+        body.map(|body| {
+            let mut resource = v1::ConfigResource::decode(body).map_err(|error| {
+                Error::Internal(format!("the log of revision {} cannot be read: {error}", txn.revision))
+            })?;
+            wire::strip_hashes(&mut resource);
+            Ok::<_, Error>(resource)
+        })
+        .transpose()
+    };
+    Ok(v1::Change {
+        revision: txn.revision,
+        kind: wire::kind(row.kind).into(),
+        id: row.id.to_string(),
+        op: row.op.number(),
+        commit_time: Some(wire::timestamp(txn.committed_at)),
+        before: decode(row.before)?,
+        after: decode(row.after)?,
+        actor: txn.actor,
+        peer: txn.peer,
+        method: txn.method,
+        request_id: txn.request_id,
+    })
+}
+
+fn subscription(request: v1::WatchConfigRequest) -> Result<Subscription, Error> {
+    // Usage is not streamed yet: nothing is counted.
+    let v1::WatchConfigRequest { node_id, resume_token, kinds, include_usage: _, min_revision } = request;
+    let mut violations = Violations::new();
+    if node_id.len() > MAX_NODE_ID || node_id.chars().any(char::is_control) {
+        let text = format!("must have at most {MAX_NODE_ID} bytes and no control characters");
+        violations.add(Path::root("node_id"), text);
+    }
+    if min_revision < 0 {
+        violations.add(Path::root("min_revision"), format!("is {min_revision}; must be a revision, or 0 for any"));
+    }
+    let root = Path::root("kinds");
+    let numbers: Vec<i32> = kinds
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, number)| match v1::ResourceKind::try_from(number) {
+            Ok(v1::ResourceKind::Unspecified) | Err(_) => {
+                violations.add(root.index(index), format!("is {number}, which is no kind; leave kinds empty for all"));
+                None
+            }
+            Ok(_) => Some(number),
+        })
+        .collect();
+    violations.or(())?;
+    Ok(Subscription { kinds: KindSet::of_numbers(&numbers), resume_token, min_revision })
+}
+
+/// The kind that a filter names; a violation if it is none.
+fn parse_kind(number: i32, path: &Path<'_>, violations: &mut Violations) -> Option<Kind> {
+    if v1::ResourceKind::try_from(number).is_err() {
+        violations.add(path, format!("is {number}, which is no kind; leave it out for all"));
+    }
+    Kind::from_number(number)
+}

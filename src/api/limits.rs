@@ -1,0 +1,228 @@
+//! Budgets and rate limits, as lists over all owners.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use super::Api;
+use super::call::Statuses;
+use super::crud::respond;
+use super::page::{self, Scope};
+use crate::domain::{
+    AnyResource, Budget, Customer, Error, Id, LimitOwner, Limits, RateLimit, Resource, Team, Timestamp, VirtualKey,
+};
+use crate::proto::v1;
+use crate::proto::v1::budget_service_server::BudgetService;
+use crate::proto::v1::rate_limit_service_server::RateLimitService;
+use crate::state::{LimitPlace, Page, Query};
+use crate::wire::{Form, render_budget, render_rate_limit};
+
+/// The owners that a filter names; `None` if it names one that no limit has.
+fn owners(
+    provider_config_id: i64,
+    virtual_key_id: String,
+    team_id: String,
+    customer_id: String,
+    others: [String; 2],
+) -> Option<Vec<LimitOwner>> {
+    let mut owners = Vec::new();
+    if provider_config_id != 0 {
+        owners.push(LimitOwner::ProviderConfig(provider_config_id));
+    }
+    if !virtual_key_id.is_empty() {
+        owners.push(LimitOwner::VirtualKey(Id::new(virtual_key_id)));
+    }
+    if !team_id.is_empty() {
+        owners.push(LimitOwner::Team(Id::new(team_id)));
+    }
+    if !customer_id.is_empty() {
+        owners.push(LimitOwner::Customer(Id::new(customer_id)));
+    }
+    others.iter().all(String::is_empty).then_some(owners)
+}
+
+impl Api {
+    /// The limits of `page` as the tables have them.
+    async fn from_tables<L>(
+        &self,
+        page: Page<(LimitPlace, bool, L)>,
+        find: impl Fn(&Limits, &L) -> Option<L>,
+    ) -> Result<Page<(LimitPlace, bool, L)>, Error> {
+        let Page { items, more, total } = page;
+        let (mut customers, mut teams, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, _, _) in &items {
+            match place {
+                LimitPlace::Customer(id) => customers.push(id.clone()),
+                LimitPlace::Team(id) => teams.push(id.clone()),
+                LimitPlace::VirtualKey(id) | LimitPlace::ProviderConfig(id, _) => keys.push(id.clone()),
+            }
+        }
+        customers.dedup();
+        teams.dedup();
+        keys.sort();
+        keys.dedup();
+        let store = self.ledger.store();
+        let mut read: HashMap<Arc<str>, AnyResource> = HashMap::new();
+        let failed = |error: crate::store::StoreError| error.to_domain();
+        for stored in store.read::<Customer>(&customers).await.map_err(failed)?.1 {
+            read.insert(stored.id.shared(), Customer::wrap(Arc::new(stored)));
+        }
+        for stored in store.read::<Team>(&teams).await.map_err(failed)?.1 {
+            read.insert(stored.id.shared(), Team::wrap(Arc::new(stored)));
+        }
+        for stored in store.read::<VirtualKey>(&keys).await.map_err(failed)?.1 {
+            read.insert(stored.id.shared(), VirtualKey::wrap(Arc::new(stored)));
+        }
+        let items = items
+            .into_iter()
+            .filter_map(|(place, _, limit)| {
+                let (limits, aligned) = match (&place, read.get(place.resource_id())?) {
+                    (_, AnyResource::Customer(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
+                    (_, AnyResource::Team(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
+                    (LimitPlace::ProviderConfig(_, id), AnyResource::VirtualKey(stored)) => {
+                        let config = stored.resource.provider_configs.iter().find(|config| config.id == *id)?;
+                        (&config.limits, stored.resource.calendar_aligned)
+                    }
+                    (_, AnyResource::VirtualKey(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
+                    (_, AnyResource::Provider(_) | AnyResource::McpClient(_)) => return None,
+                };
+                let limit = find(limits, &limit)?;
+                Some((place, aligned, limit))
+            })
+            .collect();
+        Ok(Page { items, more, total })
+    }
+}
+
+/// A page of messages, cut at the size of a page.
+fn cut<L, M: Message>(
+    page: Page<(LimitPlace, bool, L)>,
+    scope: Scope,
+    key: impl Fn(&L) -> (Timestamp, Arc<str>),
+    render: impl Fn(&L, &LimitOwner, bool) -> M,
+) -> (Vec<M>, String, i32) {
+    let (mut messages, mut bytes, mut more, mut last) = (Vec::with_capacity(page.items.len()), 0, page.more, None);
+    for (place, aligned, limit) in &page.items {
+        let message = render(limit, &place.owner(), *aligned);
+        bytes += message.encoded_len();
+        if bytes > page::MAX_BYTES && !messages.is_empty() {
+            more = true;
+            break;
+        }
+        messages.push(message);
+        last = Some(key(limit));
+    }
+    let token = match last {
+        Some((created_at, id)) if more => scope.token(created_at.as_micros(), &id),
+        _ => String::new(),
+    };
+    (messages, token, i32::try_from(page.total).unwrap_or(i32::MAX))
+}
+
+fn empty<L>() -> Page<L> {
+    Page { items: Vec::new(), more: false, total: 0 }
+}
+
+impl Api {
+    async fn budgets(&self, request: v1::ListBudgetsRequest) -> Result<v1::ListBudgetsResponse, Error> {
+        let filters = v1::ListBudgetsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
+        let scope = Scope::new("ListBudgets", &filters);
+        let v1::ListBudgetsRequest {
+            page_size,
+            page_token,
+            from_memory,
+            view: _,
+            provider_config_id,
+            virtual_key_id,
+            team_id,
+            customer_id,
+            model_config_id,
+            provider,
+        } = request;
+        let query = Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
+        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, [model_config_id, provider]);
+        let mut page = owners.map_or_else(empty, |owners| self.state().list_budgets(&owners, &query));
+        if !from_memory {
+            let find = |limits: &Limits, wanted: &Budget| limits.budgets.iter().find(|b| b.id == wanted.id).cloned();
+            page = self.from_tables(page, find).await?;
+        }
+        let form = Form::Answer(self.now());
+        let (budgets, next_page_token, total_size) = cut(
+            page,
+            scope,
+            |budget| (budget.created_at, budget.id.shared()),
+            |budget, owner, aligned| render_budget(budget, owner, aligned, form),
+        );
+        Ok(v1::ListBudgetsResponse { budgets, next_page_token, total_size })
+    }
+
+    async fn rate_limits(&self, request: v1::ListRateLimitsRequest) -> Result<v1::ListRateLimitsResponse, Error> {
+        let filters = v1::ListRateLimitsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
+        let scope = Scope::new("ListRateLimits", &filters);
+        let v1::ListRateLimitsRequest {
+            page_size,
+            page_token,
+            from_memory,
+            view: _,
+            provider_config_id,
+            virtual_key_id,
+            team_id,
+            customer_id,
+            model_config_id,
+            provider,
+        } = request;
+        let query = Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
+        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, [model_config_id, provider]);
+        let mut page = owners.map_or_else(empty, |owners| self.state().list_rate_limits(&owners, &query));
+        if !from_memory {
+            let find = |limits: &Limits, wanted: &RateLimit| {
+                limits.rate_limit.as_deref().filter(|limit| limit.id == wanted.id).cloned()
+            };
+            page = self.from_tables(page, find).await?;
+        }
+        let form = Form::Answer(self.now());
+        let (rate_limits, next_page_token, total_size) = cut(
+            page,
+            scope,
+            |limit| (limit.created_at, limit.id.shared()),
+            |limit, owner, aligned| render_rate_limit(limit, owner, aligned, form),
+        );
+        Ok(v1::ListRateLimitsResponse { rate_limits, next_page_token, total_size })
+    }
+}
+
+#[tonic::async_trait]
+impl BudgetService for Api {
+    async fn list_budgets(
+        &self,
+        request: Request<v1::ListBudgetsRequest>,
+    ) -> Result<Response<v1::ListBudgetsResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.budgets(request.into_inner()).await, &statuses)
+    }
+}
+
+#[tonic::async_trait]
+impl RateLimitService for Api {
+    async fn list_rate_limits(
+        &self,
+        request: Request<v1::ListRateLimitsRequest>,
+    ) -> Result<Response<v1::ListRateLimitsResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.rate_limits(request.into_inner()).await, &statuses)
+    }
+}

@@ -1,0 +1,49 @@
+//! The services: messages in, messages out. A handler names its call, parses through `wire`, decides through `ledger`
+//! or reads from memory or the tables, and renders. What all kinds have in common is in [`crud`], once.
+
+mod call;
+mod config;
+mod crud;
+mod customer;
+mod limits;
+mod mask;
+mod mcp_client;
+mod page;
+mod provider;
+mod quota;
+mod serve;
+mod status;
+mod team;
+mod view;
+mod virtual_key;
+
+use std::sync::Arc;
+
+pub use serve::add_services;
+
+use crate::domain::Timestamp;
+use crate::ledger::Ledger;
+use crate::state::State;
+use crate::watch::Watch;
+
+/// What the services share. Cloning is cheap.
+#[derive(Clone)]
+pub struct Api {
+    ledger: Ledger,
+    watch: Watch,
+}
+
+impl Api {
+    /// Services that decide through `ledger` and stream from `watch`.
+    pub fn new(ledger: Ledger, watch: Watch) -> Self {
+        Self { ledger, watch }
+    }
+
+    fn state(&self) -> Arc<State> {
+        self.ledger.state()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

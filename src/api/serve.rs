@@ -1,0 +1,45 @@
+//! The list of services.
+
+use tonic::service::RoutesBuilder;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::Api;
+use crate::proto::shared::config_service_server::ConfigServiceServer;
+use crate::proto::v1;
+
+/// The largest request, in bytes.
+const MAX_REQUEST: usize = 4 * 1024 * 1024;
+
+/// Adds every service to `routes`, and says of each that it serves.
+pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, api: &Api) {
+    let customer = v1::customer_service_server::CustomerServiceServer::new(api.clone());
+    let team = v1::team_service_server::TeamServiceServer::new(api.clone());
+    let virtual_key = v1::virtual_key_service_server::VirtualKeyServiceServer::new(api.clone());
+    let provider = v1::provider_service_server::ProviderServiceServer::new(api.clone());
+    let mcp_client = v1::mcp_client_service_server::McpClientServiceServer::new(api.clone());
+    let budget = v1::budget_service_server::BudgetServiceServer::new(api.clone());
+    let rate_limit = v1::rate_limit_service_server::RateLimitServiceServer::new(api.clone());
+    let config = ConfigServiceServer::new(api.clone());
+    routes
+        .add_service(customer.max_decoding_message_size(MAX_REQUEST))
+        .add_service(team.max_decoding_message_size(MAX_REQUEST))
+        .add_service(virtual_key.max_decoding_message_size(MAX_REQUEST))
+        .add_service(provider.max_decoding_message_size(MAX_REQUEST))
+        .add_service(mcp_client.max_decoding_message_size(MAX_REQUEST))
+        .add_service(budget.max_decoding_message_size(MAX_REQUEST))
+        .add_service(rate_limit.max_decoding_message_size(MAX_REQUEST))
+        .add_service(config.max_decoding_message_size(MAX_REQUEST));
+    for service in [
+        v1::customer_service_server::SERVICE_NAME,
+        v1::team_service_server::SERVICE_NAME,
+        v1::virtual_key_service_server::SERVICE_NAME,
+        v1::provider_service_server::SERVICE_NAME,
+        v1::mcp_client_service_server::SERVICE_NAME,
+        v1::budget_service_server::SERVICE_NAME,
+        v1::rate_limit_service_server::SERVICE_NAME,
+        v1::config_service_server::SERVICE_NAME,
+    ] {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+}

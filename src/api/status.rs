@@ -1,0 +1,180 @@
+//! The one mapping from errors to gRPC statuses (`api.md`, Errors).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
+
+use crate::domain::{Error, ResourceKey};
+use crate::proto::v1::ErrorReason;
+
+/// What `google.rpc.ErrorInfo.domain` says.
+const DOMAIN: &str = "tollgate";
+/// The most that details may have: many clients refuse trailers of more than 8 KiB, base64 included, and then show
+/// nothing at all.
+const MAX_DETAILS: usize = 5_000;
+
+/// The status of `error`. The cause of an internal error is logged under `call_id` and not shown.
+pub(super) fn of(error: Error, call_id: &str) -> Status {
+    let text = error.to_string();
+    match error {
+        Error::Invalid(violations) => {
+            let shown: Vec<FieldViolation> = bounded(
+                violations.iter().map(|violation| FieldViolation::new(&violation.field, &violation.description)),
+                |violation| violation.field.len() + violation.description.len(),
+                |left| FieldViolation::new("", format!("and {left} more violations")),
+            );
+            let text = match shown.as_slice() {
+                [only] => format!("{}: {}", only.field, only.description),
+                [first, ..] => format!("{text}, the first: {}: {}", first.field, first.description),
+                [] => text,
+            };
+            let mut details = info(ErrorReason::InvalidField, []);
+            details.set_bad_request(shown);
+            status(Code::InvalidArgument, text, details)
+        }
+        Error::PageToken => {
+            let text = format!("{text}; send the next_page_token of the page before, with the same filters");
+            let mut details = info(ErrorReason::InvalidPageToken, []);
+            details.add_bad_request_violation("page_token", &text);
+            status(Code::InvalidArgument, text, details)
+        }
+        Error::RequestIdReused => {
+            let text = format!("{text}; make a new UUID for each call");
+            let mut details = info(ErrorReason::RequestIdReused, []);
+            details.add_bad_request_violation("request_id", &text);
+            status(Code::InvalidArgument, text, details)
+        }
+        Error::NotFound { kind, ref id } => {
+            let mut details = info(ErrorReason::NotFound, [("kind", kind.name().to_owned()), ("id", cut(id))]);
+            details.set_resource_info(resource_type(kind.name()), cut(id), "", "does not exist");
+            status(Code::NotFound, format!("{kind} {:?} does not exist", cut(id)), details)
+        }
+        Error::RevisionMismatch { ref key, expected, actual } => {
+            let text = format!("{text}; read it again and repeat the change on what you read");
+            let metadata = [
+                ("kind", key.kind.name().to_owned()),
+                ("id", cut(&key.id)),
+                ("expected", expected.to_string()),
+                ("actual", actual.to_string()),
+            ];
+            status(Code::Aborted, text, info(ErrorReason::RevisionMismatch, metadata))
+        }
+        Error::MissingReferences(missing) => {
+            let describe = |reference: &crate::domain::Reference| {
+                let hint = reference.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                format!("{} {:?} does not exist{hint}", reference.what, cut(&reference.id))
+            };
+            let text = match missing.first() {
+                Some(first) if missing.len() == 1 => format!("{}: {}", first.field, describe(first)),
+                Some(first) => format!("{text}, the first: {}: {}", first.field, describe(first)),
+                None => text,
+            };
+            let shown = bounded(
+                missing.iter().map(|reference| {
+                    let subject = format!("{}/{}", reference.field, cut(&reference.id));
+                    PreconditionViolation::new("REFERENCE", subject, describe(reference))
+                }),
+                |violation| violation.subject.len() + violation.description.len() + violation.r#type.len(),
+                |left| PreconditionViolation::new("REFERENCE", "", format!("and {left} more")),
+            );
+            let mut details = info(ErrorReason::ReferenceNotFound, []);
+            details.set_precondition_failure(shown);
+            status(Code::FailedPrecondition, text, details)
+        }
+        Error::InUse { what, users, total } => {
+            let shown = bounded(
+                users.iter().map(|user| {
+                    PreconditionViolation::new("IN_USE", user.to_string(), format!("{user} names {what}"))
+                }),
+                |violation| violation.subject.len() + violation.description.len(),
+                |left| PreconditionViolation::new("IN_USE", "", format!("and {left} more")),
+            );
+            let text = format!("{what} is named by {total} resource(s); change or delete these first");
+            let mut details = info(ErrorReason::ResourceInUse, [("users", total.to_string())]);
+            details.set_precondition_failure(shown);
+            status(Code::FailedPrecondition, text, details)
+        }
+        Error::BuiltIn(ref id) => {
+            let mut details = info(ErrorReason::BuiltIn, [("id", cut(id))]);
+            let subject = format!("provider {id}");
+            details.add_precondition_failure_violation("BUILT_IN", subject, "is built in and cannot be deleted");
+            status(Code::FailedPrecondition, text, details)
+        }
+        Error::AlreadyExists { field, holder } => {
+            let text = format!("{field} is taken by {}", shown_key(&holder));
+            let mut details = info(ErrorReason::AlreadyExists, [("field", field.clone())]);
+            details.set_resource_info(resource_type(holder.kind.name()), cut(&holder.id), "", format!("holds {field}"));
+            status(Code::AlreadyExists, text, details)
+        }
+        Error::Unauthenticated(_) => status(Code::Unauthenticated, text, info(ErrorReason::Unauthenticated, [])),
+        Error::PermissionDenied(_) => status(Code::PermissionDenied, text, info(ErrorReason::PermissionDenied, [])),
+        Error::Overloaded { what, retry_after } => {
+            status(Code::ResourceExhausted, what, retry(ErrorReason::Overloaded, retry_after))
+        }
+        Error::Unavailable { what, retry_after } => {
+            status(Code::Unavailable, what, retry(ErrorReason::Unavailable, retry_after))
+        }
+        Error::Internal(cause) => {
+            tracing::error!(call.id = call_id, error = %cause, "internal error");
+            let details = info(ErrorReason::Internal, [("request_id", call_id.to_owned())]);
+            status(Code::Internal, "internal error; the server's log has the cause".to_owned(), details)
+        }
+    }
+}
+
+fn status(code: Code, text: String, details: ErrorDetails) -> Status {
+    // The message travels in a header, percent-encoded.
+    let text: String = if text.len() > 1_024 { cut_at(&text, 1_024) } else { text };
+    Status::with_error_details(code, text, details)
+}
+
+fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, String); N]) -> ErrorDetails {
+    let metadata: HashMap<String, String> =
+        metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata)
+}
+
+fn retry(reason: ErrorReason, after: Duration) -> ErrorDetails {
+    let mut details = info(reason, []);
+    details.set_retry_info(Some(after));
+    details
+}
+
+fn resource_type(kind: &str) -> String {
+    format!("tollgate.v1/{kind}")
+}
+
+fn shown_key(key: &ResourceKey) -> String {
+    format!("{} {:?}", key.kind, cut(&key.id))
+}
+
+/// What a client sent, short enough to be sent back.
+fn cut(text: &str) -> String {
+    if text.len() > 200 { cut_at(text, 200) } else { text.to_owned() }
+}
+
+fn cut_at(text: &str, max: usize) -> String {
+    let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", &text[..end])
+}
+
+/// As many of `items` as fit, and `rest` for those that do not.
+fn bounded<T>(items: impl Iterator<Item = T>, len: impl Fn(&T) -> usize, rest: impl Fn(usize) -> T) -> Vec<T> {
+    let mut bytes = 0;
+    let mut shown = Vec::new();
+    let mut left = 0;
+    for item in items {
+        bytes += len(&item) + 8;
+        if left == 0 && bytes <= MAX_DETAILS {
+            shown.push(item);
+        } else {
+            left += 1;
+        }
+    }
+    if left > 0 {
+        shown.push(rest(left));
+    }
+    shown
+}

@@ -1,0 +1,106 @@
+//! What answers add to what is stored: what a resource names, counts, and, with `RESOURCE_VIEW_FULL`, related resources.
+
+use prost::Message as _;
+
+use super::page::MAX_BYTES;
+use crate::domain::{Customer, Id, McpClient, Provider, Team, Timestamp, VirtualKey};
+use crate::proto::v1;
+use crate::state::{Facet, Indexed, State};
+use crate::wire::{Form, Wire, render_provider_key};
+
+/// Related resources that are embedded at most.
+const EMBEDDED: usize = 1_000;
+
+/// `ResourceView`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Basic,
+    Full,
+}
+
+/// How answers of a kind are completed.
+pub(super) trait View: Wire + Indexed {
+    /// Completes a rendered answer from `state`. `get` tells whether it is the only one of its answer.
+    fn complete(message: &mut Self::Message, state: &State, now: Timestamp, detail: Detail, get: bool);
+}
+
+impl View for Provider {
+    fn complete(_: &mut v1::Provider, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for McpClient {
+    fn complete(_: &mut v1::McpClient, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for Customer {
+    fn complete(message: &mut v1::Customer, state: &State, now: Timestamp, detail: Detail, get: bool) {
+        if detail == Detail::Full && get {
+            let facet = Facet::Customer(message.id.as_str().into());
+            let mut room = MAX_BYTES;
+            message.teams = embed_all::<Team>(state, &facet, now, &mut room);
+            message.virtual_keys = embed_all::<VirtualKey>(state, &facet, now, &mut room);
+        }
+    }
+}
+
+impl View for Team {
+    fn complete(message: &mut v1::Team, state: &State, now: Timestamp, detail: Detail, get: bool) {
+        let facet = Facet::Team(message.id.as_str().into());
+        message.virtual_key_count = i64::try_from(VirtualKey::table(state).facet_size(&facet)).unwrap_or(i64::MAX);
+        if detail == Detail::Full {
+            message.customer = embed::<Customer>(state, &message.customer_id, now);
+            if get {
+                message.virtual_keys = embed_all::<VirtualKey>(state, &facet, now, &mut { MAX_BYTES });
+            }
+        }
+    }
+}
+
+impl View for VirtualKey {
+    fn complete(message: &mut v1::VirtualKey, state: &State, now: Timestamp, detail: Detail, _: bool) {
+        for config in &mut message.provider_configs {
+            config.keys = match state.get::<Provider>(&config.provider) {
+                Some(provider) => provider
+                    .resource
+                    .keys
+                    .iter()
+                    .filter(|key| config.allow_all_keys || config.key_ids.iter().any(|id| *id == *key.id))
+                    .map(render_provider_key)
+                    .collect(),
+                None => Vec::new(),
+            };
+        }
+        for config in &mut message.mcp_configs {
+            config.mcp_client = embed::<McpClient>(state, &config.mcp_client_name, now);
+        }
+        if detail == Detail::Full {
+            message.team = embed::<Team>(state, &message.team_id, now);
+            let customer_id = match &message.team {
+                Some(team) => &team.customer_id,
+                None => &message.customer_id,
+            };
+            message.customer = embed::<Customer>(state, customer_id, now);
+        }
+    }
+}
+
+fn embed<R: View>(state: &State, id: &str, now: Timestamp) -> Option<R::Message> {
+    let stored = state.get::<R>(id)?;
+    let mut message = R::render(stored, Form::Answer(now));
+    R::complete(&mut message, state, now, Detail::Basic, false);
+    Some(message)
+}
+
+/// The first resources with `facet`, as many as there is room for: an answer must not exceed what clients take.
+fn embed_all<R: View>(state: &State, facet: &Facet, now: Timestamp, room: &mut usize) -> Vec<R::Message> {
+    let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
+    R::table(state)
+        .with_facet(facet, &start)
+        .take(EMBEDDED)
+        .map_while(|(_, id)| {
+            let message = embed::<R>(state, id.as_str(), now)?;
+            *room = room.checked_sub(message.encoded_len())?;
+            Some(message)
+        })
+        .collect()
+}

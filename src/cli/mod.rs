@@ -1,0 +1,214 @@
+//! The command line: one file per command. `main` calls [`main`].
+//!
+//! Exit codes: 0 if all went well, 1 if not, 2 if the command line is wrong. A failure is one line on standard error;
+//! standard output has results only.
+
+mod serve;
+mod watch;
+
+use std::error::Error;
+use std::future::Future;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{LogFormat, LogSettings};
+use crate::telemetry;
+
+/// A gRPC control plane for the governance of LLM gateways.
+#[derive(Parser, Debug)]
+#[command(name = "tollgate", version, max_term_width = 100)]
+#[command(after_help = "Each flag can be given in the environment instead, by the name shown beside it.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the server
+    Serve(serve::ServeArgs),
+    /// Follow the configuration as nodes see it: all of it first, then each change
+    Watch(watch::WatchArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Logs (on standard error)")]
+struct LogArgs {
+    /// How logs look [default: pretty if standard error is a terminal, else json]
+    #[arg(long, global = true, env = "TOLLGATE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    log_format: Option<Format>,
+
+    /// What is logged: error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
+    /// leaves out the line for each call that went well
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    log_level: String,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Format {
+    /// One flat JSON object per line
+    Json,
+    /// For people
+    Pretty,
+}
+
+impl LogArgs {
+    fn settings(self) -> LogSettings {
+        let Self {
+            log_format,
+            log_level: filter,
+        } = self;
+        let format = match log_format {
+            Some(Format::Json) => LogFormat::Json,
+            Some(Format::Pretty) => LogFormat::Pretty,
+            None if io::stderr().is_terminal() => LogFormat::Pretty,
+            None => LogFormat::Json,
+        };
+        LogSettings { format, filter }
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// It was asked for something that cannot be: exit code 2.
+    Usage(Box<dyn Error>),
+    /// It went wrong: exit code 1.
+    Failed(Box<dyn Error>),
+}
+
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+/// Runs the command that the arguments of this process name, and returns its exit code.
+pub fn main() -> ExitCode {
+    let Cli { command, log } = Cli::parse();
+    let done = match telemetry::init(log.settings()) {
+        Err(error) => Err(Failure::Usage(error.into())),
+        Ok(()) => match command {
+            Command::Serve(args) => block_on(serve::run(args)),
+            Command::Watch(args) => block_on(watch::run(args)),
+        },
+    };
+    let (code, error) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (2, error),
+        Err(Failure::Failed(error)) => (1, error),
+    };
+    eprintln!("tollgate: {}", chain(error.as_ref()));
+    ExitCode::from(code)
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(command);
+    // A name that is being looked up must not hold the exit up.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    with_causes(error.to_string(), error.source())
+}
+
+/// A text with the causes that it does not name already, on one line.
+fn with_causes(mut line: String, mut cause: Option<&dyn Error>) -> String {
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some errors repeat their cause: `connect error: refused`, caused by `refused`.
+        let new = text
+            .split(": ")
+            .filter(|part| !line.contains(part))
+            .collect::<Vec<_>>()
+            .join(": ");
+        if !new.is_empty() {
+            line = format!("{line}: {new}");
+        }
+        cause = error.source();
+    }
+    line.replace('\n', " ")
+}
+
+/// Resolves when the process is asked to stop: SIGINT (Ctrl-C), or SIGTERM where there is one.
+///
+/// The listeners are in place when this returns, so that a signal between two calls is not lost.
+fn stop_signal() -> io::Result<StopSignal> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(StopSignal {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(StopSignal {})
+}
+
+struct StopSignal {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    async fn received(&mut self) -> &'static str {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+        #[cfg(not(unix))]
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable_and_help() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+            for flag in command
+                .get_arguments()
+                .filter(|flag| !["help", "version"].contains(&flag.get_id().as_str()))
+            {
+                let (command, flag_name) = (command.get_name(), flag.get_id());
+                assert!(flag.get_help().is_some(), "{command} {flag_name} has no help");
+                let env = flag
+                    .get_env()
+                    .unwrap_or_else(|| panic!("{command} {flag_name} has no variable"));
+                assert!(env.to_str().unwrap().starts_with("TOLLGATE_"), "{command} {flag_name}");
+            }
+        }
+    }
+}

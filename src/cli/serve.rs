@@ -1,0 +1,252 @@
+//! `tollgate serve`: runs the server until SIGINT or SIGTERM.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+
+use super::{Failure, stop_signal};
+use crate::config::{RetentionSettings, Settings, TransportSettings, WatchSettings};
+use crate::server::{self, ServerError};
+
+/// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
+const OTHER_STREAMS: usize = 1_000;
+/// More than any machine serves; within what a semaphore counts.
+const MANY: u64 = 10_000_000;
+/// The shortest heartbeat interval; more frequent ones keep all clients and the server busy with nothing.
+const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Durations are written as 500ms, 10s, 5m, 24h, 400d or a sum such as 1h30m.
+
+SIGINT or SIGTERM stops the server in order: watchers are told to reconnect, open calls may end
+within --shutdown-grace. A second signal stops it at once; nothing that was answered is lost by that.
+
+Examples:
+  tollgate serve
+      Listen on 127.0.0.1:50051, keep everything in ./tollgate.db.
+  tollgate serve --listen 127.0.0.1:0 --ready-file /run/tollgate.addr
+      Take a free port, and write its address to the file once calls are answered.
+  tollgate serve --database sqlite:///var/lib/tollgate/tollgate.db --log-format json
+      Keep the database elsewhere (an absolute path has three slashes), log for machines.
+  grpcurl -plaintext 127.0.0.1:50051 list
+      See what the server offers.")]
+pub(super) struct ServeArgs {
+    /// Address and port to listen on; port 0 takes any free one. Loopback only, as long as there is no authentication
+    #[arg(
+        long,
+        env = "TOLLGATE_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDRESS:PORT"
+    )]
+    listen: String,
+
+    /// File to write the actual address to once calls are answered; removed when the server stops
+    #[arg(long, env = "TOLLGATE_READY_FILE", value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+
+    /// The database; created if it does not exist
+    #[arg(
+        long,
+        env = "TOLLGATE_DATABASE",
+        default_value = "sqlite://tollgate.db",
+        value_name = "URL"
+    )]
+    database: String,
+
+    /// Serve gRPC-Web too, on the same port, for web pages of this machine. Without authentication every such page is
+    /// an administrator
+    #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
+    grpc_web: bool,
+
+    /// Connections open at once; more wait
+    #[arg(long, env = "TOLLGATE_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N", value_parser = count())]
+    max_connections: usize,
+
+    /// Unary calls in flight at once, over all connections; more are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "TOLLGATE_MAX_CALLS", default_value_t = 4_096, value_name = "N", value_parser = count())]
+    max_calls: usize,
+
+    /// Watch streams open at once; more are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "TOLLGATE_MAX_STREAMS", default_value_t = 10_000, value_name = "N", value_parser = count())]
+    max_streams: usize,
+
+    /// The longest that a watch stream stays silent; nodes take three times this for a lost connection
+    #[arg(long, env = "TOLLGATE_HEARTBEAT_INTERVAL", default_value = "10s", value_name = "DURATION",
+          value_parser = heartbeat)]
+    heartbeat_interval: Duration,
+
+    /// How long open calls may go on after a signal to stop
+    #[arg(long, env = "TOLLGATE_SHUTDOWN_GRACE", default_value = "10s", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
+    shutdown_grace: Duration,
+
+    /// Age from which changes may be compacted: nodes that were away for longer get a snapshot. At least 24h
+    #[arg(long, env = "TOLLGATE_COMPACT_AFTER", default_value = "24h", value_name = "DURATION",
+          value_parser = compact_after, help_heading = "History")]
+    compact_after: Duration,
+
+    /// Revisions that are never compacted, however old
+    #[arg(
+        long,
+        env = "TOLLGATE_COMPACT_KEEP_REVISIONS",
+        default_value_t = 10_000,
+        value_name = "N",
+        help_heading = "History"
+    )]
+    compact_keep_revisions: u64,
+
+    /// Revisions older than --compact-after that are kept at most
+    #[arg(
+        long,
+        env = "TOLLGATE_COMPACT_MAX_REVISIONS",
+        default_value_t = 1_000_000,
+        value_name = "N",
+        help_heading = "History"
+    )]
+    compact_max_revisions: u64,
+
+    /// How long the audit trail (ListChanges) is kept
+    #[arg(long, env = "TOLLGATE_AUDIT_RETENTION", default_value = "400d", value_name = "DURATION",
+          value_parser = humantime::parse_duration, help_heading = "History")]
+    audit_retention: Duration,
+}
+
+fn count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MANY)
+}
+
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    at_least(text, MIN_HEARTBEAT, "10ms")
+}
+
+fn compact_after(text: &str) -> Result<Duration, String> {
+    at_least(text, RetentionSettings::MIN_COMPACT_AFTER, "24h")
+}
+
+fn at_least(text: &str, least: Duration, written: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < least {
+        return Err(format!("must be at least {written}"));
+    }
+    Ok(duration)
+}
+
+impl ServeArgs {
+    /// Where to listen, and everything else.
+    fn settings(self) -> (String, Settings) {
+        let Self {
+            listen,
+            ready_file,
+            database,
+            grpc_web,
+            max_connections,
+            max_calls,
+            max_streams,
+            heartbeat_interval,
+            shutdown_grace,
+            compact_after,
+            compact_keep_revisions,
+            compact_max_revisions,
+            audit_retention,
+        } = self;
+        let transport = TransportSettings {
+            loopback_only: true,
+            grpc_web,
+            max_connections,
+            max_calls,
+            max_streams: max_streams + OTHER_STREAMS,
+            shutdown_grace,
+        };
+        let watch = WatchSettings {
+            max_streams,
+            heartbeat_interval,
+        };
+        let retention = RetentionSettings {
+            compact_after,
+            compact_keep_revisions,
+            compact_max_revisions,
+            audit_retention,
+        };
+        (
+            listen,
+            Settings {
+                database,
+                ready_file,
+                transport,
+                watch,
+                retention,
+            },
+        )
+    }
+}
+
+/// Runs the server until a signal.
+pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let (listen, settings) = args.settings();
+    let mut first = stop_signal()?;
+    let mut second = stop_signal()?;
+    let listener = server::bind(&listen).await.map_err(|error| match error {
+        ServerError::Address { .. } | ServerError::NotLoopback { .. } => Failure::Usage(error.into()),
+        error => error.into(),
+    })?;
+
+    let asked = async {
+        let signal = first.received().await;
+        tracing::info!(signal, "asked to stop");
+    };
+    let asked_twice = async {
+        second.received().await;
+        second.received().await;
+    };
+    tokio::select! {
+        served = server::run(listener, settings, asked) => Ok(served?),
+        () = asked_twice => Err(Failure::Failed("stopped at once by a second signal".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_settings() {
+        let (listen, settings) = Only::parse_from(["serve"]).args.settings();
+        assert_eq!(listen, "127.0.0.1:50051");
+        assert_eq!(
+            settings,
+            Settings {
+                database: "sqlite://tollgate.db".to_owned(),
+                ready_file: None,
+                transport: TransportSettings::default(),
+                watch: WatchSettings::default(),
+                retention: RetentionSettings::default(),
+            }
+        );
+    }
+
+    #[test]
+    fn what_watchers_rely_on_cannot_be_turned_off() {
+        for flags in [
+            ["--compact-after", "23h"],
+            ["--heartbeat-interval", "0s"],
+            ["--max-streams", "0"],
+            ["--shutdown-grace", "10"],
+        ] {
+            assert!(
+                Only::try_parse_from(["serve"].into_iter().chain(flags)).is_err(),
+                "{flags:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Typed settings. `cli` fills them from flags and the environment; `server` and `telemetry` take them apart field by
+//! field, so that a setting without a use does not compile. The defaults are those of the flags.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All that a server needs to know.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Where the store is, as `sqlite://tollgate.db`.
+    pub database: String,
+    /// A file to write the address to once the server answers calls, and to remove when it stops.
+    pub ready_file: Option<PathBuf>,
+    /// How connections and calls are taken.
+    pub transport: TransportSettings,
+    /// How watch streams are served.
+    pub watch: WatchSettings,
+    /// What history is kept.
+    pub retention: RetentionSettings,
+}
+
+/// How connections and calls are taken.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TransportSettings {
+    /// Whether only callers who address this machine by a loopback name are served. True as long as the store has never
+    /// had a token: then whoever reaches the port is an administrator.
+    pub loopback_only: bool,
+    /// Whether gRPC-Web is served, and with it callers that send an `Origin` (of a loopback address, while
+    /// `loopback_only`).
+    pub grpc_web: bool,
+    /// Connections open at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// Unary calls in flight at once, over all connections; more are refused.
+    pub max_calls: usize,
+    /// Streaming calls open at once, over all methods and connections; more are refused. To be larger than
+    /// [`WatchSettings::max_streams`], which is the limit that clients meet.
+    pub max_streams: usize,
+    /// How long open calls may go on after shutdown began.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for TransportSettings {
+    fn default() -> Self {
+        Self {
+            loopback_only: true,
+            grpc_web: false,
+            max_connections: 10_000,
+            max_calls: 4_096,
+            max_streams: 11_000,
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How watch streams are served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WatchSettings {
+    /// Watch streams open at once; more are refused.
+    pub max_streams: usize,
+    /// The longest that a watch stream stays silent.
+    pub heartbeat_interval: Duration,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            max_streams: 10_000,
+            heartbeat_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What history is kept. A revision is compacted, so that watchers can no longer resume from before it, if it is older
+/// than `compact_after` and not among the last `compact_keep_revisions`; or if it is older than `compact_after` and
+/// more than `compact_max_revisions` are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetentionSettings {
+    /// Watchers can resume from anything younger than this; at least 24 hours.
+    pub compact_after: Duration,
+    /// Watchers can resume from this many of the last revisions, however old.
+    pub compact_keep_revisions: u64,
+    /// Of what is older than `compact_after`, at most this many revisions stay.
+    pub compact_max_revisions: u64,
+    /// How long the audit trail is kept.
+    pub audit_retention: Duration,
+}
+
+impl RetentionSettings {
+    /// The least that [`RetentionSettings::compact_after`] may be.
+    pub const MIN_COMPACT_AFTER: Duration = Duration::from_secs(24 * 3600);
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self {
+            compact_after: Self::MIN_COMPACT_AFTER,
+            compact_keep_revisions: 10_000,
+            compact_max_revisions: 1_000_000,
+            audit_retention: Duration::from_secs(400 * 24 * 3600),
+        }
+    }
+}
+
+/// How logs look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// One JSON object per line, fields flat, names dotted.
+    Json,
+    /// For people, in colour if standard error is a terminal.
+    Pretty,
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogSettings {
+    /// How they look.
+    pub format: LogFormat,
+    /// A level, or directives of `tracing_subscriber::EnvFilter` such as `info,tollgate::watch=debug`.
+    pub filter: String,
+}

@@ -1,0 +1,175 @@
+//! One group of commands on its way from the queue to the transaction.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use prost::Message as _;
+use tokio::sync::oneshot;
+
+use super::{Answer, Call, Command};
+use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
+use crate::state::{ChainRow, Change, Context, Decision, Head, Op, State};
+use crate::store::{Group, LogRow, Net, Remembered, Txn};
+use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
+
+/// Identifies a remembered request: caller, method, request id.
+pub(super) type RequestKey = (String, String, String);
+
+/// A working copy of the state, and what has been decided on it so far.
+pub(super) struct Gathering {
+    state: State,
+    txns: Vec<Txn>,
+    net: HashMap<ResourceKey, Net>,
+    remembered: HashMap<RequestKey, Remembered>,
+    requests: Vec<Remembered>,
+    now: Timestamp,
+}
+
+/// A command that was decided and waits for the commit.
+pub(super) struct Decided {
+    pub(super) reply: oneshot::Sender<Result<Answer, Error>>,
+    pub(super) answer: Result<Answer, Error>,
+}
+
+pub(super) fn request_key(call: &Call) -> RequestKey {
+    (call.actor.clone(), call.method.to_owned(), call.request_id.clone())
+}
+
+impl Gathering {
+    /// Starts on `state`. `remembered` are the earlier answers that commands of this group may repeat.
+    pub(super) fn new(state: State, remembered: Vec<Remembered>, now: Timestamp) -> Self {
+        let remembered = remembered
+            .into_iter()
+            .map(|request| ((request.caller.clone(), request.method.clone(), request.request_id.clone()), request))
+            .collect();
+        Self { state, txns: Vec::new(), net: HashMap::new(), remembered, requests: Vec::new(), now }
+    }
+
+    /// Decides one command on what those before it left.
+    pub(super) fn decide(&mut self, call: &Call, command: &Command) -> Result<Answer, Error> {
+        // Each command has a time of its own, so that what was created in order lists in order.
+        self.now = self.now.plus_micros(1);
+        let key = request_key(call);
+        if !call.request_id.is_empty()
+            && let Some(earlier) = self.remembered.get(&key)
+        {
+            if earlier.fingerprint != call.fingerprint {
+                return Err(Error::RequestIdReused);
+            }
+            return Ok(Answer { response: earlier.response.clone(), replayed: true });
+        }
+
+        let mut random = rand::rng();
+        let mut cx = Context {
+            now: self.now,
+            revision: self.state.revision() + 1,
+            random: &mut random,
+            last_config_id: self.state.head().last_config_id,
+        };
+        let decision = (command.decide)(&self.state, &mut cx)?;
+        let last_config_id = cx.last_config_id;
+        let rows = log_rows(&decision)?;
+
+        if call.validate_only {
+            let mut trial = self.state.clone();
+            if !decision.changes.is_empty() {
+                trial.apply(&decision.changes, self.next_head(&rows, last_config_id));
+            }
+            let response = (command.answer)(&trial, &decision, self.now).into();
+            return Ok(Answer { response, replayed: false });
+        }
+
+        if !decision.changes.is_empty() {
+            let head = self.next_head(&rows, last_config_id);
+            self.txns.push(Txn {
+                revision: head.revision,
+                chain: head.chain,
+                committed_at: head.committed_at,
+                actor: call.actor.clone(),
+                peer: call.peer.clone(),
+                method: call.method.to_owned(),
+                request_id: call.request_id.clone(),
+                rows,
+            });
+            self.state.apply(&decision.changes, head);
+            for change in &decision.changes {
+                self.add_net(change);
+            }
+        }
+        let response: Bytes = (command.answer)(&self.state, &decision, self.now).into();
+        if !call.request_id.is_empty() {
+            let request = Remembered {
+                caller: call.actor.clone(),
+                method: call.method.to_owned(),
+                request_id: call.request_id.clone(),
+                fingerprint: call.fingerprint,
+                response: response.clone(),
+                accepted_at: self.now,
+            };
+            self.remembered.insert(key, request.clone());
+            self.requests.push(request);
+        }
+        Ok(Answer { response, replayed: false })
+    }
+
+    fn next_head(&self, rows: &[LogRow], last_config_id: i64) -> Head {
+        let head = self.state.head();
+        let revision = head.revision + 1;
+        let chain = head.chain.next(revision, rows.iter().map(chain_row));
+        Head { revision, chain, committed_at: self.now, last_config_id, ..head.clone() }
+    }
+
+    fn add_net(&mut self, change: &Change) {
+        let net = self
+            .net
+            .entry(change.key())
+            .or_insert_with(|| Net { before: change.before.clone(), after: None });
+        net.after = change.after.clone();
+    }
+
+    /// What is to be written, and the state that is to be published once it is. `None` if nothing is to be written.
+    pub(super) fn close(self) -> Option<(Group, State)> {
+        if self.txns.is_empty() && self.requests.is_empty() {
+            return None;
+        }
+        let net = self.net.into_values().filter(|net| net.before.is_some() || net.after.is_some()).collect();
+        let group = Group { head: self.state.head().clone(), txns: self.txns, net, requests: self.requests };
+        Some((group, self.state))
+    }
+}
+
+/// What of a row enters the chain.
+pub(super) fn chain_row(row: &LogRow) -> ChainRow<'_> {
+    ChainRow { kind: row.kind, op: row.op, id: &row.id, before: row.before.as_deref(), after: row.after.as_deref() }
+}
+
+fn log_rows(decision: &Decision) -> Result<Vec<LogRow>, Error> {
+    let encode = |any: &Option<AnyResource>| {
+        any.as_ref().map(|any| Bytes::from(wire::render_any(any, Form::Log).encode_to_vec()))
+    };
+    decision
+        .changes
+        .iter()
+        .map(|change| {
+            let key = change.key();
+            let (before, after) = (encode(&change.before), encode(&change.after));
+            if let Some(after) = &after
+                && after.len() > MAX_RESOURCE_BYTES
+            {
+                let mut violations = Violations::new();
+                let text = format!(
+                    "has {} bytes when encoded; must have at most {MAX_RESOURCE_BYTES}, so that every watcher can take it",
+                    after.len()
+                );
+                violations.add(key.kind.name(), text);
+                return Err(Error::Invalid(violations));
+            }
+            let op = match (&before, &after) {
+                (None, _) => Op::Create,
+                (Some(_), Some(_)) => Op::Update,
+                (Some(_), None) => Op::Delete,
+            };
+            Ok(LogRow { kind: key.kind, id: key.id, op, before, after })
+        })
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! The write path: the only way to change anything (`watch.md`, Revisions and the ledger).
+//!
+//! One task owns it. It takes the commands that queued up while the group before was being committed, decides them in
+//! order on a working copy of the state, writes what they change in one transaction, publishes the working copy, and
+//! answers. Whoever reads sees only what is committed; whoever got an answer finds it in every later read.
+//!
+//! `api` submits commands; `watch` and `api` read the published states.
+
+mod command;
+mod fault;
+mod group;
+mod retention;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use command::{Answer, Call, Command};
+use writer::{Request, Writer};
+
+use crate::config::RetentionSettings;
+use crate::domain::{BUILT_IN, Error, Provider, Timestamp};
+use crate::state::{Context, Decision, State, create};
+use crate::store::{Store, StoreError};
+
+/// Commands that may wait; more are refused.
+const QUEUE: usize = 4_096;
+/// When to come back if the queue is full.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Submits commands and gives the state. Cloning is cheap.
+#[derive(Clone)]
+pub struct Ledger {
+    requests: mpsc::Sender<Request>,
+    states: watch::Receiver<Arc<State>>,
+    store: Arc<Store>,
+}
+
+/// Ends the ledger.
+pub struct LedgerTasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl LedgerTasks {
+    /// Finishes what was submitted, then ends.
+    pub async fn finish(self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+impl Ledger {
+    /// Reads the store and starts the ledger on it.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or the built-in providers cannot be written at the first start.
+    pub async fn start(store: Arc<Store>, retention: RetentionSettings) -> Result<(Self, LedgerTasks), StoreError> {
+        let state = load(&store).await?;
+        let (publish, states) = watch::channel(Arc::new(state));
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        tracker.spawn(Writer::new(Arc::clone(&store), publish).run(queue, stop.clone()));
+        let ledger = Self { requests, states, store };
+        ledger.create_built_in_providers().await?;
+        tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
+        Ok((ledger, LedgerTasks { tracker, stop }))
+    }
+
+    /// The latest committed state.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.states.borrow())
+    }
+
+    /// The latest committed state, now and whenever there is a later one.
+    pub fn states(&self) -> watch::Receiver<Arc<State>> {
+        self.states.clone()
+    }
+
+    /// The store, for reads that are to come from the tables.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Decides `command` and, once it is durable, answers.
+    ///
+    /// # Errors
+    /// What the decision refused; `Overloaded` if too much is queued; `Unavailable` if it cannot be written now.
+    pub async fn submit(&self, call: Call, command: Command) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.try_send(Request::Command { call, command, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Error::Overloaded { what: "too many writes are queued".to_owned(), retry_after: RETRY_AFTER }
+            }
+            mpsc::error::TrySendError::Closed(_) => shutting_down(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Moves the point from which watchers can resume to `revision`.
+    async fn compact(&self, revision: i64) -> Result<(), StoreError> {
+        let (reply, done) = oneshot::channel();
+        if self.requests.send(Request::Compact { revision, reply }).await.is_err() {
+            return Ok(());
+        }
+        done.await.unwrap_or(Ok(()))
+    }
+
+    async fn create_built_in_providers(&self) -> Result<(), StoreError> {
+        let state = self.state();
+        let missing: Vec<&str> =
+            BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let decide = move |state: &State, cx: &mut Context<'_>| {
+            let mut all: Option<Decision> = None;
+            for name in &missing {
+                let decision = create(state, cx, Some(name), &Provider { keys: Vec::new(), built_in: true })?;
+                match &mut all {
+                    Some(all) => all.changes.extend(decision.changes),
+                    None => all = Some(decision),
+                }
+            }
+            all.ok_or_else(|| Error::Internal("no built-in provider is missing".to_owned()))
+        };
+        let call = Call { actor: "tollgate".to_owned(), peer: String::new(), ..Call::of("bootstrap") };
+        let command = Command { decide: Box::new(decide), answer: Box::new(|_, _, _| Vec::new()) };
+        match self.submit(call, command).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StoreError::Unavailable {
+                what: "the built-in providers cannot be written",
+                detail: error.to_string(),
+            }),
+        }
+    }
+}
+
+async fn load(store: &Store) -> Result<State, StoreError> {
+    let started = std::time::Instant::now();
+    let loaded = store.load().await?;
+    let resources = loaded.resources.len();
+    let state = State::restore(loaded.head, loaded.resources, loaded.chain_prefixes, loaded.removed);
+    tracing::info!(
+        store.id = %state.head().store_id,
+        revision = state.revision(),
+        chain = %state.head().chain,
+        resources,
+        duration_ms = started.elapsed().as_millis() as u64,
+        "store loaded"
+    );
+    Ok(state)
+}
+
+fn shutting_down() -> Error {
+    Error::Unavailable { what: "the server is shutting down".to_owned(), retry_after: Duration::from_secs(1) }
+}
+
+/// The time by which things are decided.
+fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,178 @@
+//! The task that owns the write path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::group::{Decided, Gathering, request_key};
+use super::{Answer, Call, Command, now};
+use crate::domain::Error;
+use crate::state::{Head, State};
+use crate::store::{Group, Store, StoreError};
+
+/// Commands in one group at most.
+const GROUP: usize = 256;
+/// How long to wait between tries to find out whether a commit happened.
+const RESOLVE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What the task is asked.
+pub(super) enum Request {
+    /// To decide and write a command.
+    Command { call: Call, command: Command, reply: oneshot::Sender<Result<Answer, Error>> },
+    /// To move the point from which watchers can resume.
+    Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
+}
+
+pub(super) struct Writer {
+    store: Arc<Store>,
+    publish: watch::Sender<Arc<State>>,
+    /// Whether memory may differ from the tables: the database refused what memory allowed.
+    doubtful: bool,
+}
+
+impl Writer {
+    pub(super) fn new(store: Arc<Store>, publish: watch::Sender<Arc<State>>) -> Self {
+        Self { store, publish, doubtful: false }
+    }
+
+    /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Request>, stop: CancellationToken) {
+        let mut requests = Vec::with_capacity(GROUP);
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = queue.recv_many(&mut requests, GROUP) => received,
+                () = stop.cancelled() => {
+                    queue.close();
+                    queue.recv_many(&mut requests, GROUP).await
+                }
+            };
+            if received == 0 {
+                return;
+            }
+            self.take(std::mem::take(&mut requests)).await;
+        }
+    }
+
+    async fn take(&mut self, requests: Vec<Request>) {
+        let mut commands = Vec::with_capacity(requests.len());
+        for request in requests {
+            match request {
+                Request::Command { call, command, reply } => commands.push((call, command, reply)),
+                Request::Compact { revision, reply } => {
+                    // A caller that is gone has nothing to hear.
+                    let _ = reply.send(self.compact(revision).await);
+                }
+            }
+        }
+        if !commands.is_empty() {
+            self.write(commands).await;
+        }
+    }
+
+    async fn write(&mut self, commands: Vec<(Call, Command, oneshot::Sender<Result<Answer, Error>>)>) {
+        if self.doubtful
+            && let Err(error) = self.rebuild().await
+        {
+            fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
+            return;
+        }
+        let now = now();
+        let keys: Vec<_> =
+            commands.iter().filter(|(call, _, _)| !call.request_id.is_empty()).map(|(call, _, _)| request_key(call)).collect();
+        let keys: Vec<_> = keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
+        let remembered = if keys.is_empty() { Ok(Vec::new()) } else { self.store.find_requests(&keys, now).await };
+        let remembered = match remembered {
+            Ok(remembered) => remembered,
+            Err(error) => {
+                fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
+                return;
+            }
+        };
+
+        let state = State::clone(&self.publish.borrow());
+        let mut gathering = Gathering::new(state, remembered, now);
+        let decided: Vec<Decided> = commands
+            .into_iter()
+            .map(|(call, command, reply)| {
+                let answer = gathering.decide(&call, &command);
+                Decided { reply, answer }
+            })
+            .collect();
+
+        if let Some((group, state)) = gathering.close() {
+            if let Err(error) = self.commit(&group).await {
+                fail(decided.into_iter().map(|decided| decided.reply), &error);
+                return;
+            }
+            self.publish.send_replace(Arc::new(state));
+        }
+        for Decided { reply, answer } in decided {
+            // A caller that is gone has nothing to hear.
+            let _ = reply.send(answer);
+        }
+    }
+
+    async fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+        match self.store.commit(group).await {
+            Ok(()) => Ok(()),
+            Err(error @ StoreError::Unknown { .. }) => {
+                tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the head back");
+                if self.resolve(&group.head).await? { Ok(()) } else { Err(error) }
+            }
+            Err(error @ (StoreError::Refused { .. } | StoreError::Fenced)) => {
+                tracing::error!(error = %error.report(), "the database refused what memory allowed; memory is rebuilt");
+                self.doubtful = true;
+                Err(error)
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.report(), "a commit failed");
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the group that leads to `head` was committed: asks the store until it answers.
+    async fn resolve(&self, head: &Head) -> Result<bool, StoreError> {
+        loop {
+            match self.store.read_head().await {
+                Ok(stored) => return Ok(stored.revision == head.revision && stored.chain == head.chain),
+                Err(error) => {
+                    tracing::warn!(error = %error.report(), "the head cannot be read; trying again");
+                    tokio::time::sleep(RESOLVE_INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    async fn rebuild(&mut self) -> Result<(), StoreError> {
+        let state = super::load(&self.store).await?;
+        self.publish.send_replace(Arc::new(state));
+        self.doubtful = false;
+        Ok(())
+    }
+
+    async fn compact(&mut self, revision: i64) -> Result<(), StoreError> {
+        let mut state = State::clone(&self.publish.borrow());
+        if revision <= state.head().compacted_revision || revision > state.revision() {
+            return Ok(());
+        }
+        let compacted_chain = self.store.chain_at(revision).await?;
+        let Some(compacted_chain) = compacted_chain else { return Ok(()) };
+        let head = Head { compacted_revision: revision, compacted_chain, ..state.head().clone() };
+        self.store.compact(&head).await?;
+        state.compact(head);
+        self.publish.send_replace(Arc::new(state));
+        Ok(())
+    }
+}
+
+fn fail(replies: impl Iterator<Item = oneshot::Sender<Result<Answer, Error>>>, error: &StoreError) {
+    let error = error.to_domain();
+    for reply in replies {
+        // A caller that is gone has nothing to hear.
+        let _ = reply.send(Err(error.clone()));
+    }
+}

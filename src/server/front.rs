@@ -1,0 +1,108 @@
+//! The outermost service: answers what is no gRPC call, with a text for the person who sent it. Everything else goes on
+//! to gRPC-Web (if on) and to the calls.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tower::Service;
+
+use super::guard::is_grpc_web;
+
+/// What tonic-web understands as gRPC-Web; it takes anything else for something else.
+const GRPC_WEB: [&str; 4] = [
+    "application/grpc-web",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+];
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Front<S> {
+    pub(super) inner: S,
+    pub(super) grpc_web: bool,
+}
+
+impl<S> Service<Request<Incoming>> for Front<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        match turn_away(&request, self.grpc_web) {
+            Some((status, text)) => {
+                tracing::debug!(
+                    http.status = status.as_u16(),
+                    "turned away a request that is no gRPC call"
+                );
+                Either::Left(ready(Ok(explain(status, text))))
+            }
+            None => Either::Right(self.inner.call(request.map(Body::new))),
+        }
+    }
+}
+
+/// How to answer a request that is no gRPC call; `None` for one that is.
+fn turn_away<B>(request: &Request<B>, grpc_web: bool) -> Option<(StatusCode, &'static str)> {
+    if request.method() != Method::POST {
+        // 404 for GET and HEAD, so that browsers and crawlers take it for what it is: there are no pages here.
+        let status = match *request.method() {
+            Method::GET | Method::HEAD => StatusCode::NOT_FOUND,
+            _ => StatusCode::METHOD_NOT_ALLOWED,
+        };
+        return Some((status, "it has no pages"));
+    }
+    match request.headers().get(CONTENT_TYPE) {
+        Some(content_type) if is_grpc_web(content_type) => {
+            // While gRPC-Web is off, the guard says so in terms that its clients understand.
+            let known = GRPC_WEB.iter().any(|known| content_type == known);
+            (grpc_web && !known).then_some((
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "of gRPC-Web it speaks the protobuf form only",
+            ))
+        }
+        Some(content_type) if is_grpc(content_type) => (request.version() < Version::HTTP_2).then_some((
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "gRPC needs HTTP/2, and this request came by HTTP/1",
+        )),
+        _ => Some((
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the content type of a call is application/grpc",
+        )),
+    }
+}
+
+fn is_grpc(content_type: &HeaderValue) -> bool {
+    content_type
+        .as_bytes()
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+fn explain(status: StatusCode, text: &str) -> Response<Body> {
+    let text = format!(
+        "This is a gRPC server (Tollgate): {text}.\n\
+         Look around with `grpcurl -plaintext <host:port> list`, or call it with any gRPC client.\n"
+    );
+    let mut response = Response::new(Body::new(http_body_util::Full::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}

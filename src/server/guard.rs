@@ -1,0 +1,209 @@
+//! Who is served while the store has no tokens. Then whoever reaches the port is an administrator, so the server
+//! listens on loopback addresses only; this guard keeps web pages out that a browser on this machine has open.
+//!
+//! A page can reach loopback in two ways. It can name it (`http://127.0.0.1:50051`): then the browser sends the page's
+//! `Origin`. Or it can have its own name resolve to it (DNS rebinding): then the request's host is foreign. gRPC proper
+//! cannot be spoken by a page at all; gRPC-Web is made for it, and off unless the operator asked for it.
+
+use std::net::IpAddr;
+
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
+use http::uri::{Authority, Uri};
+use http::{HeaderValue, request};
+
+/// What is let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Guard {
+    /// Only callers who name this machine by a loopback name.
+    pub(super) loopback_only: bool,
+    /// Also callers that speak gRPC-Web, or send an `Origin`.
+    pub(super) grpc_web: bool,
+}
+
+impl Guard {
+    /// Whether the call may go on; if not, why.
+    ///
+    /// gRPC-Web must not have been translated yet for it to be noticed; that holds because it is translated only where
+    /// it is allowed.
+    pub(super) fn check(self, head: &request::Parts) -> Result<(), &'static str> {
+        let Self {
+            loopback_only,
+            grpc_web,
+        } = self;
+        if !grpc_web && head.headers.get(CONTENT_TYPE).is_some_and(is_grpc_web) {
+            return Err("gRPC-Web is off on this server; it is turned on with --grpc-web");
+        }
+        if !grpc_web && head.headers.contains_key(ORIGIN) {
+            return Err(
+                "calls with an Origin come from web pages, which this server does not serve; \
+                        that is turned on with --grpc-web",
+            );
+        }
+        if loopback_only && !names_loopback(&head.uri, &head.headers) {
+            return Err(
+                "this server has no tokens yet, so it serves only callers who address it as localhost, \
+                        127.0.0.1 or [::1]; the host (:authority) of this call is none of these",
+            );
+        }
+        if loopback_only && !head.headers.get_all(ORIGIN).iter().all(is_loopback_origin) {
+            return Err(
+                "this server has no tokens yet, so it serves only web pages of localhost, 127.0.0.1 or [::1]; \
+                        the Origin of this call is none of these",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether a content type is that of gRPC-Web, in any of its forms.
+pub(super) fn is_grpc_web(content_type: &HeaderValue) -> bool {
+    let prefix = b"application/grpc-web";
+    content_type
+        .as_bytes()
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Whether the request says whom it is for, and every place that says so names loopback.
+fn names_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
+    let hosts = headers.get_all(HOST);
+    (uri.authority().is_some() || hosts.iter().next().is_some())
+        && uri.authority().is_none_or(is_loopback)
+        && hosts
+            .iter()
+            .all(|host| Authority::try_from(host.as_bytes()).is_ok_and(|host| is_loopback(&host)))
+}
+
+fn is_loopback_origin(origin: &HeaderValue) -> bool {
+    // The opaque origin `null`, which sandboxed pages have, is no URI with an authority.
+    Uri::try_from(origin.as_bytes()).is_ok_and(|origin| {
+        matches!(origin.scheme_str(), Some("http" | "https")) && origin.authority().is_some_and(is_loopback)
+    })
+}
+
+fn is_loopback(authority: &Authority) -> bool {
+    let host = authority.host();
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    const CLOSED: Guard = Guard {
+        loopback_only: true,
+        grpc_web: false,
+    };
+    const WEB: Guard = Guard {
+        loopback_only: true,
+        grpc_web: true,
+    };
+
+    fn admits(guard: Guard, uri: &str, headers: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        guard.check(&request.body(()).unwrap().into_parts().0).is_ok()
+    }
+
+    #[test]
+    fn only_loopback_names_are_let_in() {
+        for host in [
+            "localhost",
+            "LOCALHOST:50051",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]",
+            "[::1]:50051",
+            "[::ffff:127.0.0.1]:5",
+        ] {
+            assert!(
+                admits(CLOSED, &format!("http://{host}/a.B/C"), &[]),
+                "{host} as authority"
+            );
+            assert!(admits(CLOSED, "/a.B/C", &[("host", host)]), "{host} as host");
+        }
+        for host in [
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.nip.io",
+            "10.0.0.1",
+            "0.0.0.0:50051",
+            "[::]:1",
+            "127.1",
+            "evil@evil.com",
+        ] {
+            assert!(
+                !admits(CLOSED, &format!("http://{host}/a.B/C"), &[]),
+                "{host} as authority"
+            );
+            assert!(!admits(CLOSED, "/a.B/C", &[("host", host)]), "{host} as host");
+        }
+        assert!(!admits(CLOSED, "/a.B/C", &[]), "no host");
+        assert!(
+            !admits(CLOSED, "http://localhost/a.B/C", &[("host", "evil.com")]),
+            "two hosts"
+        );
+        assert!(
+            !admits(CLOSED, "/a.B/C", &[("host", "localhost"), ("host", "evil.com")]),
+            "two hosts"
+        );
+        assert!(!admits(CLOSED, "http://localhost@evil.com/a.B/C", &[]), "user info");
+    }
+
+    #[test]
+    fn pages_are_let_in_only_with_grpc_web_and_from_loopback() {
+        let origin = |origin| [("host", "localhost"), ("origin", origin)];
+        for here in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080"] {
+            assert!(admits(WEB, "/a.B/C", &origin(here)), "{here}");
+            assert!(!admits(CLOSED, "/a.B/C", &origin(here)), "{here} without --grpc-web");
+        }
+        for elsewhere in [
+            "null",
+            "",
+            "https://example.com",
+            "file://",
+            "http://localhost.example.com",
+            "localhost",
+        ] {
+            assert!(!admits(WEB, "/a.B/C", &origin(elsewhere)), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn grpc_web_is_let_in_only_with_grpc_web() {
+        for content_type in [
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "Application/gRPC-Web-Text",
+        ] {
+            let headers = [("host", "localhost"), ("content-type", content_type)];
+            assert!(admits(WEB, "/a.B/C", &headers));
+            assert!(!admits(CLOSED, "/a.B/C", &headers));
+        }
+        assert!(admits(
+            CLOSED,
+            "/a.B/C",
+            &[("host", "localhost"), ("content-type", "application/grpc+proto")]
+        ));
+    }
+
+    #[test]
+    fn with_tokens_any_host_is_let_in() {
+        let open = Guard {
+            loopback_only: false,
+            grpc_web: false,
+        };
+        assert!(admits(open, "http://tollgate.example.com/a.B/C", &[]));
+    }
+}

@@ -1,0 +1,83 @@
+//! The bytes of one connection: a socket, and what was read from it to learn which protocol it speaks.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What every HTTP/2 connection begins with.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A socket whose first bytes may have been read already.
+pub(super) struct Io {
+    stream: TcpStream,
+    first: [u8; PREFACE.len()],
+    /// What of `first` is still to be handed out.
+    unread: std::ops::Range<usize>,
+}
+
+impl Io {
+    /// Waits until the client has said which protocol it speaks. hyper would wait for that for ever, so that silent
+    /// connections could take all places.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket; `TimedOut` if the client stays silent; `UnexpectedEof` if it leaves without a word.
+    pub(super) async fn open(stream: TcpStream, patience: Duration) -> io::Result<Self> {
+        let mut first = [0; PREFACE.len()];
+        let len = tokio::time::timeout(patience, Self::read_first(&stream, &mut first)).await??;
+        Ok(Self {
+            stream,
+            first,
+            unread: 0..len,
+        })
+    }
+
+    async fn read_first(stream: &TcpStream, first: &mut [u8; PREFACE.len()]) -> io::Result<usize> {
+        let mut len = 0;
+        while len < first.len() && first[..len] == PREFACE[..len] {
+            stream.readable().await?;
+            match stream.try_read(&mut first[len..]) {
+                Ok(0) if len == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => break,
+                Ok(read) => len += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(len)
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.unread.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        }
+        let len = this.unread.len().min(buffer.remaining());
+        let start = this.unread.start;
+        buffer.put_slice(&this.first[start..start + len]);
+        this.unread.start += len;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Vectored writes are left out on purpose: with them h2 makes one system call per frame of 256 bytes or more, without
+/// them it gathers frames of up to 1 KiB into writes of 16 KiB. This server sends small events to many streams.
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

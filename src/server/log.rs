@@ -1,0 +1,234 @@
+//! One line in the log per call, when it ends: which method, for whom, with what status, after how long.
+//!
+//! A [`CallLog`] is made when the call comes in, moves into the body of the answer, and writes the line when the body
+//! ends or is dropped, so that streams are logged at their end and a client that leaves is seen to have left.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tracing::{Level, Span};
+
+use super::status;
+
+/// The part of the program by which filters name these lines, whatever file they are written in.
+const TARGET: &str = "tollgate::call";
+
+/// Identity of a call: a UUIDv7 that the server made. It is in the request's extensions, in every line that is logged
+/// while the call is served, and in the answer's `x-request-id`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallId(Arc<str>);
+
+impl CallId {
+    /// A new one.
+    pub(super) fn make() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The network address of the caller. It is in the request's extensions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer(SocketAddr);
+
+impl Peer {
+    /// IPv4 addresses that a socket for both families shows as IPv6 are IPv4 addresses.
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+
+    /// The address.
+    pub fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Writes the line. Dropped without [`CallLog::end`], it says that the call was cancelled.
+pub(super) struct CallLog {
+    span: Span,
+    started: Instant,
+    ended: bool,
+}
+
+impl CallLog {
+    /// Begins the call `method`, written as `package.Service/Method`.
+    pub(super) fn begin(method: &str, id: &CallId, peer: Option<Peer>) -> Self {
+        // A span of level ERROR is there whatever lines are filtered, so that those that are left have its fields.
+        let span = tracing::error_span!(
+            target: TARGET,
+            "call",
+            rpc.method = method,
+            call.id = id.as_str(),
+            peer.addr = peer.map(tracing::field::display)
+        );
+        Self {
+            span,
+            started: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// The span in which the call is to be served.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Ends the call. Only the first end counts.
+    pub(super) fn end(&mut self, code: Code) {
+        self.line(code, "completed");
+    }
+
+    fn line(&mut self, code: Code, outcome: &'static str) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let duration_ms = self.started.elapsed().as_micros() as f64 / 1000.0;
+        let _entered = self.span.enter();
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    target: TARGET,
+                    $level,
+                    rpc.status = status::name(code),
+                    outcome,
+                    duration_ms,
+                    "call"
+                )
+            };
+        }
+        match code {
+            Code::Internal | Code::Unknown | Code::DataLoss => line!(Level::ERROR),
+            Code::ResourceExhausted | Code::Unavailable => line!(Level::WARN),
+            Code::Ok
+            | Code::Cancelled
+            | Code::InvalidArgument
+            | Code::DeadlineExceeded
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Unauthenticated => line!(Level::INFO),
+        }
+    }
+}
+
+impl Drop for CallLog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.line(Code::Internal, "panicked");
+        } else {
+            self.line(Code::Cancelled, "cancelled");
+        }
+    }
+}
+
+/// The status that header or trailer fields carry.
+pub(super) fn code(fields: &HeaderMap) -> Option<Code> {
+    fields
+        .get("grpc-status")
+        .map(|status| Code::from_bytes(status.as_bytes()))
+}
+
+/// The body of an answer, with all that has to end when it ends.
+pub(super) struct CallBody {
+    inner: Body,
+    log: CallLog,
+    /// The call's place among those in flight.
+    place: Option<OwnedSemaphorePermit>,
+    /// When it resolves, the answer ends with UNAVAILABLE. For streams, which would hold up a shutdown.
+    curtain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl CallBody {
+    pub(super) fn new(
+        inner: Body,
+        log: CallLog,
+        place: OwnedSemaphorePermit,
+        curtain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    ) -> Self {
+        Self {
+            inner,
+            log,
+            place: Some(place),
+            curtain,
+        }
+    }
+
+    fn end(&mut self, code: Code) {
+        self.log.end(code);
+        self.place = None;
+        self.curtain = None;
+    }
+}
+
+impl http_body::Body for CallBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        let span = this.log.span().clone();
+        let _entered = span.enter();
+        if this
+            .curtain
+            .as_mut()
+            .is_some_and(|curtain| curtain.as_mut().poll(cx).is_ready())
+        {
+            this.inner = Body::empty();
+            this.end(Code::Unavailable);
+            let mut trailers = HeaderMap::new();
+            // It fails only if the message is no header value, and ours is.
+            return Poll::Ready(match status::shutting_down().add_header(&mut trailers) {
+                Ok(()) => Some(Ok(Frame::trailers(trailers))),
+                Err(error) => Some(Err(error)),
+            });
+        }
+        let frame = std::task::ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    this.end(code(trailers).unwrap_or(Code::Unknown));
+                }
+            }
+            Some(Err(error)) => this.end(error.code()),
+            None => this.end(Code::Unknown),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,280 @@
+//! The server: listens, takes calls through one stack, and stops in order. `cli::serve` and the tests call it.
+//!
+//! ```text
+//! accept   connections, HTTP/1 and HTTP/2, shutdown
+//!   front    what is no gRPC call gets a text
+//!     (gRPC-Web, if on)
+//!       calls    id, log line, guard, limits, deadline, panics
+//!         routes   the services, from compose
+//! ```
+//!
+//! gRPC-Web is outside of `calls`, so that these see gRPC in either case, and inside of `front`, because it answers
+//! what it does not know with an empty 400.
+
+mod accept;
+mod calls;
+mod compose;
+mod front;
+mod guard;
+mod io;
+mod limits;
+mod log;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, lookup_host};
+use tokio_util::sync::CancellationToken;
+use tonic::service::{Routes, RoutesBuilder};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
+
+use self::calls::Calls;
+use self::front::Front;
+use self::guard::Guard;
+use self::limits::Limits;
+pub use self::log::{CallId, Peer};
+use crate::config::{Settings, TransportSettings};
+use crate::proto::FILE_DESCRIPTOR_SET;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The database cannot be opened or read.
+    #[error("cannot use --database: {0}")]
+    Store(#[from] crate::store::StoreError),
+    /// The address to listen on is no address.
+    #[error("--listen {listen:?} is no address to listen on; it is written as 127.0.0.1:50051 or localhost:50051")]
+    Address {
+        /// What was given.
+        listen: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The address can be reached from other machines, and there is no authentication.
+    #[error(
+        "--listen {listen} ({address}) can be reached from other machines. The store has no tokens, so whoever reaches \
+         the server is an administrator; until authentication is set up it listens on loopback addresses only. Use \
+         --listen 127.0.0.1:{} and, from elsewhere, a tunnel such as `ssh -L {}:127.0.0.1:{} <this machine>`",
+        address.port(), address.port(), address.port()
+    )]
+    NotLoopback {
+        /// What was given.
+        listen: String,
+        /// What it stands for.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen} (--listen)")]
+    Listen {
+        /// What was given.
+        listen: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The ready file cannot be written.
+    #[error("cannot write {} (--ready-file)", path.display())]
+    ReadyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The descriptors in this binary do not decode.
+    #[error("the descriptors in this binary are broken")]
+    Descriptors(#[from] prost::DecodeError),
+    /// The descriptors in this binary cannot be served.
+    #[error("the descriptors in this binary are broken")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Binds `listen`, a socket address or a name with a port, to the first of its addresses that can be had. Port 0 stands
+/// for any free one.
+///
+/// # Errors
+///
+/// It is no address, can be reached from other machines, or cannot be had.
+pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
+    let addresses: Vec<SocketAddr> = match lookup_host(listen).await {
+        Ok(addresses) => addresses.collect(),
+        Err(source) => {
+            return Err(ServerError::Address {
+                listen: listen.to_owned(),
+                source,
+            });
+        }
+    };
+    if let Some(&address) = addresses
+        .iter()
+        .find(|address| !address.ip().to_canonical().is_loopback())
+    {
+        return Err(ServerError::NotLoopback {
+            listen: listen.to_owned(),
+            address,
+        });
+    }
+    TcpListener::bind(addresses.as_slice())
+        .await
+        .map_err(|source| ServerError::Listen {
+            listen: listen.to_owned(),
+            source,
+        })
+}
+
+/// Runs a server on `listener` until `shutdown`, and ends it in order: streams get a GoAway, open calls get their
+/// grace, and all tasks have ended when this returns.
+///
+/// # Errors
+///
+/// The parts cannot be put together, or the ready file cannot be written.
+pub async fn run(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let Settings {
+        database,
+        ready_file,
+        transport,
+        watch,
+        retention,
+    } = settings;
+    let address = listener.local_addr().map_err(|source| ServerError::Listen {
+        listen: "the given socket".to_owned(),
+        source,
+    })?;
+    if transport.loopback_only && !address.ip().to_canonical().is_loopback() {
+        return Err(ServerError::NotLoopback {
+            listen: address.to_string(),
+            address,
+        });
+    }
+
+    let drain = CancellationToken::new();
+    let parts = compose::compose(&database, watch, retention, drain.clone()).await?;
+    let (routes, health) = (parts.routes.clone(), parts.health.clone());
+    if transport.loopback_only {
+        tracing::info!(
+            "the store has no tokens: every caller is an administrator, so only callers on this machine are served, \
+             by a loopback name"
+        );
+    }
+    if let Some(path) = &ready_file {
+        announce(path, address).map_err(|source| ServerError::ReadyFile {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    tracing::info!(server.addr = %address, server.grpc_web = transport.grpc_web, "serving");
+
+    let shutdown = async {
+        shutdown.await;
+        // Load balancers that watch health hear of it before connections begin to close.
+        health.set_service_status("", ServingStatus::NotServing).await;
+    };
+    let served = serve(listener, routes, transport, drain, shutdown).await;
+    parts.close().await;
+    if let Some(path) = &ready_file
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::warn!(error = %error, "cannot remove the ready file");
+    }
+    tracing::info!("stopped");
+    served
+}
+
+/// Serves `routes` on `listener` until `shutdown`; then cancels `drain` and waits for open calls, at most for the grace
+/// period. Streams that take no notice of `drain` are ended with UNAVAILABLE a second later.
+///
+/// # Errors
+///
+/// [`ServerError::Descriptors`], which no build that passed its tests has.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    transport: TransportSettings,
+    drain: CancellationToken,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let TransportSettings {
+        loopback_only,
+        grpc_web,
+        max_connections,
+        max_calls,
+        max_streams,
+        shutdown_grace,
+    } = transport;
+    let limits = Limits::new(max_calls, max_streams)?;
+    let calls = Calls::new(
+        routes,
+        Guard {
+            loopback_only,
+            grpc_web,
+        },
+        limits,
+        drain.clone(),
+    );
+    if grpc_web {
+        let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
+        accept::accept(
+            listener,
+            Front { inner, grpc_web },
+            max_connections,
+            shutdown_grace,
+            drain,
+            shutdown,
+        )
+        .await;
+    } else {
+        let front = Front { inner: calls, grpc_web };
+        accept::accept(listener, front, max_connections, shutdown_grace, drain, shutdown).await;
+    }
+    Ok(())
+}
+
+/// The services that every gRPC server should have: reflection (v1 and v1alpha) and health, which says SERVING for the
+/// whole server. Add the others to the builder.
+///
+/// # Errors
+///
+/// The descriptors in this binary are broken.
+pub fn base_routes() -> Result<(RoutesBuilder, HealthReporter), ServerError> {
+    let reflection = || {
+        descriptor_sets().into_iter().fold(
+            tonic_reflection::server::Builder::configure(),
+            tonic_reflection::server::Builder::register_encoded_file_descriptor_set,
+        )
+    };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let mut routes = RoutesBuilder::default();
+    routes
+        .add_service(reflection().build_v1()?)
+        // What grpcurl up to 1.8 and Python's grpcio-reflection speak.
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(health);
+    Ok((routes, reporter))
+}
+
+/// The descriptors of all that is served, and of what its errors carry.
+fn descriptor_sets() -> [&'static [u8]; 5] {
+    [
+        FILE_DESCRIPTOR_SET,
+        tonic_types::pb::FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ]
+}
+
+/// Writes the address into the file at `path`, whole or not at all.
+fn announce(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    std::fs::write(&draft, format!("{address}\n"))?;
+    std::fs::rename(&draft, path)
+}

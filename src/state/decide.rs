@@ -1,0 +1,205 @@
+//! Commands become changes: pure functions over the state. What concerns one message alone was settled when it was
+//! parsed; what concerns other resources (references, uniqueness, cascades, preconditions) is settled here.
+//!
+//! When several errors apply, the order is that of `api.md`: all violations, then not found, then a stale revision, then
+//! missing references, then what is taken.
+
+use std::sync::Arc;
+
+use rand::RngCore;
+
+use super::{Indexed, Rules, State};
+use crate::domain::{
+    AnyResource, Error, Id, PreviousSecret, Resource, ResourceKey, Secret, Stored, Timestamp, VirtualKey, Violations,
+};
+
+/// What becomes of one resource.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change {
+    /// As it was; `None` if it is created.
+    pub before: Option<AnyResource>,
+    /// As it will be; `None` if it is deleted.
+    pub after: Option<AnyResource>,
+}
+
+impl Change {
+    /// Which resource.
+    ///
+    /// # Panics
+    /// Never: a change has at least one side.
+    pub fn key(&self) -> ResourceKey {
+        match (&self.after, &self.before) {
+            (Some(any), _) | (None, Some(any)) => any.key(),
+            (None, None) => unreachable!("a change has a before or an after"),
+        }
+    }
+}
+
+/// What a command decided.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decision {
+    /// What the command was about.
+    pub subject: ResourceKey,
+    /// What changes, the subject first. Empty if nothing does: then no revision is taken.
+    pub changes: Vec<Change>,
+}
+
+impl Decision {
+    /// What else changes.
+    pub fn also_changed(&self) -> impl Iterator<Item = ResourceKey> {
+        self.changes.iter().map(Change::key).filter(|key| *key != self.subject)
+    }
+}
+
+/// What a decision may take from the world.
+pub struct Context<'a> {
+    /// The time of the command.
+    pub now: Timestamp,
+    /// The revision that the command will have.
+    pub revision: i64,
+    /// For ids.
+    pub random: &'a mut dyn RngCore,
+    /// The greatest id of a provider config or MCP config so far.
+    pub last_config_id: i64,
+}
+
+impl Context<'_> {
+    /// A new id (UUIDv7).
+    pub fn new_id<R>(&mut self) -> Id<R> {
+        let mut random = [0; 10];
+        self.random.fill_bytes(&mut random);
+        let millis = u64::try_from(self.now.as_micros() / 1_000).unwrap_or(0);
+        Id::new(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+    }
+
+    /// A new id of a provider config or MCP config.
+    pub fn new_config_id(&mut self) -> i64 {
+        self.last_config_id += 1;
+        self.last_config_id
+    }
+
+    /// `stored` with `resource` instead, changed now.
+    pub fn changed<R: Clone>(&self, stored: &Stored<R>, resource: R) -> Arc<Stored<R>> {
+        Arc::new(Stored {
+            id: stored.id.clone(),
+            revision: self.revision,
+            created_at: stored.created_at,
+            updated_at: self.now,
+            resource,
+        })
+    }
+}
+
+/// Creates `desired`. `id` is its name for kinds whose name is their id, and `None` for the others.
+///
+/// # Errors
+/// As in the module's description.
+pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, desired: &R) -> Result<Decision, Error> {
+    let mut resource = desired.clone();
+    resource.settle(None, state, cx)?;
+    resource.check_references(None, state)?;
+    let id = match id {
+        Some(name) => {
+            if let Some(holder) = state.get::<R>(name) {
+                let field = format!("{}.name", R::KIND);
+                return Err(Error::AlreadyExists { field, holder: ResourceKey::of(&holder.id) });
+            }
+            Id::new(name)
+        }
+        None => cx.new_id(),
+    };
+    let stored = Stored { id, revision: cx.revision, created_at: cx.now, updated_at: cx.now, resource };
+    check_name_free(state, &stored)?;
+    stored.resource.check_taken(None, state, cx.now)?;
+    let subject = ResourceKey::of(&stored.id);
+    Ok(Decision { subject, changes: vec![Change { before: None, after: Some(R::wrap(Arc::new(stored))) }] })
+}
+
+/// Changes the resource `id` into what `merge` makes of it. `merge` gets `None` if there is no such resource, to tell
+/// what is wrong with the request alone.
+///
+/// # Errors
+/// As in the module's description.
+pub fn update<R: Rules>(
+    state: &State,
+    cx: &mut Context<'_>,
+    id: &str,
+    expected: i64,
+    merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>,
+) -> Result<Decision, Error> {
+    let Some(before) = state.get::<R>(id) else {
+        merge(None)?;
+        return Err(Error::NotFound { kind: R::KIND, id: id.into() });
+    };
+    let mut resource = merge(Some(before))?;
+    resource.settle(Some(before), state, cx)?;
+    check_revision(before, expected)?;
+    let subject = ResourceKey::of(&before.id);
+    if resource == before.resource {
+        return Ok(Decision { subject, changes: Vec::new() });
+    }
+    resource.check_references(Some(before), state)?;
+    let after = cx.changed(before, resource);
+    check_name_free(state, &after)?;
+    after.resource.check_taken(Some(&before.id), state, cx.now)?;
+    Ok(Decision {
+        subject,
+        changes: vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }],
+    })
+}
+
+/// Deletes the resource `id`, with what `semantics.md` §5 says goes or changes with it.
+///
+/// # Errors
+/// As in the module's description; `InUse` if others name it and the kind does not cascade.
+pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected: i64) -> Result<Decision, Error> {
+    let before = state.get::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
+    check_revision(before, expected)?;
+    let mut changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: None }];
+    changes.extend(R::cascade(before, state, cx)?);
+    Ok(Decision { subject: ResourceKey::of(&before.id), changes })
+}
+
+/// Gives the key `id` the secret `secret`. Its old one works until `grace_micros` from now; any earlier one ends.
+///
+/// # Errors
+/// `NotFound`, `RevisionMismatch`.
+pub fn rotate(
+    state: &State,
+    cx: &mut Context<'_>,
+    id: &str,
+    expected: i64,
+    secret: &Secret,
+    grace_micros: i64,
+) -> Result<Decision, Error> {
+    let before =
+        state.get::<VirtualKey>(id).ok_or_else(|| Error::NotFound { kind: VirtualKey::KIND, id: id.into() })?;
+    check_revision(before, expected)?;
+    let mut key = before.resource.clone();
+    let old = std::mem::replace(&mut key.secret, secret.clone());
+    key.previous_secret = (grace_micros > 0)
+        .then(|| PreviousSecret { sha256: old.sha256, expires_at: cx.now.plus_micros(grace_micros) });
+    key.check_taken(Some(&before.id), state, cx.now)?;
+    let after = VirtualKey::wrap(cx.changed(before, key));
+    Ok(Decision {
+        subject: ResourceKey::of(&before.id),
+        changes: vec![Change { before: Some(VirtualKey::wrap(Arc::clone(before))), after: Some(after) }],
+    })
+}
+
+fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), Error> {
+    if expected == 0 || expected == stored.revision {
+        return Ok(());
+    }
+    Err(Error::RevisionMismatch { key: ResourceKey::of(&stored.id), expected, actual: stored.revision })
+}
+
+fn check_name_free<R: Indexed>(state: &State, stored: &Stored<R>) -> Result<(), Error> {
+    let holder = R::unique_name(stored).and_then(|name| R::table(state).named(name));
+    match holder {
+        Some(holder) if *holder != stored.id => {
+            Err(Error::AlreadyExists { field: format!("{}.name", R::KIND), holder: ResourceKey::of(holder) })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,214 @@
+//! What lists filter by, and where each kind lies in the state.
+
+use std::sync::Arc;
+
+use super::{LimitPlace, State, Table};
+use crate::domain::{Customer, KeyOwner, Labels, Limits, McpClient, Provider, Resource, Stored, Team, VirtualKey};
+
+/// A property of a resource that lists filter by; the ones with each are indexed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Facet {
+    /// Belongs to the customer with this id.
+    Customer(Arc<str>),
+    /// Belongs to the team with this id.
+    Team(Arc<str>),
+    /// Is active, or not.
+    Active(bool),
+    /// Both at once, so that this common pair needs no scan.
+    CustomerActive(Arc<str>, bool),
+    /// Both at once.
+    TeamActive(Arc<str>, bool),
+    /// Has this label.
+    Label(Box<str>, Box<str>),
+}
+
+/// Where a kind lies in the state, and how it is indexed.
+pub trait Indexed: Resource {
+    /// Its table.
+    fn table(state: &State) -> &Table<Self>;
+
+    /// Its table, to change it.
+    fn table_mut(state: &mut State) -> &mut Table<Self>;
+
+    /// The name that is unique within the kind, if that is not the id.
+    fn unique_name(_stored: &Stored<Self>) -> Option<&str> {
+        None
+    }
+
+    /// What `search` looks in.
+    fn searched(stored: &Stored<Self>) -> &str {
+        Self::unique_name(stored).unwrap_or(stored.id.as_str())
+    }
+
+    /// What it can be filtered by.
+    fn facets(_resource: &Self) -> Vec<Facet> {
+        Vec::new()
+    }
+
+    /// Puts it into the indexes that span kinds.
+    fn enter(_state: &mut State, _stored: &Arc<Stored<Self>>) {}
+
+    /// Takes it out of them.
+    fn leave(_state: &mut State, _stored: &Arc<Stored<Self>>) {}
+}
+
+fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
+    labels.iter().map(|(key, value)| Facet::Label(key.clone(), value.clone()))
+}
+
+fn enter_limits(state: &mut State, limits: &Limits, place: &LimitPlace) {
+    for budget in &limits.budgets {
+        state.budgets.insert((budget.created_at, budget.id.shared()), place.clone());
+    }
+    if let Some(rate_limit) = &limits.rate_limit {
+        state.rate_limits.insert((rate_limit.created_at, rate_limit.id.shared()), place.clone());
+    }
+}
+
+fn leave_limits(state: &mut State, limits: &Limits) {
+    for budget in &limits.budgets {
+        state.budgets.remove(&(budget.created_at, budget.id.shared()));
+    }
+    if let Some(rate_limit) = &limits.rate_limit {
+        state.rate_limits.remove(&(rate_limit.created_at, rate_limit.id.shared()));
+    }
+}
+
+impl Indexed for Customer {
+    fn table(state: &State) -> &Table<Self> {
+        &state.customers
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.customers
+    }
+
+    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
+        Some(&stored.resource.name)
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        label_facets(&resource.labels).collect()
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        enter_limits(state, &stored.resource.limits, &LimitPlace::Customer(stored.id.clone()));
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        leave_limits(state, &stored.resource.limits);
+    }
+}
+
+impl Indexed for Team {
+    fn table(state: &State) -> &Table<Self> {
+        &state.teams
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.teams
+    }
+
+    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
+        Some(&stored.resource.name)
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        let customer = resource.customer_id.iter().map(|id| Facet::Customer(id.shared()));
+        customer.chain(label_facets(&resource.labels)).collect()
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        enter_limits(state, &stored.resource.limits, &LimitPlace::Team(stored.id.clone()));
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        leave_limits(state, &stored.resource.limits);
+    }
+}
+
+impl Indexed for VirtualKey {
+    fn table(state: &State) -> &Table<Self> {
+        &state.virtual_keys
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.virtual_keys
+    }
+
+    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
+        Some(&stored.resource.name)
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        let active = resource.is_active;
+        let mut facets = vec![Facet::Active(active)];
+        match &resource.owner {
+            Some(KeyOwner::Team(id)) => {
+                facets.extend([Facet::Team(id.shared()), Facet::TeamActive(id.shared(), active)]);
+            }
+            Some(KeyOwner::Customer(id)) => {
+                facets.extend([Facet::Customer(id.shared()), Facet::CustomerActive(id.shared(), active)]);
+            }
+            None => {}
+        }
+        facets.extend(label_facets(&resource.labels));
+        facets
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        let key = &stored.resource;
+        state.secrets.insert(key.secret.sha256, stored.id.clone());
+        if let Some(previous) = &key.previous_secret {
+            state.secrets.insert(previous.sha256, stored.id.clone());
+        }
+        enter_limits(state, &key.limits, &LimitPlace::VirtualKey(stored.id.clone()));
+        for config in &key.provider_configs {
+            enter_limits(state, &config.limits, &LimitPlace::ProviderConfig(stored.id.clone(), config.id));
+        }
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        let key = &stored.resource;
+        state.secrets.remove(&key.secret.sha256);
+        if let Some(previous) = &key.previous_secret {
+            state.secrets.remove(&previous.sha256);
+        }
+        leave_limits(state, &key.limits);
+        for config in &key.provider_configs {
+            leave_limits(state, &config.limits);
+        }
+    }
+}
+
+impl Indexed for Provider {
+    fn table(state: &State) -> &Table<Self> {
+        &state.providers
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.providers
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        for key in &stored.resource.keys {
+            state.provider_keys.insert(key.id.clone(), stored.id.clone());
+        }
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        for key in &stored.resource.keys {
+            state.provider_keys.remove(&key.id);
+        }
+    }
+}
+
+impl Indexed for McpClient {
+    fn table(state: &State) -> &Table<Self> {
+        &state.mcp_clients
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.mcp_clients
+    }
+}

@@ -1,0 +1,180 @@
+//! Lists: which resources a page holds. Pages are keyset pages, so that each costs the same wherever it lies.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::{Facet, Indexed, State};
+use crate::domain::{
+    Budget, Customer, Id, LimitOwner, Limits, RateLimit, Stored, Team, Timestamp, VirtualKey,
+};
+
+/// What a list asks for. All that is given must match.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Properties that are indexed.
+    pub facets: Vec<Facet>,
+    /// Part of the name, in lower case.
+    pub search: Option<String>,
+    /// After this one: its creation and id.
+    pub after: Option<(Timestamp, Arc<str>)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What a list answers.
+pub struct Page<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// Whether there is more.
+    pub more: bool,
+    /// How many there are on all pages.
+    pub total: usize,
+}
+
+/// Where a limit lies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LimitPlace {
+    /// In a customer.
+    Customer(Id<Customer>),
+    /// In a team.
+    Team(Id<Team>),
+    /// In a virtual key.
+    VirtualKey(Id<VirtualKey>),
+    /// In a provider config of a virtual key.
+    ProviderConfig(Id<VirtualKey>, i64),
+}
+
+impl LimitPlace {
+    /// The id of the resource that the limits are part of.
+    pub fn resource_id(&self) -> &str {
+        match self {
+            Self::Customer(id) => id.as_str(),
+            Self::Team(id) => id.as_str(),
+            Self::VirtualKey(id) | Self::ProviderConfig(id, _) => id.as_str(),
+        }
+    }
+
+    /// Who owns the limits that lie here.
+    pub fn owner(&self) -> LimitOwner {
+        match self {
+            Self::Customer(id) => LimitOwner::Customer(id.clone()),
+            Self::Team(id) => LimitOwner::Team(id.clone()),
+            Self::VirtualKey(id) => LimitOwner::VirtualKey(id.clone()),
+            Self::ProviderConfig(_, id) => LimitOwner::ProviderConfig(*id),
+        }
+    }
+
+    /// The limits that lie here, and whether they are calendar-aligned.
+    pub fn limits<'a>(&self, state: &'a State) -> Option<(&'a Limits, bool)> {
+        match self {
+            Self::Customer(id) => state.get::<Customer>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned)),
+            Self::Team(id) => state.get::<Team>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned)),
+            Self::VirtualKey(id) => {
+                state.get::<VirtualKey>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+            Self::ProviderConfig(key_id, id) => state.get::<VirtualKey>(key_id.as_str()).and_then(|s| {
+                let config = s.resource.provider_configs.iter().find(|config| config.id == *id)?;
+                Some((&config.limits, s.resource.calendar_aligned))
+            }),
+        }
+    }
+}
+
+impl State {
+    /// The resources of kind `R` that match, by creation and id.
+    pub fn list<R: Indexed>(&self, query: &Query) -> Page<Arc<Stored<R>>> {
+        let table = R::table(self);
+        let after = match &query.after {
+            Some((created_at, id)) => (*created_at, Id::new(Arc::clone(id))),
+            None => (Timestamp::from_micros(i64::MIN), Id::new("")),
+        };
+        let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
+        // The rarest facet is walked; the others are checked on each.
+        let narrowest = query.facets.iter().min_by_key(|facet| table.facet_size(facet));
+        let matches = |id: &&Id<R>| {
+            let Some(slot) = table.get(id.as_str()) else { return false };
+            let others = query.facets.iter().filter(|facet| Some(*facet) != narrowest);
+            let facets = if query.facets.len() > 1 { R::facets(&slot.stored.resource) } else { Vec::new() };
+            let searched = query.search.as_ref().is_none_or(|part| R::searched(&slot.stored).to_lowercase().contains(part));
+            others.into_iter().all(|facet| facets.contains(facet)) && searched
+        };
+        let walk = |from: &(Timestamp, Id<R>)| -> Box<dyn Iterator<Item = &Id<R>> + '_> {
+            match narrowest {
+                Some(facet) => Box::new(table.with_facet(facet, from).map(|(_, id)| id)),
+                None => Box::new(table.by_creation(from).map(|(_, id)| id)),
+            }
+        };
+        let mut found = walk(&after).filter(matches).take(query.limit + 1).collect::<Vec<_>>();
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let total = match (&query.search, query.facets.as_slice()) {
+            (None, []) => table.len(),
+            (None, [facet]) => table.facet_size(facet),
+            _ => walk(&start).filter(matches).count(),
+        };
+        let items = found.into_iter().filter_map(|id| table.get(id.as_str())).map(|slot| Arc::clone(&slot.stored)).collect();
+        Page { items, more, total }
+    }
+
+    /// The budgets of `owners` (of all if empty), by creation and id.
+    pub fn list_budgets(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, Budget)> {
+        let of = |limits: &Limits, id: &str| limits.budgets.iter().find(|budget| budget.id.as_str() == id).cloned();
+        let all = |limits: &Limits| limits.budgets.iter().map(|b| (b.created_at, b.id.shared())).collect();
+        self.list_limits(&self.budgets, owners, query, of, all)
+    }
+
+    /// The rate limits of `owners` (of all if empty), by creation and id.
+    pub fn list_rate_limits(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, RateLimit)> {
+        let of = |limits: &Limits, id: &str| limits.rate_limit.as_deref().filter(|limit| limit.id.as_str() == id).cloned();
+        let all = |limits: &Limits| limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.shared())).collect();
+        self.list_limits(&self.rate_limits, owners, query, of, all)
+    }
+
+    /// Where the limits of an owner lie. A provider config is found by walking the keys: its id alone does not tell.
+    fn place_of(&self, owner: &LimitOwner) -> Option<LimitPlace> {
+        match owner {
+            LimitOwner::Customer(id) => Some(LimitPlace::Customer(id.clone())),
+            LimitOwner::Team(id) => Some(LimitPlace::Team(id.clone())),
+            LimitOwner::VirtualKey(id) => Some(LimitPlace::VirtualKey(id.clone())),
+            LimitOwner::ProviderConfig(id) => self
+                .virtual_keys
+                .iter()
+                .find(|stored| stored.resource.provider_configs.iter().any(|config| config.id == *id))
+                .map(|stored| LimitPlace::ProviderConfig(stored.id.clone(), *id)),
+        }
+    }
+
+    fn list_limits<L>(
+        &self,
+        index: &imbl::OrdMap<(Timestamp, Arc<str>), LimitPlace>,
+        owners: &[LimitOwner],
+        query: &Query,
+        of: impl Fn(&Limits, &str) -> Option<L>,
+        all: impl Fn(&Limits) -> Vec<(Timestamp, Arc<str>)>,
+    ) -> Page<(LimitPlace, bool, L)> {
+        let after = query.after.clone().unwrap_or((Timestamp::from_micros(i64::MIN), Arc::from("")));
+        let find = |place: &LimitPlace, id: &str| {
+            let (limits, aligned) = place.limits(self)?;
+            of(limits, id).map(|limit| (place.clone(), aligned, limit))
+        };
+        let (mut items, total): (Vec<_>, usize) = match owners {
+            [] => {
+                let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
+                (walk.take(query.limit + 1).filter_map(|((_, id), place)| find(place, id)).collect(), index.len())
+            }
+            [owner, rest @ ..] => {
+                // Owners are ANDed, and a limit has one owner: two different ones match nothing.
+                let place = if rest.iter().all(|other| other == owner) { self.place_of(owner) } else { None };
+                let mut ids = place.as_ref().and_then(|place| place.limits(self)).map(|(l, _)| all(l)).unwrap_or_default();
+                ids.sort();
+                let total = ids.len();
+                let page = ids.iter().filter(|id| **id > after).take(query.limit + 1);
+                let found = page.filter_map(|(_, id)| place.as_ref().and_then(|place| find(place, id)));
+                (found.collect(), total)
+            }
+        };
+        let more = items.len() > query.limit;
+        items.truncate(query.limit);
+        Page { items, more, total }
+    }
+}

@@ -1,0 +1,130 @@
+//! The resources of one kind, with the indexes that lists need.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use imbl::{OrdMap, OrdSet};
+
+use super::{Facet, Indexed, resource_digest};
+use crate::domain::{Id, Stored, Timestamp};
+
+/// A resource and its encoding for the watch stream, made when it is first needed and shared by all streams.
+pub struct Slot<R> {
+    /// The resource.
+    pub stored: Arc<Stored<R>>,
+    /// Its encoding, filled by `watch`.
+    pub encoded: OnceLock<Bytes>,
+}
+
+/// All resources of one kind.
+#[derive(Clone)]
+pub struct Table<R> {
+    by_id: OrdMap<Id<R>, Arc<Slot<R>>>,
+    by_name: OrdMap<Box<str>, Id<R>>,
+    by_creation: OrdSet<(Timestamp, Id<R>)>,
+    by_facet: OrdSet<(Facet, Timestamp, Id<R>)>,
+    facet_sizes: OrdMap<Facet, usize>,
+    digest: u64,
+}
+
+impl<R> Default for Table<R> {
+    fn default() -> Self {
+        Self {
+            by_id: OrdMap::new(),
+            by_name: OrdMap::new(),
+            by_creation: OrdSet::new(),
+            by_facet: OrdSet::new(),
+            facet_sizes: OrdMap::new(),
+            digest: 0,
+        }
+    }
+}
+
+impl<R: Indexed> Table<R> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The one with this id.
+    pub fn get(&self, id: &str) -> Option<&Arc<Slot<R>>> {
+        self.by_id.get(id)
+    }
+
+    /// The id of the one with this name.
+    pub fn named(&self, name: &str) -> Option<&Id<R>> {
+        self.by_name.get(name)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Stored<R>>> {
+        self.by_id.values().map(|slot| &slot.stored)
+    }
+
+    /// How many have this facet.
+    pub fn facet_size(&self, facet: &Facet) -> usize {
+        self.facet_sizes.get(facet).copied().unwrap_or(0)
+    }
+
+    /// Those with this facet, by creation, after `after`.
+    pub fn with_facet<'a>(
+        &'a self,
+        facet: &'a Facet,
+        after: &(Timestamp, Id<R>),
+    ) -> impl Iterator<Item = (Timestamp, &'a Id<R>)> + use<'a, R> {
+        let start = (facet.clone(), after.0, after.1.clone());
+        self.by_facet
+            .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
+            .take_while(move |(other, _, _)| other == facet)
+            .map(|(_, created_at, id)| (*created_at, id))
+    }
+
+    /// All of them, by creation, after `after`.
+    pub fn by_creation(&self, after: &(Timestamp, Id<R>)) -> impl Iterator<Item = (Timestamp, &Id<R>)> + use<'_, R> {
+        self.by_creation
+            .range((std::ops::Bound::Excluded(after.clone()), std::ops::Bound::Unbounded))
+            .map(|(created_at, id)| (*created_at, id))
+    }
+
+    pub(super) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(super) fn insert(&mut self, stored: Arc<Stored<R>>) {
+        let id = stored.id.clone();
+        if let Some(name) = R::unique_name(&stored) {
+            self.by_name.insert(name.into(), id.clone());
+        }
+        self.by_creation.insert((stored.created_at, id.clone()));
+        for facet in R::facets(&stored.resource) {
+            let size = self.facet_size(&facet) + 1;
+            self.facet_sizes.insert(facet.clone(), size);
+            self.by_facet.insert((facet, stored.created_at, id.clone()));
+        }
+        self.digest = self.digest.wrapping_add(resource_digest(R::KIND, id.as_str(), stored.revision));
+        self.by_id.insert(id, Arc::new(Slot { stored, encoded: OnceLock::new() }));
+    }
+
+    pub(super) fn remove(&mut self, stored: &Stored<R>) {
+        if let Some(name) = R::unique_name(stored)
+            && self.by_name.get(name) == Some(&stored.id)
+        {
+            self.by_name.remove(name);
+        }
+        self.by_creation.remove(&(stored.created_at, stored.id.clone()));
+        for facet in R::facets(&stored.resource) {
+            match self.facet_size(&facet) {
+                0 | 1 => self.facet_sizes.remove(&facet),
+                size => self.facet_sizes.insert(facet.clone(), size - 1),
+            };
+            self.by_facet.remove(&(facet, stored.created_at, stored.id.clone()));
+        }
+        self.digest = self.digest.wrapping_sub(resource_digest(R::KIND, stored.id.as_str(), stored.revision));
+        self.by_id.remove(&stored.id);
+    }
+}

@@ -1,0 +1,111 @@
+//! Frames: messages of the stream as bytes. Each resource is encoded once per version; batches splice those bytes.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use super::token::Token;
+use super::{Frame, KindSet};
+use crate::domain::{AnyResource, Kind, Resource, ResourceKey};
+use crate::proto::v1;
+use crate::proto::v1::watch_config_response::Event;
+use crate::state::{Indexed, Slot, State};
+use crate::wire::{self, Form};
+
+/// The most that a fragment holds, so that the default limit of clients (4 MiB) holds with room.
+pub(super) const MAX_FRAGMENT: usize = 1024 * 1024;
+/// What a frame adds to its resources at most.
+const FRAME_OVERHEAD: usize = 256;
+const UPSERTS: u32 = 3;
+const REMOVES: u32 = 4;
+const BATCH: u32 = 2;
+
+/// A message as a frame.
+pub(super) fn frame(event: Event) -> Frame {
+    Frame(v1::WatchConfigResponse { event: Some(event) }.encode_to_vec().into())
+}
+
+/// The encoded entry of a batch for the resource with this key: an upsert of its latest version, or its removal.
+pub(super) fn entry(state: &State, key: &ResourceKey) -> Bytes {
+    fn of<R: Indexed>(state: &State, id: &str) -> Option<Bytes> {
+        R::table(state).get(id).map(|slot| encoded(slot))
+    }
+    let found = match key.kind {
+        Kind::Customer => of::<crate::domain::Customer>(state, &key.id),
+        Kind::Team => of::<crate::domain::Team>(state, &key.id),
+        Kind::VirtualKey => of::<crate::domain::VirtualKey>(state, &key.id),
+        Kind::Provider => of::<crate::domain::Provider>(state, &key.id),
+        Kind::McpClient => of::<crate::domain::McpClient>(state, &key.id),
+    };
+    found.unwrap_or_else(|| field(REMOVES, &wire::resource_key(key)))
+}
+
+fn encoded<R: Resource>(slot: &Slot<R>) -> Bytes {
+    let make = || {
+        let any: AnyResource = R::wrap(std::sync::Arc::clone(&slot.stored));
+        field(UPSERTS, &wire::render_any(&any, Form::Stream))
+    };
+    slot.encoded.get_or_init(make).clone()
+}
+
+/// A message as a field of a batch: tag, length, content.
+fn field(tag: u32, message: &impl prost::Message) -> Bytes {
+    let len = message.encoded_len();
+    let mut bytes = Vec::with_capacity(len + 8);
+    encode_key(tag, WireType::LengthDelimited, &mut bytes);
+    encode_varint(len as u64, &mut bytes);
+    message.encode_raw(&mut bytes);
+    bytes.into()
+}
+
+/// A batch as frames of at most [`MAX_FRAGMENT`]. `head` is the batch without its entries.
+pub(super) fn batch(head: &v1::ConfigBatch, entries: &[Bytes]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut rest = entries;
+    loop {
+        let mut bytes = FRAME_OVERHEAD;
+        let fits = rest.iter().take_while(|entry| {
+            bytes += entry.len();
+            bytes <= MAX_FRAGMENT
+        });
+        // A resource is at most 256 KiB, so at least one always fits.
+        let count = fits.count();
+        let (fragment, after) = rest.split_at(count);
+        let more = !after.is_empty() && count > 0;
+        frames.push(splice(&v1::ConfigBatch { more, ..head.clone() }, fragment));
+        if !more {
+            return frames;
+        }
+        rest = after;
+    }
+}
+
+fn splice(head: &v1::ConfigBatch, entries: &[Bytes]) -> Frame {
+    let len = head.encoded_len() + entries.iter().map(Bytes::len).sum::<usize>();
+    let mut bytes = BytesMut::with_capacity(len + 1 + encoded_len_varint(len as u64));
+    encode_key(BATCH, WireType::LengthDelimited, &mut bytes);
+    encode_varint(len as u64, &mut bytes);
+    head.encode_raw(&mut bytes);
+    for entry in entries {
+        bytes.put_slice(entry);
+    }
+    Frame(bytes.freeze())
+}
+
+/// The bookmark of `state`'s head.
+pub(super) fn bookmark(state: &State, kinds: KindSet, digests: bool, snapshot_end: bool) -> Frame {
+    let head = state.head();
+    let token = Token::new(head, head.revision, head.chain.prefix(), kinds);
+    let digests = if digests {
+        let kinds = Kind::ALL.into_iter().filter(|kind| kinds.has(*kind));
+        kinds.map(|kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.digest(kind) }).collect()
+    } else {
+        Vec::new()
+    };
+    frame(Event::Bookmark(v1::Bookmark {
+        revision: head.revision,
+        resume_token: token.encode(),
+        digests,
+        snapshot_end,
+    }))
+}

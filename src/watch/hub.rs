@@ -1,0 +1,164 @@
+//! Where streams begin: the limit on them, the check of their tokens, and the frames that they share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::stream::{Follower, Start};
+use super::token::Token;
+use super::{Frame, KindSet};
+use crate::config::WatchSettings;
+use crate::domain::{Error, Path, Violations};
+use crate::proto::v1::WatchReason;
+use crate::state::State;
+
+/// How long a replica may take to reach the revision that a client asks for.
+const REACH: Duration = Duration::from_secs(5);
+/// Batches that are kept for streams at the same cursor.
+const KEPT_BATCHES: usize = 64;
+/// Batches larger than this are not kept: few streams are that far behind by the same distance.
+const KEPT_BYTES: usize = 256 * 1024;
+
+/// Begins streams. Cloning is cheap.
+#[derive(Clone)]
+pub struct Watch {
+    states: watch::Receiver<Arc<State>>,
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+    heartbeat: Duration,
+    drain: CancellationToken,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// The kinds it wants.
+    pub kinds: KindSet,
+    /// Its token, or empty.
+    pub resume_token: String,
+    /// The stream must start at this revision or later.
+    pub min_revision: i64,
+}
+
+impl Watch {
+    /// Streams of `states`, which end with a GoAway when `drain` is cancelled.
+    pub fn new(states: watch::Receiver<Arc<State>>, settings: WatchSettings, drain: CancellationToken) -> Self {
+        let WatchSettings { max_streams, heartbeat_interval } = settings;
+        Self {
+            states,
+            shared: Arc::default(),
+            places: Arc::new(Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS))),
+            heartbeat: heartbeat_interval,
+            drain,
+        }
+    }
+
+    /// Begins a stream.
+    ///
+    /// # Errors
+    /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
+    /// not reached in 5 seconds, or on shutdown.
+    pub async fn begin(&self, subscription: Subscription) -> Result<Follower, Error> {
+        let Subscription { kinds, resume_token, min_revision } = subscription;
+        let token = if resume_token.is_empty() {
+            None
+        } else {
+            let Some(token) = Token::decode(&resume_token) else {
+                let mut violations = Violations::new();
+                let text = "is no token of this service, or was cut or changed on its way; send what a bookmark gave you, \
+                            or nothing for a snapshot";
+                violations.add(Path::root("resume_token"), text);
+                return Err(Error::Invalid(violations));
+            };
+            Some(token)
+        };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded {
+            what: "too many watch streams are open (--max-streams)".to_owned(),
+            retry_after: Duration::from_secs(5),
+        })?;
+        self.reach(min_revision).await?;
+        let start = start(&self.states.borrow(), token.as_ref(), kinds);
+        Ok(Follower::new(
+            self.states.clone(),
+            Arc::clone(&self.shared),
+            kinds,
+            start,
+            self.heartbeat,
+            self.drain.clone(),
+            place,
+        ))
+    }
+
+    async fn reach(&self, revision: i64) -> Result<(), Error> {
+        let mut states = self.states.clone();
+        let reached = states.wait_for(|state| state.revision() >= revision);
+        let reached = tokio::select! {
+            reached = tokio::time::timeout(REACH, reached) => matches!(reached, Ok(Ok(_))),
+            () = self.drain.cancelled() => false,
+        };
+        if reached {
+            return Ok(());
+        }
+        let at = self.states.borrow().revision();
+        Err(Error::Unavailable {
+            what: format!("this replica is at revision {at} and did not reach min_revision {revision}"),
+            retry_after: Duration::from_secs(1),
+        })
+    }
+}
+
+/// How a stream with this token starts. The memory of a store with one owner is never behind its database, so a
+/// revision that it lacks does not exist.
+fn start(state: &State, token: Option<&Token>, kinds: KindSet) -> Start {
+    let head = state.head();
+    let Some(token) = token else { return Start::Snapshot(WatchReason::First) };
+    if !token.is_of(head) {
+        return Start::Snapshot(WatchReason::StoreChanged);
+    }
+    if token.kinds != kinds {
+        return Start::Snapshot(WatchReason::FilterChanged);
+    }
+    if token.revision < head.compacted_revision {
+        return Start::Snapshot(WatchReason::Compacted);
+    }
+    if state.chain_prefix(token.revision) != Some(token.chain) {
+        return Start::Snapshot(WatchReason::Diverged);
+    }
+    Start::Resumed(token.revision)
+}
+
+/// Encoded batches that several streams want: the first stream to need one makes it.
+#[derive(Default)]
+pub(super) struct Shared {
+    batches: Mutex<VecDeque<SharedBatch>>,
+}
+
+struct SharedBatch {
+    from: i64,
+    to: i64,
+    kinds: KindSet,
+    frames: Arc<[Frame]>,
+}
+
+impl Shared {
+    pub(super) fn frames(&self, from: i64, to: i64, kinds: KindSet, make: impl FnOnce() -> Vec<Frame>) -> Arc<[Frame]> {
+        // Made under the lock, so that streams which wake together make it once. The lock guards no invariant that a
+        // panic could break.
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = batches.iter().rev().find(|batch| batch.from == from && batch.to == to && batch.kinds == kinds);
+        if let Some(batch) = found {
+            return Arc::clone(&batch.frames);
+        }
+        let frames: Arc<[Frame]> = make().into();
+        if frames.iter().map(|frame| frame.0.len()).sum::<usize>() <= KEPT_BYTES {
+            if batches.len() == KEPT_BATCHES {
+                batches.pop_front();
+            }
+            batches.push_back(SharedBatch { from, to, kinds, frames: Arc::clone(&frames) });
+        }
+        frames
+    }
+}

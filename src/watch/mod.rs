@@ -1,0 +1,51 @@
+//! The change stream: what both of its ends share, and the fold that makes a copy of it.
+//!
+//! [`Reducer`] is the client's end: nodes, `tollgate watch` and the tests fold the stream with it. It is pure, so it
+//! runs wherever a node runs.
+
+//!
+//! The server's end: [`Watch`] begins streams, [`Follower`] is one. Writers never wait for watchers: a stream is a
+//! cursor into the latest published state, and has no queue.
+
+pub mod digest;
+mod encode;
+mod hub;
+mod kinds;
+mod reducer;
+mod stream;
+mod token;
+
+pub use hub::{Subscription, Watch};
+pub use kinds::KindSet;
+pub use stream::Follower;
+
+pub use reducer::{Progress, ProtocolError, Reducer, ResourceChange, StateReader, Summary, View};
+
+/// One encoded [`WatchConfigResponse`](crate::proto::v1::WatchConfigResponse): encoded once, shared by all streams.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame(pub bytes::Bytes);
+
+impl prost::Message for Frame {
+    fn encode_raw(&self, buffer: &mut impl bytes::BufMut) {
+        buffer.put_slice(&self.0);
+    }
+
+    // A frame is only ever sent.
+    fn merge_field(
+        &mut self,
+        _: u32,
+        _: prost::encoding::WireType,
+        _: &mut impl bytes::Buf,
+        _: prost::encoding::DecodeContext,
+    ) -> Result<(), prost::DecodeError> {
+        Ok(())
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,400 @@
+//! The client's fold of `WatchConfig`: messages in, a copy of the configuration out.
+//!
+//! It owns the copy, the cursor, the resume token, and what of the stream is not whole yet. Nodes, `tollgate watch` and
+//! the tests call it. It is pure: no runtime, no sockets, no clock. A caller's loop is: open a stream with the token
+//! that [`Reducer::connect`] returns, feed each message to [`Reducer::apply`]; at an error or at the end of the stream,
+//! start again with [`Reducer::connect`].
+//!
+//! The copy changes in whole batches only. Readers on other threads hold a [`StateReader`] and never see part of a
+//! revision, nor part of a snapshot: while one comes in, the old state stays.
+
+mod progress;
+mod view;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+pub use progress::{Progress, ProtocolError, ResourceChange};
+pub use view::{StateReader, Summary, View};
+
+use crate::proto::v1::{
+    Bookmark, ConfigBatch, ConfigResource, GoAway, ResourceKey, ResourceKind, WatchBegin, WatchConfigResponse,
+    WatchMode, watch_config_response,
+};
+
+/// How much the visible copy is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Base {
+    /// There is none yet.
+    Nothing,
+    /// It is all there is at its revision: it can be proved by digests.
+    Whole,
+    /// It holds only what has changed since a token was given: see [`Reducer::without_base`].
+    Partial {
+        /// Where it stands, once the stream has told.
+        cursor: Option<i64>,
+    },
+}
+
+/// The fragments of a batch until the last is there.
+#[derive(Debug)]
+struct Fragments {
+    from: i64,
+    to: i64,
+    snapshot: bool,
+    upserts: Vec<(Summary, Arc<ConfigResource>)>,
+    removes: Vec<ResourceKey>,
+}
+
+/// The fold. See the module's description for how to use it.
+#[derive(Debug)]
+pub struct Reducer {
+    shared: Arc<ArcSwap<View>>,
+    base: Base,
+    token: String,
+    must_forget_token: bool,
+    begun: bool,
+    /// The snapshot that is coming in.
+    staging: Option<View>,
+    fragments: Option<Fragments>,
+}
+
+impl Default for Reducer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reducer {
+    /// A client that holds nothing yet: its first stream is a snapshot.
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::default(),
+            base: Base::Nothing,
+            token: String::new(),
+            must_forget_token: false,
+            begun: false,
+            staging: None,
+            fragments: None,
+        }
+    }
+
+    /// A client that goes on from a token without the copy that belongs to it. It is told what changes, but holds only
+    /// what has changed since, and digests cannot be compared, until a snapshot comes. Not for nodes: a node without
+    /// its copy starts with [`Reducer::new`] or [`Reducer::restore`].
+    pub fn without_base(resume_token: impl Into<String>) -> Self {
+        Self {
+            base: Base::Partial { cursor: None },
+            token: resume_token.into(),
+            ..Self::new()
+        }
+    }
+
+    /// A client that goes on from a copy that it kept: all `resources` as of `revision`, and the token that came with
+    /// the bookmark of that revision.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::UnknownResource`], and [`ProtocolError::FromTheFuture`] if a resource is newer than `revision`.
+    pub fn restore(
+        resources: impl IntoIterator<Item = ConfigResource>,
+        revision: i64,
+        resume_token: impl Into<String>,
+    ) -> Result<Self, ProtocolError> {
+        let mut view = View::default();
+        view.revision = revision;
+        for resource in resources {
+            let summary = Summary::of(&resource).ok_or(ProtocolError::UnknownResource)?;
+            if summary.revision > revision {
+                return Err(ProtocolError::FromTheFuture {
+                    revision: summary.revision,
+                    to: revision,
+                });
+            }
+            view.insert(&summary, Arc::new(resource));
+        }
+        let shared = Arc::new(ArcSwap::from_pointee(view));
+        Ok(Self {
+            shared,
+            base: Base::Whole,
+            token: resume_token.into(),
+            ..Self::new()
+        })
+    }
+
+    /// The newest whole state.
+    pub fn state(&self) -> Arc<View> {
+        self.shared.load_full()
+    }
+
+    /// A handle to the newest whole state, for other threads.
+    pub fn reader(&self) -> StateReader {
+        StateReader(Arc::clone(&self.shared))
+    }
+
+    /// To be called before each stream: forgets what was not whole of the stream before. Returns what to send as
+    /// `WatchConfigRequest.resume_token`.
+    pub fn connect(&mut self) -> &str {
+        self.begun = false;
+        self.staging = None;
+        self.fragments = None;
+        &self.token
+    }
+
+    /// The token of the last bookmark; empty if there is none, or if it must be forgotten.
+    pub fn resume_token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether the copy went wrong, so that a token kept elsewhere (a file, say) must be thrown away too. Until the
+    /// next snapshot has come, the old state stays visible.
+    pub fn must_forget_token(&self) -> bool {
+        self.must_forget_token
+    }
+
+    /// Folds one message in.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`]. The visible state is as before; drop the stream and connect again.
+    pub fn apply(&mut self, message: WatchConfigResponse) -> Result<Progress, ProtocolError> {
+        let result = self.fold(message);
+        if let Err(error) = &result {
+            if error.spoils_the_copy() {
+                self.must_forget_token = true;
+                self.token.clear();
+            }
+            self.connect();
+        }
+        result
+    }
+
+    fn fold(&mut self, message: WatchConfigResponse) -> Result<Progress, ProtocolError> {
+        use watch_config_response::Event;
+        match message.event {
+            Some(Event::Begin(begin)) => self.begin(&begin),
+            _ if !self.begun => Err(ProtocolError::NotBegun),
+            Some(Event::Batch(batch)) => self.batch(batch),
+            Some(Event::Bookmark(bookmark)) => self.bookmark(bookmark),
+            Some(Event::GoAway(GoAway { reason, retry_after })) => Ok(Progress::GoAway {
+                reason,
+                retry_after: duration(retry_after),
+            }),
+            None => Err(ProtocolError::UnknownEvent),
+        }
+    }
+
+    fn begin(&mut self, begin: &WatchBegin) -> Result<Progress, ProtocolError> {
+        self.begun = true;
+        self.fragments = None;
+        self.staging = None;
+        match begin.mode() {
+            WatchMode::Resumed if self.base == Base::Nothing || self.must_forget_token => {
+                return Err(ProtocolError::NothingToResume);
+            }
+            WatchMode::Resumed => {}
+            WatchMode::Snapshot => self.staging = Some(View::default()),
+            WatchMode::Unspecified => return Err(ProtocolError::UnknownMode(begin.mode)),
+        }
+        Ok(Progress::Begun {
+            mode: begin.mode(),
+            reason: begin.reason(),
+            head_revision: begin.head_revision,
+            heartbeat_interval: duration(begin.heartbeat_interval),
+        })
+    }
+
+    fn batch(&mut self, batch: ConfigBatch) -> Result<Progress, ProtocolError> {
+        let ConfigBatch {
+            from_revision: from,
+            to_revision: to,
+            upserts,
+            removes,
+            more,
+            snapshot,
+            ..
+        } = batch;
+        if snapshot != self.staging.is_some() {
+            return Err(ProtocolError::Mixed);
+        }
+        let mut fragments = match self.fragments.take() {
+            Some(fragments) if (fragments.from, fragments.to, fragments.snapshot) != (from, to, snapshot) => {
+                return Err(ProtocolError::Fragments);
+            }
+            Some(fragments) => fragments,
+            None => {
+                self.check_order(from, to)?;
+                Fragments {
+                    from,
+                    to,
+                    snapshot,
+                    upserts: Vec::new(),
+                    removes: Vec::new(),
+                }
+            }
+        };
+        for resource in upserts {
+            let summary = Summary::of(&resource).ok_or(ProtocolError::UnknownResource)?;
+            if summary.revision > to {
+                return Err(ProtocolError::FromTheFuture {
+                    revision: summary.revision,
+                    to,
+                });
+            }
+            fragments.upserts.push((summary, Arc::new(resource)));
+        }
+        for key in removes {
+            if matches!(ResourceKind::try_from(key.kind), Err(_) | Ok(ResourceKind::Unspecified)) {
+                return Err(ProtocolError::UnknownKind(key.kind));
+            }
+            fragments.removes.push(key);
+        }
+        if more {
+            self.fragments = Some(fragments);
+            return Ok(Progress::Pending);
+        }
+        self.finish(fragments)
+    }
+
+    /// A batch fits a copy at any cursor in [from, to). A snapshot is a copy that starts from nothing, at revision 0.
+    fn check_order(&self, from: i64, to: i64) -> Result<(), ProtocolError> {
+        let cursor = match (&self.staging, self.base) {
+            (Some(staging), _) => staging.revision,
+            (None, Base::Partial { cursor: Some(cursor) }) => cursor,
+            (None, Base::Partial { cursor: None }) => from,
+            (None, Base::Whole | Base::Nothing) => self.shared.load().revision,
+        };
+        if from <= cursor && cursor < to {
+            Ok(())
+        } else {
+            Err(ProtocolError::OutOfOrder { cursor, from, to })
+        }
+    }
+
+    fn finish(&mut self, fragments: Fragments) -> Result<Progress, ProtocolError> {
+        let Fragments {
+            to, upserts, removes, ..
+        } = fragments;
+        if !removes.is_empty() {
+            let held: HashSet<&ResourceKey> = upserts.iter().map(|(summary, _)| &summary.key).collect();
+            if let Some(key) = removes.iter().find(|key| held.contains(key)) {
+                return Err(ProtocolError::Contradiction(key.clone()));
+            }
+        }
+
+        let visible = self.shared.load_full();
+        let mut next = self.staging.take().unwrap_or_else(|| View::clone(&visible));
+        let mut changes = Vec::with_capacity(upserts.len() + removes.len());
+        for (summary, resource) in upserts {
+            next.insert(&summary, Arc::clone(&resource));
+            let before = visible.get(&summary.key).cloned();
+            changes.push(ResourceChange {
+                key: summary.key,
+                before,
+                after: Some(resource),
+            });
+        }
+        for key in removes {
+            // The key may be unknown: what was created and deleted between cursor and batch was never here.
+            next.remove(&key);
+            let before = visible.get(&key).cloned();
+            changes.push(ResourceChange {
+                key,
+                before,
+                after: None,
+            });
+        }
+        next.revision = to;
+
+        if fragments.snapshot {
+            self.staging = Some(next);
+            return Ok(Progress::Staged(changes));
+        }
+        self.advance(to);
+        self.shared.store(Arc::new(next));
+        Ok(Progress::Applied(changes))
+    }
+
+    fn bookmark(&mut self, bookmark: Bookmark) -> Result<Progress, ProtocolError> {
+        let Bookmark {
+            revision,
+            resume_token,
+            digests,
+            snapshot_end,
+        } = bookmark;
+        if self.fragments.is_some() {
+            return Err(ProtocolError::Fragments);
+        }
+        if snapshot_end != self.staging.is_some() {
+            return Err(ProtocolError::Mixed);
+        }
+        let visible = self.shared.load_full();
+        let mut next = self.staging.take().unwrap_or_else(|| View::clone(&visible));
+        if revision < next.revision {
+            return Err(ProtocolError::WentBack {
+                cursor: next.revision,
+                bookmark: revision,
+            });
+        }
+        next.revision = revision;
+
+        let provable = snapshot_end || self.base == Base::Whole;
+        let verified = provable && !digests.is_empty();
+        if verified {
+            // Every kind of the filter has a digest, so of a kind without one nothing should be here.
+            let named: Vec<i32> = digests.iter().map(|digest| digest.kind).collect();
+            let unnamed = next
+                .sums()
+                .iter()
+                .map(|(kind, _)| (kind, 0))
+                .filter(|(kind, _)| !named.contains(kind));
+            for (kind, expected) in digests.iter().map(|digest| (digest.kind, digest.digest)).chain(unnamed) {
+                let actual = next.sums().of(kind);
+                if actual != expected {
+                    return Err(ProtocolError::DigestMismatch { kind, expected, actual });
+                }
+            }
+        }
+
+        let dropped = snapshot_end.then(|| {
+            let gone = visible.iter().filter(|(key, _)| next.get(key).is_none());
+            gone.map(|(key, before)| ResourceChange {
+                key: key.clone(),
+                before: Some(Arc::clone(before)),
+                after: None,
+            })
+            .collect()
+        });
+        if snapshot_end {
+            self.base = Base::Whole;
+            self.must_forget_token = false;
+        }
+        self.advance(revision);
+        self.shared.store(Arc::new(next));
+        self.token = resume_token;
+        Ok(Progress::Bookmarked {
+            revision,
+            verified,
+            dropped,
+        })
+    }
+
+    fn advance(&mut self, revision: i64) {
+        if let Base::Partial { cursor } = &mut self.base {
+            *cursor = Some(revision);
+        }
+    }
+}
+
+/// A protobuf duration; negative ones, which no server sends, count as none.
+fn duration(duration: Option<prost_types::Duration>) -> Duration {
+    duration
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

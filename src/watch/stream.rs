@@ -1,0 +1,261 @@
+//! One stream: a cursor and nothing else. What a client has not taken is not kept for it: when it asks again, it gets
+//! the latest state of whatever changed since its cursor.
+//!
+//! A snapshot is the same walk from revision 0: resources in the order of their last change, each read from the state
+//! of that moment. What changes while it runs moves ahead of the cursor and is met again; what is removed leaves a
+//! marker ahead of the cursor. So a snapshot pins no old state, however slow its client is, and at its end the client
+//! holds exactly the state of the bookmark.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::encode::{self, MAX_FRAGMENT};
+use super::hub::Shared;
+use super::{Frame, KindSet};
+use crate::proto::v1;
+use crate::proto::v1::watch_config_response::Event;
+use crate::state::{Mark, State};
+use crate::wire;
+
+/// How a stream starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// After this revision.
+    Resumed(i64),
+    /// From nothing, for this reason.
+    Snapshot(v1::WatchReason),
+}
+
+/// A stream to one client.
+pub struct Follower {
+    states: watch::Receiver<Arc<State>>,
+    shared: Arc<Shared>,
+    kinds: KindSet,
+    /// How far the stream has looked.
+    cursor: i64,
+    /// How far the client was told: behind `cursor` while nothing of its kinds changes.
+    told: i64,
+    /// Where the store stood when the stream began.
+    begun_at: i64,
+    /// Whether the bookmark that ends the snapshot is still to come.
+    snapshot: bool,
+    ready: VecDeque<Frame>,
+    heartbeat: Duration,
+    quiet_until: Instant,
+    drain: CancellationToken,
+    ended: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    pub(super) fn new(
+        states: watch::Receiver<Arc<State>>,
+        shared: Arc<Shared>,
+        kinds: KindSet,
+        start: Start,
+        heartbeat: Duration,
+        drain: CancellationToken,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let (cursor, snapshot, mode, reason) = match start {
+            Start::Resumed(revision) => (revision, false, v1::WatchMode::Resumed, v1::WatchReason::Unspecified),
+            Start::Snapshot(reason) => (0, true, v1::WatchMode::Snapshot, reason),
+        };
+        let head_revision = states.borrow().revision();
+        let begin = encode::frame(Event::Begin(v1::WatchBegin {
+            mode: mode.into(),
+            reason: reason.into(),
+            head_revision,
+            heartbeat_interval: Some(duration(heartbeat)),
+        }));
+        let mut ready = VecDeque::from([begin]);
+        if !snapshot && cursor == head_revision {
+            // Tells the client at once that it is up to date, and whether its copy is right.
+            let state = Arc::clone(&states.borrow());
+            ready.push_back(encode::bookmark(&state, kinds, true, false));
+        }
+        Self {
+            states,
+            shared,
+            kinds,
+            cursor,
+            told: cursor,
+            begun_at: head_revision,
+            snapshot,
+            ready,
+            heartbeat,
+            quiet_until: Instant::now() + heartbeat,
+            drain,
+            ended: false,
+            _place: place,
+        }
+    }
+
+    /// The next frame; `None` once the stream has ended.
+    pub async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                self.quiet_until = Instant::now() + self.heartbeat;
+                return Some(frame);
+            }
+            if self.ended {
+                return None;
+            }
+            if self.drain.is_cancelled() {
+                self.leave("the server is shutting down");
+                continue;
+            }
+            // The state is let go before anything is waited for: a slow client pins nothing.
+            let behind = {
+                let state = Arc::clone(&self.states.borrow_and_update());
+                let behind = self.snapshot || self.cursor < state.revision();
+                if behind {
+                    self.advance(&state);
+                }
+                behind
+            };
+            if behind {
+                continue;
+            }
+            tokio::select! {
+                changed = self.states.changed() => if changed.is_err() {
+                    self.leave("the server is shutting down");
+                },
+                () = tokio::time::sleep_until(self.quiet_until) => self.beat(),
+                () = self.drain.cancelled() => {}
+            }
+        }
+    }
+
+    fn advance(&mut self, state: &State) {
+        if self.snapshot {
+            self.advance_snapshot(state);
+            return;
+        }
+        let (from, to) = (self.told, state.revision());
+        let frames = self.shared.frames(from, to, self.kinds, || delta(state, from, self.kinds));
+        if !frames.is_empty() {
+            self.ready.extend(frames.iter().cloned());
+            self.told = to;
+        }
+        self.cursor = to;
+    }
+
+    /// The next part of a snapshot: whole revisions, about a fragment of them; at the end the bookmark.
+    fn advance_snapshot(&mut self, state: &State) {
+        if self.cursor > 0 && self.cursor < state.head().compacted_revision {
+            // Removals that this client must learn of may be forgotten already.
+            self.leave("the snapshot took longer than history is kept");
+            return;
+        }
+        let (mut to, mut bytes, mut revisions) = (self.cursor, 0, 0);
+        let mut entries = Vec::new();
+        for (revision, key, mark) in state.changed_since(self.cursor) {
+            if revision != to {
+                if bytes >= MAX_FRAGMENT / 2 {
+                    break;
+                }
+                to = revision;
+                revisions += 1;
+            }
+            // What was removed before the stream began, it never named.
+            let unnamed = mark == Mark::Remove && revision <= self.begun_at;
+            if self.kinds.has(key.kind) && !unnamed {
+                let entry = encode::entry(state, key);
+                bytes += entry.len();
+                entries.push(entry);
+            }
+        }
+        let last = state.changed_since(to).next().is_none();
+        if last {
+            to = state.revision();
+        }
+        if !entries.is_empty() {
+            let head = v1::ConfigBatch {
+                from_revision: self.told,
+                to_revision: to,
+                snapshot: true,
+                commit_time: last.then(|| wire::timestamp(state.head().committed_at)),
+                revisions,
+                ..v1::ConfigBatch::default()
+            };
+            self.ready.extend(encode::batch(&head, &entries));
+            self.told = to;
+        }
+        self.cursor = to;
+        if last {
+            self.ready.push_back(snapshot_bookmark(state, &self.states, self.kinds));
+            self.told = to;
+            self.snapshot = false;
+        }
+    }
+
+    fn beat(&mut self) {
+        let state = Arc::clone(&self.states.borrow_and_update());
+        if self.cursor == state.revision() {
+            self.ready.push_back(encode::bookmark(&state, self.kinds, true, false));
+            self.told = self.cursor;
+        }
+    }
+
+    fn leave(&mut self, reason: &str) {
+        let retry_after = Some(duration(Duration::from_millis(500)));
+        self.ready.push_back(encode::frame(Event::GoAway(v1::GoAway { reason: reason.to_owned(), retry_after })));
+        self.ended = true;
+    }
+}
+
+/// What changed after `from`, and the bookmark. Nothing if none of it is of `kinds`: the next heartbeat's bookmark will
+/// move the client on.
+fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
+    let entries: Vec<_> = state
+        .changed_since(from)
+        .filter(|(_, key, _)| kinds.has(key.kind))
+        .map(|(_, key, _)| encode::entry(state, key))
+        .collect();
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    let head = v1::ConfigBatch {
+        from_revision: from,
+        to_revision: state.revision(),
+        commit_time: Some(wire::timestamp(state.head().committed_at)),
+        revisions: i32::try_from(state.revision() - from).unwrap_or(i32::MAX),
+        ..v1::ConfigBatch::default()
+    };
+    let mut frames = encode::batch(&head, &entries);
+    let bookmark = encode::bookmark(state, kinds, false, false);
+    #[cfg(feature = "seeded-bugs")]
+    if crate::seeded::is(crate::seeded::Bug::BookmarkBeforeBatch) {
+        frames.insert(0, bookmark);
+        return frames;
+    }
+    frames.push(bookmark);
+    frames
+}
+
+#[cfg(not(feature = "seeded-bugs"))]
+fn snapshot_bookmark(state: &State, _: &watch::Receiver<Arc<State>>, kinds: KindSet) -> Frame {
+    encode::bookmark(state, kinds, true, true)
+}
+
+#[cfg(feature = "seeded-bugs")]
+fn snapshot_bookmark(state: &State, states: &watch::Receiver<Arc<State>>, kinds: KindSet) -> Frame {
+    if crate::seeded::is(crate::seeded::Bug::SnapshotRevisionApart) {
+        std::thread::sleep(Duration::from_millis(5));
+        return encode::bookmark(&states.borrow(), kinds, true, true);
+    }
+    encode::bookmark(state, kinds, true, true)
+}
+
+pub(super) fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}

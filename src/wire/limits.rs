@@ -1,0 +1,223 @@
+//! Budgets and rate limits.
+
+use super::text::{self, timestamp};
+use super::{Form, parse_timestamp};
+use crate::domain::{
+    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations, Window,
+};
+use crate::proto::v1;
+
+/// The desired limits of an owner.
+pub(super) fn parse(
+    budgets: Vec<v1::Budget>,
+    rate_limit: Option<v1::RateLimit>,
+    calendar_aligned: bool,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Limits {
+    let list = path.field("budgets");
+    text::count(budgets.len(), &list, violations);
+    let mut parsed: Vec<Budget> = Vec::with_capacity(budgets.len());
+    for (index, message) in budgets.into_iter().enumerate() {
+        let path = list.index(index);
+        let Some(budget) = budget(message, calendar_aligned, &path, violations) else { continue };
+        if let Some(other) = parsed.iter().find(|other| other.reset_duration.same(&budget.reset_duration, calendar_aligned)) {
+            let text = format!(
+                "is {:?}, as long as {:?} of another budget; an owner has one budget of each length",
+                budget.reset_duration.as_str(),
+                other.reset_duration.as_str()
+            );
+            violations.add(path.field("reset_duration"), text);
+        }
+        parsed.push(budget);
+    }
+    let rate_limit =
+        rate_limit.and_then(|message| self::rate_limit(message, calendar_aligned, &path.field("rate_limit"), violations));
+    Limits { budgets: parsed, rate_limit: rate_limit.map(Box::new) }
+}
+
+fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violations: &mut Violations) -> Option<Budget> {
+    let field = path.field("max_limit");
+    let max_limit = NanoUsd::limit_from_usd(message.max_limit);
+    if max_limit.is_none() {
+        let max = NanoUsd::MAX_USD;
+        let text = format!(
+            "is {}; must be a number of US dollars of at least a nano-dollar (1e-9) and at most {max:e}",
+            message.max_limit
+        );
+        violations.add(field, text);
+    }
+    // An entry with an id may come from an answer, where the flag is output only.
+    if message.calendar_aligned && !calendar_aligned && message.id.is_empty() {
+        let text = "is set, but alignment is a property of the owner; set calendar_aligned on the owner instead";
+        violations.add(path.field("calendar_aligned"), text);
+    }
+    let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
+    let field = path.field("reset_duration");
+    let reset_duration = duration(&message.reset_duration, calendar_aligned, &field, violations)?;
+    let epoch = Timestamp::EPOCH;
+    Some(Budget {
+        id: Id::new(id),
+        max_limit: max_limit?,
+        reset_duration,
+        anchor: epoch,
+        created_at: epoch,
+        updated_at: epoch,
+    })
+}
+
+fn rate_limit(
+    message: v1::RateLimit,
+    calendar_aligned: bool,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<RateLimit> {
+    let mut dimension = |max: Option<i64>, length: Option<String>, [max_field, length_field]: [&str; 2]| {
+        let (max_path, length_path) = (path.field(max_field), path.field(length_field));
+        if let Some(max) = max
+            && max <= 0
+        {
+            violations.add(max_path, format!("is {max}; must be more than 0, or absent for no limit"));
+        }
+        let parsed = length.as_deref().and_then(|text| duration(text, calendar_aligned, &length_path, violations));
+        match (max, length.is_some()) {
+            (Some(max_limit), true) => {
+                Some(RateDimension { max_limit, reset_duration: parsed?, anchor: Timestamp::EPOCH })
+            }
+            (Some(_), false) => {
+                violations.add(length_path, format!("is absent, but {max_field} is set; a limit needs its duration"));
+                None
+            }
+            (None, true) => {
+                violations.add(max_path, format!("is absent, but {length_field} is set; a duration needs its limit"));
+                None
+            }
+            (None, false) => None,
+        }
+    };
+    let token = dimension(message.token_max_limit, message.token_reset_duration, ["token_max_limit", "token_reset_duration"]);
+    let request = dimension(
+        message.request_max_limit,
+        message.request_reset_duration,
+        ["request_max_limit", "request_reset_duration"],
+    );
+    if token.is_none() && request.is_none() {
+        return None;
+    }
+    let epoch = Timestamp::EPOCH;
+    Some(RateLimit { id: Id::new(""), token, request, created_at: epoch, updated_at: epoch })
+}
+
+fn duration(
+    text: &str,
+    calendar_aligned: bool,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<ResetDuration> {
+    let shown: String = text.chars().take(64).collect();
+    let Some(duration) = ResetDuration::parse(text) else {
+        violations.add(path, format!("is {shown:?}; must be {}", ResetDuration::GRAMMAR));
+        return None;
+    };
+    if calendar_aligned && !duration.can_align() {
+        let text = format!(
+            "is {shown:?}, which cannot follow the calendar; use d, w, M or Y, or switch off calendar_aligned on the owner"
+        );
+        violations.add(path, text);
+    }
+    Some(duration)
+}
+
+/// The limits of an owner as messages.
+pub(super) fn render(
+    limits: &Limits,
+    owner: &LimitOwner,
+    calendar_aligned: bool,
+    form: Form,
+) -> (Vec<v1::Budget>, Option<v1::RateLimit>) {
+    let budgets = limits.budgets.iter().map(|budget| render_budget(budget, owner, calendar_aligned, form)).collect();
+    let rate_limit = limits.rate_limit.as_deref();
+    (budgets, rate_limit.map(|limit| render_rate_limit(limit, owner, calendar_aligned, form)))
+}
+
+/// A budget as a message.
+pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool, form: Form) -> v1::Budget {
+    use v1::budget::Owner;
+    let window = window(budget.anchor, &budget.reset_duration, calendar_aligned, form);
+    v1::Budget {
+        id: budget.id.to_string(),
+        max_limit: budget.max_limit.usd(),
+        max_limit_nano_usd: budget.max_limit.nanos(),
+        reset_duration: budget.reset_duration.as_str().to_owned(),
+        calendar_aligned,
+        current_usage: 0.0,
+        current_usage_nano_usd: 0,
+        last_reset: window.map(|window| timestamp(window.start)),
+        next_reset: window.map(|window| timestamp(window.end)),
+        anchor: window.is_none().then(|| timestamp(budget.anchor)),
+        created_at: Some(timestamp(budget.created_at)),
+        updated_at: Some(timestamp(budget.updated_at)),
+        owner: Some(match owner {
+            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
+            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
+            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
+            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
+        }),
+    }
+}
+
+/// A rate limit as a message.
+pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned: bool, form: Form) -> v1::RateLimit {
+    use v1::rate_limit::Owner;
+    let window = |dimension: &Option<RateDimension>| {
+        let dimension = dimension.as_ref()?;
+        window(dimension.anchor, &dimension.reset_duration, calendar_aligned, form)
+    };
+    let (token, request) = (window(&limit.token), window(&limit.request));
+    let anchor = |dimension: &Option<RateDimension>| match form {
+        Form::Answer(_) => None,
+        Form::Stream | Form::Log => dimension.as_ref().map(|dimension| timestamp(dimension.anchor)),
+    };
+    let length = |dimension: &Option<RateDimension>| dimension.as_ref().map(|d| d.reset_duration.as_str().to_owned());
+    v1::RateLimit {
+        id: limit.id.to_string(),
+        token_max_limit: limit.token.as_ref().map(|dimension| dimension.max_limit),
+        token_reset_duration: length(&limit.token),
+        request_max_limit: limit.request.as_ref().map(|dimension| dimension.max_limit),
+        request_reset_duration: length(&limit.request),
+        token_current_usage: 0,
+        token_last_reset: token.map(|window| timestamp(window.start)),
+        token_next_reset: token.map(|window| timestamp(window.end)),
+        request_current_usage: 0,
+        request_last_reset: request.map(|window| timestamp(window.start)),
+        request_next_reset: request.map(|window| timestamp(window.end)),
+        token_anchor: anchor(&limit.token),
+        request_anchor: anchor(&limit.request),
+        calendar_aligned,
+        created_at: Some(timestamp(limit.created_at)),
+        updated_at: Some(timestamp(limit.updated_at)),
+        owner: Some(match owner {
+            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
+            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
+            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
+            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
+        }),
+    }
+}
+
+/// The window of an answer; the stream and the log carry the anchor instead.
+fn window(anchor: Timestamp, duration: &ResetDuration, calendar_aligned: bool, form: Form) -> Option<Window> {
+    match form {
+        Form::Answer(now) => Some(Window::at(anchor, duration, calendar_aligned, now)),
+        Form::Stream | Form::Log => None,
+    }
+}
+
+/// The time of a client, if it gave one.
+pub(super) fn optional_time(
+    time: Option<prost_types::Timestamp>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<Timestamp> {
+    time.and_then(|time| parse_timestamp(&time, path, violations))
+}

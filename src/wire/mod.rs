@@ -1,0 +1,108 @@
+//! The one place where messages and domain types meet. `api` parses requests and renders answers, `watch` renders the
+//! stream, `ledger` renders what the log keeps.
+//!
+//! Parsing settles everything about one message: it collects every violation with its path, and a value that comes out
+//! is valid. What involves other resources is settled in `state`.
+
+mod customer;
+mod limits;
+mod mcp_client;
+mod provider;
+mod team;
+mod text;
+mod virtual_key;
+
+use prost::Message;
+
+use crate::domain::{
+    AnyResource, Customer, Kind, McpClient, Path, Provider, Resource, ResourceKey, Stored, Team, Timestamp, VirtualKey,
+    Violations,
+};
+use crate::proto::v1;
+
+pub use limits::{render_budget, render_rate_limit};
+pub use provider::render_key as render_provider_key;
+pub use text::{parse_timestamp, timestamp};
+pub use virtual_key::parse_value;
+
+/// The most that an encoded resource may have, so that no resource can ever stop a watcher.
+pub const MAX_RESOURCE_BYTES: usize = 256 * 1024;
+/// The most that a list in a resource may have.
+pub const MAX_ITEMS: usize = 1_000;
+
+/// What a resource is rendered for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// An answer: with the windows of limits as they are at this time.
+    Answer(Timestamp),
+    /// The watch stream: stored fields only, so that a copy is exact; hashes of secrets, and no free data.
+    Stream,
+    /// The log: everything that is stored.
+    Log,
+}
+
+/// How a kind looks on the wire.
+pub trait Wire: Resource {
+    /// Its message.
+    type Message: Message + Default + Clone + prost::Name + 'static;
+
+    /// The fields of the message that only the server sets: an error if a mask names them, ignored otherwise.
+    const OUTPUT_ONLY: &'static [&'static str];
+    /// The fields that cannot change after creation: an error if an update differs in them.
+    const IMMUTABLE: &'static [&'static str];
+    /// Whether the name is the id.
+    const NAMED_BY_ID: bool = false;
+
+    /// The message as a value, or `None` with everything that is wrong with it.
+    fn parse(message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self>;
+
+    /// A stored value as a message.
+    fn render(stored: &Stored<Self>, form: Form) -> Self::Message;
+
+    /// The id that a message sent by a client names, and the revision that it expects.
+    fn identity(message: &Self::Message) -> (&str, i64);
+
+    /// Mends what merging the `fields` of an update left contradictory: setting one thing may clear another.
+    fn mend(_merged: &mut Self::Message, _fields: &[String]) {}
+
+    /// The message as a resource of any kind.
+    fn config_resource(message: Self::Message) -> v1::config_resource::Resource;
+}
+
+/// A stored resource of any kind as a message.
+pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
+    fn of<R: Wire>(stored: &Stored<R>, form: Form) -> v1::ConfigResource {
+        v1::ConfigResource { resource: Some(R::config_resource(R::render(stored, form))) }
+    }
+    match any {
+        AnyResource::Customer(stored) => of::<Customer>(stored, form),
+        AnyResource::Team(stored) => of::<Team>(stored, form),
+        AnyResource::VirtualKey(stored) => of::<VirtualKey>(stored, form),
+        AnyResource::Provider(stored) => of::<Provider>(stored, form),
+        AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
+    }
+}
+
+/// Takes the hashes of secrets out of a resource of the log, for people to read.
+pub fn strip_hashes(resource: &mut v1::ConfigResource) {
+    if let Some(v1::config_resource::Resource::VirtualKey(key)) = &mut resource.resource {
+        key.value_sha256.clear();
+        key.previous_value_sha256.clear();
+    }
+}
+
+/// The kind as the API has it.
+pub const fn kind(kind: Kind) -> v1::ResourceKind {
+    match kind {
+        Kind::Customer => v1::ResourceKind::Customer,
+        Kind::Team => v1::ResourceKind::Team,
+        Kind::VirtualKey => v1::ResourceKind::VirtualKey,
+        Kind::Provider => v1::ResourceKind::Provider,
+        Kind::McpClient => v1::ResourceKind::McpClient,
+    }
+}
+
+/// The key as the API has it.
+pub fn resource_key(key: &ResourceKey) -> v1::ResourceKey {
+    v1::ResourceKey { kind: kind(key.kind).into(), id: key.id.to_string() }
+}
