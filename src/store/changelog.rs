@@ -3,8 +3,7 @@
 
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Order};
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::Store;

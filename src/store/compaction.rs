@@ -87,7 +87,9 @@ async fn prune(
         .await?;
     // From the oldest on without a gap, even if the clock was set back: what remains of the log stays in one piece.
     let count = oldest.iter().take_while(|(_, committed_at)| *committed_at < older_than.as_micros()).count();
-    let Some((last, _)) = oldest[..count].last() else { return Ok(0) };
+    let Some((last, _)) = oldest[..count].last() else {
+        return Ok(0);
+    };
     change_row::Entity::delete_many().filter(change_row::Column::Revision.lte(*last)).exec(tx).await?;
     change_txn::Entity::delete_many().filter(Revision.lte(*last)).exec(tx).await?;
     Ok(count as u64)

@@ -34,6 +34,8 @@ mod persist;
 mod provider;
 mod requests;
 mod team;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod virtual_key;
 

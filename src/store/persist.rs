@@ -5,11 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use sea_orm::IdenStatic as _;
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, SelectStatement, ValueTuple};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityName as _, EntityTrait, IntoActiveModel, Iterable as _, ModelTrait,
-    PrimaryKeyToColumn as _, QueryFilter as _, Select,
+    ColumnTrait, DatabaseTransaction, EntityName as _, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _,
+    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Select,
 };
 
 use super::Store;

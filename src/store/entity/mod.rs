@@ -4,7 +4,6 @@
 //! Instants are microseconds since the epoch, money is nano-dollars, hashes are bytes, `ord` is the place in the client's
 //! list, and lists of strings and free structures are JSON.
 
-#![expect(missing_docs, reason = "columns bear the names of the API's fields, which are documented there")]
 #![expect(unreachable_pub, reason = "the derives of SeaORM make public items")]
 
 pub mod budget;

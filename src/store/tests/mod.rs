@@ -1,0 +1,268 @@
+//! The store against a real file. Groups are made by a small stand-in of the ledger.
+
+mod resources;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::*;
+use crate::domain::{
+    AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd, Permit, PreviousSecret,
+    Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource, ResourceKey, Secret,
+    Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
+};
+use crate::state::{ChainRow, Op};
+
+/// A store in a directory of its own, and a stand-in of the ledger that knows what should be in it.
+struct Bench {
+    directory: TempDir,
+    store: Store,
+    head: Head,
+    expected: BTreeMap<ResourceKey, AnyResource>,
+    log: Vec<Txn>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&url(&directory)).await.unwrap();
+        let head = store.read_head().await.unwrap();
+        Self { directory, store, head, expected: BTreeMap::new(), log: Vec::new() }
+    }
+
+    /// A group of one revision per entry; an entry is what one call changes.
+    fn group(&self, calls: &[Vec<Change>]) -> Group {
+        let mut head = self.head.clone();
+        let mut txns = Vec::new();
+        let mut after: BTreeMap<ResourceKey, Option<AnyResource>> = BTreeMap::new();
+        for changes in calls {
+            let rows: Vec<LogRow> = changes
+                .iter()
+                .map(|change| {
+                    let key = change.key();
+                    let before = after.get(&key).cloned().unwrap_or_else(|| self.expected.get(&key).cloned());
+                    let op = match (&before, change) {
+                        (_, Change::Remove(_)) => Op::Delete,
+                        (None, Change::Put(_)) => Op::Create,
+                        (Some(_), Change::Put(_)) => Op::Update,
+                    };
+                    let put = change.put();
+                    after.insert(key.clone(), put.clone());
+                    LogRow { kind: key.kind, id: key.id, op, before: before.map(body), after: put.map(body) }
+                })
+                .collect();
+            head.revision += 1;
+            head.committed_at = at(head.revision);
+            head.chain = head.chain.next(
+                head.revision,
+                rows.iter().map(|row| ChainRow {
+                    kind: row.kind,
+                    op: row.op,
+                    id: &row.id,
+                    before: row.before.as_deref(),
+                    after: row.after.as_deref(),
+                }),
+            );
+            txns.push(Txn {
+                revision: head.revision,
+                chain: head.chain,
+                committed_at: head.committed_at,
+                actor: format!("actor-{}", head.revision % 2),
+                peer: "[::1]:50000".to_owned(),
+                method: "tollgate.v1.TestService/Test".to_owned(),
+                request_id: String::new(),
+                rows,
+            });
+        }
+        let net = after.into_iter().map(|(key, after)| Net { before: self.expected.get(&key).cloned(), after });
+        Group { head, txns, net: net.collect(), requests: Vec::new() }
+    }
+
+    async fn try_commit(&mut self, calls: &[Vec<Change>]) -> Result<(), StoreError> {
+        let group = self.group(calls);
+        self.store.commit(&group).await?;
+        for net in group.net {
+            match (net.before, net.after) {
+                (_, Some(after)) => drop(self.expected.insert(after.key(), after)),
+                (Some(before), None) => drop(self.expected.remove(&before.key())),
+                (None, None) => {}
+            }
+        }
+        self.head = group.head;
+        self.log.extend(group.txns);
+        Ok(())
+    }
+
+    async fn commit(&mut self, calls: &[Vec<Change>]) {
+        self.try_commit(calls).await.unwrap();
+    }
+
+    /// Everything that can be read of the store is as expected.
+    async fn check(&self) {
+        let Loaded { head, resources, chain_prefixes, removed } = self.store.load().await.unwrap();
+        assert_eq!(head, self.head);
+        assert_eq!(resources, self.expected.values().cloned().collect::<Vec<_>>());
+        let since: Vec<&Txn> = self.log.iter().filter(|txn| txn.revision > head.compacted_revision).collect();
+        assert_eq!(chain_prefixes, since.iter().map(|txn| txn.chain.prefix()).collect::<Vec<_>>());
+        let mut gone = BTreeMap::new();
+        for txn in since {
+            for row in txn.rows.iter().filter(|row| row.op == Op::Delete) {
+                gone.insert(ResourceKey { kind: row.kind, id: row.id.clone() }, txn.revision);
+            }
+        }
+        gone.retain(|key, _| !self.expected.contains_key(key));
+        let mut gone: Vec<_> = gone.into_iter().map(|(key, revision)| (revision, key)).collect();
+        gone.sort();
+        assert_eq!(removed, gone);
+        self.check_kind::<Customer>().await;
+        self.check_kind::<Team>().await;
+        self.check_kind::<VirtualKey>().await;
+        self.check_kind::<Provider>().await;
+        self.check_kind::<McpClient>().await;
+    }
+
+    async fn check_kind<R: Persist>(&self) {
+        let expected: Vec<Stored<R>> =
+            self.expected.values().rev().filter_map(|any| R::unwrap(any)).map(|stored| (**stored).clone()).collect();
+        let mut ids: Vec<Id<R>> = expected.iter().map(|stored| stored.id.clone()).collect();
+        ids.insert(ids.len() / 2, Id::new("no-such-id"));
+        assert_eq!(self.store.read::<R>(&ids).await.unwrap(), (self.head.revision, expected));
+    }
+}
+
+/// One change of a call.
+enum Change {
+    Put(AnyResource),
+    Remove(ResourceKey),
+}
+
+impl Change {
+    fn key(&self) -> ResourceKey {
+        match self {
+            Self::Put(any) => any.key(),
+            Self::Remove(key) => key.clone(),
+        }
+    }
+
+    fn put(&self) -> Option<AnyResource> {
+        match self {
+            Self::Put(any) => Some(any.clone()),
+            Self::Remove(_) => None,
+        }
+    }
+}
+
+fn put<R: Resource>(id: &str, revision: i64, resource: R) -> Change {
+    let stored = Stored { id: Id::new(id), revision, created_at: at(1), updated_at: at(revision), resource };
+    Change::Put(R::wrap(Arc::new(stored)))
+}
+
+fn remove<R: Resource>(id: &str) -> Change {
+    Change::Remove(ResourceKey::of(&Id::<R>::new(id)))
+}
+
+fn url(directory: &TempDir) -> DatabaseUrl {
+    DatabaseUrl::parse(&format!("sqlite://{}", directory.path().join("store % ü.db").display())).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000)
+}
+
+fn body(any: AnyResource) -> Bytes {
+    format!("{any:?}").into()
+}
+
+fn strings(texts: &[&str]) -> Vec<Box<str>> {
+    texts.iter().map(|text| (*text).into()).collect()
+}
+
+fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
+    Budget {
+        id: Id::new(id),
+        max_limit: NanoUsd::from_nanos(nanos),
+        reset_duration: ResetDuration::parse(duration).unwrap(),
+        anchor: at(-5),
+        created_at: at(-4),
+        updated_at: at(-3),
+    }
+}
+
+fn dimension(max_limit: i64, duration: &str) -> RateDimension {
+    RateDimension { max_limit, reset_duration: ResetDuration::parse(duration).unwrap(), anchor: at(-9) }
+}
+
+fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> Box<RateLimit> {
+    Box::new(RateLimit { id: Id::new(id), token, request, created_at: at(-8), updated_at: at(-7) })
+}
+
+/// Limits whose ids begin with `prefix`, in an order that is not that of the ids.
+fn limits(prefix: &str) -> Limits {
+    Limits {
+        budgets: vec![
+            budget(&format!("{prefix}-b"), 9_200_000_000_000_000_000, "1M"),
+            budget(&format!("{prefix}-a"), 1, "1h30m"),
+            budget(&format!("{prefix}-c"), 7, "10Y"),
+        ],
+        rate_limit: Some(rate_limit(&format!("{prefix}-r"), Some(dimension(i64::MAX, "90s")), None)),
+    }
+}
+
+fn customer(name: &str) -> Customer {
+    Customer { name: name.into(), calendar_aligned: false, limits: Limits::default(), labels: BTreeMap::new() }
+}
+
+fn team(name: &str) -> Team {
+    Team {
+        name: name.into(),
+        customer_id: None,
+        calendar_aligned: false,
+        limits: Limits::default(),
+        labels: BTreeMap::new(),
+        profile: None,
+        config: None,
+        claims: None,
+    }
+}
+
+fn virtual_key(name: &str) -> VirtualKey {
+    VirtualKey {
+        name: name.into(),
+        secret: Secret { sha256: Sha256Hash::of(name), mask: "sk-tg-abcd…wxyz".into() },
+        previous_secret: None,
+        description: "".into(),
+        is_active: true,
+        owner: None,
+        expires_at: None,
+        provider_configs: Vec::new(),
+        mcp_configs: Vec::new(),
+        calendar_aligned: false,
+        limits: Limits::default(),
+        labels: BTreeMap::new(),
+        created_by: "".into(),
+    }
+}
+
+fn provider_config(id: i64, provider: &str) -> ProviderConfig {
+    ProviderConfig {
+        id,
+        provider: Id::new(provider),
+        weight: None,
+        allowed_models: Permit::none(),
+        blacklisted_models: Permit::none(),
+        key_ids: Permit::none(),
+        limits: Limits::default(),
+    }
+}
+
+fn provider(keys: &[(&str, &str, &[&str])]) -> Provider {
+    let key = |(id, name, models): &(&str, &str, &[&str])| ProviderKey {
+        id: (*id).into(),
+        name: (*name).into(),
+        models: strings(models),
+    };
+    Provider { keys: keys.iter().map(key).collect(), built_in: keys.is_empty() }
+}
