@@ -21,12 +21,8 @@ impl McpClientService for Api {
     ) -> Result<Response<v1::ListMcpClientsResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters = v1::ListMcpClientsRequest {
-            page_size: 0,
-            page_token: String::new(),
-            from_memory: false,
-            view: 0,
-        };
+        let filters =
+            v1::ListMcpClientsRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0 };
         let scope = Scope::new("ListMcpClients", &filters);
         let v1::ListMcpClientsRequest { page_size, page_token, from_memory, view } = request;
         let query = Query::default();

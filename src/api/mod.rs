@@ -20,6 +20,7 @@ mod virtual_key;
 use std::sync::Arc;
 
 pub use serve::add_services;
+pub(crate) use status::of as status;
 
 use crate::domain::Timestamp;
 use crate::ledger::Ledger;

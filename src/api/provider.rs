@@ -21,12 +21,7 @@ impl ProviderService for Api {
     ) -> Result<Response<v1::ListProvidersResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters = v1::ListProvidersRequest {
-            page_size: 0,
-            page_token: String::new(),
-            from_memory: false,
-            view: 0,
-        };
+        let filters = v1::ListProvidersRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0 };
         let scope = Scope::new("ListProviders", &filters);
         let v1::ListProvidersRequest { page_size, page_token, from_memory, view } = request;
         let query = Query::default();

@@ -16,7 +16,7 @@ const DOMAIN: &str = "tollgate";
 const MAX_DETAILS: usize = 5_000;
 
 /// The status of `error`. The cause of an internal error is logged under `call_id` and not shown.
-pub(super) fn of(error: Error, call_id: &str) -> Status {
+pub(crate) fn of(error: Error, call_id: &str) -> Status {
     let text = error.to_string();
     match error {
         Error::Invalid(violations) => {

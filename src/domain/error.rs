@@ -77,7 +77,7 @@ pub enum Error {
     Unauthenticated(&'static str),
     /// The caller may not do this.
     #[error("{0}")]
-    PermissionDenied(&'static str),
+    PermissionDenied(String),
     /// Too much at once.
     #[error("{what}")]
     Overloaded {

@@ -2,6 +2,7 @@
 //! and by `store` from rows. Nothing here knows of protobuf, of SQL or of a runtime.
 
 mod customer;
+mod digest;
 mod duration;
 mod error;
 mod id;
@@ -20,6 +21,7 @@ mod virtual_key;
 mod window;
 
 pub use customer::Customer;
+pub use digest::resource_digest;
 pub use duration::{ResetDuration, Unit};
 pub use error::{Error, Reference};
 pub use id::Id;

@@ -16,7 +16,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use sha2::{Digest as _, Sha256};
 
 use crate::domain::{
     AnyResource, Customer, Id, Kind, McpClient, Provider, ProviderKey, ResourceKey, Sha256Hash, Stored, Team,
@@ -235,12 +234,6 @@ impl State {
             self.marks.insert((after.revision, key), Mark::Upsert);
         }
     }
-}
-
-/// The summand of one resource in the digest of its kind.
-pub(crate) fn resource_digest(kind: Kind, id: &str, revision: i64) -> u64 {
-    let hash = Sha256::digest(format!("{}/{id}/{revision}", kind.number()));
-    hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// A bug that the tests plant to show that they would find it.

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
-use super::{Facet, Indexed, resource_digest};
-use crate::domain::{Id, Stored, Timestamp};
+use super::{Facet, Indexed};
+use crate::domain::{Id, Stored, Timestamp, resource_digest};
 
 /// A resource and its encoding for the watch stream, made when it is first needed and shared by all streams.
 pub struct Slot<R> {
@@ -106,7 +106,7 @@ impl<R: Indexed> Table<R> {
             self.facet_sizes.insert(facet.clone(), size);
             self.by_facet.insert((facet, stored.created_at, id.clone()));
         }
-        self.digest = self.digest.wrapping_add(resource_digest(R::KIND, id.as_str(), stored.revision));
+        self.digest = self.digest.wrapping_add(resource_digest(R::KIND.number(), id.as_str(), stored.revision));
         self.by_id.insert(id, Arc::new(Slot { stored, encoded: OnceLock::new() }));
     }
 
@@ -124,7 +124,7 @@ impl<R: Indexed> Table<R> {
             };
             self.by_facet.remove(&(facet, stored.created_at, stored.id.clone()));
         }
-        self.digest = self.digest.wrapping_sub(resource_digest(R::KIND, stored.id.as_str(), stored.revision));
+        self.digest = self.digest.wrapping_sub(resource_digest(R::KIND.number(), stored.id.as_str(), stored.revision));
         self.by_id.remove(&stored.id);
     }
 }

@@ -20,7 +20,6 @@ use super::error::StoreError;
 use super::group::Net;
 use super::tx::{ReadTx, bind_limit, rows_per_statement};
 use crate::domain::{AnyResource, Id, Resource, Stored};
-use sea_orm::IdenStatic as _;
 
 /// How a kind of resource lies in tables.
 pub trait Persist: Resource {

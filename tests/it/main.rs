@@ -1,1 +1,3 @@
-fn main() {}
+//! The integration tests: one binary, through the front door.
+
+mod architecture;
