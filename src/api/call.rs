@@ -3,10 +3,9 @@
 use prost::Message;
 use tonic::{Request, Status};
 
-use super::status;
+use super::{CallId, Peer, status};
 use crate::domain::{Error, Path, Violations};
 use crate::ledger::Call;
-use crate::server::{CallId, Peer};
 
 /// Who calls while there is no authentication.
 pub(super) const ANONYMOUS: &str = "anonymous";

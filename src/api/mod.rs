@@ -2,6 +2,7 @@
 //! or reads from memory or the tables, and renders. What all kinds have in common is in [`crud`], once.
 
 mod call;
+mod caller;
 mod config;
 mod crud;
 mod customer;
@@ -19,6 +20,7 @@ mod virtual_key;
 
 use std::sync::Arc;
 
+pub use caller::{CallId, Peer};
 pub use serve::add_services;
 pub(crate) use status::of as status;
 

@@ -22,8 +22,8 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
-use super::Peer;
 use super::io::Io;
+use crate::api::Peer;
 
 /// How long a client may take to send its first bytes, or the head of an HTTP/1 request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);

@@ -20,8 +20,9 @@ use tracing::Instrument as _;
 
 use super::guard::{Guard, is_grpc_web};
 use super::limits::{Allowance, Limits};
-use super::log::{CallBody, CallId, CallLog, Peer, code};
+use super::log::{CallBody, CallLog, code};
 use super::status;
+use crate::api::{CallId, Peer};
 
 /// The answer's field that has the call's id.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

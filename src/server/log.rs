@@ -3,10 +3,7 @@
 //! A [`CallLog`] is made when the call comes in, moves into the body of the answer, and writes the line when the body
 //! ends or is dropped, so that streams are logged at their end and a client that leaves is seen to have left.
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -19,54 +16,10 @@ use tonic::{Code, Status};
 use tracing::{Level, Span};
 
 use super::status;
+use crate::api::{CallId, Peer};
 
 /// The part of the program by which filters name these lines, whatever file they are written in.
 const TARGET: &str = "tollgate::call";
-
-/// Identity of a call: a UUIDv7 that the server made. It is in the request's extensions, in every line that is logged
-/// while the call is served, and in the answer's `x-request-id`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CallId(Arc<str>);
-
-impl CallId {
-    /// A new one.
-    pub(super) fn make() -> Self {
-        Self(uuid::Uuid::now_v7().to_string().into())
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The network address of the caller. It is in the request's extensions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer(SocketAddr);
-
-impl Peer {
-    /// IPv4 addresses that a socket for both families shows as IPv6 are IPv4 addresses.
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self(SocketAddr::new(address.ip().to_canonical(), address.port()))
-    }
-
-    /// The address.
-    pub fn address(self) -> SocketAddr {
-        self.0
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Writes the line. Dropped without [`CallLog::end`], it says that the call was cancelled.
 pub(super) struct CallLog {

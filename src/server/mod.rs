@@ -38,7 +38,6 @@ use self::calls::Calls;
 use self::front::Front;
 use self::guard::Guard;
 use self::limits::Limits;
-pub use self::log::{CallId, Peer};
 use crate::config::{Settings, TransportSettings};
 use crate::proto::FILE_DESCRIPTOR_SET;
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
-use super::CallId;
-use crate::api;
+use crate::api::{self, CallId};
 use crate::domain::Error;
 
 /// When to come back after having been one too many.

@@ -12,7 +12,7 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
     ("ledger", &["tonic", "sea_orm", "crate::watch", "crate::api", "crate::server", "crate::cli"]),
     ("watch", &["tonic", "sea_orm", "crate::store", "crate::ledger", "crate::api", "crate::server", "crate::cli"]),
     ("watch/reducer", &["tokio"]),
-    ("api", &["sea_orm", "crate::cli"]),
+    ("api", &["sea_orm", "crate::server", "crate::cli"]),
     ("server", &["sea_orm", "crate::cli"]),
 ];
 

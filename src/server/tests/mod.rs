@@ -29,6 +29,7 @@ use tonic_types::StatusExt as _;
 use tower::{Service, ServiceExt as _};
 
 use super::*;
+use crate::api::{CallId, Peer};
 
 /// A service with a method for each way to go wrong.
 #[derive(Clone)]
