@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sea_orm::sqlx::Connection as _;
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sea_orm::{
     ActiveModelTrait as _, ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, EntityTrait as _,
-    IntoActiveModel as _,
+    IntoActiveModel as _, QueryResult, Statement,
 };
 use sea_orm_migration::{MigratorTrait as _, SchemaManager, seaql_migrations};
 
@@ -200,7 +200,6 @@ fn sqlite(options: SqliteConnectOptions, path: &Path, role: &Role) -> SqliteConn
     let options = options
         .filename(path)
         .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
@@ -225,35 +224,55 @@ fn cannot_open(path: &Path, error: &DbErr) -> StoreError {
     open_error(what, error)
 }
 
-/// Brings the schema up to date and makes the head, all in one transaction: a start that is cut off leaves nothing.
+/// Makes the database ours, if it may be: nothing is written before that is certain.
 async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+    examine(writer, path).await?;
     let failed = |error: DbErr| cannot_open(path, &error);
-    let transaction = tx::begin_write(writer).await.map_err(failed)?;
-    let schema = SchemaManager::new(&transaction);
-    if schema.has_table("seaql_migrations").await.map_err(failed)? {
+    // A property of the file, so that it is set once and not by each connection.
+    let mode = query(writer, "PRAGMA journal_mode = WAL").await.map_err(failed)?;
+    let mode: Option<String> = mode.map(|row| row.try_get_by_index(0)).transpose().map_err(failed)?;
+    if mode.as_deref() != Some("wal") {
+        let what = format!("cannot open the database {}: its file system has no write-ahead logs", path.display());
+        return Err(StoreError::Open { what, detail: format!("journal_mode is {mode:?}") });
+    }
+    migrate(writer).await.map_err(failed)
+}
+
+async fn query(connection: &DatabaseConnection, sql: &'static str) -> Result<Option<QueryResult>, DbErr> {
+    connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await
+}
+
+/// Whether the database is a store that this build understands, or nothing yet.
+async fn examine(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+    let failed = |error: DbErr| cannot_open(path, &error);
+    if SchemaManager::new(writer).has_table("seaql_migrations").await.map_err(failed)? {
         let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-        let applied = seaql_migrations::Entity::find().all(&transaction).await.map_err(failed)?;
+        let applied = seaql_migrations::Entity::find().all(writer).await.map_err(failed)?;
         let unknown: Vec<String> =
             applied.into_iter().map(|applied| applied.version).filter(|version| !known.contains(version)).collect();
-        if !unknown.is_empty() {
-            return Err(StoreError::Newer { path: path.display().to_string(), migrations: unknown });
+        match unknown.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::Newer { path: path.display().to_string(), migrations: unknown }),
         }
-    } else if transaction
-        .query_one_raw(sea_orm::Statement::from_string(
-            transaction.get_database_backend(),
-            "SELECT 1 FROM sqlite_master WHERE type = 'table'",
-        ))
-        .await
-        .map_err(failed)?
-        .is_some()
-    {
-        return Err(StoreError::Open {
-            what: format!("the database {} belongs to another program; give tollgate one of its own", path.display()),
-            detail: String::new(),
-        });
+    } else {
+        match query(writer, "SELECT 1 FROM sqlite_master").await.map_err(failed)? {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Open {
+                what: format!(
+                    "the database {} belongs to another program; give tollgate one of its own",
+                    path.display()
+                ),
+                detail: String::new(),
+            }),
+        }
     }
-    Migrator::up(&transaction, None).await.map_err(failed)?;
-    if head::Entity::find_by_id(1).one(&transaction).await.map_err(failed)?.is_none() {
+}
+
+/// Brings the schema up to date and makes the head, all in one transaction: a start that is cut off leaves nothing.
+async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = tx::begin_write(writer).await?;
+    Migrator::up(&transaction, None).await?;
+    if head::Entity::find_by_id(1).one(&transaction).await?.is_none() {
         let store_id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
         let origin = head::Model {
             id: 1,
@@ -265,7 +284,7 @@ async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreEr
             compacted_chain: Chain::ORIGIN.0.to_vec(),
             last_config_id: 0,
         };
-        origin.into_active_model().insert(&transaction).await.map_err(failed)?;
+        origin.into_active_model().insert(&transaction).await?;
     }
-    transaction.commit().await.map_err(failed)
+    transaction.commit().await
 }

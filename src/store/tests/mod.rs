@@ -1,6 +1,11 @@
 //! The store against a real file. Groups are made by a small stand-in of the ledger.
 
+mod figures;
+mod log;
+mod opening;
+mod requests;
 mod resources;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

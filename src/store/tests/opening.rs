@@ -1,0 +1,174 @@
+//! What can be opened, and what people are told about the rest.
+
+use sea_orm::{ActiveModelTrait as _, ConnectionTrait as _, IntoActiveModel as _};
+use sea_orm_migration::seaql_migrations;
+
+use super::*;
+
+fn parse(url: &str) -> Result<String, String> {
+    DatabaseUrl::parse(url).map(|url| url.path().display().to_string()).map_err(|error| error.to_string())
+}
+
+async fn refused(path: &std::path::Path) -> String {
+    let url = DatabaseUrl::parse(&format!("sqlite://{}", path.display())).unwrap();
+    match Store::open(&url).await.err().unwrap() {
+        StoreError::Open { what, .. } => what,
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn urls_are_of_sqlite_files() {
+    assert_eq!(parse("sqlite://tollgate.db").unwrap(), "tollgate.db");
+    assert_eq!(parse("sqlite:///var/lib/a b%20c.db").unwrap(), "/var/lib/a b%20c.db");
+    for url in [
+        "",
+        "tollgate.db",
+        "sqlite:tollgate.db",
+        "sqlite://",
+        "sqlite://:memory:",
+        "sqlite://a?mode=ro",
+        "mysql://u:secret@h/d",
+    ] {
+        let error = parse(url).unwrap_err();
+        assert!(error.contains("expected sqlite://PATH"), "{url}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    for url in ["postgres://u:secret@h/d", "postgresql://u:secret@h/d"] {
+        let error = parse(url).unwrap_err();
+        assert!(error.starts_with("PostgreSQL is not supported by this build yet"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_store_is_empty_and_has_an_identity_that_stays() {
+    let bench = Bench::new().await;
+    let other = Bench::new().await;
+    assert_eq!((bench.head.revision, bench.head.chain), (0, Chain::ORIGIN));
+    assert_eq!((bench.head.compacted_revision, bench.head.compacted_chain), (0, Chain::ORIGIN));
+    assert_eq!(uuid::Uuid::parse_str(&bench.head.store_id).unwrap().get_version_num(), 4);
+    assert_ne!(bench.head.store_id, other.head.store_id);
+    bench.store.close().await;
+    let again = Store::open(&url(&bench.directory)).await.unwrap();
+    assert_eq!(again.read_head().await.unwrap(), bench.head);
+}
+
+#[tokio::test]
+async fn a_file_has_one_server() {
+    let bench = Bench::new().await;
+    let path = bench.directory.path().join("store % ü.db");
+    let link = bench.directory.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for spelling in [path.clone(), bench.directory.path().join("./store % ü.db"), link] {
+        let spelling = DatabaseUrl::parse(&format!("sqlite://{}", spelling.display())).unwrap();
+        let error = Store::open(&spelling).await.err().unwrap();
+        assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("store % ü.db\"") && text.contains("stop that one first"), "{text}");
+    }
+    let clone = bench.store.clone();
+    clone.close().await;
+    drop(Store::open(&url(&bench.directory)).await.unwrap());
+    assert!(matches!(bench.store.read_head().await, Err(StoreError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn closing_brings_the_log_into_the_file() {
+    let mut bench = Bench::new().await;
+    bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
+    bench.store.close().await;
+    let names = std::fs::read_dir(bench.directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["store % ü.db", "store % ü.db.lock"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn others_may_not_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut bench = Bench::new().await;
+    bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
+    for end in ["", "-wal"] {
+        let path = bench.directory.path().join(format!("store % ü.db{end}"));
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let bench = Bench::new().await;
+    let newer = seaql_migrations::Model { version: "m9999_future".to_owned(), applied_at: 0 };
+    newer.into_active_model().insert(&bench.store.writer).await.unwrap();
+    bench.store.close().await;
+    for _ in 0..2 {
+        let error = Store::open(&url(&bench.directory)).await.err().unwrap();
+        assert!(matches!(&error, StoreError::Newer { migrations, .. } if migrations == &["m9999_future"]), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("newer version of tollgate") && text.contains("m9999_future"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_with_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+
+    std::fs::write(at("text"), "This is a text that is long enough to be taken for a header. ".repeat(40)).unwrap();
+    let what = refused(&at("text")).await;
+    assert!(what.contains("/text: the file is not a SQLite database"), "{what}");
+    // Refused a second time for the same reason: the lock is free again.
+    assert_eq!(refused(&at("text")).await, what);
+
+    let what = refused(&at("no/such/place")).await;
+    assert!(what.contains("no/such/place: its directory does not exist"), "{what}");
+    // Where nothing can be written, even by root.
+    let what = refused(&at("text").join("below")).await;
+    assert!(what.contains("text/below: a part of the path is a file"), "{what}");
+    let what = refused(directory.path()).await;
+    assert!(what.contains("it is a directory"), "{what}");
+    std::fs::create_dir(at("db.lock")).unwrap();
+    let what = refused(&at("db")).await;
+    assert!(what.contains("cannot lock") && what.contains("db.lock"), "{what}");
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.db");
+    let other = sea_orm::Database::connect(format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
+    other.execute_unprepared("CREATE TABLE notes (text)").await.unwrap();
+    other.close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let what = refused(&path).await;
+    assert!(what.contains("other.db belongs to another program"), "{what}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_reported_as_such() {
+    let mut bench = Bench::new().await;
+    let keys = (0..2000).map(|i| put(&format!("k{i}"), 1, virtual_key(&format!("{i}"))));
+    bench.commit(&[keys.collect()]).await;
+    bench.store.close().await;
+    let path = bench.directory.path().join("store % ü.db");
+    let whole = std::fs::read(&path).unwrap();
+
+    // Everything after the schema: opening works, loading tells.
+    let mut damaged = whole.clone();
+    damaged[100_000..].fill(0xee);
+    std::fs::write(&path, damaged).unwrap();
+    let error = match Store::open(&url(&bench.directory)).await {
+        Ok(store) => store.load().await.err().unwrap(),
+        Err(error) => error,
+    };
+    assert!(error.to_string().contains("damaged"), "{error}");
+
+    // The schema too.
+    let mut damaged = whole;
+    damaged[200..4096].fill(0xee);
+    std::fs::write(&path, damaged).unwrap();
+    let what = refused(&path).await;
+    assert!(what.contains("store % ü.db: the file is damaged; restore a backup"), "{what}");
+}
