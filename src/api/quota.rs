@@ -141,15 +141,17 @@ impl Api {
     }
 }
 
-/// The first credential that is present.
+/// The first credential that is present. A token of an administrator or a node beside it is none.
 fn credential(metadata: &MetadataMap) -> Option<String> {
-    let (name, value) = CREDENTIALS.iter().find_map(|name| metadata.get(*name).map(|value| (*name, value)))?;
-    let text = value.to_str().ok()?.trim();
-    if name != "authorization" {
-        return Some(text.to_owned());
-    }
-    let (scheme, secret) = text.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim().to_owned())
+    CREDENTIALS.iter().find_map(|name| {
+        let text = metadata.get(*name)?.to_str().ok()?.trim();
+        if *name != "authorization" {
+            return Some(text.to_owned());
+        }
+        let (scheme, secret) = text.split_once(' ')?;
+        let is_key = scheme.eq_ignore_ascii_case("bearer") && !secret.trim().starts_with("tg_");
+        is_key.then(|| secret.trim().to_owned())
+    })
 }
 
 /// The facets of a filter on virtual keys.
