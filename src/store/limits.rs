@@ -141,9 +141,8 @@ impl Owned {
 
     /// To be called when all owners have taken theirs: what is left belongs to nobody.
     pub(super) fn finish(self) -> Result<(), StoreError> {
-        let resources = self.of_resource.into_iter();
         let configs = self.of_provider_config.into_iter().map(|(owner, parts)| (owner.to_string(), parts));
-        match resources.chain(configs).next() {
+        match self.of_resource.into_iter().chain(configs).next() {
             None => Ok(()),
             Some((owner, Parts { budgets, rate_limit })) => {
                 let why = format!("the owner {owner:?} does not exist");
