@@ -67,7 +67,7 @@ async fn follow(channel: Channel, reducer: &mut Reducer, revision: i64) -> v1::W
     loop {
         let message = stream.message().await.unwrap().expect("the stream goes on");
         if let Some(Event::Begin(first)) = &message.event {
-            begin = Some(first.clone());
+            begin = Some(*first);
         }
         let bookmark = matches!(message.event, Some(Event::Bookmark(_)));
         reducer.apply(message).unwrap();
