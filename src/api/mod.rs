@@ -1,5 +1,5 @@
 //! The services: messages in, messages out. A handler names its call, parses through `wire`, decides through `ledger`
-//! or reads from memory or the tables, and renders. What all kinds have in common is in [`crud`], once.
+//! or reads from memory or the tables, and renders. What all kinds have in common is in `crud`, once.
 
 mod call;
 mod caller;
