@@ -35,7 +35,8 @@ fn expected(bench: &Bench, matches: impl Fn(&Txn, &LogRow) -> bool) -> Vec<Logge
 async fn changes_are_listed_by_all_filters_and_page_by_page() {
     let bench = with_history().await;
     let none = ChangeFilter::default;
-    let cases: [(ChangeFilter, &dyn Fn(&Txn, &LogRow) -> bool); 9] = [
+    type Matches<'a> = &'a dyn Fn(&Txn, &LogRow) -> bool;
+    let cases: [(ChangeFilter, Matches<'_>); 9] = [
         (none(), &|_, _| true),
         (ChangeFilter { kind: Some(Kind::Team), ..none() }, &|_, row| row.kind == Kind::Team),
         (ChangeFilter { id: Some("b".to_owned()), ..none() }, &|_, row| row.id.as_ref() == "b"),
