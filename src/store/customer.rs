@@ -3,7 +3,7 @@
 use super::cell::Reading;
 use super::entity::customer;
 use super::error::StoreError;
-use super::limits::OwnerKind;
+use super::limits::Of;
 use super::persist::{Names, Persist, Row, Rows, Which, rows};
 use super::tx::ReadTx;
 use super::{labels, limits};
@@ -38,7 +38,7 @@ impl Persist for Customer {
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {
-        let mut limits = limits::fetch(tx, OwnerKind::Customer, which).await?;
+        let mut limits = limits::fetch::<String>(tx, Of::CUSTOMERS, which).await?;
         let mut labels = labels::fetch(tx, Kind::Customer, which).await?;
         let mut customers = Vec::new();
         for row in rows(tx, which.select::<customer::Entity>(customer::Column::Id)).await? {
@@ -51,7 +51,7 @@ impl Persist for Customer {
                 resource: Self {
                     name: row.name.into(),
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of_resource(&row.id),
+                    limits: limits.of(row.id.as_str()),
                     labels: labels.of(&row.id),
                 },
             });

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::entity::label;
 use super::error::StoreError;
-use super::persist::{Row, Rows, Which, rows};
+use super::persist::{Row, Rows, Which, each};
 use super::tx::ReadTx;
 use crate::domain::{Kind, Labels};
 
@@ -39,9 +39,11 @@ pub(super) async fn fetch(tx: &ReadTx, kind: Kind, which: Which<'_>) -> Result<O
         Which::All => select,
         Which::These(ids) => select.filter(label::Column::ResourceId.is_in(ids.iter().copied())),
     };
-    for row in rows(tx, select).await? {
+    each(tx, "label", select.into_model::<label::Model>(), |row| {
         labels.entry(row.resource_id).or_default().insert(row.key.into(), row.value.into());
-    }
+        Ok(())
+    })
+    .await?;
     Ok(Owned(labels))
 }
 

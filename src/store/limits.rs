@@ -1,15 +1,18 @@
 //! Budgets and rate limits in tables, for the resources that own them. Each row names its owner in one of the owner
 //! columns.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
 
-use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ColumnTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, TryGetable};
 
 use super::cell::Reading;
 use super::entity::{budget, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
-use super::persist::{Row, Rows, Which, rows};
+use super::persist::{Row, Rows, Which, each};
 use super::tx::ReadTx;
 use crate::domain::{Budget, Id, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit};
 
@@ -93,23 +96,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
     }));
 }
 
-/// Which kind of resource owns limits.
-#[derive(Clone, Copy)]
-pub(super) enum OwnerKind {
-    /// Customers.
-    Customer,
-    /// Teams.
-    Team,
-    /// Virtual keys, and their provider configs.
-    VirtualKey,
-}
-
 /// Limits that were read, by their owners, to be taken by these.
-#[derive(Default)]
-pub(super) struct Owned {
-    of_resource: HashMap<String, Parts>,
-    of_provider_config: HashMap<i64, Parts>,
-}
+pub(super) struct Owned<K>(HashMap<K, Parts>);
 
 #[derive(Default)]
 struct Parts {
@@ -117,150 +105,157 @@ struct Parts {
     rate_limit: Option<RateLimit>,
 }
 
-impl Parts {
-    fn join(self) -> Limits {
-        let Self { mut budgets, rate_limit } = self;
+impl<K: Eq + Hash + fmt::Debug> Owned<K> {
+    /// The limits of `owner`.
+    pub(super) fn of<Q: Eq + Hash + ?Sized>(&mut self, owner: &Q) -> Limits
+    where
+        K: Borrow<Q>,
+    {
+        let Parts { mut budgets, rate_limit } = self.0.remove(owner).unwrap_or_default();
         budgets.sort_by_key(|(ord, _)| *ord);
         Limits {
             budgets: budgets.into_iter().map(|(_, budget)| budget).collect(),
             rate_limit: rate_limit.map(Box::new),
         }
     }
-}
-
-impl Owned {
-    /// The limits of the resource.
-    pub(super) fn of_resource(&mut self, id: &str) -> Limits {
-        self.of_resource.remove(id).map(Parts::join).unwrap_or_default()
-    }
-
-    /// The limits of the provider config.
-    pub(super) fn of_provider_config(&mut self, id: i64) -> Limits {
-        self.of_provider_config.remove(&id).map(Parts::join).unwrap_or_default()
-    }
 
     /// To be called when all owners have taken theirs: what is left belongs to nobody.
     pub(super) fn finish(self) -> Result<(), StoreError> {
-        let configs = self.of_provider_config.into_iter().map(|(owner, parts)| (owner.to_string(), parts));
-        match self.of_resource.into_iter().chain(configs).next() {
-            None => Ok(()),
-            Some((owner, Parts { budgets, rate_limit })) => {
-                let why = format!("the owner {owner:?} does not exist");
-                Err(match (budgets.first(), rate_limit) {
-                    (Some((_, budget)), _) => StoreError::corrupt("budget", &budget.id, why),
-                    (None, rate_limit) => {
-                        StoreError::corrupt("rate_limit", rate_limit.map_or(String::new(), |it| it.id.to_string()), why)
-                    }
-                })
+        let Some((owner, Parts { budgets, rate_limit })) = self.0.into_iter().next() else { return Ok(()) };
+        let why = format!("the owner {owner:?} does not exist");
+        Err(match (budgets.first(), rate_limit) {
+            (Some((_, budget)), _) => StoreError::corrupt("budget", &budget.id, why),
+            (None, Some(rate_limit)) => StoreError::corrupt("rate_limit", &rate_limit.id, why),
+            (None, None) => StoreError::corrupt("budget", "", why),
+        })
+    }
+}
+
+/// Which limits to read: the column of the owner in both tables, and what it must be.
+pub(super) struct Of {
+    budget: budget::Column,
+    rate_limit: rate_limit::Column,
+    owned: fn(&Of, Which<'_>) -> [Expr; 2],
+}
+
+impl Of {
+    /// Those of customers.
+    pub(super) const CUSTOMERS: Self =
+        Self { budget: budget::Column::CustomerId, rate_limit: rate_limit::Column::CustomerId, owned: Self::directly };
+    /// Those of teams.
+    pub(super) const TEAMS: Self =
+        Self { budget: budget::Column::TeamId, rate_limit: rate_limit::Column::TeamId, owned: Self::directly };
+    /// Those of virtual keys themselves.
+    pub(super) const VIRTUAL_KEYS: Self = Self {
+        budget: budget::Column::VirtualKeyId,
+        rate_limit: rate_limit::Column::VirtualKeyId,
+        owned: Self::directly,
+    };
+    /// Those of the provider configs of virtual keys.
+    pub(super) const PROVIDER_CONFIGS: Self = Self {
+        budget: budget::Column::ProviderConfigId,
+        rate_limit: rate_limit::Column::ProviderConfigId,
+        owned: Self::through_virtual_keys,
+    };
+
+    fn directly(&self, which: Which<'_>) -> [Expr; 2] {
+        [which.owned(self.budget), which.owned(self.rate_limit)]
+    }
+
+    fn through_virtual_keys(&self, which: Which<'_>) -> [Expr; 2] {
+        use virtual_key_provider_config::{Column, Entity};
+        match which {
+            Which::All => self.directly(which),
+            Which::These(_) => {
+                let ids = which.select::<Entity>(Column::VirtualKeyId).select_only().column(Column::Id).into_query();
+                [self.budget.in_subquery(ids.clone()), self.rate_limit.in_subquery(ids)]
             }
         }
     }
-
-    fn parts(&mut self, reading: Reading<'_>, kind: OwnerKind, owner: Owner) -> Result<&mut Parts, StoreError> {
-        let Owner { customer_id, team_id, virtual_key_id, provider_config_id } = owner;
-        let resource = match kind {
-            OwnerKind::Customer => customer_id,
-            OwnerKind::Team => team_id,
-            OwnerKind::VirtualKey => virtual_key_id,
-        };
-        match (resource, provider_config_id) {
-            (Some(id), _) => Ok(self.of_resource.entry(id).or_default()),
-            (None, Some(id)) => Ok(self.of_provider_config.entry(id).or_default()),
-            (None, None) => Err(reading.corrupt("it has no owner")),
-        }
-    }
 }
 
-/// Whether a limit belongs to one of the resources; the columns are those of its table.
-fn owned<C: ColumnTrait>(
-    kind: OwnerKind,
-    which: Which<'_>,
-    [customer_id, team_id, virtual_key_id, provider_config_id]: [C; 4],
-) -> sea_orm::Condition {
-    let owned = sea_orm::Condition::any();
-    match kind {
-        OwnerKind::Customer => owned.add(which.owned(customer_id)),
-        OwnerKind::Team => owned.add(which.owned(team_id)),
-        OwnerKind::VirtualKey => owned
-            .add(which.owned(virtual_key_id))
-            .add(which.owned_through(provider_config_id, provider_config_ids(which))),
-    }
-}
-
-/// The ids of the provider configs of the virtual keys.
-fn provider_config_ids(which: Which<'_>) -> SelectStatement {
-    use virtual_key_provider_config::Column;
-    which
-        .select::<virtual_key_provider_config::Entity>(Column::VirtualKeyId)
-        .select_only()
-        .column(Column::Id)
-        .into_query()
-}
-
-/// Reads the limits of resources of a kind.
-pub(super) async fn fetch(tx: &ReadTx, kind: OwnerKind, which: Which<'_>) -> Result<Owned, StoreError> {
-    let mut limits = Owned::default();
+/// Reads limits, by the values of their owner column.
+pub(super) async fn fetch<K>(tx: &ReadTx, of: Of, which: Which<'_>) -> Result<Owned<K>, StoreError>
+where
+    K: TryGetable + Eq + Hash + Send,
+{
+    let mut limits: HashMap<K, Parts> = HashMap::new();
+    let [budgets, rate_limits] = (of.owned)(&of, which);
     {
-        use budget::Column::{CustomerId, ProviderConfigId, TeamId, VirtualKeyId};
-        let of = owned(kind, which, [CustomerId, TeamId, VirtualKeyId, ProviderConfigId]);
-        for row in rows(tx, budget::Entity::find().filter(of)).await? {
-            let reading = Reading { table: "budget", id: &row.id };
+        use budget::Column::{Anchor, CreatedAt, Id as IdColumn, MaxLimitNanoUsd, Ord, ResetDuration, UpdatedAt};
+        let select = budget::Entity::find()
+            .select_only()
+            .columns([of.budget, IdColumn, Ord, MaxLimitNanoUsd, ResetDuration, Anchor, CreatedAt, UpdatedAt])
+            .filter(budgets)
+            .into_tuple::<(K, String, i32, i64, String, i64, i64, i64)>();
+        each(tx, "budget", select, |(owner, id, ord, max_limit, reset_duration, anchor, created_at, updated_at)| {
+            let reading = Reading { table: "budget", id: &id };
             let budget = Budget {
-                id: Id::new(row.id.as_str()),
-                max_limit: NanoUsd::from_nanos(reading.limit(row.max_limit_nano_usd)?),
-                reset_duration: reading.duration(&row.reset_duration)?,
-                anchor: reading.time(row.anchor)?,
-                created_at: reading.time(row.created_at)?,
-                updated_at: reading.time(row.updated_at)?,
+                id: Id::new(id.as_str()),
+                max_limit: NanoUsd::from_nanos(reading.limit(max_limit)?),
+                reset_duration: reading.duration(&reset_duration)?,
+                anchor: reading.time(anchor)?,
+                created_at: reading.time(created_at)?,
+                updated_at: reading.time(updated_at)?,
             };
-            let owner = Owner {
-                customer_id: row.customer_id,
-                team_id: row.team_id,
-                virtual_key_id: row.virtual_key_id,
-                provider_config_id: row.provider_config_id,
-            };
-            limits.parts(reading, kind, owner)?.budgets.push((row.ord, budget));
-        }
+            limits.entry(owner).or_default().budgets.push((ord, budget));
+            Ok(())
+        })
+        .await?;
     }
     {
-        use rate_limit::Column::{CustomerId, ProviderConfigId, TeamId, VirtualKeyId};
-        let of = owned(kind, which, [CustomerId, TeamId, VirtualKeyId, ProviderConfigId]);
-        for row in rows(tx, rate_limit::Entity::find().filter(of)).await? {
-            let reading = Reading { table: "rate_limit", id: &row.id };
-            let token = dimension(reading, row.token_max_limit, row.token_reset_duration, row.token_anchor)?;
-            let request = dimension(reading, row.request_max_limit, row.request_reset_duration, row.request_anchor)?;
+        use rate_limit::Column::{
+            CreatedAt, Id as IdColumn, RequestAnchor, RequestMaxLimit, RequestResetDuration, TokenAnchor,
+            TokenMaxLimit, TokenResetDuration, UpdatedAt,
+        };
+        let select =
+            rate_limit::Entity::find()
+                .select_only()
+                .columns([of.rate_limit, IdColumn, CreatedAt, UpdatedAt])
+                .columns([TokenMaxLimit, TokenResetDuration, TokenAnchor])
+                .columns([RequestMaxLimit, RequestResetDuration, RequestAnchor])
+                .filter(rate_limits)
+                .into_tuple::<(
+                    K,
+                    String,
+                    i64,
+                    i64,
+                    Option<i64>,
+                    Option<String>,
+                    Option<i64>,
+                    Option<i64>,
+                    Option<String>,
+                    Option<i64>,
+                )>();
+        each(tx, "rate_limit", select, |(owner, id, created_at, updated_at, t1, t2, t3, r1, r2, r3)| {
+            let reading = Reading { table: "rate_limit", id: &id };
+            let token = dimension(reading, (t1, t2, t3))?;
+            let request = dimension(reading, (r1, r2, r3))?;
             if token.is_none() && request.is_none() {
                 return Err(reading.corrupt("it limits nothing"));
             }
             let rate_limit = RateLimit {
-                id: Id::new(row.id.as_str()),
+                id: Id::new(id.as_str()),
                 token,
                 request,
-                created_at: reading.time(row.created_at)?,
-                updated_at: reading.time(row.updated_at)?,
+                created_at: reading.time(created_at)?,
+                updated_at: reading.time(updated_at)?,
             };
-            let owner = Owner {
-                customer_id: row.customer_id,
-                team_id: row.team_id,
-                virtual_key_id: row.virtual_key_id,
-                provider_config_id: row.provider_config_id,
-            };
-            let parts = limits.parts(reading, kind, owner)?;
-            if parts.rate_limit.replace(rate_limit).is_some() {
-                return Err(reading.corrupt("its owner has another one"));
+            match limits.entry(owner).or_default().rate_limit.replace(rate_limit) {
+                None => Ok(()),
+                Some(_) => Err(reading.corrupt("its owner has another one")),
             }
-        }
+        })
+        .await?;
     }
-    Ok(limits)
+    Ok(Owned(limits))
 }
 
 fn dimension(
     reading: Reading<'_>,
-    max_limit: Option<i64>,
-    reset_duration: Option<String>,
-    anchor: Option<i64>,
+    columns: (Option<i64>, Option<String>, Option<i64>),
 ) -> Result<Option<RateDimension>, StoreError> {
-    match (max_limit, reset_duration, anchor) {
+    match columns {
         (None, None, None) => Ok(None),
         (Some(max_limit), Some(reset_duration), Some(anchor)) => Ok(Some(RateDimension {
             max_limit: reading.limit(max_limit)?,

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, SelectStatement, ValueTuple};
+use futures_util::TryStreamExt as _;
+use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, ValueTuple};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityName as _, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _,
-    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Select,
+    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Select, Selector, SelectorTrait,
 };
 
 use super::Store;
@@ -59,20 +60,31 @@ impl Which<'_> {
             Self::These(ids) => owner.is_in(ids.iter().copied()),
         }
     }
-
-    /// Whether a column is one of the values that `select` finds for the resources; for all of them that is a needless
-    /// question.
-    pub(super) fn owned_through(self, column: impl ColumnTrait, select: SelectStatement) -> Expr {
-        match self {
-            Self::All => column.is_not_null(),
-            Self::These(_) => column.in_subquery(select),
-        }
-    }
 }
 
 /// Runs `select`. A row that cannot be decoded is a corrupt one.
 pub(super) async fn rows<E: EntityTrait>(tx: &ReadTx, select: Select<E>) -> Result<Vec<E::Model>, StoreError> {
     select.all(&tx.0).await.map_err(|error| StoreError::reading(E::default().table_name(), &error))
+}
+
+/// Hands the rows of `select` to `take`, one by one: a row of the driver is many times as large as what is made of it, so
+/// that loading a table as a whole costs more for memory than for reading.
+pub(super) async fn each<S>(
+    tx: &ReadTx,
+    table: &'static str,
+    select: Selector<S>,
+    mut take: impl FnMut(S::Item) -> Result<(), StoreError>,
+) -> Result<(), StoreError>
+where
+    S: SelectorTrait + Send,
+    S::Item: Send,
+{
+    let failed = |error| StoreError::reading(table, &error);
+    let mut rows = select.stream(&tx.0).await.map_err(failed)?;
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        take(row)?;
+    }
+    Ok(())
 }
 
 /// Ids seen while reading, so that each is in memory once however many resources name it.

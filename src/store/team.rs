@@ -3,7 +3,7 @@
 use super::cell::{self, Reading};
 use super::entity::team;
 use super::error::StoreError;
-use super::limits::OwnerKind;
+use super::limits::Of;
 use super::persist::{Names, Persist, Row, Rows, Which, rows};
 use super::tx::ReadTx;
 use super::{labels, limits};
@@ -42,7 +42,7 @@ impl Persist for Team {
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {
-        let mut limits = limits::fetch(tx, OwnerKind::Team, which).await?;
+        let mut limits = limits::fetch::<String>(tx, Of::TEAMS, which).await?;
         let mut labels = labels::fetch(tx, Kind::Team, which).await?;
         let mut teams = Vec::new();
         for row in rows(tx, which.select::<team::Entity>(team::Column::Id)).await? {
@@ -56,7 +56,7 @@ impl Persist for Team {
                     name: row.name.into(),
                     customer_id: row.customer_id.as_deref().map(|id| names.share(id)),
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of_resource(&row.id),
+                    limits: limits.of(row.id.as_str()),
                     labels: labels.of(&row.id),
                     profile: reading.structure(row.profile.as_deref())?,
                     config: reading.structure(row.config.as_deref())?,

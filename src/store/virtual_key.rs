@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::cell::{self, Reading};
 use super::entity::{virtual_key, virtual_key_mcp_config, virtual_key_provider_config};
 use super::error::StoreError;
-use super::limits::OwnerKind;
-use super::persist::{Names, Persist, Row, Rows, Which, rows};
+use super::limits::Of;
+use super::persist::{Names, Persist, Row, Rows, Which, each};
 use super::tx::ReadTx;
 use super::{labels, limits};
 use crate::domain::{
@@ -115,12 +115,13 @@ impl Persist for VirtualKey {
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {
-        let mut limits = limits::fetch(tx, OwnerKind::VirtualKey, which).await?;
+        let mut limits = limits::fetch::<String>(tx, Of::VIRTUAL_KEYS, which).await?;
         let mut labels = labels::fetch(tx, Kind::VirtualKey, which).await?;
-        let mut provider_configs = fetch_provider_configs(tx, which, names, &mut limits).await?;
+        let mut provider_configs = fetch_provider_configs(tx, which, names).await?;
         let mut mcp_configs = fetch_mcp_configs(tx, which, names).await?;
         let mut virtual_keys = Vec::new();
-        for row in rows(tx, which.select::<virtual_key::Entity>(virtual_key::Column::Id)).await? {
+        let select = which.select::<virtual_key::Entity>(virtual_key::Column::Id).into_model::<virtual_key::Model>();
+        each(tx, "virtual_key", select, |row| {
             let reading = Reading { table: "virtual_key", id: &row.id };
             let previous_secret = match (&row.previous_value_sha256, row.previous_value_expires_at) {
                 (None, None) => None,
@@ -152,12 +153,14 @@ impl Persist for VirtualKey {
                     provider_configs: in_order(provider_configs.remove(&row.id)),
                     mcp_configs: in_order(mcp_configs.remove(&row.id)),
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of_resource(&row.id),
+                    limits: limits.of(row.id.as_str()),
                     labels: labels.of(&row.id),
                     created_by: row.created_by.into(),
                 },
             });
-        }
+            Ok(())
+        })
+        .await?;
         limits.finish()?;
         labels.finish()?;
         finish("virtual_key_provider_config", provider_configs)?;
@@ -173,13 +176,14 @@ async fn fetch_provider_configs(
     tx: &ReadTx,
     which: Which<'_>,
     names: &mut Names,
-    limits: &mut limits::Owned,
 ) -> Result<ByKey<ProviderConfig>, StoreError> {
-    use virtual_key_provider_config::{Column, Entity};
+    use virtual_key_provider_config::{Column, Entity, Model};
+    const TABLE: &str = "virtual_key_provider_config";
+    let mut limits = limits::fetch::<i64>(tx, Of::PROVIDER_CONFIGS, which).await?;
     let mut configs = ByKey::new();
-    for row in rows(tx, which.select::<Entity>(Column::VirtualKeyId)).await? {
+    each(tx, TABLE, which.select::<Entity>(Column::VirtualKeyId).into_model::<Model>(), |row| {
         let id = row.id.to_string();
-        let reading = Reading { table: "virtual_key_provider_config", id: &id };
+        let reading = Reading { table: TABLE, id: &id };
         if row.weight.is_some_and(|weight| !weight.is_finite()) {
             return Err(reading.corrupt("the weight is not finite"));
         }
@@ -190,26 +194,32 @@ async fn fetch_provider_configs(
             allowed_models: reading.permit(&row.allowed_models)?,
             blacklisted_models: reading.permit(&row.blacklisted_models)?,
             key_ids: reading.permit(&row.key_ids)?,
-            limits: limits.of_provider_config(row.id),
+            limits: limits.of(&row.id),
         };
         configs.entry(row.virtual_key_id).or_default().push((row.ord, config));
-    }
+        Ok(())
+    })
+    .await?;
+    limits.finish()?;
     Ok(configs)
 }
 
 async fn fetch_mcp_configs(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<ByKey<McpConfig>, StoreError> {
-    use virtual_key_mcp_config::{Column, Entity};
+    use virtual_key_mcp_config::{Column, Entity, Model};
+    const TABLE: &str = "virtual_key_mcp_config";
     let mut configs = ByKey::new();
-    for row in rows(tx, which.select::<Entity>(Column::VirtualKeyId)).await? {
+    each(tx, TABLE, which.select::<Entity>(Column::VirtualKeyId).into_model::<Model>(), |row| {
         let id = row.id.to_string();
-        let reading = Reading { table: "virtual_key_mcp_config", id: &id };
+        let reading = Reading { table: TABLE, id: &id };
         let config = McpConfig {
             id: row.id,
             mcp_client: names.share(&row.mcp_client_name),
             tools_to_execute: reading.permit(&row.tools_to_execute)?,
         };
         configs.entry(row.virtual_key_id).or_default().push((row.ord, config));
-    }
+        Ok(())
+    })
+    .await?;
     Ok(configs)
 }
 
