@@ -66,7 +66,9 @@ impl Follower {
             Start::Resumed(revision) => (revision, false, v1::WatchMode::Resumed, v1::WatchReason::Unspecified),
             Start::Snapshot(reason) => (0, true, v1::WatchMode::Snapshot, reason),
         };
-        let head_revision = states.borrow().revision();
+        // Read once: all that is said before the first batch is about one state.
+        let state = Arc::clone(&states.borrow());
+        let head_revision = state.revision();
         let begin = encode::frame(Event::Begin(v1::WatchBegin {
             mode: mode.into(),
             reason: reason.into(),
@@ -76,7 +78,6 @@ impl Follower {
         let mut ready = VecDeque::from([begin]);
         if !snapshot && cursor == head_revision {
             // Tells the client at once that it is up to date, and whether its copy is right.
-            let state = Arc::clone(&states.borrow());
             ready.push_back(encode::bookmark(&state, kinds, true, false));
         }
         Self {

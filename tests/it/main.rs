@@ -1,6 +1,7 @@
 //! The integration tests: one binary, through the front door.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod architecture;
 mod journey;
+mod watch;

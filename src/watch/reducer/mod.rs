@@ -57,7 +57,12 @@ pub struct Reducer {
     token: String,
     must_forget_token: bool,
     begun: bool,
-    /// The snapshot that is coming in.
+    /// The copy as it was when the token came: what a stream that resumes goes on from. The visible copy may be ahead
+    /// of it by the batches whose bookmark never came.
+    marked: Arc<View>,
+    /// Whether a snapshot is coming in.
+    snapshot: bool,
+    /// What is not visible yet: a snapshot that is coming in, or a resumed copy until it has reached the visible one.
     staging: Option<View>,
     fragments: Option<Fragments>,
 }
@@ -77,6 +82,8 @@ impl Reducer {
             token: String::new(),
             must_forget_token: false,
             begun: false,
+            marked: Arc::default(),
+            snapshot: false,
             staging: None,
             fragments: None,
         }
@@ -109,8 +116,9 @@ impl Reducer {
             }
             view.insert(&summary, Arc::new(resource));
         }
-        let shared = Arc::new(ArcSwap::from_pointee(view));
-        Ok(Self { shared, base: Base::Whole, token: resume_token.into(), ..Self::new() })
+        let marked = Arc::new(view);
+        let shared = Arc::new(ArcSwap::new(Arc::clone(&marked)));
+        Ok(Self { shared, marked, base: Base::Whole, token: resume_token.into(), ..Self::new() })
     }
 
     /// The newest whole state.
@@ -127,8 +135,12 @@ impl Reducer {
     /// `WatchConfigRequest.resume_token`.
     pub fn connect(&mut self) -> &str {
         self.begun = false;
+        self.snapshot = false;
         self.staging = None;
         self.fragments = None;
+        if let Base::Partial { cursor } = &mut self.base {
+            *cursor = None;
+        }
         &self.token
     }
 
@@ -175,15 +187,22 @@ impl Reducer {
     }
 
     fn begin(&mut self, begin: &WatchBegin) -> Result<Progress, ProtocolError> {
+        self.connect();
         self.begun = true;
-        self.fragments = None;
-        self.staging = None;
         match begin.mode() {
             WatchMode::Resumed if self.base == Base::Nothing || self.must_forget_token => {
                 return Err(ProtocolError::NothingToResume);
             }
+            // The store may have lost what came after the token (a restored backup) and written something else since,
+            // so that the visible copy is no base, even where it is ahead.
+            WatchMode::Resumed if self.base == Base::Whole && self.marked.revision != self.shared.load().revision => {
+                self.staging = Some(View::clone(&self.marked));
+            }
             WatchMode::Resumed => {}
-            WatchMode::Snapshot => self.staging = Some(View::default()),
+            WatchMode::Snapshot => {
+                self.snapshot = true;
+                self.staging = Some(View::default());
+            }
             WatchMode::Unspecified => return Err(ProtocolError::UnknownMode(begin.mode)),
         }
         Ok(Progress::Begun {
@@ -196,7 +215,7 @@ impl Reducer {
 
     fn batch(&mut self, batch: ConfigBatch) -> Result<Progress, ProtocolError> {
         let ConfigBatch { from_revision: from, to_revision: to, upserts, removes, more, snapshot, .. } = batch;
-        if snapshot != self.staging.is_some() {
+        if snapshot != self.snapshot {
             return Err(ProtocolError::Mixed);
         }
         let mut fragments = match self.fragments.take() {
@@ -250,7 +269,9 @@ impl Reducer {
         }
 
         let visible = self.shared.load_full();
-        let mut next = self.staging.take().unwrap_or_else(|| View::clone(&visible));
+        let staged = self.staging.take();
+        let catching_up = staged.is_some();
+        let mut next = staged.unwrap_or_else(|| View::clone(&visible));
         let mut changes = Vec::with_capacity(upserts.len() + removes.len());
         for (summary, resource) in upserts {
             next.insert(&summary, Arc::clone(&resource));
@@ -269,6 +290,13 @@ impl Reducer {
             self.staging = Some(next);
             return Ok(Progress::Staged(changes));
         }
+        if catching_up {
+            if to < visible.revision {
+                self.staging = Some(next);
+                return Ok(Progress::Pending);
+            }
+            changes = visible.changes_to(&next);
+        }
         self.advance(to);
         self.shared.store(Arc::new(next));
         Ok(Progress::Applied(changes))
@@ -279,11 +307,13 @@ impl Reducer {
         if self.fragments.is_some() {
             return Err(ProtocolError::Fragments);
         }
-        if snapshot_end != self.staging.is_some() {
+        if snapshot_end != self.snapshot {
             return Err(ProtocolError::Mixed);
         }
         let visible = self.shared.load_full();
-        let mut next = self.staging.take().unwrap_or_else(|| View::clone(&visible));
+        let staged = self.staging.take();
+        let catching_up = staged.is_some();
+        let mut next = staged.unwrap_or_else(|| View::clone(&visible));
         if revision < next.revision {
             return Err(ProtocolError::WentBack { cursor: next.revision, bookmark: revision });
         }
@@ -303,17 +333,19 @@ impl Reducer {
             }
         }
 
-        let dropped = snapshot_end.then(|| {
-            let gone = visible.iter().filter(|(key, _)| next.get(key).is_none());
-            gone.map(|(key, before)| ResourceChange { key: key.clone(), before: Some(Arc::clone(before)), after: None })
-                .collect()
-        });
+        let dropped = if snapshot_end {
+            Some(visible.changes_to(&next).into_iter().filter(|change| change.after.is_none()).collect())
+        } else {
+            catching_up.then(|| visible.changes_to(&next))
+        };
         if snapshot_end {
             self.base = Base::Whole;
             self.must_forget_token = false;
         }
+        self.snapshot = false;
         self.advance(revision);
-        self.shared.store(Arc::new(next));
+        self.marked = Arc::new(next);
+        self.shared.store(Arc::clone(&self.marked));
         self.token = resume_token;
         Ok(Progress::Bookmarked { revision, verified, dropped })
     }

@@ -30,7 +30,7 @@ pub enum Progress {
         /// The longest silence to expect; a client that hears nothing for three of these reconnects.
         heartbeat_interval: Duration,
     },
-    /// Part of a batch came; nothing has changed yet.
+    /// Nothing visible has changed yet: part of a batch came, or one that the visible copy is past.
     Pending,
     /// A batch of a snapshot is whole. It becomes visible when the snapshot is.
     Staged(Vec<ResourceChange>),
@@ -42,7 +42,8 @@ pub enum Progress {
         revision: i64,
         /// Whether the bookmark carried digests and all of them matched.
         verified: bool,
-        /// At the end of a snapshot: what was held before and was not named by it.
+        /// At the end of a snapshot: what was held before and was not named by it. Elsewhere, where the store has lost
+        /// revisions that the copy had: what that undid.
         dropped: Option<Vec<ResourceChange>>,
     },
     /// The server ends the stream; reconnect.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::super::digest::Sums;
+use super::ResourceChange;
 use crate::proto::v1::{ConfigResource, ResourceKey, ResourceKind, config_resource};
 
 /// The configuration at one revision. Cloning is cheap: copies share what they have in common.
@@ -44,6 +45,21 @@ impl View {
     /// The sums by which this copy can be proved.
     pub fn sums(&self) -> &Sums {
         &self.sums
+    }
+
+    /// What becomes of this copy's resources when it is replaced with `next`.
+    pub(super) fn changes_to(&self, next: &Self) -> Vec<ResourceChange> {
+        let change = |key: &ResourceKey, before: Option<&Arc<_>>, after: Option<&Arc<_>>| ResourceChange {
+            key: key.clone(),
+            before: before.cloned(),
+            after: after.cloned(),
+        };
+        let held = next.resources.iter().filter_map(|(key, after)| {
+            let before = self.resources.get(key);
+            (before != Some(after)).then(|| change(key, before, Some(after)))
+        });
+        let gone = self.resources.iter().filter(|(key, _)| next.resources.get(*key).is_none());
+        held.chain(gone.map(|(key, before)| change(key, Some(before), None))).collect()
     }
 
     pub(super) fn insert(&mut self, summary: &Summary, resource: Arc<ConfigResource>) -> Option<Arc<ConfigResource>> {

@@ -199,3 +199,44 @@ fn broken_streams_are_refused_and_change_nothing() {
     again.connect();
     assert_eq!(again.apply(bookmark(2, "t", vec![], false)), Err(E::NotBegun));
 }
+
+#[test]
+fn a_stream_cut_before_its_bookmark_is_resumed_from_the_token() {
+    let mut reducer = resumed(at_two());
+    let third = batch(2, 3, vec![team("t", "three", 3)], vec![]);
+    reducer.apply(sent(third.clone())).unwrap();
+    assert_eq!(reducer.connect(), "t2");
+
+    reducer.apply(begin(WatchMode::Resumed, 4)).unwrap();
+    let removed = batch(3, 4, vec![], vec![key(ResourceKind::Team, "t")]);
+    assert_eq!(reducer.apply(sent(third)), Ok(Progress::Applied(vec![])), "nothing changed");
+    reducer.apply(sent(removed)).unwrap();
+    let left = [customer("c", "one", 1)];
+    assert!(matches!(
+        reducer.apply(bookmark(4, "t4", digests(&left), false)),
+        Ok(Progress::Bookmarked { verified: true, dropped: None, .. })
+    ));
+    assert_eq!(held(&reducer.state()), left);
+}
+
+#[test]
+fn what_a_restored_store_has_lost_is_undone() {
+    let mut reducer = resumed(at_two());
+    reducer.apply(sent(batch(2, 3, vec![], vec![key(ResourceKind::Team, "t")]))).unwrap();
+    reducer.apply(sent(batch(3, 4, vec![customer("d", "lost", 4)], vec![]))).unwrap();
+
+    // The same store, restored to revision 2, has written another 3.
+    reducer.connect();
+    reducer.apply(begin(WatchMode::Resumed, 3)).unwrap();
+    let third = sent(batch(2, 3, vec![customer("c", "other", 3)], vec![]));
+    assert_eq!(reducer.apply(third), Ok(Progress::Pending));
+    assert_eq!(reducer.state().revision(), 4, "the old state stays until the stream says where the store is");
+    let kept = [customer("c", "other", 3), team("t", "two", 2)];
+    let Ok(Progress::Bookmarked { verified: true, dropped: Some(undone), .. }) =
+        reducer.apply(bookmark(3, "t3", digests(&kept), false))
+    else {
+        panic!("the copy is not proved")
+    };
+    assert_eq!(undone.len(), 3);
+    assert_eq!(held(&reducer.state()), kept);
+}

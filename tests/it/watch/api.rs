@@ -1,0 +1,247 @@
+//! The calls that the tests make, and how answers compare to what the stream brings.
+
+use tollgate::proto::v1::config_resource::Resource;
+use tollgate::proto::v1::customer_service_client::CustomerServiceClient as Customers;
+use tollgate::proto::v1::mcp_client_service_client::McpClientServiceClient as McpClients;
+use tollgate::proto::v1::provider_service_client::ProviderServiceClient as Providers;
+use tollgate::proto::v1::team_service_client::TeamServiceClient as Teams;
+use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient as VirtualKeys;
+use tollgate::proto::v1::{self, ConfigResource, ResourceKey, ResourceKind};
+use tonic::Status;
+use tonic::transport::Channel;
+
+/// A connection.
+#[derive(Clone)]
+pub(crate) struct Api(pub(crate) Channel);
+
+/// An accepted write.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) revision: i64,
+    /// What was written; `None` if it was deleted.
+    pub(crate) resource: Option<Resource>,
+    pub(crate) also_changed: Vec<ResourceKey>,
+}
+
+macro_rules! kind {
+    ($kind:ident, $clients:ident, $field:ident, $list:ident, $lists:ident, $listed:ident, $get:ident, $gets:ident,
+     $create:ident, $creates:ident, $update:ident, $updates:ident, $delete:ident, $deletes:ident) => {
+        impl Api {
+            pub(crate) async fn $create(&self, $field: v1::$kind) -> Result<v1::$kind, Status> {
+                let request = v1::$creates { $field: Some($field), ..v1::$creates::default() };
+                let answer = $clients::new(self.0.clone()).$create(request).await?.into_inner();
+                Ok(answer.$field.unwrap())
+            }
+
+            pub(crate) async fn $update(&self, $field: v1::$kind, paths: &[&str]) -> Result<Written, Status> {
+                let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+                let update_mask = Some(prost_types::FieldMask { paths });
+                let request = v1::$updates { $field: Some($field), update_mask, ..v1::$updates::default() };
+                let answer = $clients::new(self.0.clone()).$update(request).await?.into_inner();
+                let resource = answer.$field.unwrap();
+                let revision = resource.revision;
+                let resource = Some(Resource::$kind(resource));
+                Ok(Written { revision, resource, also_changed: answer.also_changed })
+            }
+
+            pub(crate) async fn $delete(&self, id: &str) -> Result<Written, Status> {
+                let request = v1::$deletes { id: id.to_owned(), ..v1::$deletes::default() };
+                let answer = $clients::new(self.0.clone()).$delete(request).await?.into_inner();
+                assert_eq!(answer.also_changed.len(), 1_000.min(answer.also_changed_count as usize));
+                Ok(Written { revision: answer.revision, resource: None, also_changed: answer.also_changed })
+            }
+
+            async fn $get(&self, id: &str) -> Result<Resource, Status> {
+                let request = v1::$gets { id: id.to_owned(), from_memory: true, ..v1::$gets::default() };
+                let answer = $clients::new(self.0.clone()).$get(request).await?.into_inner();
+                Ok(Resource::$kind(answer.$field.unwrap()))
+            }
+
+            /// All of the kind, from the tables.
+            async fn $list(&self, all: &mut Vec<Resource>) {
+                let mut page_token = String::new();
+                loop {
+                    let request = v1::$lists { page_size: 1_000, page_token, ..v1::$lists::default() };
+                    let page = $clients::new(self.0.clone()).$list(request).await.unwrap().into_inner();
+                    all.extend(page.$listed.into_iter().map(Resource::$kind));
+                    page_token = page.next_page_token;
+                    if page_token.is_empty() {
+                        return;
+                    }
+                }
+            }
+        }
+    };
+}
+
+kind!(
+    Customer,
+    Customers,
+    customer,
+    list_customers,
+    ListCustomersRequest,
+    customers,
+    get_customer,
+    GetCustomerRequest,
+    create_customer,
+    CreateCustomerRequest,
+    update_customer,
+    UpdateCustomerRequest,
+    delete_customer,
+    DeleteCustomerRequest
+);
+kind!(
+    Team,
+    Teams,
+    team,
+    list_teams,
+    ListTeamsRequest,
+    teams,
+    get_team,
+    GetTeamRequest,
+    create_team,
+    CreateTeamRequest,
+    update_team,
+    UpdateTeamRequest,
+    delete_team,
+    DeleteTeamRequest
+);
+kind!(
+    VirtualKey,
+    VirtualKeys,
+    virtual_key,
+    list_virtual_keys,
+    ListVirtualKeysRequest,
+    virtual_keys,
+    get_virtual_key,
+    GetVirtualKeyRequest,
+    create_virtual_key,
+    CreateVirtualKeyRequest,
+    update_virtual_key,
+    UpdateVirtualKeyRequest,
+    delete_virtual_key,
+    DeleteVirtualKeyRequest
+);
+kind!(
+    Provider,
+    Providers,
+    provider,
+    list_providers,
+    ListProvidersRequest,
+    providers,
+    get_provider,
+    GetProviderRequest,
+    create_provider,
+    CreateProviderRequest,
+    update_provider,
+    UpdateProviderRequest,
+    delete_provider,
+    DeleteProviderRequest
+);
+kind!(
+    McpClient,
+    McpClients,
+    mcp_client,
+    list_mcp_clients,
+    ListMcpClientsRequest,
+    mcp_clients,
+    get_mcp_client,
+    GetMcpClientRequest,
+    create_mcp_client,
+    CreateMcpClientRequest,
+    update_mcp_client,
+    UpdateMcpClientRequest,
+    delete_mcp_client,
+    DeleteMcpClientRequest
+);
+
+impl Api {
+    /// The resource with this key, from memory.
+    pub(crate) async fn get(&self, key: &ResourceKey) -> Result<ConfigResource, Status> {
+        let resource = match key.kind() {
+            ResourceKind::Customer => self.get_customer(&key.id).await?,
+            ResourceKind::Team => self.get_team(&key.id).await?,
+            ResourceKind::VirtualKey => self.get_virtual_key(&key.id).await?,
+            ResourceKind::Provider => self.get_provider(&key.id).await?,
+            ResourceKind::McpClient => self.get_mcp_client(&key.id).await?,
+            other => panic!("there is no {other:?}"),
+        };
+        Ok(ConfigResource { resource: Some(resource) })
+    }
+
+    /// All resources, from the tables.
+    pub(crate) async fn all(&self) -> Vec<ConfigResource> {
+        let mut all = Vec::new();
+        self.list_customers(&mut all).await;
+        self.list_teams(&mut all).await;
+        self.list_virtual_keys(&mut all).await;
+        self.list_providers(&mut all).await;
+        self.list_mcp_clients(&mut all).await;
+        all.into_iter().map(|resource| ConfigResource { resource: Some(resource) }).collect()
+    }
+
+    pub(crate) async fn rotate(&self, id: &str, grace: Option<i64>) -> Result<v1::VirtualKey, Status> {
+        let grace_period = grace.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+        let request =
+            v1::RotateVirtualKeyRequest { id: id.to_owned(), grace_period, ..v1::RotateVirtualKeyRequest::default() };
+        Ok(VirtualKeys::new(self.0.clone()).rotate_virtual_key(request).await?.into_inner().virtual_key.unwrap())
+    }
+
+    /// A team with this name.
+    pub(crate) async fn team(&self, name: &str) -> v1::Team {
+        self.create_team(v1::Team { name: name.to_owned(), ..v1::Team::default() }).await.unwrap()
+    }
+
+    /// Labels a team, which is a change as good as any.
+    pub(crate) async fn label_team(&self, id: &str, value: &str) -> i64 {
+        let labels = [("label".to_owned(), value.to_owned())].into();
+        let team = v1::Team { id: id.to_owned(), labels, ..v1::Team::default() };
+        self.update_team(team, &["labels"]).await.unwrap().revision
+    }
+}
+
+/// What an answer and the stream have in common: no usage, nothing embedded or derived, no secrets, no anchors.
+pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
+    let mut resource = resource.clone();
+    match resource.resource.as_mut().unwrap() {
+        Resource::Customer(it) => {
+            it.teams.clear();
+            it.virtual_keys.clear();
+            limits(&mut it.budgets, it.rate_limit.as_mut());
+        }
+        Resource::Team(it) => {
+            (it.profile, it.config, it.claims, it.customer) = (None, None, None, None);
+            it.virtual_keys.clear();
+            it.virtual_key_count = 0;
+            limits(&mut it.budgets, it.rate_limit.as_mut());
+        }
+        Resource::VirtualKey(it) => {
+            it.value.clear();
+            it.value_sha256.clear();
+            it.previous_value_sha256.clear();
+            (it.previous_value_expires_at, it.team, it.customer) = (None, None, None);
+            limits(&mut it.budgets, it.rate_limit.as_mut());
+            for config in &mut it.provider_configs {
+                config.keys.clear();
+                limits(&mut config.budgets, config.rate_limit.as_mut());
+            }
+            for config in &mut it.mcp_configs {
+                config.mcp_client = None;
+            }
+        }
+        Resource::Provider(_) | Resource::McpClient(_) => {}
+    }
+    resource
+}
+
+fn limits(budgets: &mut [v1::Budget], rate_limit: Option<&mut v1::RateLimit>) {
+    for budget in budgets {
+        (budget.anchor, budget.last_reset, budget.next_reset) = (None, None, None);
+        (budget.current_usage, budget.current_usage_nano_usd) = (0.0, 0);
+    }
+    if let Some(limit) = rate_limit {
+        (limit.token_anchor, limit.token_last_reset, limit.token_next_reset) = (None, None, None);
+        (limit.request_anchor, limit.request_last_reset, limit.request_next_reset) = (None, None, None);
+        (limit.token_current_usage, limit.request_current_usage) = (0, 0);
+    }
+}

@@ -1,0 +1,278 @@
+//! Random writes, and the model: what the store holds after each of them, from the answers alone.
+
+use bytes::Bytes;
+use imbl::OrdMap;
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use sha2::{Digest as _, Sha256};
+use tollgate::proto::v1::config_resource::Resource;
+use tollgate::proto::v1::{
+    Budget, ConfigResource, Customer, McpClient, Provider, ProviderKey, RateLimit, ResourceKey, ResourceKind, Team,
+    VirtualKey, VirtualKeyProviderConfig,
+};
+use tollgate::watch::{Summary, View};
+use tonic::{Code, Status};
+
+use super::api::{Api, Written, common};
+
+/// Kind number and id.
+type Place = (i32, String);
+
+/// What a resource is to look like on the stream.
+#[derive(Clone, PartialEq, Debug)]
+struct Expected {
+    resource: ConfigResource,
+    /// Of keys: the hashes of the secret and of the one before it.
+    hashes: (Bytes, Bytes),
+}
+
+/// The store at one revision.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Model {
+    resources: OrdMap<Place, Expected>,
+}
+
+impl Model {
+    /// What is in the tables of a new store.
+    pub(crate) async fn of(api: &Api) -> (i64, Self) {
+        let mut model = Self::default();
+        let mut revision = 0;
+        for resource in api.all().await {
+            revision = revision.max(Summary::of(&resource).unwrap().revision);
+            model.put(&resource, None);
+        }
+        (revision, model)
+    }
+
+    fn put(&mut self, resource: &ConfigResource, hashes: Option<(Bytes, Bytes)>) {
+        let key = Summary::of(resource).unwrap().key;
+        let place = (key.kind, key.id);
+        let hashes = hashes.or_else(|| self.resources.get(&place).map(|it| it.hashes.clone())).unwrap_or_default();
+        self.resources.insert(place, Expected { resource: common(resource), hashes });
+    }
+
+    fn any(&self, kind: ResourceKind, rng: &mut StdRng) -> Option<String> {
+        let of_kind = |(place, _): (&Place, &Expected)| (place.0 == i32::from(kind)).then(|| place.1.clone());
+        self.resources.iter().filter_map(of_kind).collect::<Vec<_>>().choose(rng).cloned()
+    }
+
+    /// What is wrong with a copy of these kinds (of all, if there are none).
+    pub(crate) fn differs(&self, kinds: &[ResourceKind], copy: &View) -> Option<String> {
+        let has = |kind: i32| kinds.is_empty() || kinds.iter().any(|it| i32::from(*it) == kind);
+        let wanted = self.resources.iter().filter(|(place, _)| has(place.0));
+        let mut count = 0;
+        for ((kind, id), expected) in wanted {
+            count += 1;
+            let Some(held) = copy.get(&ResourceKey { kind: *kind, id: id.clone() }) else {
+                return Some(format!("{kind}/{id} is missing"));
+            };
+            if common(held) != expected.resource {
+                return Some(format!("{kind}/{id} is {held:?} instead of {:?}", expected.resource));
+            }
+            if let Some(Resource::VirtualKey(key)) = &held.resource
+                && ((&key.value_sha256, &key.previous_value_sha256) != (&expected.hashes.0, &expected.hashes.1)
+                    || key.previous_value_expires_at.is_some() == key.previous_value_sha256.is_empty()
+                    || !key.value.is_empty())
+            {
+                return Some(format!("key {id} has other secrets"));
+            }
+        }
+        (count != copy.len()).then(|| format!("{} resources instead of {count}", copy.len()))
+    }
+
+    /// What is wrong with the tables.
+    pub(crate) async fn differs_from_tables(&self, api: &Api) -> Option<String> {
+        let all = api.all().await;
+        for resource in &all {
+            let key = Summary::of(resource).unwrap().key;
+            if self.resources.get(&(key.kind, key.id.clone())).map(|it| &it.resource) != Some(&common(resource)) {
+                return Some(format!("the tables have {resource:?}"));
+            }
+        }
+        (all.len() != self.resources.len()).then(|| "something is missing in the tables".to_owned())
+    }
+}
+
+fn hash(secret: &str) -> Bytes {
+    Bytes::copy_from_slice(&Sha256::digest(secret))
+}
+
+/// One random write. `None` if it took no revision: it was refused, or changed nothing.
+pub(crate) async fn write(api: &Api, rng: &mut StdRng, head: i64, model: &Model) -> Option<(i64, Model)> {
+    let mut after = model.clone();
+    let (written, hashes, gone) = match propose(api, rng, model).await {
+        Ok(it) => it?,
+        Err(status) => {
+            let refused = [Code::AlreadyExists, Code::FailedPrecondition];
+            assert!(refused.contains(&status.code()), "{status:?}");
+            return None;
+        }
+    };
+    if written.revision <= head {
+        return None;
+    }
+    assert_eq!(written.revision, head + 1, "revisions are dense");
+    if let Some(key) = gone {
+        assert!(after.resources.remove(&(key.kind, key.id)).is_some());
+    }
+    if let Some(resource) = written.resource {
+        after.put(&ConfigResource { resource: Some(resource) }, hashes);
+    }
+    for key in &written.also_changed {
+        let resource = api.get(key).await.unwrap();
+        assert_eq!(Summary::of(&resource).unwrap().revision, written.revision);
+        after.put(&resource, None);
+    }
+    Some((written.revision, after))
+}
+
+type Proposed = Option<(Written, Option<(Bytes, Bytes)>, Option<ResourceKey>)>;
+
+fn created(revision: i64, resource: Resource) -> Proposed {
+    Some((Written { revision, resource: Some(resource), also_changed: Vec::new() }, None, None))
+}
+
+fn deleted(written: Written, kind: ResourceKind, id: String) -> Proposed {
+    Some((written, None, Some(ResourceKey { kind: kind.into(), id })))
+}
+
+fn limits(rng: &mut StdRng) -> (Vec<Budget>, Option<RateLimit>) {
+    let budget = || Budget { max_limit: 10.0, reset_duration: "1d".to_owned(), ..Budget::default() };
+    let rate_limit = || RateLimit {
+        request_max_limit: Some(10),
+        request_reset_duration: Some("1h".to_owned()),
+        ..RateLimit::default()
+    };
+    (rng.random_bool(0.5).then(budget).into_iter().collect(), rng.random_bool(0.3).then(rate_limit))
+}
+
+async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed, Status> {
+    use ResourceKind as Kind;
+    // Few names, so that some are taken, and that what was deleted comes back.
+    let name = format!("name {}", rng.random_range(0..12));
+    let slot = rng.random_range(0..3);
+    let labels = [("n".to_owned(), rng.random_range(0..1_000).to_string())].into();
+    let customer = model.any(Kind::Customer, rng);
+    let team = model.any(Kind::Team, rng);
+    let key = model.any(Kind::VirtualKey, rng);
+    let (budgets, rate_limit) = limits(rng);
+    Ok(match rng.random_range(0..20) {
+        0 | 1 => {
+            let customer = Customer { name, budgets, rate_limit, ..Customer::default() };
+            let it = api.create_customer(customer).await?;
+            created(it.revision, Resource::Customer(it))
+        }
+        2 | 3 => {
+            let customer_id = customer.unwrap_or_default();
+            let it = api.create_team(Team { name, customer_id, budgets, rate_limit, ..Team::default() }).await?;
+            created(it.revision, Resource::Team(it))
+        }
+        4..=7 => {
+            let config = VirtualKeyProviderConfig {
+                provider: ["openai".to_owned(), format!("p{slot}")][rng.random_range(0..2)].clone(),
+                allowed_models: vec!["*".to_owned()],
+                ..VirtualKeyProviderConfig::default()
+            };
+            let (team_id, customer_id) = match rng.random_range(0..3) {
+                0 => (String::new(), customer.unwrap_or_default()),
+                _ => (team.unwrap_or_default(), String::new()),
+            };
+            let provider_configs = rng.random_bool(0.3).then_some(config).into_iter().collect();
+            let key = VirtualKey {
+                name,
+                team_id,
+                customer_id,
+                provider_configs,
+                budgets,
+                rate_limit,
+                ..VirtualKey::default()
+            };
+            let it = api.create_virtual_key(key).await?;
+            let hashes = (hash(&it.value), Bytes::new());
+            created(it.revision, Resource::VirtualKey(it)).map(|(written, _, gone)| (written, Some(hashes), gone))
+        }
+        8 => {
+            let name = format!("p{slot}");
+            let key = ProviderKey { name: rng.random_range(0..9).to_string(), ..ProviderKey::default() };
+            let held = model.resources.contains_key(&(Kind::Provider.into(), name.clone()));
+            let provider = Provider {
+                id: if held { name.clone() } else { String::new() },
+                name,
+                keys: vec![key],
+                ..Provider::default()
+            };
+            if held {
+                return Ok(Some((api.update_provider(provider, &["keys"]).await?, None, None)));
+            }
+            let it = api.create_provider(provider).await?;
+            created(it.revision, Resource::Provider(it))
+        }
+        9 => {
+            let tools = vec![format!("tool {}", rng.random_range(0..9))];
+            let name = format!("m{slot}");
+            let held = model.resources.contains_key(&(Kind::McpClient.into(), name.clone()));
+            let client =
+                McpClient { id: if held { name.clone() } else { String::new() }, name, tools, ..McpClient::default() };
+            if held {
+                return Ok(Some((api.update_mcp_client(client, &["tools"]).await?, None, None)));
+            }
+            let it = api.create_mcp_client(client).await?;
+            created(it.revision, Resource::McpClient(it))
+        }
+        10 => {
+            let Some(id) = customer else { return Ok(None) };
+            let it = api.update_customer(Customer { id, labels, ..Customer::default() }, &["labels"]).await?;
+            Some((it, None, None))
+        }
+        11 => {
+            let Some(id) = team else { return Ok(None) };
+            let customer_id = customer.unwrap_or_default();
+            let it = api.update_team(Team { id, labels, customer_id, ..Team::default() }, &["labels", "customer_id"]);
+            Some((it.await?, None, None))
+        }
+        12 => {
+            let Some(id) = key else { return Ok(None) };
+            let description = rng.random_range(0..3).to_string();
+            let changed = VirtualKey { id, description, budgets, ..VirtualKey::default() };
+            Some((api.update_virtual_key(changed, &["description", "budgets"]).await?, None, None))
+        }
+        13 => {
+            let (Some(id), Some(team_id)) = (key, team) else { return Ok(None) };
+            let changed = VirtualKey { id, team_id, ..VirtualKey::default() };
+            Some((api.update_virtual_key(changed, &["team_id"]).await?, None, None))
+        }
+        14 => {
+            let Some(id) = key else { return Ok(None) };
+            let grace = rng.random_bool(0.5);
+            let it = api.rotate(&id, Some(if grace { 3_600 } else { 0 })).await?;
+            let place = (i32::from(Kind::VirtualKey), id);
+            let before = model.resources.get(&place).unwrap().hashes.0.clone();
+            let hashes = (hash(&it.value), if grace { before } else { Bytes::new() });
+            created(it.revision, Resource::VirtualKey(it)).map(|(written, _, gone)| (written, Some(hashes), gone))
+        }
+        15 => {
+            let Some(id) = customer else { return Ok(None) };
+            deleted(api.delete_customer(&id).await?, Kind::Customer, id)
+        }
+        16 => {
+            let Some(id) = team else { return Ok(None) };
+            deleted(api.delete_team(&id).await?, Kind::Team, id)
+        }
+        17 => {
+            let Some(id) = key else { return Ok(None) };
+            deleted(api.delete_virtual_key(&id).await?, Kind::VirtualKey, id)
+        }
+        18 => {
+            let Some(id) = model.any(Kind::McpClient, rng) else { return Ok(None) };
+            deleted(api.delete_mcp_client(&id).await?, Kind::McpClient, id)
+        }
+        _ => {
+            let id = format!("p{slot}");
+            if !model.resources.contains_key(&(Kind::Provider.into(), id.clone())) {
+                return Ok(None);
+            }
+            deleted(api.delete_provider(&id).await?, Kind::Provider, id)
+        }
+    })
+}
