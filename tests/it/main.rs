@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod architecture;
+mod crash;
 mod journey;
 mod watch;

@@ -1,0 +1,283 @@
+//! The server is killed at random moments while clients write and watch, and is started again on the same file: what
+//! was answered is there, once, and watchers go on from where they were.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tollgate::proto::v1::team_service_client::TeamServiceClient;
+use tollgate::proto::v1::{
+    CreateTeamRequest, DeleteTeamRequest, ListTeamsRequest, Team, UpdateTeamRequest, WatchMode, WatchReason,
+};
+use tollgate::state::{Chain, ChainRow};
+use tollgate::store::{DatabaseUrl, Store};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::watch::api::Api;
+use crate::watch::rig::{Node, endpoint, soon};
+
+/// How often the server is killed, where the environment does not say otherwise.
+const KILLS: u64 = 8;
+const WRITERS: u64 = 4;
+const WATCHERS: usize = 3;
+
+/// The server's process. Dropping it kills it.
+struct Server(Child);
+
+impl Server {
+    async fn start(dir: &Path) -> (Self, Channel) {
+        let ready = dir.join("ready");
+        drop(std::fs::remove_file(&ready));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(url(dir)).arg("--ready-file").arg(&ready);
+        let mut server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let address = soon(async {
+            loop {
+                match std::fs::read_to_string(&ready) {
+                    Ok(address) if address.ends_with('\n') => return address,
+                    _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                }
+                if let Some(status) = server.0.try_wait().unwrap() {
+                    let log = std::fs::read_to_string(dir.join("log")).unwrap();
+                    panic!("the server ended by itself, {status}: {log}");
+                }
+            }
+        });
+        let address = address.await.trim().parse().unwrap();
+        let channel = soon(endpoint(address).connect()).await.unwrap();
+        (server, channel)
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn url(dir: &Path) -> String {
+    format!("sqlite://{}", dir.join("t.db").display())
+}
+
+/// Where the server is, and the writes that it has answered. `None`: there will be no server any more.
+type Place = watch::Sender<Option<Channel>>;
+
+#[derive(Clone, Debug)]
+enum Write {
+    Create(String),
+    Update(String, String),
+    Delete(String),
+}
+
+/// What a writer knows to be there: name by id. And all revisions that it was given.
+#[derive(Default)]
+struct Known {
+    teams: BTreeMap<String, String>,
+    revisions: Vec<i64>,
+}
+
+impl Known {
+    fn propose(&self, lane: u64, count: u64, rng: &mut StdRng) -> Write {
+        let name = format!("team {lane}-{count}");
+        let any = self.teams.keys().nth(rng.random_range(0..self.teams.len().max(1)));
+        match (any, rng.random_range(0..10)) {
+            (Some(id), 0..3) => Write::Update(id.clone(), name),
+            (Some(id), 3..5) => Write::Delete(id.clone()),
+            _ => Write::Create(name),
+        }
+    }
+
+    fn answered(&mut self, write: Write, id: String, revision: i64) {
+        match write {
+            Write::Create(name) | Write::Update(_, name) => self.teams.insert(id, name),
+            Write::Delete(id) => self.teams.remove(&id),
+        };
+        self.revisions.push(revision);
+    }
+}
+
+/// Id and revision that the write was answered with.
+async fn send(channel: Channel, write: Write, request_id: String) -> Result<(String, i64), Status> {
+    let mut teams = TeamServiceClient::new(channel);
+    let team = |id, name| Some(Team { id, name, ..Team::default() });
+    let team = match write {
+        Write::Create(name) => {
+            let request = CreateTeamRequest { team: team(String::new(), name), request_id, ..Default::default() };
+            teams.create_team(request).await?.into_inner().team.unwrap()
+        }
+        Write::Update(id, name) => {
+            let request = UpdateTeamRequest { team: team(id, name), request_id, ..Default::default() };
+            teams.update_team(request).await?.into_inner().team.unwrap()
+        }
+        Write::Delete(id) => {
+            let request = DeleteTeamRequest { id: id.clone(), request_id, ..Default::default() };
+            return Ok((id, teams.delete_team(request).await?.into_inner().revision));
+        }
+    };
+    Ok((team.id, team.revision))
+}
+
+/// Writes until there is no server any more. A write whose answer was lost is sent again with its request id.
+async fn write(lane: u64, seed: u64, place: Arc<Place>, answered: watch::Sender<u64>) -> Known {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut place = place.subscribe();
+    let mut known = Known::default();
+    for count in 0.. {
+        let write = known.propose(lane, count, &mut rng);
+        let request_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string();
+        loop {
+            let Some(channel) = place.borrow_and_update().clone() else { return known };
+            match send(channel, write.clone(), request_id.clone()).await {
+                Ok((id, revision)) => {
+                    known.answered(write, id, revision);
+                    answered.send_modify(|count| *count += 1);
+                    break;
+                }
+                Err(status) => {
+                    let gone = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::Internal];
+                    assert!(gone.contains(&status.code()), "{write:?}: {status:?}");
+                    soon(place.changed()).await.unwrap();
+                }
+            }
+        }
+    }
+    known
+}
+
+/// Watches until there is no server any more; every stream but the first resumes.
+async fn follow(place: Arc<Place>) -> (Node, u64) {
+    let mut place = place.subscribe();
+    let mut node = Node::new(&[]);
+    let mut streams = 0;
+    loop {
+        let Some(channel) = place.borrow_and_update().clone() else { return (node, streams) };
+        let had_token = !node.reducer.resume_token().is_empty();
+        if let Ok((mode, reason, _)) = node.connect(&Api(channel)).await {
+            let expected = match had_token {
+                true => (WatchMode::Resumed, WatchReason::Unspecified),
+                false => (WatchMode::Snapshot, WatchReason::First),
+            };
+            assert_eq!((mode, reason), expected);
+            streams += 1;
+            while let Ok(Some(_)) = node.step().await {}
+        }
+        soon(place.changed()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
+    let kills = std::env::var("TOLLGATE_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let dir = TempDir::new().unwrap();
+    let mut rng = StdRng::seed_from_u64(kills);
+    let (mut server, channel) = Server::start(dir.path()).await;
+    let place = Arc::new(Place::new(Some(channel)));
+    let answered = watch::Sender::new(0_u64);
+
+    let mut writers = JoinSet::new();
+    for lane in 0..WRITERS {
+        writers.spawn(write(lane, rng.random(), Arc::clone(&place), answered.clone()));
+    }
+    let mut watchers = JoinSet::new();
+    for _ in 0..WATCHERS {
+        watchers.spawn(follow(Arc::clone(&place)));
+    }
+
+    for _ in 0..kills {
+        // Counted in answers, then a moment that falls anywhere between two of them.
+        let until = *answered.borrow() + rng.random_range(20..120);
+        soon(answered.subscribe().wait_for(|count| *count >= until)).await.unwrap();
+        for _ in 0..rng.random_range(0..2_000) {
+            std::hint::spin_loop();
+        }
+        server.kill();
+        let channel;
+        (server, channel) = Server::start(dir.path()).await;
+        place.send_replace(Some(channel));
+    }
+    let until = *answered.borrow() + 20;
+    soon(answered.subscribe().wait_for(|count| *count >= until)).await.unwrap();
+    let channel = place.borrow().clone().unwrap();
+
+    // The writers stop, the watchers come to the end.
+    place.send_replace(None);
+    let known: Vec<Known> = soon(writers.join_all()).await;
+    let teams = all(channel.clone()).await;
+    let expected: BTreeMap<_, _> = known.iter().flat_map(|known| known.teams.clone()).collect();
+    assert_eq!(teams, expected, "what was answered, and nothing else");
+    let mut last = Node::new(&[]);
+    let (.., head) = last.connect(&Api(channel.clone())).await.unwrap();
+    last.until_proved(head).await;
+    server.kill();
+    for (mut node, streams) in soon(watchers.join_all()).await {
+        assert!(streams > 1, "it never resumed while the server was being killed");
+        let (again, channel) = Server::start(dir.path()).await;
+        assert_eq!(node.connect(&Api(channel)).await.unwrap(), (WatchMode::Resumed, WatchReason::Unspecified, head));
+        node.until_proved(head).await;
+        assert_eq!(node.reducer.state(), last.reducer.state());
+        again.kill();
+    }
+
+    let (revisions, given): (usize, Vec<i64>) = (
+        known.iter().map(|known| known.revisions.len()).sum(),
+        known.iter().flat_map(|it| it.revisions.clone()).collect(),
+    );
+    assert_eq!(given.iter().collect::<HashSet<_>>().len(), revisions, "no two writes were given one revision");
+    let first = given.iter().min().copied().unwrap();
+    assert_eq!(head - first + 1, i64::try_from(revisions).unwrap(), "revisions are dense: one for each answered write");
+    check_log(dir.path(), head).await;
+    println!("{kills} kills, {revisions} writes");
+}
+
+async fn all(channel: Channel) -> BTreeMap<String, String> {
+    let mut teams = BTreeMap::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListTeamsRequest { page_size: 1_000, page_token, ..ListTeamsRequest::default() };
+        let page = TeamServiceClient::new(channel.clone()).list_teams(request).await.unwrap().into_inner();
+        teams.extend(page.teams.into_iter().map(|team| (team.id, team.name)));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return teams;
+        }
+    }
+}
+
+/// The chain of the log, computed anew, leads to the head; no revision is missing.
+async fn check_log(dir: &Path, head: i64) {
+    let store = Store::open(&DatabaseUrl::parse(&url(dir)).unwrap()).await.unwrap();
+    let mut chain = Chain::ORIGIN;
+    let mut revision = 0;
+    for txn in store.read_log(0, u64::try_from(head).unwrap() + 1).await.unwrap() {
+        revision += 1;
+        assert_eq!(txn.revision, revision);
+        let rows = txn.rows.iter().map(|row| ChainRow {
+            kind: row.kind,
+            op: row.op,
+            id: &row.id,
+            before: row.before.as_deref(),
+            after: row.after.as_deref(),
+        });
+        chain = chain.next(revision, rows);
+        assert_eq!(txn.chain, chain, "revision {revision}");
+    }
+    let end = store.read_head().await.unwrap();
+    assert_eq!((revision, chain), (end.revision, end.chain));
+    assert_eq!(revision, head);
+    store.close().await;
+}
