@@ -20,7 +20,8 @@ pub enum Unit {
 /// The length of a window, with the client's spelling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ResetDuration {
-    text: Box<str>,
+    /// The client's spelling, where it is not the one that unit and count give.
+    text: Option<Box<str>>,
     unit: Unit,
     count: i64,
     millis: i64,
@@ -49,7 +50,11 @@ impl ResetDuration {
             b'Y' => Self::calendar(text, Unit::Year, 365 * DAY)?,
             _ => Self::clock(text).map(|millis| (Unit::Clock, millis, millis))?,
         };
-        (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis).then(|| Self { text: text.into(), unit, count, millis })
+        let mut duration = Self { text: None, unit, count, millis };
+        if duration.to_string() != text {
+            duration.text = Some(text.into());
+        }
+        (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis).then_some(duration)
     }
 
     fn calendar(text: &str, unit: Unit, unit_millis: i64) -> Option<(Unit, i64, i64)> {
@@ -84,11 +89,6 @@ impl ResetDuration {
         Some(total)
     }
 
-    /// As the client wrote it.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// What it is counted in.
     pub fn unit(&self) -> Unit {
         self.unit
@@ -115,9 +115,23 @@ impl ResetDuration {
     }
 }
 
+/// As the client wrote it.
 impl fmt::Display for ResetDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        if let Some(text) = &self.text {
+            return f.write_str(text);
+        }
+        let (count, suffix) = match self.unit {
+            Unit::Day => (self.count, "d"),
+            Unit::Week => (self.count, "w"),
+            Unit::Month => (self.count, "M"),
+            Unit::Year => (self.count, "Y"),
+            Unit::Clock if self.millis % HOUR == 0 => (self.millis / HOUR, "h"),
+            Unit::Clock if self.millis % MINUTE == 0 => (self.millis / MINUTE, "m"),
+            Unit::Clock if self.millis % SECOND == 0 => (self.millis / SECOND, "s"),
+            Unit::Clock => (self.millis, "ms"),
+        };
+        write!(f, "{count}{suffix}")
     }
 }
 

@@ -1,25 +1,27 @@
 //! What may be used of a set of names: nothing, some, or everything.
 
+use internment::ArcIntern;
+
 /// The names permitted. Deny by default: the empty list permits nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Permit {
     /// Everything; `["*"]` in the API.
     All,
-    /// These and nothing else, in the client's order.
-    Only(Box<[Box<str>]>),
+    /// These and nothing else, in the client's order. Few lists occur on many keys, so that memory holds each once.
+    Only(ArcIntern<Vec<Box<str>>>),
 }
 
 impl Permit {
     /// Permits nothing.
     pub fn none() -> Self {
-        Self::Only(Box::default())
+        Self::Only(ArcIntern::new(Vec::new()))
     }
 
     /// From a list as the API has it, valid already.
     pub fn from_list<S: AsRef<str>>(list: &[S]) -> Self {
         match list {
             [only] if only.as_ref() == "*" => Self::All,
-            names => Self::Only(names.iter().map(|name| name.as_ref().into()).collect()),
+            names => Self::Only(ArcIntern::new(names.iter().map(|name| name.as_ref().into()).collect())),
         }
     }
 

@@ -27,8 +27,8 @@ pub(super) fn parse(
         {
             let text = format!(
                 "is {:?}, as long as {:?} of another budget; an owner has one budget of each length",
-                budget.reset_duration.as_str(),
-                other.reset_duration.as_str()
+                budget.reset_duration.to_string(),
+                other.reset_duration.to_string()
             );
             violations.add(path.field("reset_duration"), text);
         }
@@ -147,7 +147,7 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         id: budget.id.to_string(),
         max_limit: budget.max_limit.usd(),
         max_limit_nano_usd: budget.max_limit.nanos(),
-        reset_duration: budget.reset_duration.as_str().to_owned(),
+        reset_duration: budget.reset_duration.to_string(),
         calendar_aligned,
         current_usage: 0.0,
         current_usage_nano_usd: 0,
@@ -177,7 +177,7 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         Form::Answer(_) => None,
         Form::Stream | Form::Log => dimension.as_ref().map(|dimension| timestamp(dimension.anchor)),
     };
-    let length = |dimension: &Option<RateDimension>| dimension.as_ref().map(|d| d.reset_duration.as_str().to_owned());
+    let length = |dimension: &Option<RateDimension>| dimension.as_ref().map(|d| d.reset_duration.to_string());
     v1::RateLimit {
         id: limit.id.to_string(),
         token_max_limit: limit.token.as_ref().map(|dimension| dimension.max_limit),
