@@ -7,13 +7,14 @@
 //!                        └────→ watch ──────────────→ state
 //! ```
 //!
-//! - [`domain`]: plain validated types; [`state`]: all of them in memory, and the pure functions that decide what becomes
+//! - [`cel`]: the conditions of routing rules. [`domain`]: plain validated types; [`state`]: all of them in memory, and the pure functions that decide what becomes
 //!   of them. Neither knows of protobuf, SQL or a runtime, so that tests and nodes run them as they are.
 //! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
 //! - [`watch`]: published states as streams by revision, and the client's fold of them.
 //! - [`wire`]: where domain and messages meet. [`api`]: the services. [`server`]: connections. [`cli`]: the commands.
 
 pub mod api;
+pub mod cel;
 pub mod cli;
 pub mod config;
 pub mod domain;

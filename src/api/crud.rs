@@ -1,5 +1,7 @@
 //! Create, get, list, update and delete, once for all kinds.
 
+use std::sync::Arc;
+
 use prost::Message;
 use tonic::Status;
 
@@ -11,7 +13,7 @@ use super::view::{Detail, View};
 use crate::domain::{Error, Id, Path, ResourceKey, Stored, Violations};
 use crate::ledger::{Answer, Call, Command};
 use crate::proto::v1;
-use crate::state::{self, Query, Rules};
+use crate::state::{self, Page, Query, Rules};
 use crate::store::Persist;
 use crate::wire::{self, Form, Wire};
 
@@ -68,14 +70,27 @@ impl Api {
 
     pub(super) async fn list<R: Served>(&self, listing: Listing) -> Result<Listed<R::Message>, Error> {
         let Listing { page_size, page_token, reading, scope, mut query } = listing;
-        let detail = detail(reading.view)?;
+        detail(reading.view)?;
         query.limit = page::size(page_size)?;
         query.after = scope.read_created(&page_token)?;
         query.search = query.search.filter(|search| !search.is_empty()).map(|search| search.to_lowercase());
 
-        // Memory has the indexes: it tells which resources are on the page. The tables tell what these are.
-        let (state, now) = (self.state(), self.now());
+        let state = self.state();
         let found = state.list::<R>(&query);
+        let token = |last: &Stored<R>| scope.token(last.created_at.as_micros(), last.id.as_str());
+        self.page::<R>(&state, found, reading, token).await
+    }
+
+    /// A page of what memory found. Memory has the indexes: it tells which resources are on the page. The tables tell
+    /// what these are.
+    pub(super) async fn page<R: Served>(
+        &self,
+        state: &state::State,
+        found: Page<Arc<Stored<R>>>,
+        reading: Reading,
+        token: impl Fn(&Stored<R>) -> String,
+    ) -> Result<Listed<R::Message>, Error> {
+        let (detail, now) = (detail(reading.view)?, self.now());
         let stored: Vec<Stored<R>> = if reading.from_memory {
             found.items.iter().map(|stored| Stored::clone(stored)).collect()
         } else {
@@ -98,7 +113,7 @@ impl Api {
         let mut more = found.more;
         for stored in &stored {
             let mut message = R::render(stored, Form::Answer(now));
-            R::complete(&mut message, &state, now, detail, false);
+            R::complete(&mut message, state, now, detail, false);
             bytes += message.encoded_len();
             if bytes > page::MAX_BYTES && !listed.items.is_empty() {
                 more = true;
@@ -108,7 +123,7 @@ impl Api {
             last = Some(stored);
         }
         if more && let Some(last) = last {
-            listed.next_page_token = scope.token(last.created_at.as_micros(), last.id.as_str());
+            listed.next_page_token = token(last);
         }
         Ok(listed)
     }
@@ -149,19 +164,8 @@ impl Api {
         mask: Option<prost_types::FieldMask>,
         answer: fn(R::Message, Vec<v1::ResourceKey>) -> A,
     ) -> Result<A, Error> {
-        let Some(message) = message else {
-            return Err(absent::<R>());
-        };
-        let (id, expected) = R::identity(&message);
         let field = if R::NAMED_BY_ID { "name" } else { "id" };
-        let root = Path::root(R::KIND.name());
-        let mut violations = Violations::new();
-        if id.trim().is_empty() {
-            violations.add(root.field(field), "is empty; must say which resource is to change");
-        }
-        check_revision(expected, &root.field("revision"), &mut violations);
-        violations.or(())?;
-        let id = id.trim().to_owned();
+        let (message, id, expected) = identified::<R>(message, field)?;
         let patch = Patch::<R>::new(message, mask)?;
         let command = Command {
             decide: Box::new(move |state, cx| state::update(state, cx, &id, expected, |stored| patch.merge(stored))),
@@ -212,6 +216,31 @@ pub(super) fn render<R: Served>(state: &state::State, key: &ResourceKey, now: cr
     let mut message = R::render(stored, Form::Answer(now));
     R::complete(&mut message, state, now, Detail::Basic, false);
     message
+}
+
+/// The message of an update, the id that it names in `field`, and the revision that it expects.
+pub(super) fn identified<R: Served>(
+    message: Option<R::Message>,
+    field: &str,
+) -> Result<(R::Message, String, i64), Error> {
+    let message = message.ok_or_else(absent::<R>)?;
+    let (id, expected) = R::identity(&message);
+    let root = Path::root(R::KIND.name());
+    let mut violations = Violations::new();
+    if id.trim().is_empty() {
+        violations.add(root.field(field), "is empty; must say which resource is to change");
+    }
+    check_revision(expected, &root.field("revision"), &mut violations);
+    violations.or(())?;
+    let id = id.trim().to_owned();
+    Ok((message, id, expected))
+}
+
+/// A filter with a number that its enum does not have.
+pub(super) fn unknown(field: &str, number: i32, of: &str) -> Error {
+    let mut violations = Violations::new();
+    violations.add(Path::root(field), format!("is {number}, which is no value of {of}; leave it out for all"));
+    violations.into()
 }
 
 /// `text` if it is not empty.

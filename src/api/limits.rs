@@ -11,7 +11,8 @@ use super::call::Statuses;
 use super::crud::respond;
 use super::page::{self, Scope};
 use crate::domain::{
-    AnyResource, Budget, Customer, Error, Id, LimitOwner, Limits, RateLimit, Resource, Team, Timestamp, VirtualKey,
+    AnyResource, Budget, Customer, Error, Id, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Resource,
+    Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::budget_service_server::BudgetService;
@@ -19,14 +20,15 @@ use crate::proto::v1::rate_limit_service_server::RateLimitService;
 use crate::state::{LimitPlace, Page, Query};
 use crate::wire::{Form, render_budget, render_rate_limit};
 
-/// The owners that a filter names; `None` if it names one that no limit has.
+/// The owners that a filter names.
 fn owners(
     provider_config_id: i64,
     virtual_key_id: String,
     team_id: String,
     customer_id: String,
-    others: [String; 2],
-) -> Option<Vec<LimitOwner>> {
+    model_config_id: String,
+    provider: String,
+) -> Vec<LimitOwner> {
     let mut owners = Vec::new();
     if provider_config_id != 0 {
         owners.push(LimitOwner::ProviderConfig(provider_config_id));
@@ -40,7 +42,13 @@ fn owners(
     if !customer_id.is_empty() {
         owners.push(LimitOwner::Customer(Id::new(customer_id)));
     }
-    others.iter().all(String::is_empty).then_some(owners)
+    if !model_config_id.is_empty() {
+        owners.push(LimitOwner::ModelConfig(Id::new(model_config_id)));
+    }
+    if !provider.is_empty() {
+        owners.push(LimitOwner::Provider(Id::new(provider)));
+    }
+    owners
 }
 
 impl Api {
@@ -52,15 +60,20 @@ impl Api {
     ) -> Result<Page<(LimitPlace, bool, L)>, Error> {
         let Page { items, more, total } = page;
         let (mut customers, mut teams, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut configs, mut governed) = (Vec::new(), Vec::new());
         for (place, _, _) in &items {
             match place {
                 LimitPlace::Customer(id) => customers.push(id.clone()),
                 LimitPlace::Team(id) => teams.push(id.clone()),
                 LimitPlace::VirtualKey(id) | LimitPlace::ProviderConfig(id, _) => keys.push(id.clone()),
+                LimitPlace::ModelConfig(id) => configs.push(id.clone()),
+                LimitPlace::ProviderGovernance(id) => governed.push(id.clone()),
             }
         }
         customers.dedup();
         teams.dedup();
+        configs.dedup();
+        governed.dedup();
         keys.sort();
         keys.dedup();
         let store = self.ledger.store();
@@ -75,6 +88,12 @@ impl Api {
         for stored in store.read::<VirtualKey>(&keys).await.map_err(failed)?.1 {
             read.insert(stored.id.shared(), VirtualKey::wrap(Arc::new(stored)));
         }
+        for stored in store.read::<ModelConfig>(&configs).await.map_err(failed)?.1 {
+            read.insert(stored.id.shared(), ModelConfig::wrap(Arc::new(stored)));
+        }
+        for stored in store.read::<ProviderGovernance>(&governed).await.map_err(failed)?.1 {
+            read.insert(stored.id.shared(), ProviderGovernance::wrap(Arc::new(stored)));
+        }
         let items = items
             .into_iter()
             .filter_map(|(place, _, limit)| {
@@ -86,7 +105,19 @@ impl Api {
                         (&config.limits, stored.resource.calendar_aligned)
                     }
                     (_, AnyResource::VirtualKey(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
-                    (_, AnyResource::Provider(_) | AnyResource::McpClient(_)) => return None,
+                    (_, AnyResource::ModelConfig(stored)) => {
+                        (&stored.resource.limits, stored.resource.calendar_aligned)
+                    }
+                    (_, AnyResource::ProviderGovernance(stored)) => {
+                        (&stored.resource.limits, stored.resource.calendar_aligned)
+                    }
+                    (
+                        _,
+                        AnyResource::Provider(_)
+                        | AnyResource::McpClient(_)
+                        | AnyResource::RoutingRule(_)
+                        | AnyResource::PricingOverride(_),
+                    ) => return None,
                 };
                 let limit = find(limits, &limit)?;
                 Some((place, aligned, limit))
@@ -121,10 +152,6 @@ fn cut<L, M: Message>(
     (messages, token, i32::try_from(page.total).unwrap_or(i32::MAX))
 }
 
-fn empty<L>() -> Page<L> {
-    Page { items: Vec::new(), more: false, total: 0 }
-}
-
 impl Api {
     async fn budgets(&self, request: v1::ListBudgetsRequest) -> Result<v1::ListBudgetsResponse, Error> {
         let filters = v1::ListBudgetsRequest {
@@ -149,8 +176,8 @@ impl Api {
         } = request;
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
-        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, [model_config_id, provider]);
-        let mut page = owners.map_or_else(empty, |owners| self.state().list_budgets(&owners, &query));
+        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
+        let mut page = self.state().list_budgets(&owners, &query);
         if !from_memory {
             let find = |limits: &Limits, wanted: &Budget| limits.budgets.iter().find(|b| b.id == wanted.id).cloned();
             page = self.reread(page, find).await?;
@@ -188,8 +215,8 @@ impl Api {
         } = request;
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
-        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, [model_config_id, provider]);
-        let mut page = owners.map_or_else(empty, |owners| self.state().list_rate_limits(&owners, &query));
+        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
+        let mut page = self.state().list_rate_limits(&owners, &query);
         if !from_memory {
             let find = |limits: &Limits, wanted: &RateLimit| {
                 limits.rate_limit.as_deref().filter(|limit| limit.id == wanted.id).cloned()

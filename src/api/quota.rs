@@ -6,18 +6,22 @@ use tonic::metadata::MetadataMap;
 
 use super::Api;
 use super::call::ANONYMOUS;
-use super::crud::{check_revision, present, render};
+use super::crud::{Served, check_revision, present, render};
 use super::page::label_facets;
 use super::view::{Detail, View as _};
-use crate::domain::{Error, Kind, Path, Secret, Sha256Hash, Violations, VirtualKey};
+use crate::domain::{
+    Error, Kind, ModelConfig, Path, ScopeKind, Secret, Sha256Hash, Stored, Timestamp, Violations, VirtualKey,
+};
 use crate::ledger::{Call, Command};
 use crate::proto::v1;
 use crate::proto::v1::lookup_virtual_key_request::Key;
-use crate::state::{self, Facet};
+use crate::state::{self, Facet, Query, State};
 use crate::wire::{Form, Wire as _, parse_value};
 
 /// The longest grace period of a rotation: 30 days.
 const MAX_GRACE_SECONDS: i64 = 30 * 24 * 3_600;
+/// Model configs that a quota shows at most.
+const MODEL_CONFIGS: usize = 1_000;
 /// Where a key may be given for its quota, in the order in which they are looked at.
 const CREDENTIALS: [&str; 6] = ["x-tg-vk", "x-bf-vk", "authorization", "x-api-key", "x-goog-api-key", "api-key"];
 
@@ -131,14 +135,23 @@ impl Api {
         ))?;
         let mut key = VirtualKey::render(stored, Form::Answer(now));
         VirtualKey::complete(&mut key, &state, now, Detail::Basic, false);
+        let facets = vec![Facet::ScopeKind(ScopeKind::VirtualKey), Facet::ScopeId(stored.id.shared())];
+        let configs = state.list::<ModelConfig>(&Query { facets, limit: MODEL_CONFIGS, ..Query::default() });
         Ok(v1::GetVirtualKeyQuotaResponse {
             virtual_key_name: key.name,
             is_active: stored.resource.works_at(now),
             budgets: key.budgets,
             rate_limit: key.rate_limit,
             provider_configs: key.provider_configs,
+            model_configs: configs.items.iter().map(|config| rendered::<ModelConfig>(config, &state, now)).collect(),
         })
     }
+}
+
+fn rendered<R: Served>(stored: &Stored<R>, state: &State, now: Timestamp) -> R::Message {
+    let mut message = R::render(stored, Form::Answer(now));
+    R::complete(&mut message, state, now, Detail::Basic, false);
+    message
 }
 
 /// The first credential that is present. A token of an administrator or a node beside it is none.

@@ -16,6 +16,10 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let customer = v1::customer_service_server::CustomerServiceServer::new(api.clone());
     let team = v1::team_service_server::TeamServiceServer::new(api.clone());
     let virtual_key = v1::virtual_key_service_server::VirtualKeyServiceServer::new(api.clone());
+    let routing_rule = v1::routing_rule_service_server::RoutingRuleServiceServer::new(api.clone());
+    let model_config = v1::model_config_service_server::ModelConfigServiceServer::new(api.clone());
+    let provider_governance = v1::provider_governance_service_server::ProviderGovernanceServiceServer::new(api.clone());
+    let pricing_override = v1::pricing_override_service_server::PricingOverrideServiceServer::new(api.clone());
     let provider = v1::provider_service_server::ProviderServiceServer::new(api.clone());
     let mcp_client = v1::mcp_client_service_server::McpClientServiceServer::new(api.clone());
     let budget = v1::budget_service_server::BudgetServiceServer::new(api.clone());
@@ -25,6 +29,10 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         .add_service(customer.max_decoding_message_size(MAX_REQUEST))
         .add_service(team.max_decoding_message_size(MAX_REQUEST))
         .add_service(virtual_key.max_decoding_message_size(MAX_REQUEST))
+        .add_service(routing_rule.max_decoding_message_size(MAX_REQUEST))
+        .add_service(model_config.max_decoding_message_size(MAX_REQUEST))
+        .add_service(provider_governance.max_decoding_message_size(MAX_REQUEST))
+        .add_service(pricing_override.max_decoding_message_size(MAX_REQUEST))
         .add_service(provider.max_decoding_message_size(MAX_REQUEST))
         .add_service(mcp_client.max_decoding_message_size(MAX_REQUEST))
         .add_service(budget.max_decoding_message_size(MAX_REQUEST))
@@ -34,6 +42,10 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         v1::customer_service_server::SERVICE_NAME,
         v1::team_service_server::SERVICE_NAME,
         v1::virtual_key_service_server::SERVICE_NAME,
+        v1::routing_rule_service_server::SERVICE_NAME,
+        v1::model_config_service_server::SERVICE_NAME,
+        v1::provider_governance_service_server::SERVICE_NAME,
+        v1::pricing_override_service_server::SERVICE_NAME,
         v1::provider_service_server::SERVICE_NAME,
         v1::mcp_client_service_server::SERVICE_NAME,
         v1::budget_service_server::SERVICE_NAME,

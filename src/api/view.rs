@@ -3,10 +3,13 @@
 use prost::Message as _;
 
 use super::page::MAX_BYTES;
-use crate::domain::{Customer, Id, McpClient, Provider, Team, Timestamp, VirtualKey};
+use crate::domain::{
+    Customer, Id, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, RoutingRule, Scope, Team,
+    Timestamp, VirtualKey,
+};
 use crate::proto::v1;
 use crate::state::{Facet, Indexed, State};
-use crate::wire::{Form, Wire, render_provider_key};
+use crate::wire::{Form, Wire, parse_model_config_scope, render_provider_key};
 
 /// Related resources that are embedded at most.
 const EMBEDDED: usize = 1_000;
@@ -30,6 +33,31 @@ impl View for Provider {
 
 impl View for McpClient {
     fn complete(_: &mut v1::McpClient, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for RoutingRule {
+    fn complete(_: &mut v1::RoutingRule, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for ProviderGovernance {
+    fn complete(_: &mut v1::ProviderGovernance, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for PricingOverride {
+    fn complete(_: &mut v1::PricingOverride, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for ModelConfig {
+    fn complete(message: &mut v1::ModelConfig, state: &State, _: Timestamp, _: Detail, _: bool) {
+        let Some(kind) = parse_model_config_scope(message.scope) else { return };
+        let name = match Scope::new(kind, message.scope_id.as_str()) {
+            Scope::Global => None,
+            Scope::VirtualKey(id) => state.get::<VirtualKey>(id.as_str()).map(|it| it.resource.name.to_string()),
+            Scope::Team(id) => state.get::<Team>(id.as_str()).map(|it| it.resource.name.to_string()),
+            Scope::Customer(id) => state.get::<Customer>(id.as_str()).map(|it| it.resource.name.to_string()),
+        };
+        message.scope_name = name.unwrap_or_default();
+    }
 }
 
 impl View for Customer {

@@ -1,6 +1,6 @@
 //! Budgets and rate limits: parts of their owners.
 
-use super::{Customer, Id, NanoUsd, ResetDuration, Team, Timestamp, VirtualKey};
+use super::{Customer, Id, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey};
 
 /// A ceiling on spending per window.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,6 +54,13 @@ pub struct Limits {
     pub rate_limit: Option<Box<RateLimit>>,
 }
 
+impl Limits {
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.budgets.is_empty() && self.rate_limit.is_none()
+    }
+}
+
 /// Who owns a limit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum LimitOwner {
@@ -65,4 +72,8 @@ pub enum LimitOwner {
     VirtualKey(Id<VirtualKey>),
     /// A provider config, by its id.
     ProviderConfig(i64),
+    /// A model config.
+    ModelConfig(Id<ModelConfig>),
+    /// A provider.
+    Provider(Id<Provider>),
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Customer, Id, McpClient, Provider, Team, Timestamp, VirtualKey};
+use super::{
+    Customer, Id, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team, Timestamp,
+    VirtualKey,
+};
 
 /// The kinds of resource. The order is that of snapshots and digests.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -14,6 +17,14 @@ pub enum Kind {
     Team,
     /// [`VirtualKey`].
     VirtualKey,
+    /// [`RoutingRule`].
+    RoutingRule,
+    /// [`ModelConfig`].
+    ModelConfig,
+    /// [`ProviderGovernance`].
+    ProviderGovernance,
+    /// [`PricingOverride`].
+    PricingOverride,
     /// [`Provider`].
     Provider,
     /// [`McpClient`].
@@ -22,7 +33,17 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 5] = [Self::Customer, Self::Team, Self::VirtualKey, Self::Provider, Self::McpClient];
+    pub const ALL: [Self; 9] = [
+        Self::Customer,
+        Self::Team,
+        Self::VirtualKey,
+        Self::RoutingRule,
+        Self::ModelConfig,
+        Self::ProviderGovernance,
+        Self::PricingOverride,
+        Self::Provider,
+        Self::McpClient,
+    ];
 
     /// The number of the kind in the API, the log and the digests; it never changes.
     pub const fn number(self) -> i32 {
@@ -30,6 +51,10 @@ impl Kind {
             Self::Customer => 1,
             Self::Team => 2,
             Self::VirtualKey => 3,
+            Self::RoutingRule => 4,
+            Self::ModelConfig => 5,
+            Self::ProviderGovernance => 6,
+            Self::PricingOverride => 7,
             Self::Provider => 8,
             Self::McpClient => 9,
         }
@@ -46,6 +71,10 @@ impl Kind {
             Self::Customer => "customer",
             Self::Team => "team",
             Self::VirtualKey => "virtual_key",
+            Self::RoutingRule => "routing_rule",
+            Self::ModelConfig => "model_config",
+            Self::ProviderGovernance => "provider_governance",
+            Self::PricingOverride => "pricing_override",
             Self::Provider => "provider",
             Self::McpClient => "mcp_client",
         }
@@ -116,6 +145,14 @@ pub enum AnyResource {
     Team(Arc<Stored<Team>>),
     /// A virtual key.
     VirtualKey(Arc<Stored<VirtualKey>>),
+    /// A routing rule.
+    RoutingRule(Arc<Stored<RoutingRule>>),
+    /// A model config.
+    ModelConfig(Arc<Stored<ModelConfig>>),
+    /// The governance of a provider.
+    ProviderGovernance(Arc<Stored<ProviderGovernance>>),
+    /// A pricing override.
+    PricingOverride(Arc<Stored<PricingOverride>>),
     /// A provider.
     Provider(Arc<Stored<Provider>>),
     /// An MCP client.
@@ -129,6 +166,10 @@ impl AnyResource {
             Self::Customer(stored) => ResourceKey::of(&stored.id),
             Self::Team(stored) => ResourceKey::of(&stored.id),
             Self::VirtualKey(stored) => ResourceKey::of(&stored.id),
+            Self::RoutingRule(stored) => ResourceKey::of(&stored.id),
+            Self::ModelConfig(stored) => ResourceKey::of(&stored.id),
+            Self::ProviderGovernance(stored) => ResourceKey::of(&stored.id),
+            Self::PricingOverride(stored) => ResourceKey::of(&stored.id),
             Self::Provider(stored) => ResourceKey::of(&stored.id),
             Self::McpClient(stored) => ResourceKey::of(&stored.id),
         }
@@ -140,6 +181,10 @@ impl AnyResource {
             Self::Customer(stored) => stored.revision,
             Self::Team(stored) => stored.revision,
             Self::VirtualKey(stored) => stored.revision,
+            Self::RoutingRule(stored) => stored.revision,
+            Self::ModelConfig(stored) => stored.revision,
+            Self::ProviderGovernance(stored) => stored.revision,
+            Self::PricingOverride(stored) => stored.revision,
             Self::Provider(stored) => stored.revision,
             Self::McpClient(stored) => stored.revision,
         }
@@ -165,4 +210,4 @@ macro_rules! kinds {
     )*};
 }
 
-kinds!(Customer, Team, VirtualKey, Provider, McpClient);
+kinds!(Customer, Team, VirtualKey, RoutingRule, ModelConfig, ProviderGovernance, PricingOverride, Provider, McpClient);

@@ -10,7 +10,8 @@ use rand::RngCore;
 
 use super::{Indexed, Rules, State};
 use crate::domain::{
-    AnyResource, Error, Id, PreviousSecret, Resource, ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
+    AnyResource, Error, Id, Kind, PreviousSecret, Provider, ProviderGovernance, Resource, ResourceKey, Secret, Stored,
+    Timestamp, Violations, VirtualKey,
 };
 
 /// What becomes of one resource.
@@ -185,6 +186,64 @@ pub fn rotate(
         subject: ResourceKey::of(&before.id),
         changes: vec![Change { before: Some(VirtualKey::wrap(Arc::clone(before))), after: Some(after) }],
     })
+}
+
+/// Changes the limits of the provider `name` into what `merge` makes of them. The record is there while there is a limit.
+///
+/// # Errors
+/// As in the module's description; `NotFound` if there is no such provider.
+pub fn govern(
+    state: &State,
+    cx: &mut Context<'_>,
+    name: &str,
+    expected: i64,
+    merge: impl Fn(Option<&Stored<ProviderGovernance>>) -> Result<ProviderGovernance, Violations>,
+) -> Result<Decision, Error> {
+    let Some(provider) = state.get::<Provider>(name) else {
+        merge(None)?;
+        return Err(Error::NotFound { kind: Kind::Provider, id: name.into() });
+    };
+    let before = state.get::<ProviderGovernance>(name);
+    let absent = || Stored {
+        id: Id::new(provider.id.shared()),
+        revision: 0,
+        created_at: cx.now,
+        updated_at: cx.now,
+        resource: ProviderGovernance::default(),
+    };
+    let base = before.map_or_else(absent, |before| Stored::clone(before));
+    let mut resource = merge(Some(&base))?;
+    resource.settle(before.map(AsRef::as_ref), state, cx)?;
+    check_revision(&base, expected)?;
+    let subject = ResourceKey::of(&base.id);
+    let after = match (before, resource.limits.is_empty()) {
+        (Some(before), false) if before.resource == resource => return Ok(Decision { subject, changes: Vec::new() }),
+        (None, true) => return Ok(Decision { subject, changes: Vec::new() }),
+        (_, true) => None,
+        (_, false) => Some(ProviderGovernance::wrap(cx.changed(&base, resource))),
+    };
+    let before = before.map(|before| ProviderGovernance::wrap(Arc::clone(before)));
+    Ok(Decision { subject, changes: vec![Change { before, after }] })
+}
+
+/// Deletes the limits of the provider `name`, if it has any.
+///
+/// # Errors
+/// `NotFound` if there is no such provider, `RevisionMismatch`.
+pub fn ungovern(state: &State, name: &str, expected: i64) -> Result<Decision, Error> {
+    let Some(provider) = state.get::<Provider>(name) else {
+        return Err(Error::NotFound { kind: Kind::Provider, id: name.into() });
+    };
+    let subject = ResourceKey { kind: Kind::ProviderGovernance, id: provider.id.shared() };
+    let Some(before) = state.get::<ProviderGovernance>(name) else {
+        return match expected {
+            0 => Ok(Decision { subject, changes: Vec::new() }),
+            _ => Err(Error::RevisionMismatch { key: subject, expected, actual: 0 }),
+        };
+    };
+    check_revision(before, expected)?;
+    let change = Change { before: Some(ProviderGovernance::wrap(Arc::clone(before))), after: None };
+    Ok(Decision { subject, changes: vec![change] })
 }
 
 fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), Error> {

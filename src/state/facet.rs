@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{LimitPlace, State, Table};
-use crate::domain::{Customer, KeyOwner, Labels, Limits, McpClient, Provider, Resource, Stored, Team, VirtualKey};
+use crate::domain::{
+    Customer, KeyOwner, Labels, Limits, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
+    ProviderGovernance, Resource, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
+};
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -20,6 +23,18 @@ pub enum Facet {
     TeamActive(Arc<str>, bool),
     /// Has this label.
     Label(Box<str>, Box<str>),
+    /// Is for such a scope.
+    ScopeKind(ScopeKind),
+    /// Is for the key, team or customer with this id.
+    ScopeId(Arc<str>),
+    /// Names the provider with this name.
+    Provider(Arc<str>),
+    /// Prices such traffic.
+    PricingScopeKind(PricingScopeKind),
+    /// Names the virtual key with this id.
+    VirtualKey(Arc<str>),
+    /// Names the provider key with this id.
+    ProviderKey(Box<str>),
 }
 
 /// Where a kind lies in the state, and how it is indexed.
@@ -210,5 +225,114 @@ impl Indexed for McpClient {
 
     fn table_mut(state: &mut State) -> &mut Table<Self> {
         &mut state.mcp_clients
+    }
+}
+
+impl Indexed for RoutingRule {
+    fn table(state: &State) -> &Table<Self> {
+        &state.routing_rules
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.routing_rules
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        state.routing.enter(stored);
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        state.routing.leave(stored);
+    }
+}
+
+impl Indexed for ModelConfig {
+    fn table(state: &State) -> &Table<Self> {
+        &state.model_configs
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.model_configs
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.model_name
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        let mut facets = vec![Facet::ScopeKind(resource.scope.kind())];
+        if resource.scope.kind() != ScopeKind::Global {
+            facets.push(Facet::ScopeId(resource.scope.id().into()));
+        }
+        facets.extend(resource.provider.iter().map(|provider| Facet::Provider(provider.shared())));
+        facets
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        state.models.insert(stored.resource.place(), stored.id.clone());
+        enter_limits(state, &stored.resource.limits, &LimitPlace::ModelConfig(stored.id.clone()));
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        let place = stored.resource.place();
+        if state.models.get(&place) == Some(&stored.id) {
+            state.models.remove(&place);
+        }
+        leave_limits(state, &stored.resource.limits);
+    }
+}
+
+impl ModelConfig {
+    pub(super) fn place(&self) -> super::ModelPlace {
+        (self.scope.clone(), self.model_name.clone(), self.provider.clone())
+    }
+}
+
+impl Indexed for ProviderGovernance {
+    fn table(state: &State) -> &Table<Self> {
+        &state.provider_governance
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.provider_governance
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        enter_limits(state, &stored.resource.limits, &LimitPlace::ProviderGovernance(stored.id.clone()));
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        leave_limits(state, &stored.resource.limits);
+    }
+}
+
+impl Indexed for PricingOverride {
+    fn table(state: &State) -> &Table<Self> {
+        &state.pricing_overrides
+    }
+
+    fn table_mut(state: &mut State) -> &mut Table<Self> {
+        &mut state.pricing_overrides
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        let scope = &resource.scope;
+        let mut facets = vec![Facet::PricingScopeKind(scope.kind())];
+        facets.extend(scope.virtual_key().map(|id| Facet::VirtualKey(id.shared())));
+        facets.extend(scope.provider().map(|id| Facet::Provider(id.shared())));
+        facets.extend(scope.provider_key().map(|id| Facet::ProviderKey(id.into())));
+        facets
+    }
+
+    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
+        state.pricing.enter(stored);
+    }
+
+    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
+        state.pricing.leave(stored);
     }
 }

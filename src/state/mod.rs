@@ -7,8 +7,10 @@
 mod decide;
 mod facet;
 mod head;
+mod pricing;
 mod query;
 mod reconcile;
+mod routing;
 mod rules;
 mod table;
 
@@ -18,14 +20,15 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use crate::domain::{
-    AnyResource, Customer, Id, Kind, McpClient, Provider, ProviderKey, ResourceKey, Sha256Hash, Stored, Team,
-    Timestamp, VirtualKey,
+    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
+    ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
 };
 
-pub use decide::{Change, Context, Decision, create, delete, rotate, update};
+pub use decide::{Change, Context, Decision, create, delete, govern, rotate, ungovern, update};
 pub use facet::{Facet, Indexed};
 pub use head::{Chain, ChainRow, Head, Op};
 pub use query::{LimitPlace, Page, Query};
+pub use routing::RuleOrder;
 pub use rules::Rules;
 pub use table::{Slot, Table};
 
@@ -36,6 +39,10 @@ pub struct State {
     customers: Table<Customer>,
     teams: Table<Team>,
     virtual_keys: Table<VirtualKey>,
+    routing_rules: Table<RoutingRule>,
+    model_configs: Table<ModelConfig>,
+    provider_governance: Table<ProviderGovernance>,
+    pricing_overrides: Table<PricingOverride>,
     providers: Table<Provider>,
     mcp_clients: Table<McpClient>,
     /// Each resource at the revision of its last change, and each removed one at that of its removal.
@@ -51,7 +58,16 @@ pub struct State {
     /// All budgets and rate limits, by creation.
     budgets: OrdMap<(Timestamp, Arc<str>), LimitPlace>,
     rate_limits: OrdMap<(Timestamp, Arc<str>), LimitPlace>,
+    /// The routing rules in the order in which they are looked at.
+    routing: routing::Order,
+    /// The model configs by what they are unique on.
+    models: OrdMap<ModelPlace, Id<ModelConfig>>,
+    /// The pricing overrides by what they match.
+    pricing: pricing::Index,
 }
+
+/// What a model config is unique on.
+pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
 
 /// What happened last to a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +91,10 @@ impl State {
             customers: Table::default(),
             teams: Table::default(),
             virtual_keys: Table::default(),
+            routing_rules: Table::default(),
+            model_configs: Table::default(),
+            provider_governance: Table::default(),
+            pricing_overrides: Table::default(),
             providers: Table::default(),
             mcp_clients: Table::default(),
             marks: OrdMap::new(),
@@ -84,6 +104,9 @@ impl State {
             provider_keys: OrdMap::new(),
             budgets: OrdMap::new(),
             rate_limits: OrdMap::new(),
+            routing: routing::Order::default(),
+            models: OrdMap::new(),
+            pricing: pricing::Index::default(),
         };
         for resource in resources {
             state.replace(None, Some(&resource));
@@ -119,6 +142,10 @@ impl State {
             Kind::Customer => of::<Customer>(self, &key.id),
             Kind::Team => of::<Team>(self, &key.id),
             Kind::VirtualKey => of::<VirtualKey>(self, &key.id),
+            Kind::RoutingRule => of::<RoutingRule>(self, &key.id),
+            Kind::ModelConfig => of::<ModelConfig>(self, &key.id),
+            Kind::ProviderGovernance => of::<ProviderGovernance>(self, &key.id),
+            Kind::PricingOverride => of::<PricingOverride>(self, &key.id),
             Kind::Provider => of::<Provider>(self, &key.id),
             Kind::McpClient => of::<McpClient>(self, &key.id),
         }
@@ -147,6 +174,11 @@ impl State {
         provider.resource.keys.iter().find(|key| key.id.as_ref() == id).map(|key| (provider_id, key))
     }
 
+    /// The limits of a model within a scope: of exactly this model and provider, where `*` and `None` are every one.
+    pub fn model_config(&self, place: &ModelPlace) -> Option<&Arc<Stored<ModelConfig>>> {
+        self.get(self.models.get(place)?.as_str())
+    }
+
     /// What happened after revision `after`, in order of revision: each resource once, at its last change.
     pub fn changed_since(&self, after: i64) -> impl Iterator<Item = (i64, &ResourceKey, Mark)> {
         let first = (after.saturating_add(1), ResourceKey { kind: Kind::ALL[0], id: Arc::from("") });
@@ -170,6 +202,10 @@ impl State {
             Kind::Customer => self.customers.digest(),
             Kind::Team => self.teams.digest(),
             Kind::VirtualKey => self.virtual_keys.digest(),
+            Kind::RoutingRule => self.routing_rules.digest(),
+            Kind::ModelConfig => self.model_configs.digest(),
+            Kind::ProviderGovernance => self.provider_governance.digest(),
+            Kind::PricingOverride => self.pricing_overrides.digest(),
             Kind::Provider => self.providers.digest(),
             Kind::McpClient => self.mcp_clients.digest(),
         }
@@ -208,6 +244,10 @@ impl State {
             AnyResource::Customer(_) => self.replace_typed::<Customer>(before, after),
             AnyResource::Team(_) => self.replace_typed::<Team>(before, after),
             AnyResource::VirtualKey(_) => self.replace_typed::<VirtualKey>(before, after),
+            AnyResource::RoutingRule(_) => self.replace_typed::<RoutingRule>(before, after),
+            AnyResource::ModelConfig(_) => self.replace_typed::<ModelConfig>(before, after),
+            AnyResource::ProviderGovernance(_) => self.replace_typed::<ProviderGovernance>(before, after),
+            AnyResource::PricingOverride(_) => self.replace_typed::<PricingOverride>(before, after),
             AnyResource::Provider(_) => self.replace_typed::<Provider>(before, after),
             AnyResource::McpClient(_) => self.replace_typed::<McpClient>(before, after),
         }

@@ -4,7 +4,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Facet, Indexed, State};
-use crate::domain::{Budget, Customer, Id, LimitOwner, Limits, RateLimit, Stored, Team, Timestamp, VirtualKey};
+use crate::domain::{
+    Budget, Customer, Id, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Stored, Team, Timestamp,
+    VirtualKey,
+};
 
 /// What a list asks for. All that is given must match.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,10 @@ pub enum LimitPlace {
     VirtualKey(Id<VirtualKey>),
     /// In a provider config of a virtual key.
     ProviderConfig(Id<VirtualKey>, i64),
+    /// In a model config.
+    ModelConfig(Id<ModelConfig>),
+    /// In the governance of a provider.
+    ProviderGovernance(Id<ProviderGovernance>),
 }
 
 impl LimitPlace {
@@ -49,6 +56,8 @@ impl LimitPlace {
             Self::Customer(id) => id.as_str(),
             Self::Team(id) => id.as_str(),
             Self::VirtualKey(id) | Self::ProviderConfig(id, _) => id.as_str(),
+            Self::ModelConfig(id) => id.as_str(),
+            Self::ProviderGovernance(id) => id.as_str(),
         }
     }
 
@@ -59,6 +68,8 @@ impl LimitPlace {
             Self::Team(id) => LimitOwner::Team(id.clone()),
             Self::VirtualKey(id) => LimitOwner::VirtualKey(id.clone()),
             Self::ProviderConfig(_, id) => LimitOwner::ProviderConfig(*id),
+            Self::ModelConfig(id) => LimitOwner::ModelConfig(id.clone()),
+            Self::ProviderGovernance(id) => LimitOwner::Provider(Id::new(id.shared())),
         }
     }
 
@@ -76,6 +87,12 @@ impl LimitPlace {
                 let config = s.resource.provider_configs.iter().find(|config| config.id == *id)?;
                 Some((&config.limits, s.resource.calendar_aligned))
             }),
+            Self::ModelConfig(id) => {
+                state.get::<ModelConfig>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+            Self::ProviderGovernance(id) => {
+                state.get::<ProviderGovernance>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
         }
     }
 }
@@ -145,6 +162,8 @@ impl State {
                 .iter()
                 .find(|stored| stored.resource.provider_configs.iter().any(|config| config.id == *id))
                 .map(|stored| LimitPlace::ProviderConfig(stored.id.clone(), *id)),
+            LimitOwner::ModelConfig(id) => Some(LimitPlace::ModelConfig(id.clone())),
+            LimitOwner::Provider(id) => Some(LimitPlace::ProviderGovernance(Id::new(id.shared()))),
         }
     }
 

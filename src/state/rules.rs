@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{Change, Context, Facet, Indexed, State};
 use crate::domain::{
-    Customer, Error, Id, KeyOwner, Kind, McpClient, Path, Permit, Provider, Reference, Resource, ResourceKey, Stored,
-    Team, Timestamp, Violations, VirtualKey,
+    Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, Path, Permit, PricingOverride, Provider,
+    ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp, Violations,
+    VirtualKey,
 };
 
 /// Users of a resource that an error lists at most.
@@ -57,7 +58,8 @@ impl Rules for Customer {
             .map(|team| changed(cx, team, Team { customer_id: None, ..team.resource.clone() }));
         let keys = having::<VirtualKey>(state, &facet)
             .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
-        Ok(teams.chain(keys).collect())
+        let scoped = scoped(state, &Scope::Customer(stored.id.clone()));
+        Ok(teams.chain(keys).chain(scoped).collect())
     }
 }
 
@@ -84,7 +86,7 @@ impl Rules for Team {
         let facet = Facet::Team(stored.id.shared());
         let keys = having::<VirtualKey>(state, &facet)
             .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
-        Ok(keys.collect())
+        Ok(keys.chain(scoped(state, &Scope::Team(stored.id.clone()))).collect())
     }
 }
 
@@ -157,12 +159,7 @@ impl Rules for VirtualKey {
             check_exists(state, &config.provider, &path.field("provider"), &mut missing);
             let key_ids = path.field("key_ids");
             for (index, key_id) in config.key_ids.names().iter().enumerate() {
-                let owner = state.provider_key(key_id).map(|(provider, _)| provider);
-                if owner != Some(&config.provider) {
-                    let hint = owner.map(|owner| format!("it is a key of provider {owner:?}"));
-                    let field = key_ids.index(index).to_string();
-                    missing.push(Reference { field, what: "key of the provider", id: key_id.to_string(), hint });
-                }
+                check_provider_key(state, Some(&config.provider), key_id, &key_ids.index(index), &mut missing);
             }
         }
         let list = root.field("mcp_configs");
@@ -183,8 +180,10 @@ impl Rules for VirtualKey {
         }
     }
 
-    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
-        Ok(Vec::new())
+    fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        let facet = Facet::VirtualKey(stored.id.shared());
+        let overrides = having::<PricingOverride>(state, &facet).map(deleted);
+        Ok(scoped(state, &Scope::VirtualKey(stored.id.clone())).into_iter().chain(overrides).collect())
     }
 }
 
@@ -205,9 +204,14 @@ impl Rules for Provider {
         let Some(before) = before else { return Ok(()) };
         for gone in before.resource.keys.iter().filter(|key| self.keys.iter().all(|kept| kept.id != key.id)) {
             let what = format!("provider key {:?} of provider {:?}", gone.id, before.id);
-            refuse_if_used(state, what, |key| {
-                let names = |permit: &Permit| permit.names().contains(&gone.id);
-                key.provider_configs.iter().any(|config| config.provider == before.id && names(&config.key_ids))
+            let names = |permit: &Permit| permit.names().contains(&gone.id);
+            refuse_if_used(state, what, |user| match user {
+                User::VirtualKey(key) => {
+                    key.provider_configs.iter().any(|config| config.provider == before.id && names(&config.key_ids))
+                }
+                User::RoutingRule(rule) => rule.targets.iter().any(|target| target.key_id.as_ref() == Some(&gone.id)),
+                User::ModelConfig(_) => false,
+                User::PricingOverride(priced) => priced.scope.provider_key() == Some(&gone.id),
             })?;
         }
         Ok(())
@@ -229,10 +233,20 @@ impl Rules for Provider {
         if stored.resource.built_in {
             return Err(Error::BuiltIn(stored.id.shared()));
         }
-        refuse_if_used(state, format!("provider {:?}", stored.id), |key| {
-            key.provider_configs.iter().any(|config| config.provider == stored.id)
+        refuse_if_used(state, format!("provider {:?}", stored.id), |user| match user {
+            User::VirtualKey(key) => key.provider_configs.iter().any(|config| config.provider == stored.id),
+            User::RoutingRule(rule) => {
+                rule.targets.iter().any(|target| target.provider.as_ref() == Some(&stored.id))
+                    || rule.fallbacks.iter().any(|fallback| fallback.provider == stored.id)
+            }
+            User::ModelConfig(config) => config.provider.as_ref() == Some(&stored.id),
+            User::PricingOverride(priced) => {
+                let of_key = priced.scope.provider_key().and_then(|id| state.provider_key(id));
+                priced.scope.provider() == Some(&stored.id)
+                    || of_key.is_some_and(|(provider, _)| *provider == stored.id)
+            }
         })?;
-        Ok(Vec::new())
+        Ok(state.get::<ProviderGovernance>(stored.id.as_str()).map(deleted).into_iter().collect())
     }
 }
 
@@ -242,9 +256,135 @@ impl Rules for McpClient {
     }
 
     fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
-        refuse_if_used(state, format!("MCP client {:?}", stored.id), |key| {
-            key.mcp_configs.iter().any(|config| config.mcp_client == stored.id)
+        refuse_if_used(state, format!("MCP client {:?}", stored.id), |user| match user {
+            User::VirtualKey(key) => key.mcp_configs.iter().any(|config| config.mcp_client == stored.id),
+            User::RoutingRule(_) | User::ModelConfig(_) | User::PricingOverride(_) => false,
         })?;
+        Ok(Vec::new())
+    }
+}
+
+impl Rules for RoutingRule {
+    fn settle(&mut self, _before: Option<&Stored<Self>>, state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
+        share_scope(state, &mut self.scope);
+        for provider in self.targets.iter_mut().filter_map(|target| target.provider.as_mut()) {
+            share(state, provider);
+        }
+        for fallback in &mut self.fallbacks {
+            share(state, &mut fallback.provider);
+        }
+        Ok(())
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        let root = Path::root("routing_rule");
+        check_scope(state, &self.scope, &root.field("scope_id"), &mut missing);
+        let list = root.field("targets");
+        for (index, target) in self.targets.iter().enumerate() {
+            let path = list.index(index);
+            let Some(provider) = &target.provider else { continue };
+            check_exists(state, provider, &path.field("provider"), &mut missing);
+            if let Some(key_id) = &target.key_id {
+                check_provider_key(state, Some(provider), key_id, &path.field("key_id"), &mut missing);
+            }
+        }
+        let list = root.field("fallbacks");
+        for (index, fallback) in self.fallbacks.iter().enumerate() {
+            check_exists(state, &fallback.provider, &list.index(index), &mut missing);
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
+        let other = |holder: &&Id<Self>| Some(*holder) != id;
+        let taken = |field: &str, holder: &Id<Self>| {
+            Err(Error::AlreadyExists { field: format!("routing_rule.{field}"), holder: ResourceKey::of(holder) })
+        };
+        if let Some(holder) = state.routing.named(&self.scope, &self.name).filter(other) {
+            return taken("name", holder);
+        }
+        let holder = state.routing.at(&self.scope, self.priority).find(other);
+        holder.map_or(Ok(()), |holder| taken("priority", holder))
+    }
+
+    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+impl Rules for ModelConfig {
+    fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut violations = Violations::new();
+        let limits = before.map(|before| &before.resource.limits);
+        self.limits.settle(limits, self.calendar_aligned, &Path::root("model_config"), &mut violations, cx);
+        share_scope(state, &mut self.scope);
+        if let Some(provider) = &mut self.provider {
+            share(state, provider);
+        }
+        Ok(violations.or(())?)
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        let root = Path::root("model_config");
+        check_scope(state, &self.scope, &root.field("scope_id"), &mut missing);
+        if let Some(provider) = &self.provider {
+            check_exists(state, provider, &root.field("provider"), &mut missing);
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
+        match state.models.get(&self.place()) {
+            Some(holder) if Some(holder) != id => {
+                let field = "model_config.model_name".to_owned();
+                Err(Error::AlreadyExists { field, holder: ResourceKey::of(holder) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+impl Rules for ProviderGovernance {
+    fn settle(&mut self, before: Option<&Stored<Self>>, _state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut violations = Violations::new();
+        let limits = before.map(|before| &before.resource.limits);
+        let root = Path::root("provider_governance");
+        self.limits.settle(limits, self.calendar_aligned, &root, &mut violations, cx);
+        Ok(violations.or(())?)
+    }
+
+    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+impl Rules for PricingOverride {
+    fn settle(&mut self, _before: Option<&Stored<Self>>, _state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        let root = Path::root("pricing_override");
+        if let Some(id) = self.scope.virtual_key() {
+            check_exists(state, id, &root.field("virtual_key_id"), &mut missing);
+        }
+        if let Some(id) = self.scope.provider() {
+            check_exists(state, id, &root.field("provider_id"), &mut missing);
+        }
+        if let Some(id) = self.scope.provider_key() {
+            check_provider_key(state, self.scope.provider(), id, &root.field("provider_key_id"), &mut missing);
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
         Ok(Vec::new())
     }
 }
@@ -272,6 +412,10 @@ fn check_exists<R: Indexed>(state: &State, id: &Id<R>, path: &Path<'_>, missing:
             Kind::Customer => "customer",
             Kind::Team => "team",
             Kind::VirtualKey => "virtual key",
+            Kind::RoutingRule => "routing rule",
+            Kind::ModelConfig => "model config",
+            Kind::ProviderGovernance => "provider governance",
+            Kind::PricingOverride => "pricing override",
             Kind::Provider => "provider",
             Kind::McpClient => "MCP client",
         };
@@ -291,15 +435,76 @@ fn check_config_id(id: i64, own: bool, claimed: &mut Vec<i64>, path: &Path<'_>, 
     claimed.push(id);
 }
 
-/// Refuses to take `what` away while a key uses it. Walks all keys: deleting providers is rare, and an index of what
+/// A provider key must exist, and be one of `provider` if that is said.
+fn check_provider_key(
+    state: &State,
+    provider: Option<&Id<Provider>>,
+    key_id: &str,
+    path: &Path<'_>,
+    missing: &mut Vec<Reference>,
+) {
+    let owner = state.provider_key(key_id).map(|(provider, _)| provider);
+    if owner.is_none() || provider.is_some() && owner != provider {
+        let hint = owner.map(|owner| format!("it is a key of provider {owner:?}"));
+        let what = if provider.is_some() { "key of the provider" } else { "provider key" };
+        missing.push(Reference { field: path.to_string(), what, id: key_id.to_owned(), hint });
+    }
+}
+
+fn check_scope(state: &State, scope: &Scope, path: &Path<'_>, missing: &mut Vec<Reference>) {
+    match scope {
+        Scope::Global => {}
+        Scope::VirtualKey(id) => check_exists(state, id, path, missing),
+        Scope::Team(id) => check_exists(state, id, path, missing),
+        Scope::Customer(id) => check_exists(state, id, path, missing),
+    }
+}
+
+fn share_scope(state: &State, scope: &mut Scope) {
+    match scope {
+        Scope::Global => {}
+        Scope::VirtualKey(id) => share(state, id),
+        Scope::Team(id) => share(state, id),
+        Scope::Customer(id) => share(state, id),
+    }
+}
+
+/// The deletion of the rules and model configs of a scope that ends.
+fn scoped(state: &State, scope: &Scope) -> Vec<Change> {
+    let facet = Facet::ScopeId(scope.id().into());
+    let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
+    state.rules_of(scope).map(deleted).chain(configs.map(deleted)).collect()
+}
+
+fn deleted<R: Resource>(before: &Arc<Stored<R>>) -> Change {
+    Change { before: Some(R::wrap(Arc::clone(before))), after: None }
+}
+
+/// What may name a provider, a provider key or an MCP client.
+enum User<'a> {
+    VirtualKey(&'a VirtualKey),
+    RoutingRule(&'a RoutingRule),
+    ModelConfig(&'a ModelConfig),
+    PricingOverride(&'a PricingOverride),
+}
+
+/// Refuses to take `what` away while others name it. Walks them all: deleting providers is rare, and an index of what
 /// every key names would cost more memory than it is worth.
-fn refuse_if_used(state: &State, what: String, uses: impl Fn(&VirtualKey) -> bool) -> Result<(), Error> {
-    let mut users = Vec::new();
-    let mut total = 0;
-    for stored in VirtualKey::table(state).iter().filter(|stored| uses(&stored.resource)) {
+fn refuse_if_used(state: &State, what: String, uses: impl Fn(User<'_>) -> bool) -> Result<(), Error> {
+    let keys = VirtualKey::table(state).iter().filter(|it| uses(User::VirtualKey(&it.resource)));
+    let rules = RoutingRule::table(state).iter().filter(|it| uses(User::RoutingRule(&it.resource)));
+    let configs = ModelConfig::table(state).iter().filter(|it| uses(User::ModelConfig(&it.resource)));
+    let overrides = PricingOverride::table(state).iter().filter(|it| uses(User::PricingOverride(&it.resource)));
+    let all = keys
+        .map(|it| ResourceKey::of(&it.id))
+        .chain(rules.map(|it| ResourceKey::of(&it.id)))
+        .chain(configs.map(|it| ResourceKey::of(&it.id)))
+        .chain(overrides.map(|it| ResourceKey::of(&it.id)));
+    let (mut users, mut total) = (Vec::new(), 0);
+    for user in all {
         total += 1;
         if users.len() < LISTED_USERS {
-            users.push(ResourceKey::of(&stored.id));
+            users.push(user);
         }
     }
     if total == 0 { Ok(()) } else { Err(Error::InUse { what, users, total }) }

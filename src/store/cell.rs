@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::error::StoreError;
-use crate::domain::{Permit, ResetDuration, Sha256Hash, Struct, StructValue, Timestamp};
+use super::persist::Names;
+use crate::domain::{
+    Permit, RATE_NAMES, Rates, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct, StructValue, Timestamp,
+};
 
 /// The row that is being read, to be named if it is corrupt.
 #[derive(Clone, Copy)]
@@ -62,6 +65,31 @@ impl Reading<'_> {
         }
     }
 
+    /// A scope; the global one has an empty id.
+    pub(super) fn scope(self, kind: &str, id: &str, names: &mut Names) -> Result<Scope, StoreError> {
+        let kind = ScopeKind::from_name(kind).ok_or_else(|| self.corrupt(format!("there is no scope {kind:?}")))?;
+        Ok(match kind {
+            ScopeKind::Global => Scope::Global,
+            ScopeKind::VirtualKey => Scope::VirtualKey(names.share(id)),
+            ScopeKind::Team => Scope::Team(names.share(id)),
+            ScopeKind::Customer => Scope::Customer(names.share(id)),
+        })
+    }
+
+    pub(super) fn rates(self, json: &str) -> Result<Rates, StoreError> {
+        let rate = |(name, value): (String, StructValue)| match (RATE_NAMES.iter().zip(0..), value) {
+            (mut known, StructValue::Number(rate)) if rate >= 0.0 => {
+                let place = known.find(|(known, _)| **known == name).map(|(_, place)| place);
+                place.map(|place| (place, rate)).ok_or_else(|| self.corrupt(format!("there is no rate {name:?}")))
+            }
+            _ => Err(self.corrupt(format!("the rate {name:?} is no number of at least 0"))),
+        };
+        let rates = self.structure(Some(json))?.unwrap_or_default();
+        let mut rates = rates.into_iter().map(rate).collect::<Result<Vec<_>, _>>()?;
+        rates.sort_by_key(|(place, _)| *place);
+        Ok(Rates(rates))
+    }
+
     pub(super) fn structure(self, json: Option<&str>) -> Result<Option<Struct>, StoreError> {
         let parse = |json| match serde_json::from_str(json).ok().and_then(value) {
             Some(StructValue::Struct(structure)) => Ok(structure),
@@ -107,6 +135,11 @@ pub(super) fn permit(permit: &Permit) -> String {
 
 fn json<'a>(items: impl Iterator<Item = &'a str>) -> String {
     serde_json::Value::Array(items.map(serde_json::Value::from).collect()).to_string()
+}
+
+/// Rates as a JSON object.
+pub(super) fn rates(rates: &Rates) -> String {
+    structure(&rates.named().map(|(name, rate)| (name.to_owned(), StructValue::Number(rate))).collect())
 }
 
 /// A free structure as JSON. Numbers are written so that they read back as the same.

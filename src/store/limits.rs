@@ -39,6 +39,8 @@ struct Owner {
     team_id: Option<String>,
     virtual_key_id: Option<String>,
     provider_config_id: Option<i64>,
+    model_config_id: Option<String>,
+    provider: Option<String>,
 }
 
 impl Owner {
@@ -48,6 +50,8 @@ impl Owner {
             LimitOwner::Team(id) => Self { team_id: Some(id.to_string()), ..Self::default() },
             LimitOwner::VirtualKey(id) => Self { virtual_key_id: Some(id.to_string()), ..Self::default() },
             LimitOwner::ProviderConfig(id) => Self { provider_config_id: Some(*id), ..Self::default() },
+            LimitOwner::ModelConfig(id) => Self { model_config_id: Some(id.to_string()), ..Self::default() },
+            LimitOwner::Provider(id) => Self { provider: Some(id.to_string()), ..Self::default() },
         }
     }
 }
@@ -59,7 +63,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
     }
     let owner = Owner::of(owner);
     rows.budget.extend(limits.budgets.iter().zip(0..).map(|(budget, ord)| {
-        let Owner { customer_id, team_id, virtual_key_id, provider_config_id } = owner.clone();
+        let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
+            owner.clone();
         let Budget { id, max_limit, reset_duration, anchor, created_at, updated_at } = budget;
         budget::Model {
             id: id.to_string(),
@@ -67,6 +72,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
             team_id,
             virtual_key_id,
             provider_config_id,
+            model_config_id,
+            provider,
             ord,
             max_limit_nano_usd: max_limit.nanos(),
             reset_duration: reset_duration.to_string(),
@@ -76,7 +83,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
         }
     }));
     rows.rate_limit.extend(limits.rate_limit.iter().map(|rate_limit| {
-        let Owner { customer_id, team_id, virtual_key_id, provider_config_id } = owner.clone();
+        let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
+            owner.clone();
         let RateLimit { id, token, request, created_at, updated_at } = rate_limit.as_ref();
         rate_limit::Model {
             id: id.to_string(),
@@ -84,6 +92,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
             team_id,
             virtual_key_id,
             provider_config_id,
+            model_config_id,
+            provider,
             token_max_limit: token.as_ref().map(|token| token.max_limit),
             token_reset_duration: token.as_ref().map(|token| token.reset_duration.to_string()),
             token_anchor: token.as_ref().map(|token| token.anchor.as_micros()),
@@ -157,6 +167,15 @@ impl Of {
         rate_limit: rate_limit::Column::ProviderConfigId,
         owned: Self::through_virtual_keys,
     };
+    /// Those of model configs.
+    pub(super) const MODEL_CONFIGS: Self = Self {
+        budget: budget::Column::ModelConfigId,
+        rate_limit: rate_limit::Column::ModelConfigId,
+        owned: Self::directly,
+    };
+    /// Those of providers.
+    pub(super) const PROVIDERS: Self =
+        Self { budget: budget::Column::Provider, rate_limit: rate_limit::Column::Provider, owned: Self::directly };
 
     fn directly(&self, which: Which<'_>) -> [Expr; 2] {
         [which.owned(self.budget), which.owned(self.rate_limit)]

@@ -8,7 +8,10 @@ use super::group::Loaded;
 use super::persist::{Names, Persist, Which};
 use super::tx::ReadTx;
 use super::{Store, changelog};
-use crate::domain::{AnyResource, Customer, McpClient, Provider, ResourceKey, Team, VirtualKey};
+use crate::domain::{
+    AnyResource, Customer, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, ResourceKey,
+    RoutingRule, Team, VirtualKey,
+};
 
 impl Store {
     /// Reads everything in one snapshot: the head, all resources (by kind, then id) and the log since the compaction.
@@ -25,6 +28,10 @@ impl Store {
         fetch::<Customer>(&tx, &mut names, &mut resources).await?;
         fetch::<Team>(&tx, &mut names, &mut resources).await?;
         fetch::<VirtualKey>(&tx, &mut names, &mut resources).await?;
+        fetch::<RoutingRule>(&tx, &mut names, &mut resources).await?;
+        fetch::<ModelConfig>(&tx, &mut names, &mut resources).await?;
+        fetch::<ProviderGovernance>(&tx, &mut names, &mut resources).await?;
+        fetch::<PricingOverride>(&tx, &mut names, &mut resources).await?;
         fetch::<Provider>(&tx, &mut names, &mut resources).await?;
         fetch::<McpClient>(&tx, &mut names, &mut resources).await?;
         let chain_prefixes = changelog::chain_prefixes(&tx, &head).await?;

@@ -30,9 +30,13 @@ mod limits;
 mod load;
 mod mcp_client;
 mod migration;
+mod model_config;
 mod persist;
+mod pricing_override;
 mod provider;
+mod provider_governance;
 mod requests;
+mod routing_rule;
 mod team;
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,8 @@ use sea_orm::{
 
 use super::Store;
 use super::entity::{
-    budget, customer, label, mcp_client, provider, provider_key, rate_limit, team, virtual_key, virtual_key_mcp_config,
-    virtual_key_provider_config,
+    budget, customer, label, mcp_client, model_config, pricing_override, provider, provider_governance, provider_key,
+    rate_limit, routing_rule, routing_target, team, virtual_key, virtual_key_mcp_config, virtual_key_provider_config,
 };
 use super::error::StoreError;
 use super::group::Net;
@@ -129,6 +129,11 @@ pub struct Rows {
     pub(super) virtual_key: Vec<virtual_key::Model>,
     pub(super) virtual_key_provider_config: Vec<virtual_key_provider_config::Model>,
     pub(super) virtual_key_mcp_config: Vec<virtual_key_mcp_config::Model>,
+    pub(super) routing_rule: Vec<routing_rule::Model>,
+    pub(super) routing_target: Vec<routing_target::Model>,
+    pub(super) model_config: Vec<model_config::Model>,
+    pub(super) provider_governance: Vec<provider_governance::Model>,
+    pub(super) pricing_override: Vec<pricing_override::Model>,
     pub(super) provider: Vec<provider::Model>,
     pub(super) provider_key: Vec<provider_key::Model>,
     pub(super) mcp_client: Vec<mcp_client::Model>,
@@ -145,6 +150,10 @@ impl Rows {
             Some(AnyResource::Customer(stored)) => Persist::lay(stored, &mut rows),
             Some(AnyResource::Team(stored)) => Persist::lay(stored, &mut rows),
             Some(AnyResource::VirtualKey(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::RoutingRule(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::ModelConfig(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::ProviderGovernance(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::PricingOverride(stored)) => Persist::lay(stored, &mut rows),
             Some(AnyResource::Provider(stored)) => Persist::lay(stored, &mut rows),
             Some(AnyResource::McpClient(stored)) => Persist::lay(stored, &mut rows),
         }
@@ -160,6 +169,11 @@ pub(super) struct Batch {
     virtual_key: Delta<virtual_key::Model>,
     virtual_key_provider_config: Delta<virtual_key_provider_config::Model>,
     virtual_key_mcp_config: Delta<virtual_key_mcp_config::Model>,
+    routing_rule: Delta<routing_rule::Model>,
+    routing_target: Delta<routing_target::Model>,
+    model_config: Delta<model_config::Model>,
+    provider_governance: Delta<provider_governance::Model>,
+    pricing_override: Delta<pricing_override::Model>,
     provider: Delta<provider::Model>,
     provider_key: Delta<provider_key::Model>,
     mcp_client: Delta<mcp_client::Model>,
@@ -177,6 +191,11 @@ impl Batch {
         self.virtual_key.add(before.virtual_key, after.virtual_key);
         self.virtual_key_provider_config.add(before.virtual_key_provider_config, after.virtual_key_provider_config);
         self.virtual_key_mcp_config.add(before.virtual_key_mcp_config, after.virtual_key_mcp_config);
+        self.routing_rule.add(before.routing_rule, after.routing_rule);
+        self.routing_target.add(before.routing_target, after.routing_target);
+        self.model_config.add(before.model_config, after.model_config);
+        self.provider_governance.add(before.provider_governance, after.provider_governance);
+        self.pricing_override.add(before.pricing_override, after.pricing_override);
         self.provider.add(before.provider, after.provider);
         self.provider_key.add(before.provider_key, after.provider_key);
         self.mcp_client.add(before.mcp_client, after.mcp_client);
@@ -192,6 +211,11 @@ impl Batch {
         self.virtual_key.write(tx).await?;
         self.virtual_key_provider_config.write(tx).await?;
         self.virtual_key_mcp_config.write(tx).await?;
+        self.routing_rule.write(tx).await?;
+        self.routing_target.write(tx).await?;
+        self.model_config.write(tx).await?;
+        self.provider_governance.write(tx).await?;
+        self.pricing_override.write(tx).await?;
         self.provider.write(tx).await?;
         self.provider_key.write(tx).await?;
         self.mcp_client.write(tx).await?;

@@ -34,6 +34,10 @@ pub(super) fn entry(state: &State, key: &ResourceKey) -> Bytes {
         Kind::Customer => of::<crate::domain::Customer>(state, &key.id),
         Kind::Team => of::<crate::domain::Team>(state, &key.id),
         Kind::VirtualKey => of::<crate::domain::VirtualKey>(state, &key.id),
+        Kind::RoutingRule => of::<crate::domain::RoutingRule>(state, &key.id),
+        Kind::ModelConfig => of::<crate::domain::ModelConfig>(state, &key.id),
+        Kind::ProviderGovernance => of::<crate::domain::ProviderGovernance>(state, &key.id),
+        Kind::PricingOverride => of::<crate::domain::PricingOverride>(state, &key.id),
         Kind::Provider => of::<crate::domain::Provider>(state, &key.id),
         Kind::McpClient => of::<crate::domain::McpClient>(state, &key.id),
     };

@@ -161,6 +161,8 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
             LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
             LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
             LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
+            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
+            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
         }),
     }
 }
@@ -200,6 +202,8 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
             LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
             LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
             LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
+            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
+            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
         }),
     }
 }

@@ -7,7 +7,12 @@
 mod customer;
 mod limits;
 mod mcp_client;
+mod model_config;
+mod pricing_override;
 mod provider;
+mod provider_governance;
+mod routing_rule;
+mod scope;
 mod team;
 mod text;
 mod virtual_key;
@@ -15,13 +20,16 @@ mod virtual_key;
 use prost::Message;
 
 use crate::domain::{
-    AnyResource, Customer, Kind, McpClient, Path, Provider, Resource, ResourceKey, Stored, Team, Timestamp, Violations,
-    VirtualKey,
+    AnyResource, Customer, Kind, McpClient, ModelConfig, Path, PricingOverride, Provider, ProviderGovernance, Resource,
+    ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
 
 pub use limits::{render_budget, render_rate_limit};
+pub use model_config::parse_model_config_scope;
+pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;
+pub use routing_rule::{parse_routing_scope, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
 pub use virtual_key::parse_value;
 
@@ -78,6 +86,10 @@ pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
         AnyResource::Customer(stored) => of::<Customer>(stored, form),
         AnyResource::Team(stored) => of::<Team>(stored, form),
         AnyResource::VirtualKey(stored) => of::<VirtualKey>(stored, form),
+        AnyResource::RoutingRule(stored) => of::<RoutingRule>(stored, form),
+        AnyResource::ModelConfig(stored) => of::<ModelConfig>(stored, form),
+        AnyResource::ProviderGovernance(stored) => of::<ProviderGovernance>(stored, form),
+        AnyResource::PricingOverride(stored) => of::<PricingOverride>(stored, form),
         AnyResource::Provider(stored) => of::<Provider>(stored, form),
         AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
     }
@@ -97,6 +109,10 @@ pub const fn kind(kind: Kind) -> v1::ResourceKind {
         Kind::Customer => v1::ResourceKind::Customer,
         Kind::Team => v1::ResourceKind::Team,
         Kind::VirtualKey => v1::ResourceKind::VirtualKey,
+        Kind::RoutingRule => v1::ResourceKind::RoutingRule,
+        Kind::ModelConfig => v1::ResourceKind::ModelConfig,
+        Kind::ProviderGovernance => v1::ResourceKind::ProviderGovernance,
+        Kind::PricingOverride => v1::ResourceKind::PricingOverride,
         Kind::Provider => v1::ResourceKind::Provider,
         Kind::McpClient => v1::ResourceKind::McpClient,
     }

@@ -13,6 +13,8 @@ pub struct Model {
     pub team_id: Option<String>,
     pub virtual_key_id: Option<String>,
     pub provider_config_id: Option<i64>,
+    pub model_config_id: Option<String>,
+    pub provider: Option<String>,
     pub ord: i32,
     pub max_limit_nano_usd: i64,
     pub reset_duration: String,

@@ -13,6 +13,8 @@ pub struct Model {
     pub team_id: Option<String>,
     pub virtual_key_id: Option<String>,
     pub provider_config_id: Option<i64>,
+    pub model_config_id: Option<String>,
+    pub provider: Option<String>,
     pub token_max_limit: Option<i64>,
     pub token_reset_duration: Option<String>,
     pub token_anchor: Option<i64>,

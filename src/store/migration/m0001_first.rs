@@ -1,4 +1,4 @@
-//! The first schema: the head, the log, requests, and the resources of the hierarchy.
+//! The first schema: the head, the log, requests, and the resources.
 //!
 //! There are no foreign keys: a cascade would change resources behind the stream's back, and a plain reference would
 //! forbid to delete and insert a row again within a transaction, which is how unique names are swapped. References
@@ -27,6 +27,11 @@ impl MigrationTrait for Migration {
             virtual_key(),
             virtual_key_provider_config(),
             virtual_key_mcp_config(),
+            routing_rule(),
+            routing_target(),
+            model_config(),
+            provider_governance(),
+            pricing_override(),
             provider(),
             provider_key(),
             mcp_client(),
@@ -243,6 +248,69 @@ fn virtual_key_mcp_config() -> TableCreateStatement {
     )
 }
 
+fn routing_rule() -> TableCreateStatement {
+    resource(
+        "routing_rule",
+        [
+            text("name"),
+            text("description"),
+            boolean("enabled"),
+            text("cel_expression"),
+            text("fallbacks"),
+            text("scope"),
+            text("scope_id"),
+            int("priority"),
+            boolean("chain_rule"),
+            text_or_null("query"),
+        ],
+    )
+}
+
+fn routing_target() -> TableCreateStatement {
+    composite_key(
+        table(
+            "routing_target",
+            [
+                text("routing_rule_id"),
+                int("ord"),
+                text_or_null("provider"),
+                text_or_null("model"),
+                text_or_null("key_id"),
+                ColumnDef::new("weight").double().not_null().take(),
+            ],
+        ),
+        &["routing_rule_id", "ord"],
+    )
+}
+
+fn model_config() -> TableCreateStatement {
+    resource(
+        "model_config",
+        [text("model_name"), text("provider"), text("scope"), text("scope_id"), boolean("calendar_aligned")],
+    )
+}
+
+fn provider_governance() -> TableCreateStatement {
+    resource("provider_governance", [boolean("calendar_aligned")])
+}
+
+fn pricing_override() -> TableCreateStatement {
+    resource(
+        "pricing_override",
+        [
+            text("name"),
+            text("scope_kind"),
+            text_or_null("virtual_key_id"),
+            text_or_null("provider_id"),
+            text_or_null("provider_key_id"),
+            text("pattern"),
+            boolean("wildcard"),
+            int("request_types"),
+            text("rates"),
+        ],
+    )
+}
+
 fn provider() -> TableCreateStatement {
     resource("provider", [boolean("built_in")])
 }
@@ -256,7 +324,8 @@ fn mcp_client() -> TableCreateStatement {
 }
 
 /// The columns of which exactly one names the owner of a limit.
-const OWNERS: [&str; 4] = ["customer_id", "team_id", "virtual_key_id", "provider_config_id"];
+const OWNERS: [&str; 6] =
+    ["customer_id", "team_id", "virtual_key_id", "provider_config_id", "model_config_id", "provider"];
 
 /// A limit: its owner columns, and what else it has.
 fn limit(name: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
@@ -326,9 +395,12 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("virtual_key_provider_config", &["virtual_key_id"]),
         index("virtual_key_mcp_config", &["virtual_key_id"]),
         index("provider_key", &["provider"]),
+        index("routing_rule", &["scope", "scope_id", "name"]).unique().take(),
+        index("routing_rule", &["scope", "scope_id", "priority"]).unique().take(),
+        index("model_config", &["scope", "scope_id", "model_name", "provider"]).unique().take(),
     ];
     for owner in OWNERS {
-        // Only rows of this kind of owner, so that a limit costs one entry and not four.
+        // Only rows of this kind of owner, so that a limit costs one entry and not six.
         let set = || Expr::col(owner).is_not_null();
         indexes.push(index("budget", &[owner]).and_where(set()).take());
         indexes.push(index("rate_limit", &[owner]).unique().and_where(set()).take());

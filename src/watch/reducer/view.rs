@@ -102,6 +102,10 @@ impl Summary {
             Resource::Customer(it) => (ResourceKind::Customer, &it.id, it.revision, &it.name),
             Resource::Team(it) => (ResourceKind::Team, &it.id, it.revision, &it.name),
             Resource::VirtualKey(it) => (ResourceKind::VirtualKey, &it.id, it.revision, &it.name),
+            Resource::RoutingRule(it) => (ResourceKind::RoutingRule, &it.id, it.revision, &it.name),
+            Resource::ModelConfig(it) => (ResourceKind::ModelConfig, &it.id, it.revision, &it.model_name),
+            Resource::ProviderGovernance(it) => (ResourceKind::ProviderGovernance, &it.id, it.revision, &it.provider),
+            Resource::PricingOverride(it) => (ResourceKind::PricingOverride, &it.id, it.revision, &it.name),
             Resource::Provider(it) => (ResourceKind::Provider, &it.id, it.revision, &it.name),
             Resource::McpClient(it) => (ResourceKind::McpClient, &it.id, it.revision, &it.name),
         };

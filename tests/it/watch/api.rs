@@ -3,7 +3,10 @@
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::customer_service_client::CustomerServiceClient as Customers;
 use tollgate::proto::v1::mcp_client_service_client::McpClientServiceClient as McpClients;
+use tollgate::proto::v1::model_config_service_client::ModelConfigServiceClient as ModelConfigs;
+use tollgate::proto::v1::pricing_override_service_client::PricingOverrideServiceClient as PricingOverrides;
 use tollgate::proto::v1::provider_service_client::ProviderServiceClient as Providers;
+use tollgate::proto::v1::routing_rule_service_client::RoutingRuleServiceClient as RoutingRules;
 use tollgate::proto::v1::team_service_client::TeamServiceClient as Teams;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient as VirtualKeys;
 use tollgate::proto::v1::{self, ConfigResource, ResourceKey, ResourceKind};
@@ -154,6 +157,54 @@ kind!(
     delete_mcp_client,
     DeleteMcpClientRequest
 );
+kind!(
+    RoutingRule,
+    RoutingRules,
+    routing_rule,
+    list_routing_rules,
+    ListRoutingRulesRequest,
+    routing_rules,
+    get_routing_rule,
+    GetRoutingRuleRequest,
+    create_routing_rule,
+    CreateRoutingRuleRequest,
+    update_routing_rule,
+    UpdateRoutingRuleRequest,
+    delete_routing_rule,
+    DeleteRoutingRuleRequest
+);
+kind!(
+    ModelConfig,
+    ModelConfigs,
+    model_config,
+    list_model_configs,
+    ListModelConfigsRequest,
+    model_configs,
+    get_model_config,
+    GetModelConfigRequest,
+    create_model_config,
+    CreateModelConfigRequest,
+    update_model_config,
+    UpdateModelConfigRequest,
+    delete_model_config,
+    DeleteModelConfigRequest
+);
+kind!(
+    PricingOverride,
+    PricingOverrides,
+    pricing_override,
+    list_pricing_overrides,
+    ListPricingOverridesRequest,
+    pricing_overrides,
+    get_pricing_override,
+    GetPricingOverrideRequest,
+    create_pricing_override,
+    CreatePricingOverrideRequest,
+    update_pricing_override,
+    UpdatePricingOverrideRequest,
+    delete_pricing_override,
+    DeletePricingOverrideRequest
+);
 
 impl Api {
     /// The resource with this key, from memory.
@@ -162,6 +213,9 @@ impl Api {
             ResourceKind::Customer => self.get_customer(&key.id).await?,
             ResourceKind::Team => self.get_team(&key.id).await?,
             ResourceKind::VirtualKey => self.get_virtual_key(&key.id).await?,
+            ResourceKind::RoutingRule => self.get_routing_rule(&key.id).await?,
+            ResourceKind::ModelConfig => self.get_model_config(&key.id).await?,
+            ResourceKind::PricingOverride => self.get_pricing_override(&key.id).await?,
             ResourceKind::Provider => self.get_provider(&key.id).await?,
             ResourceKind::McpClient => self.get_mcp_client(&key.id).await?,
             other => panic!("there is no {other:?}"),
@@ -175,6 +229,9 @@ impl Api {
         self.list_customers(&mut all).await;
         self.list_teams(&mut all).await;
         self.list_virtual_keys(&mut all).await;
+        self.list_routing_rules(&mut all).await;
+        self.list_model_configs(&mut all).await;
+        self.list_pricing_overrides(&mut all).await;
         self.list_providers(&mut all).await;
         self.list_mcp_clients(&mut all).await;
         all.into_iter().map(|resource| ConfigResource { resource: Some(resource) }).collect()
@@ -229,7 +286,13 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
                 config.mcp_client = None;
             }
         }
-        Resource::Provider(_) | Resource::McpClient(_) => {}
+        Resource::RoutingRule(it) => it.query = None,
+        Resource::ModelConfig(it) => {
+            it.scope_name.clear();
+            limits(&mut it.budgets, it.rate_limit.as_mut());
+        }
+        Resource::ProviderGovernance(it) => limits(&mut it.budgets, it.rate_limit.as_mut()),
+        Resource::PricingOverride(_) | Resource::Provider(_) | Resource::McpClient(_) => {}
     }
     resource
 }

@@ -8,8 +8,9 @@ use rand::seq::IndexedRandom as _;
 use sha2::{Digest as _, Sha256};
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::{
-    Budget, ConfigResource, Customer, McpClient, Provider, ProviderKey, RateLimit, ResourceKey, ResourceKind, Team,
-    VirtualKey, VirtualKeyProviderConfig,
+    Budget, ConfigResource, Customer, McpClient, ModelConfig, ModelConfigScope, PricingMatchType, PricingOverride,
+    PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey, RateLimit, ResourceKey, ResourceKind,
+    RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey, VirtualKeyProviderConfig,
 };
 use tollgate::watch::{Summary, View};
 use tonic::{Code, Status};
@@ -120,7 +121,15 @@ pub(crate) async fn write(api: &Api, rng: &mut StdRng, head: i64, model: &Model)
         after.put(&ConfigResource { resource: Some(resource) }, hashes);
     }
     for key in &written.also_changed {
-        let resource = api.get(key).await.unwrap();
+        let resource = match api.get(key).await {
+            Ok(resource) => resource,
+            // A rule, model config or override goes with the key, team or customer that it names.
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound);
+                assert!(after.resources.remove(&(key.kind, key.id.clone())).is_some());
+                continue;
+            }
+        };
         assert_eq!(Summary::of(&resource).unwrap().revision, written.revision);
         after.put(&resource, None);
     }
@@ -157,7 +166,7 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
     let team = model.any(Kind::Team, rng);
     let key = model.any(Kind::VirtualKey, rng);
     let (budgets, rate_limit) = limits(rng);
-    Ok(match rng.random_range(0..20) {
+    Ok(match rng.random_range(0..26) {
         0 | 1 => {
             let customer = Customer { name, budgets, rate_limit, ..Customer::default() };
             let it = api.create_customer(customer).await?;
@@ -266,6 +275,81 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
         18 => {
             let Some(id) = model.any(Kind::McpClient, rng) else { return Ok(None) };
             deleted(api.delete_mcp_client(&id).await?, Kind::McpClient, id)
+        }
+        19 | 20 => {
+            let (scope, scope_id) = match (rng.random_range(0..4), customer, team, key) {
+                (0, Some(id), _, _) => (RoutingScope::Customer, id),
+                (1, _, Some(id), _) => (RoutingScope::Team, id),
+                (2, _, _, Some(id)) => (RoutingScope::VirtualKey, id),
+                _ => (RoutingScope::Global, String::new()),
+            };
+            let provider = rng.random_bool(0.3).then(|| format!("p{slot}"));
+            let rule = RoutingRule {
+                name,
+                cel_expression: "model == \"a\"".to_owned(),
+                targets: vec![RoutingTarget { provider, weight: 1.0, ..RoutingTarget::default() }],
+                scope: scope.into(),
+                scope_id,
+                priority: rng.random_range(0..20),
+                ..RoutingRule::default()
+            };
+            let it = api.create_routing_rule(rule).await?;
+            created(it.revision, Resource::RoutingRule(it))
+        }
+        21 => {
+            let (scope, scope_id) = match (rng.random_range(0..3), team, key) {
+                (0, Some(id), _) => (ModelConfigScope::Team, id),
+                (1, _, Some(id)) => (ModelConfigScope::VirtualKey, id),
+                _ => (ModelConfigScope::Global, String::new()),
+            };
+            let (scope, model_name) = (scope.into(), name);
+            let config = ModelConfig { model_name, scope, scope_id, budgets, rate_limit, ..ModelConfig::default() };
+            let it = api.create_model_config(config).await?;
+            created(it.revision, Resource::ModelConfig(it))
+        }
+        22 => {
+            let (scope_kind, virtual_key_id) = match key {
+                Some(id) => (PricingScopeKind::VirtualKey, id),
+                None => (PricingScopeKind::Global, String::new()),
+            };
+            let priced = PricingOverride {
+                name,
+                scope_kind: scope_kind.into(),
+                virtual_key_id,
+                match_type: PricingMatchType::Wildcard.into(),
+                pattern: "gpt-*".to_owned(),
+                request_types: vec![PricingRequestType::ChatCompletion.into()],
+                patch: Some(PricingPatch { input_cost_per_token: Some(0.1 + 0.2), ..PricingPatch::default() }),
+                ..PricingOverride::default()
+            };
+            let it = api.create_pricing_override(priced).await?;
+            created(it.revision, Resource::PricingOverride(it))
+        }
+        23 => {
+            let Some(id) = model.any(Kind::RoutingRule, rng) else { return Ok(None) };
+            if rng.random_bool(0.5) {
+                return Ok(deleted(api.delete_routing_rule(&id).await?, Kind::RoutingRule, id));
+            }
+            let rule =
+                RoutingRule { id, priority: rng.random_range(0..20), chain_rule: true, ..RoutingRule::default() };
+            Some((api.update_routing_rule(rule, &["priority", "chain_rule"]).await?, None, None))
+        }
+        24 => {
+            let Some(id) = model.any(Kind::ModelConfig, rng) else { return Ok(None) };
+            if rng.random_bool(0.5) {
+                return Ok(deleted(api.delete_model_config(&id).await?, Kind::ModelConfig, id));
+            }
+            let config = ModelConfig { id, budgets, rate_limit, ..ModelConfig::default() };
+            Some((api.update_model_config(config, &["budgets", "rate_limit"]).await?, None, None))
+        }
+        25 => {
+            let Some(id) = model.any(Kind::PricingOverride, rng) else { return Ok(None) };
+            if rng.random_bool(0.5) {
+                return Ok(deleted(api.delete_pricing_override(&id).await?, Kind::PricingOverride, id));
+            }
+            let scope_kind = PricingScopeKind::Global.into();
+            let priced = PricingOverride { id, scope_kind, ..PricingOverride::default() };
+            Some((api.update_pricing_override(priced, &["scope_kind"]).await?, None, None))
         }
         _ => {
             let id = format!("p{slot}");

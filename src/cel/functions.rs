@@ -1,0 +1,206 @@
+//! Functions and comprehensions.
+
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, Expr, LiteralValue};
+use regex::RegexBuilder;
+
+use super::check::{Checker, Typed};
+use super::lexer::Kind;
+use super::node::{Fold, FoldKind, Node, Pattern, Search, Target};
+use super::types::Type;
+
+/// What is said of a function that is not there.
+const FUNCTIONS: &str = "startsWith, endsWith, contains, matches, size, has, int, double, string, all, exists, \
+                         exists_one, map, filter";
+
+/// Memory that the patterns of one expression take at most, in bytes; they share it evenly.
+const PATTERN_BYTES: usize = 1 << 20;
+/// Memory that one pattern takes at most, in bytes.
+const MAX_PATTERN_BYTES: usize = 1 << 18;
+/// Memory of a small pattern, in bytes.
+const MIN_PATTERN_BYTES: usize = 1 << 12;
+
+impl<'a> Checker<'a> {
+    /// Checks a call of a function.
+    pub(super) fn function(&mut self, tree: &'a IdedExpr, call: &'a CallExpr) -> Typed {
+        let name = call.func_name.as_str();
+        match (name, call.target.as_deref(), call.args.as_slice()) {
+            ("startsWith", Some(text), [part]) => self.search(name, Search::StartsWith, text, part),
+            ("endsWith", Some(text), [part]) => self.search(name, Search::EndsWith, text, part),
+            ("contains", Some(text), [part]) => self.search(name, Search::Contains, text, part),
+            ("matches", Some(text), [pattern]) | ("matches", None, [text, pattern]) => self.pattern(text, pattern),
+            ("size", Some(operand), []) | ("size", None, [operand]) => self.size(tree, operand),
+            ("has", None, [field]) => self.has(tree, field),
+            ("int", None, [operand]) => self.convert(tree, name, Target::Int, Type::Int, operand),
+            ("double", None, [operand]) => self.convert(tree, name, Target::Double, Type::Double, operand),
+            ("string", None, [operand]) => self.convert(tree, name, Target::String, Type::String, operand),
+            ("all", Some(range), [element, body]) => self.fold(tree, FoldKind::All, range, element, None, body),
+            ("exists", Some(range), [element, body]) => self.fold(tree, FoldKind::Exists, range, element, None, body),
+            ("exists_one" | "existsOne", Some(range), [element, body]) => {
+                self.fold(tree, FoldKind::ExistsOne, range, element, None, body)
+            }
+            ("map", Some(range), [element, body]) => self.fold(tree, FoldKind::Map, range, element, None, body),
+            ("map", Some(range), [element, filter, body]) => {
+                self.fold(tree, FoldKind::Map, range, element, Some(filter), body)
+            }
+            ("filter", Some(range), [element, filter]) => {
+                self.fold(tree, FoldKind::Map, range, element, Some(filter), element)
+            }
+            _ => {
+                let message = match usage(name) {
+                    Some(usage) => format!("`{name}` is not called like that: write {usage}"),
+                    None => format!("unknown function `{name}`; the functions are {FUNCTIONS}"),
+                };
+                self.refuse(tree, message)
+            }
+        }
+    }
+
+    /// Checks what must be a string.
+    fn text(&mut self, taker: &str, tree: &'a IdedExpr) -> Node {
+        let (node, kind) = self.node(tree);
+        if !kind.is(&Type::String) {
+            self.refuse(tree, format!("`{taker}` takes string, not {kind}"));
+        }
+        node
+    }
+
+    fn search(&mut self, name: &str, search: Search, text: &'a IdedExpr, part: &'a IdedExpr) -> Typed {
+        let operands = [self.text(name, text), self.text(name, part)];
+        (Node::Search(search, Box::new(operands)), Type::Bool)
+    }
+
+    fn pattern(&mut self, text: &'a IdedExpr, pattern: &'a IdedExpr) -> Typed {
+        let operand = self.text("matches", text);
+        self.node(pattern);
+        let Expr::Literal(LiteralValue::String(written)) = &pattern.expr else {
+            self.refuse(pattern, "the pattern of `matches` is a string literal, so that it is compiled once");
+            return (Node::Bool(false), Type::Bool);
+        };
+        // Memory is bounded for the expression: a pattern of few characters can take a lot of it.
+        let patterns = self.count("matches");
+        let limit = (PATTERN_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
+        match compile(written.inner(), limit) {
+            Ok(pattern) => (Node::Matches(Box::new(operand), Box::new(pattern)), Type::Bool),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                let message = format!("the pattern takes more than {limit} bytes of memory: repeat less in it");
+                self.refuse(pattern, message);
+                (Node::Bool(false), Type::Bool)
+            }
+            Err(error) => {
+                // The error shows the pattern on lines of their own; what is wrong is on the last.
+                let error = error.to_string();
+                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                self.refuse(pattern, format!("not a regular expression: {reason}"));
+                (Node::Bool(false), Type::Bool)
+            }
+        }
+    }
+
+    fn size(&mut self, tree: &IdedExpr, operand: &'a IdedExpr) -> Typed {
+        let (node, kind) = self.node(operand);
+        match kind {
+            Type::String | Type::List(_) | Type::Map(_) | Type::Any => (Node::Size(Box::new(node)), Type::Int),
+            _ => self.refuse(tree, format!("`size` takes a string, a list or a map, not {kind}")),
+        }
+    }
+
+    fn has(&mut self, tree: &IdedExpr, field: &'a IdedExpr) -> Typed {
+        let Expr::Select(select) = &field.expr else {
+            return self.refuse(tree, "`has` takes a field, as in has(headers.team): write `\"x-team\" in headers`");
+        };
+        let (node, kind) = self.node(&select.operand);
+        if !matches!(kind, Type::Map(_) | Type::Any) {
+            let message = format!("{kind} has no field `{}`: only headers, params and maps have fields", select.field);
+            self.refuse(field, message);
+        }
+        (Node::In(Box::new([Node::Text(select.field.as_str().into()), node])), Type::Bool)
+    }
+
+    fn convert(&mut self, tree: &IdedExpr, name: &str, to: Target, kind: Type, operand: &'a IdedExpr) -> Typed {
+        let (node, from) = self.node(operand);
+        if !from.is_number() && !from.is(&Type::String) {
+            return self.refuse(tree, format!("`{name}` converts string, int and double, not {from}"));
+        }
+        (Node::Convert(to, Box::new(node)), kind)
+    }
+
+    fn fold(
+        &mut self,
+        tree: &IdedExpr,
+        kind: FoldKind,
+        range: &'a IdedExpr,
+        element: &'a IdedExpr,
+        filter: Option<&'a IdedExpr>,
+        body: &'a IdedExpr,
+    ) -> Typed {
+        if self.element.is_some() {
+            return self.refuse(tree, "comprehensions do not nest: write one expression for each");
+        }
+        let (range, over) = self.node(range);
+        let each = match over {
+            Type::List(each) => *each,
+            Type::Map(_) => Type::String,
+            Type::Any => Type::Any,
+            _ => return self.refuse(tree, format!("there is nothing to go through in {over}: take a list or a map")),
+        };
+        let Expr::Ident(name) = &element.expr else {
+            return self.refuse(element, "the first argument names the element, as in headers.exists(k, k == \"x\")");
+        };
+        self.element = Some((name, each));
+        let taker = match kind {
+            FoldKind::All => "all",
+            FoldKind::Exists => "exists",
+            FoldKind::ExistsOne => "exists_one",
+            FoldKind::Map => "filter",
+        };
+        let filter = filter.map(|it| self.truth(taker, it));
+        let (body, yields) = match kind {
+            FoldKind::Map => {
+                let (body, of) = self.node(body);
+                (body, of.list())
+            }
+            _ => (self.truth(taker, body), Type::Bool),
+        };
+        self.element = None;
+        (Node::Fold(Box::new(Fold { kind, range, filter, body })), yields)
+    }
+
+    /// How often a word is in the text.
+    fn count(&self, word: &str) -> usize {
+        let written = |it: &&super::lexer::Symbol| self.text.source.get(it.start..it.end) == Some(word);
+        self.symbols.iter().filter(|it| it.kind == Kind::Word).filter(written).count()
+    }
+}
+
+/// Compiles a pattern within a limit of memory, and finds out roughly how much it takes, which the crate does not tell.
+fn compile(pattern: &str, limit: usize) -> Result<Pattern, regex::Error> {
+    let mut bytes = MIN_PATTERN_BYTES.min(limit);
+    loop {
+        match RegexBuilder::new(pattern).size_limit(bytes).dfa_size_limit(limit).build() {
+            Err(regex::Error::CompiledTooBig(_)) if bytes < limit => bytes = (8 * bytes).min(limit),
+            built => return built.map(|regex| Pattern { regex, bytes }),
+        }
+    }
+}
+
+/// How a function is called.
+fn usage(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "startsWith" => "text.startsWith(\"part\")",
+        "endsWith" => "text.endsWith(\"part\")",
+        "contains" => "text.contains(\"part\")",
+        "matches" => "text.matches(\"pattern\")",
+        "size" => "size(it)",
+        "has" => "has(headers.team)",
+        "int" => "int(it)",
+        "double" => "double(it)",
+        "string" => "string(it)",
+        "all" => "headers.all(k, condition)",
+        "exists" => "headers.exists(k, condition)",
+        "exists_one" | "existsOne" => "headers.exists_one(k, condition)",
+        "map" => "headers.map(k, value)",
+        "filter" => "headers.filter(k, condition)",
+        _ => return None,
+    })
+}

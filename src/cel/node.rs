@@ -1,0 +1,173 @@
+//! The checked tree.
+
+use regex::Regex;
+
+use super::types::Type;
+
+/// A variable.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) enum Variable {
+    Model,
+    Provider,
+    RequestType,
+    Headers,
+    Params,
+    VirtualKeyId,
+    VirtualKeyName,
+    TeamId,
+    TeamName,
+    CustomerId,
+    CustomerName,
+    BudgetUsed,
+    TokensUsed,
+    Request,
+}
+
+impl Variable {
+    /// All variables, in the order in which messages list them.
+    pub(super) const ALL: [Self; 14] = [
+        Self::Model,
+        Self::Provider,
+        Self::RequestType,
+        Self::Headers,
+        Self::Params,
+        Self::VirtualKeyId,
+        Self::VirtualKeyName,
+        Self::TeamId,
+        Self::TeamName,
+        Self::CustomerId,
+        Self::CustomerName,
+        Self::BudgetUsed,
+        Self::TokensUsed,
+        Self::Request,
+    ];
+
+    /// As expressions write it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::RequestType => "request_type",
+            Self::Headers => "headers",
+            Self::Params => "params",
+            Self::VirtualKeyId => "virtual_key_id",
+            Self::VirtualKeyName => "virtual_key_name",
+            Self::TeamId => "team_id",
+            Self::TeamName => "team_name",
+            Self::CustomerId => "customer_id",
+            Self::CustomerName => "customer_name",
+            Self::BudgetUsed => "budget_used",
+            Self::TokensUsed => "tokens_used",
+            Self::Request => "request",
+        }
+    }
+
+    /// The variable of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Its type.
+    pub(super) fn kind(self) -> Type {
+        match self {
+            Self::Headers | Self::Params => Type::Map(Box::new(Type::String)),
+            Self::BudgetUsed | Self::TokensUsed | Self::Request => Type::Double,
+            _ => Type::String,
+        }
+    }
+}
+
+/// A node. Types are checked: an operand is what the operator takes.
+#[derive(Debug)]
+pub(super) enum Node {
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Text(Box<str>),
+    Variable(Variable),
+    /// The element of the comprehension around. There is one at most, because comprehensions do not nest.
+    Element,
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    And(Box<[Node; 2]>),
+    Or(Box<[Node; 2]>),
+    Choose(Box<[Node; 3]>),
+    Arithmetic(Arithmetic, Box<[Node; 2]>),
+    Compare(Comparison, Box<[Node; 2]>),
+    In(Box<[Node; 2]>),
+    Index(Box<[Node; 2]>),
+    Size(Box<Node>),
+    Search(Search, Box<[Node; 2]>),
+    Matches(Box<Node>, Box<Pattern>),
+    Convert(Target, Box<Node>),
+    Fold(Box<Fold>),
+}
+
+/// An operator on numbers; `Add` also joins strings and lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A search of a string in another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Search {
+    StartsWith,
+    EndsWith,
+    Contains,
+}
+
+/// A pattern, compiled once.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    pub(super) regex: Regex,
+    /// Memory that it takes at most, in bytes. It tells how long a search takes at most.
+    pub(super) bytes: usize,
+}
+
+/// What a conversion makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Target {
+    Int,
+    Double,
+    String,
+}
+
+/// A comprehension.
+#[derive(Debug)]
+pub(super) struct Fold {
+    pub(super) kind: FoldKind,
+    /// What is gone through: the elements of a list, the keys of a map.
+    pub(super) range: Node,
+    /// What elements must meet, in `map` with three arguments and in `filter`.
+    pub(super) filter: Option<Node>,
+    /// What is done with an element.
+    pub(super) body: Node,
+}
+
+/// Which comprehension.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FoldKind {
+    All,
+    Exists,
+    ExistsOne,
+    /// `map`, and `filter` as the map of an element to itself.
+    Map,
+}

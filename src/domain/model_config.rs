@@ -1,0 +1,18 @@
+//! Model configs (`semantics.md` §6).
+
+use super::{Id, Limits, Provider, Scope};
+
+/// The limits of a model, at one provider or at all, within a scope.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModelConfig {
+    /// The model, or `*` for every one.
+    pub model_name: Box<str>,
+    /// The provider; `None`: every one.
+    pub provider: Option<Id<Provider>>,
+    /// Whose traffic is limited; never changes.
+    pub scope: Scope,
+    /// Whether windows follow the calendar.
+    pub calendar_aligned: bool,
+    /// What may be spent, and how fast.
+    pub limits: Limits,
+}

@@ -1,0 +1,12 @@
+//! The limits of providers as a whole (`semantics.md` §6).
+
+use super::Limits;
+
+/// The limits of one provider, whose name is the id. It exists while there is at least one limit.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ProviderGovernance {
+    /// Whether windows follow the calendar.
+    pub calendar_aligned: bool,
+    /// What may be spent at the provider, and how fast.
+    pub limits: Limits,
+}

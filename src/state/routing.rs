@@ -1,0 +1,101 @@
+//! The order in which routing rules are looked at and listed.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::{Page, State};
+use crate::domain::{Id, RoutingRule, Scope, ScopeKind, Stored, Timestamp};
+
+/// Where a rule stands among others.
+pub type RuleOrder = (i32, Timestamp, Id<RoutingRule>);
+
+/// The indexes of the routing rules.
+#[derive(Clone, Default)]
+pub(super) struct Order {
+    all: OrdSet<RuleOrder>,
+    by_scope: OrdSet<(Scope, RuleOrder)>,
+    by_name: OrdMap<(Scope, Box<str>), Id<RoutingRule>>,
+}
+
+fn order(stored: &Stored<RoutingRule>) -> RuleOrder {
+    (stored.resource.priority, stored.created_at, stored.id.clone())
+}
+
+const fn first(priority: i32) -> (i32, Timestamp) {
+    (priority, Timestamp::from_micros(i64::MIN))
+}
+
+impl Order {
+    pub(super) fn enter(&mut self, stored: &Stored<RoutingRule>) {
+        let rule = &stored.resource;
+        self.all.insert(order(stored));
+        self.by_scope.insert((rule.scope.clone(), order(stored)));
+        self.by_name.insert((rule.scope.clone(), rule.name.clone()), stored.id.clone());
+    }
+
+    pub(super) fn leave(&mut self, stored: &Stored<RoutingRule>) {
+        let rule = &stored.resource;
+        self.all.remove(&order(stored));
+        self.by_scope.remove(&(rule.scope.clone(), order(stored)));
+        let name = (rule.scope.clone(), rule.name.clone());
+        if self.by_name.get(&name) == Some(&stored.id) {
+            self.by_name.remove(&name);
+        }
+    }
+
+    /// The rule that has this name in this scope.
+    pub(super) fn named(&self, scope: &Scope, name: &str) -> Option<&Id<RoutingRule>> {
+        self.by_name.get(&(scope.clone(), name.into()))
+    }
+
+    /// The rules of a scope from this priority on.
+    fn of_scope<'a>(&'a self, scope: &'a Scope, priority: i32) -> impl Iterator<Item = &'a RuleOrder> + use<'a> {
+        let (priority, created_at) = first(priority);
+        let start = (scope.clone(), (priority, created_at, Id::new("")));
+        let walk = self.by_scope.range((Bound::Included(start), Bound::Unbounded));
+        walk.take_while(move |(other, _)| other == scope).map(|(_, order)| order)
+    }
+
+    /// The rules that have this priority in this scope.
+    pub(super) fn at<'a>(
+        &'a self,
+        scope: &'a Scope,
+        priority: i32,
+    ) -> impl Iterator<Item = &'a Id<RoutingRule>> + use<'a> {
+        self.of_scope(scope, priority).take_while(move |(other, ..)| *other == priority).map(|(.., id)| id)
+    }
+}
+
+impl State {
+    /// The routing rules of a scope, in the order in which they are looked at, disabled ones included.
+    pub fn rules_of<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Arc<Stored<RoutingRule>>> + use<'a> {
+        self.routing.of_scope(scope, i32::MIN).filter_map(|(.., id)| self.get(id.as_str()))
+    }
+
+    /// The routing rules that match, by priority, creation and id, after `after`.
+    pub fn list_rules(
+        &self,
+        scope: Option<ScopeKind>,
+        scope_id: &str,
+        enabled: Option<bool>,
+        after: Option<RuleOrder>,
+        limit: usize,
+    ) -> Page<Arc<Stored<RoutingRule>>> {
+        let matches = |stored: &&Arc<Stored<RoutingRule>>| {
+            let rule = &stored.resource;
+            scope.is_none_or(|scope| rule.scope.kind() == scope)
+                && (scope_id.is_empty() || rule.scope.id() == scope_id)
+                && enabled.is_none_or(|enabled| rule.enabled == enabled)
+        };
+        let all = || self.routing.all.iter().filter_map(|(.., id)| self.get(id.as_str())).filter(matches);
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let walk = self.routing.all.range((start, Bound::Unbounded)).filter_map(|(.., id)| self.get(id.as_str()));
+        let mut items: Vec<_> = walk.filter(matches).take(limit + 1).map(Arc::clone).collect();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let unfiltered = scope.is_none() && scope_id.is_empty() && enabled.is_none();
+        Page { items, more, total: if unfiltered { self.routing.all.len() } else { all().count() } }
+    }
+}
