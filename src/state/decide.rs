@@ -129,8 +129,7 @@ pub fn update<R: Rules>(
     merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>,
 ) -> Result<Decision, Error> {
     let Some(before) = state.get::<R>(id) else {
-        merge(None)?;
-        return Err(Error::NotFound { kind: R::KIND, id: id.into() });
+        return Err(refused_or(&merge, Error::NotFound { kind: R::KIND, id: id.into() }));
     };
     let mut resource = merge(Some(before))?;
     resource.settle(Some(before), state, cx)?;
@@ -200,8 +199,7 @@ pub fn govern(
     merge: impl Fn(Option<&Stored<ProviderGovernance>>) -> Result<ProviderGovernance, Violations>,
 ) -> Result<Decision, Error> {
     let Some(provider) = state.get::<Provider>(name) else {
-        merge(None)?;
-        return Err(Error::NotFound { kind: Kind::Provider, id: name.into() });
+        return Err(refused_or(&merge, Error::NotFound { kind: Kind::Provider, id: name.into() }));
     };
     let before = state.get::<ProviderGovernance>(name);
     let absent = || Stored {
@@ -244,6 +242,14 @@ pub fn ungovern(state: &State, name: &str, expected: i64) -> Result<Decision, Er
     check_revision(before, expected)?;
     let change = Change { before: Some(ProviderGovernance::wrap(Arc::clone(before))), after: None };
     Ok(Decision { subject, changes: vec![change] })
+}
+
+/// What is wrong with the request alone, or else `error`.
+fn refused_or<R>(merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>, error: Error) -> Error {
+    match merge(None) {
+        Err(violations) if !violations.is_empty() => violations.into(),
+        Ok(_) | Err(_) => error,
+    }
 }
 
 fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), Error> {

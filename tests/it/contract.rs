@@ -1,0 +1,6 @@
+//! The laws that `api.md` gives to every kind of resource ("Common shapes", "Errors"), each tried on each kind.
+
+mod laws;
+mod lists;
+mod subject;
+mod writes;
