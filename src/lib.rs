@@ -17,6 +17,7 @@ pub mod api;
 pub mod cel;
 pub mod cli;
 pub mod config;
+pub mod decision;
 pub mod domain;
 pub mod ledger;
 pub mod proto;

@@ -6,6 +6,7 @@ mod caller;
 mod config;
 mod crud;
 mod customer;
+mod decision;
 mod limits;
 mod mask;
 mod mcp_client;

@@ -29,7 +29,7 @@ pub use limits::{render_budget, render_rate_limit};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;
-pub use routing_rule::{parse_routing_scope, render_routing_scope};
+pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
 pub use virtual_key::parse_value;
 

@@ -91,7 +91,7 @@ impl Wire for RoutingRule {
             enabled: Some(*enabled),
             cel_expression: expression.source().to_owned(),
             targets: targets.iter().map(target).collect(),
-            fallbacks: fallbacks.iter().map(|it| format!("{}/{}", it.provider, it.model)).collect(),
+            fallbacks: fallbacks.iter().map(render_fallback).collect(),
             scope: render_routing_scope(scope.kind()).into(),
             scope_id: scope.id().to_owned(),
             priority: *priority,
@@ -177,7 +177,13 @@ fn parse_targets(targets: Vec<v1::RoutingTarget>, list: &Path<'_>, violations: &
     parsed
 }
 
-fn parse_fallbacks(fallbacks: &[String], list: &Path<'_>, violations: &mut Violations) -> Vec<Fallback> {
+/// A fallback as `provider/model`.
+pub fn render_fallback(fallback: &Fallback) -> String {
+    format!("{}/{}", fallback.provider, fallback.model)
+}
+
+/// Fallbacks as `provider/model`.
+pub fn parse_fallbacks(fallbacks: &[String], list: &Path<'_>, violations: &mut Violations) -> Vec<Fallback> {
     count(fallbacks.len(), list, violations);
     let parse = |(index, text): (usize, &String)| {
         let path = list.index(index);

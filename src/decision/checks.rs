@@ -1,0 +1,233 @@
+//! What may stop a request: what its key may not use, and limits that are used up (`semantics.md` §§4 and 8).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::{Caller, Explanation, LimitCheck, LimitKind, Request, Usage, Verdict};
+use crate::domain::{
+    Id, LimitOwner, Limits, Permit, ProviderConfig, ProviderGovernance, RateDimension, Scope, Stored, VirtualKey,
+    Window,
+};
+use crate::state::State;
+
+/// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
+pub(super) struct Refusal<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
+    pub(super) exhausted: Option<&'a ProviderConfig>,
+}
+
+impl Refusal<'_> {
+    pub(super) const fn new(verdict: Verdict, reason: String) -> Self {
+        Self { verdict, reason, exhausted: None }
+    }
+}
+
+/// Whether the config permits the model: exactly, or with the provider's prefix. What is blacklisted is not.
+pub(super) fn permits_model(config: &ProviderConfig, model: &str) -> bool {
+    let provider = config.provider.as_str();
+    let names = |permit: &Permit| match permit {
+        Permit::All => true,
+        Permit::Only(names) => names.iter().any(|name| bare(name, provider) == bare(model, provider)),
+    };
+    names(&config.allowed_models) && !names(&config.blacklisted_models)
+}
+
+/// A model without the provider's prefix.
+fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
+    model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model)
+}
+
+fn permits_key(config: &ProviderConfig, key_id: Option<&str>) -> bool {
+    match (&config.key_ids, key_id) {
+        (Permit::All, _) => true,
+        (Permit::Only(ids), None) => !ids.is_empty(),
+        (Permit::Only(ids), Some(key_id)) => ids.iter().any(|id| id.as_ref() == key_id),
+    }
+}
+
+/// The provider config whose limits apply: the first that permits the model, or else the first of the provider.
+pub(super) fn config_of<'a>(
+    key: &'a Arc<Stored<VirtualKey>>,
+    provider: &str,
+    model: &str,
+) -> Option<&'a ProviderConfig> {
+    let mut own = key.resource.provider_configs.iter().filter(|config| config.provider.as_str() == provider);
+    own.clone().find(|config| permits_model(config, model)).or_else(|| own.next())
+}
+
+/// The provider config by which the key may use provider, model and provider key of the explanation; `drawn` goes first.
+pub(super) fn permitted<'a>(
+    key: &'a Arc<Stored<VirtualKey>>,
+    drawn: Option<i64>,
+    explanation: &Explanation,
+) -> Result<&'a ProviderConfig, Refusal<'a>> {
+    let (provider, model) = (&*explanation.provider, &*explanation.model);
+    let name = &key.resource.name;
+    let own: Vec<_> =
+        key.resource.provider_configs.iter().filter(|config| config.provider.as_str() == provider).collect();
+    if own.is_empty() {
+        let reason = format!("virtual key {name:?} may not use provider {provider:?}; add it to its provider_configs");
+        return Err(Refusal::new(Verdict::ProviderBlocked, reason));
+    }
+    let permitting: Vec<_> = own.into_iter().filter(|config| permits_model(config, model)).collect();
+    if permitting.is_empty() {
+        let reason = format!(
+            "virtual key {name:?} may not use model {model:?} of {provider:?}; see allowed_models and blacklisted_models"
+        );
+        return Err(Refusal::new(Verdict::ModelBlocked, reason));
+    }
+    let key_id = explanation.key_id.as_deref();
+    let mut usable = permitting.into_iter().filter(|config| permits_key(config, key_id));
+    let found = usable.clone().find(|config| Some(config.id) == drawn).or_else(|| usable.next());
+    found.ok_or_else(|| {
+        let which = key_id.map_or_else(|| "any provider key".to_owned(), |id| format!("provider key {id:?}"));
+        let reason = format!("virtual key {name:?} may not use {which} of {provider:?}; see key_ids");
+        Refusal::new(Verdict::ProviderKeyBlocked, reason)
+    })
+}
+
+/// Where a request goes, for its limits.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) provider: &'a str,
+    pub(super) model: &'a str,
+    pub(super) config: Option<&'a ProviderConfig>,
+}
+
+/// The limits that apply, in the order in which they are checked.
+pub(super) fn limits(
+    state: &State,
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    caller: Caller<'_>,
+    place: Place<'_>,
+) -> Vec<LimitCheck> {
+    let mut found = Vec::new();
+    let mut add = |owner: LimitOwner, limits: &Limits, aligned: bool| {
+        check(usage, request, &owner, limits, aligned, &mut found);
+    };
+    if let Some(stored) = state.get::<ProviderGovernance>(place.provider) {
+        let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
+        add(owner, &stored.resource.limits, stored.resource.calendar_aligned);
+    }
+    let models = |scope: Scope, add: &mut dyn FnMut(LimitOwner, &Limits, bool)| {
+        let provider = (!place.provider.is_empty()).then(|| Id::new(place.provider));
+        let any = Box::<str>::from("*");
+        let mut names = vec![Box::<str>::from(place.model)];
+        let bare = bare(place.model, place.provider);
+        if bare != place.model {
+            names.push(bare.into());
+        }
+        let mut places = Vec::new();
+        for provider in [provider.clone(), None] {
+            places.extend(names.iter().map(|name| (scope.clone(), name.clone(), provider.clone())));
+            if provider.is_none() {
+                break;
+            }
+        }
+        places.extend(provider.map(|provider| (scope.clone(), any.clone(), Some(provider))));
+        places.push((scope, any, None));
+        places.dedup();
+        for stored in places.iter().filter_map(|place| state.model_config(place)) {
+            let owner = LimitOwner::ModelConfig(stored.id.clone());
+            add(owner, &stored.resource.limits, stored.resource.calendar_aligned);
+        }
+    };
+    models(Scope::Global, &mut add);
+    if let Some(key) = caller.key {
+        let aligned = key.resource.calendar_aligned;
+        if let Some(config) = place.config {
+            add(LimitOwner::ProviderConfig(config.id), &config.limits, aligned);
+        }
+        add(LimitOwner::VirtualKey(key.id.clone()), &key.resource.limits, aligned);
+        models(Scope::VirtualKey(key.id.clone()), &mut add);
+    }
+    if let Some(team) = caller.team {
+        add(LimitOwner::Team(team.id.clone()), &team.resource.limits, team.resource.calendar_aligned);
+        models(Scope::Team(team.id.clone()), &mut add);
+    }
+    if let Some(customer) = caller.customer {
+        let aligned = customer.resource.calendar_aligned;
+        add(LimitOwner::Customer(customer.id.clone()), &customer.resource.limits, aligned);
+        models(Scope::Customer(customer.id.clone()), &mut add);
+    }
+    found
+}
+
+/// The limits of one owner: token rate, request rate, then budgets, the shortest window first.
+pub(super) fn check(
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    owner: &LimitOwner,
+    limits: &Limits,
+    aligned: bool,
+    found: &mut Vec<LimitCheck>,
+) {
+    let mut push = |id: &str, kind: LimitKind, used: i64, max: i64, estimate: i64, window: Window| {
+        let blocks = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
+        found.push(LimitCheck {
+            owner: owner.clone(),
+            limit_id: id.into(),
+            kind,
+            used,
+            max,
+            remaining: max.saturating_sub(used).max(0),
+            window,
+            blocks,
+        });
+    };
+    if let Some(rate) = limits.rate_limit.as_deref() {
+        let at =
+            |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
+        if let Some(token) = &rate.token {
+            let (window, estimate) = (at(token), request.estimated_tokens);
+            push(rate.id.as_str(), LimitKind::Tokens, usage.tokens(rate, &window), token.max_limit, estimate, window);
+        }
+        if let Some(requests) = &rate.request {
+            let window = at(requests);
+            let used = usage.requests(rate, &window);
+            push(rate.id.as_str(), LimitKind::Requests, used, requests.max_limit, 0, window);
+        }
+    }
+    let mut budgets: Vec<_> = limits.budgets.iter().collect();
+    budgets.sort_by(|one, other| {
+        let shorter = one.reset_duration.millis().cmp(&other.reset_duration.millis());
+        shorter.then_with(|| one.id.cmp(&other.id))
+    });
+    for budget in budgets {
+        let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
+        let (used, max) = (usage.budget(budget, &window), budget.max_limit.nanos());
+        push(budget.id.as_str(), LimitKind::Budget, used, max, request.estimated_cost, window);
+    }
+}
+
+/// The greatest percentages used: of budgets, of token limits, of request limits; 0 where there are none.
+pub(super) fn percentages(limits: &[LimitCheck]) -> (f64, f64, f64) {
+    let greatest = |kind: LimitKind| {
+        let of_kind = limits.iter().filter(|limit| limit.kind == kind);
+        let percent = of_kind.map(|limit| 100.0 * limit.used as f64 / limit.max as f64);
+        percent.max_by(|one, other| one.partial_cmp(other).unwrap_or(Ordering::Equal)).unwrap_or(0.0)
+    };
+    (greatest(LimitKind::Budget), greatest(LimitKind::Tokens), greatest(LimitKind::Requests))
+}
+
+/// A limit that stops a request, in words.
+pub(super) fn tell(limit: &LimitCheck) -> String {
+    let LimitCheck { owner, limit_id, kind, used, max, window, .. } = limit;
+    let owner = match owner {
+        LimitOwner::Customer(id) => format!("customer {id}"),
+        LimitOwner::Team(id) => format!("team {id}"),
+        LimitOwner::VirtualKey(id) => format!("virtual key {id}"),
+        LimitOwner::ProviderConfig(id) => format!("provider config {id}"),
+        LimitOwner::ModelConfig(id) => format!("model config {id}"),
+        LimitOwner::Provider(id) => format!("provider {id}"),
+    };
+    let dollars = |nanos: &i64| format!("{:.6} USD", *nanos as f64 / 1e9);
+    let (what, used, max) = match kind {
+        LimitKind::Tokens => ("rate limit", format!("{used} tokens"), format!("{max}")),
+        LimitKind::Requests => ("rate limit", format!("{used} requests"), format!("{max}")),
+        LimitKind::Budget => ("budget", dollars(used), dollars(max)),
+    };
+    format!("{what} {limit_id} of {owner}: {used} of {max} used; resets at {}", window.end)
+}
