@@ -118,7 +118,7 @@ class Fold:
         self.resume_token: str = resume_token
         """The token of the last bookmark. It goes with the state that the copy had then."""
         self.settled: bool = copy is not None
-        """Whether copy and token belong together, so that both may be stored."""
+        """Whether copy and token belong together, so that both may be stored. Any copy goes with no token."""
         self.proofs: int = 0
         """How many times the digests of the server agreed with the copy."""
         self._begun = False
@@ -133,11 +133,7 @@ class Fold:
     def forget_token(self) -> None:
         """Makes the next stream a snapshot. The copy goes on being served until that is whole."""
         self.resume_token = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether there is a copy and no snapshot on the way that will replace it."""
-        return self.copy is not None and self._staged is None
+        self.settled = self.copy is not None
 
     def apply(self, message: config_service_pb2.WatchConfigResponse) -> None:
         """Folds one message in. After any error the next stream starts with a snapshot: that costs one transfer, while

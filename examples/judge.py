@@ -64,7 +64,8 @@ def judge(copy: Copy | None, value: str, model: str = "", now: datetime | None =
     elif key.HasField("expires_at") and _is_past(key.expires_at, now):
         verdict.accepted, verdict.reason = False, "expired"
     elif model:
-        verdict.reason = _refusal(key, *model.partition("/")[::2])
+        provider, _, name = model.partition("/")
+        verdict.reason = _refusal(key, provider, name)
         verdict.accepted = not verdict.reason
     return verdict
 

@@ -1,8 +1,8 @@
 """Loads an organisation from a file into a control plane, so that running it again changes nothing.
 
-What the file describes is created, or updated to what the file says; what the file leaves out is left alone, so a key
-that somebody has deactivated stays that way. The server decides whether an update changes anything, and an update that
-does not takes no revision.
+Resources are found by their names: those that are missing are created, the others are updated to what the file says.
+A field that the file leaves out is left alone, so a key that somebody has deactivated stays that way; and nothing is
+ever deleted. Whether an update changes anything is for the server to decide: one that does not takes no revision.
 """
 
 from __future__ import annotations
@@ -189,7 +189,8 @@ class Loader:
         for entry in owner.get("keys", []):
             each = entry.get("each", [""])
             names = range(1, each + 1) if isinstance(each, int) else each
-            common = {**_without(entry, "each", "access", "expires_in_days"), **self.access[entry["access"]], **belongs_to}
+            described = _without(entry, "each", "access", "expires_in_days")
+            common = {**described, **self.access[entry["access"]], **belongs_to}
             # Counted from the creation of the key; on later runs the key keeps the end that it has.
             days = entry.get("expires_in_days")
             ends = {"expires_at": _in_days(days)} if days else {}
@@ -241,8 +242,8 @@ def main() -> int:
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(description="Load an organisation into a control plane.")
     parser.add_argument("--server", default="127.0.0.1:50051", help="address of the server [%(default)s]")
-    parser.add_argument("--organisation", type=Path, default=here / "organisation.json", help="what to load [%(default)s]")
-    parser.add_argument("--keys", type=Path, required=True, help="file for the secrets of new keys; appended to, mode 0600")
+    parser.add_argument("--organisation", type=Path, default=here / "organisation.json", help="file that describes it")
+    parser.add_argument("--keys", type=Path, required=True, help="file to append the secrets of new keys to; mode 0600")
     arguments = parser.parse_args()
 
     organisation = json.loads(arguments.organisation.read_text(encoding="utf-8"))

@@ -172,15 +172,14 @@ class Node:
                 elif event == "bookmark":
                     # Not before: a server that accepts streams and fails at once must not be hammered.
                     self._failures = 0
-                    proof = ", digests agree" if message.bookmark.digests else ""
-                    log(f"at revision {message.bookmark.revision}{proof}")
+                    revision = message.bookmark.revision
+                    log(f"at revision {revision}{', digests agree' if message.bookmark.digests else ''}")
                     self.save()
+                    if revision >= (head if self._target is None else self._target):
+                        self._caught_up.set()
                 elif event == "go_away":
                     asked = message.go_away.retry_after.ToTimedelta().total_seconds()
                     log(f"go away: {message.go_away.reason}")
-                target = head if self._target is None else self._target
-                if self.fold.whole and self.fold.settled and self.fold.copy.revision >= target:
-                    self._caught_up.set()
         finally:
             call.cancel()
 
@@ -228,33 +227,39 @@ async def run_once(node: Node, arguments: argparse.Namespace) -> int:
     return 0 if all(verdicts) else 3
 
 
+async def judge_lines(node: Node, file: TextIO) -> int:
+    """Judges each line as it comes, until the node is told to stop. The end of the input is no reason to."""
+    lines = lines_of(file)
+    while True:
+        node.judge(await lines.get())
+
+
 async def run(arguments: argparse.Namespace) -> int:
     """Runs the node; returns the status to exit with."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-    async def judge_lines() -> None:
-        lines = lines_of(arguments.check or sys.stdin)
-        while True:
-            node.judge(await lines.get())
-
-    async def work() -> int:
-        if arguments.once or arguments.until_revision is not None:
-            return await run_once(node, arguments)
-        await judge_lines()
-        return 0
-
     async with grpc.aio.insecure_channel(arguments.server, CHANNEL) as channel:
         node = Node(channel, arguments.node_id, StateFile(arguments.state) if arguments.state else None)
-        tasks = [asyncio.create_task(task) for task in (work(), node.follow(), stop.wait())]
-        done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        node.save(now=True)
-    # Whichever task ended first says how it went: `work` by its status, a fault of `follow` by its exception.
-    return max(int(task.result() or 0) for task in done if task is not tasks[2]) if done != {tasks[2]} else 0
+        scripted = arguments.once or arguments.until_revision is not None
+        job = asyncio.create_task(
+            run_once(node, arguments) if scripted else judge_lines(node, arguments.check or sys.stdin)
+        )
+        follower = asyncio.create_task(node.follow())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, job.cancel)
+        try:
+            await asyncio.wait({job, follower}, return_when=asyncio.FIRST_COMPLETED)
+            if follower.done():
+                follower.result()  # It never returns, so this raises what went wrong.
+            return 0 if job.cancelled() else job.result()
+        finally:
+            job.cancel()
+            follower.cancel()
+            await asyncio.gather(job, follower, return_exceptions=True)
+            node.save(now=True)
+
+
+def value_file(path: str) -> TextIO:
+    """Opens what `--check` names."""
+    return sys.stdin if path == "-" else open(path, encoding="utf-8")
 
 
 def main() -> int:
@@ -263,8 +268,10 @@ def main() -> int:
     parser.add_argument("--server", default="127.0.0.1:50051", help="address of the server [%(default)s]")
     parser.add_argument("--node-id", default="example-node", help="how the node names itself [%(default)s]")
     parser.add_argument("--state", type=Path, help="file to keep copy and token in, to resume from")
-    parser.add_argument("--check", type=argparse.FileType(), metavar="VALUE-FILE", help="values to judge; - for standard input")
-    parser.add_argument("--once", action="store_true", help="catch up, judge what --check names, and exit: 3 if any is refused")
+    parser.add_argument("--check", type=value_file, metavar="VALUE-FILE", help="values to judge; - for standard input")
+    parser.add_argument(
+        "--once", action="store_true", help="catch up, judge what --check names, and exit: 3 if any is refused"
+    )
     parser.add_argument("--until-revision", type=int, metavar="N", help="the same, once the copy is at revision N")
     parser.add_argument("--timeout", type=float, default=30, help="seconds to catch up in, at most [%(default)g]")
     return asyncio.run(run(parser.parse_args()))

@@ -59,8 +59,11 @@ server_is_ready() {
 
 load() { "${python[@]}" "$here/load_organisation.py" --server "$address" --keys "$work/keys.jsonl"; }
 
-node_once() { # ARGUMENT…: a node that catches up, judges and exits
-    "${python[@]}" "$here/node.py" --server "$address" --once "$@"
+node_refuses_some() { # a node that catches up, judges what is in `values`, and exits, with the status for a refusal
+    local status=0
+    "${python[@]}" "$here/node.py" --server "$address" --once --state "$work/once.state" --check "$work/values" \
+        >"$work/verdicts" 2>"$work/once.log" || status=$?
+    [ "$status" = 3 ] || { cat "$work/once.log" >&2; fail "the node exited with $status"; }
 }
 
 key() { # NAME FIELD: of a key that was created
@@ -94,6 +97,8 @@ ask() { # VALUE TEXT: whether the running node's answer to a value contains the 
 
 has_more_lines_than() { [ "$(wc -l <"$work/answers")" -gt "$1" ]; }
 
+revision() { grep -Eo 'revision +[0-9]+' | tail -n 1 | grep -Eo '[0-9]+'; }
+
 logged() { # TEXT COUNT: whether the running node has logged a text so many times
     [ "$(grep -cF -- "$1" "$work/node.log")" -ge "$2" ]
 }
@@ -114,8 +119,8 @@ export PYTHONPATH=$work/stubs
 echo "== load the organisation"
 start_server 127.0.0.1:0
 load | tee "$work/first"
-grep -Eq '^virtual_key +2[0-9]{2} created' "$work/first" || fail "fewer than 200 keys were created"
-[ "$(stat -c %a "$work/keys.jsonl")" = 600 ] || fail "the file of keys can be read by others"
+grep -Eq '^virtual_key +2[0-9]{2} created' "$work/first" || fail "not some 200 keys were created"
+[ -n "$(find "$work/keys.jsonl" -perm 600)" ] || fail "the file of keys can be read by others"
 cp "$work/keys.jsonl" "$work/keys.before"
 
 echo "== load it again: nothing changes"
@@ -129,7 +134,7 @@ echo "== a node accepts every key but the one that is switched off"
 import json, sys
 for line in open(sys.argv[1]):
     print(json.loads(line)["value"])' "$work/keys.jsonl" >"$work/values"
-node_once --state "$work/once.state" --check "$work/values" >"$work/verdicts" 2>"$work/once.log" && fail "none was refused"
+node_refuses_some
 grep -q 'begin WATCH_MODE_SNAPSHOT WATCH_REASON_FIRST' "$work/once.log" || fail "no snapshot"
 grep -q 'digests agree' "$work/once.log" || fail "the copy was not proved"
 [ "$(wc -l <"$work/verdicts")" = "$(wc -l <"$work/values")" ] || fail "some values were not judged"
@@ -160,12 +165,16 @@ ask "$leaver" '"accepted": true' || fail "another key was refused"
 call 'keys.DeleteVirtualKey(DeleteVirtualKeyRequest(id=id))'
 eventually ask "$leaver" '"reason": "unknown"'
 echo "deleted: refused"
-id=$(key dev/chidi.okafor id)
-call 'from google.protobuf.duration_pb2 import Duration
-keys.RotateVirtualKey(RotateVirtualKeyRequest(id=id, grace_period=Duration(seconds=3600)))
-keys.RotateVirtualKey(RotateVirtualKeyRequest(id=id))'
-eventually ask "$(key dev/chidi.okafor value)" '"reason": "unknown"'
-echo "rotated: the old value is refused"
+old=$(key dev/chidi.okafor value) id=$(key dev/chidi.okafor id)
+new=$(call 'from google.protobuf.duration_pb2 import Duration
+request = RotateVirtualKeyRequest(id=id, grace_period=Duration(seconds=3600))
+print(keys.RotateVirtualKey(request).virtual_key.value)')
+eventually ask "$new" '"accepted": true'
+ask "$old" '"accepted": true' || fail "the old value was refused in its grace period"
+call 'keys.RotateVirtualKey(RotateVirtualKeyRequest(id=id))'
+eventually ask "$new" '"reason": "unknown"'
+ask "$old" '"reason": "unknown"' || fail "the value before the last but one is still accepted"
+echo "rotated: accepted in the grace period, then refused"
 
 echo "== the server is killed: the node goes on deciding, and resumes"
 logged 'begin WATCH_MODE_SNAPSHOT' 1 || fail "the node did not start with a snapshot"
@@ -175,17 +184,31 @@ eventually logged 'the stream failed' 1
 ask "$value" '"reason": "inactive"' || fail "the node forgot what it knew"
 start_server "$address"
 eventually logged 'begin WATCH_MODE_RESUMED' 1
-eventually logged 'digests agree' 2
+id=$(key dev/ana.sousa id)
 call 'keys.UpdateVirtualKey(UpdateVirtualKeyRequest(
-    virtual_key=VirtualKey(id="'"$(key dev/ana.sousa id)"'", is_active=True), update_mask=FieldMask(paths=["is_active"])))'
+    virtual_key=VirtualKey(id=id, is_active=True), update_mask=FieldMask(paths=["is_active"])))'
 eventually ask "$value" '"accepted": true'
 logged 'begin WATCH_MODE_SNAPSHOT' 2 && fail "the node started over"
 
 echo "== a node that was away resumes from its file"
 echo "$leaver" >"$work/values"
-node_once --state "$work/once.state" --check "$work/values" >"$work/verdicts" 2>"$work/once.log" && fail "was not refused"
+node_refuses_some
 grep -q 'begin WATCH_MODE_RESUMED' "$work/once.log" || fail "did not resume"
 grep -q '"reason": "unknown"' "$work/verdicts" || fail "a deleted key is known"
+echo "caught up from revision $(revision <"$work/first") to $(revision <"$work/once.log")"
+
+echo "== a node whose file is wrong notices, and starts over"
+"${python[@]}" -c '
+import json, sys
+with open(sys.argv[1], "r+") as file:
+    state = json.load(file)
+    del state["resources"][-1]
+    file.seek(0)
+    file.truncate()
+    json.dump(state, file)' "$work/once.state"
+node_refuses_some
+grep 'starting over' "$work/once.log" || fail "the digests did not give it away"
+grep -q 'begin WATCH_MODE_SNAPSHOT' "$work/once.log" || fail "did not start over"
 
 echo "== stop"
 stop "$node"
