@@ -82,7 +82,8 @@ def _refusal(key: hierarchy_pb2.VirtualKey, provider: str, model: str) -> str:
 
 
 def _permits(entry: hierarchy_pb2.VirtualKeyProviderConfig, model: str) -> bool:
-    """Whether one entry permits a model: listed, or `*`, and not refused. A name matches with or without its provider."""
+    """Whether one entry permits a model: it is listed, or all are, and it is not refused. The provider's name may stand
+    before it."""
     bare = model.removeprefix(f"{entry.provider}/")
     names = {"*", bare, f"{entry.provider}/{bare}"}
     return not names.isdisjoint(entry.allowed_models) and names.isdisjoint(entry.blacklisted_models)

@@ -218,16 +218,16 @@ def _in_days(days: int) -> str:
 
 
 def explain(error: grpc.RpcError) -> str:
-    """Everything that the server said about an error: each violation with its path, not just the first."""
-    lines = [f"{error.code().name}: {error.details()}"]
+    """What the server said about an error: all violations, if it listed some, for its message has only the first."""
+    violations: list[str] = []
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:
-        for kind in (BadRequest(), PreconditionFailure()):
-            if detail.Unpack(kind):
-                for violation in getattr(kind, "field_violations", None) or getattr(kind, "violations", ()):
-                    where = getattr(violation, "field", "") or violation.subject
-                    lines.append(f"  {where}: {violation.description}")
-    return "\n".join(lines)
+        bad, failed = BadRequest(), PreconditionFailure()
+        if detail.Unpack(bad):
+            violations += (f"{violation.field}: {violation.description}" for violation in bad.field_violations)
+        elif detail.Unpack(failed):
+            violations += (f"{violation.subject}: {violation.description}" for violation in failed.violations)
+    return "\n  ".join([error.code().name, *(violations or [error.details()])])
 
 
 def head_revision(channel: grpc.Channel) -> int:
@@ -260,7 +260,7 @@ def main() -> int:
         print(f"{kind:12}", *(f"{collection.outcomes[name]:4} {name}" for name in ("created", "changed", "unchanged")))
     print(f"revision     {revision:4}")
     if loader.without_secret:
-        print(f"{loader.without_secret} keys are older than {arguments.keys}, so it does not have their secrets")
+        print(f"{loader.without_secret} keys have no secret in {arguments.keys}; RotateVirtualKey makes new ones")
     return 0
 
 

@@ -46,7 +46,7 @@ SAVE_EVERY = 1.0
 """Seconds between writes of the state file. Writing less often costs nothing but a longer way to catch up."""
 
 CHANNEL = [
-    # A channel has a backoff of its own, up to two minutes, during which calls fail at once; it would be on top of ours.
+    # A channel has a backoff of its own, up to two minutes, during which calls fail at once. It would come on top.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
@@ -58,8 +58,8 @@ def log(text: str) -> None:
 
 
 class StateFile:
-    """The copy together with the token that belongs to it, so that a restarted node can serve before the server answers,
-    and is sent only what changed meanwhile. It holds hashes of keys and no secrets."""
+    """The copy together with the token that belongs to it: a restarted node can serve before the server answers, and is
+    sent only what changed meanwhile. It holds hashes of keys and no secrets."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -84,8 +84,11 @@ class StateFile:
         """Stores copy and token in one step, if they belong together: a token must never be newer than its copy."""
         if fold.copy is None or not fold.settled or not (now or time.monotonic() >= self._written + SAVE_EVERY):
             return
-        resources = [base64.b64encode(resource.SerializeToString()).decode() for resource in fold.copy.resources.values()]
-        content = {"revision": fold.copy.revision, "resume_token": fold.resume_token, "resources": resources}
+        content = {
+            "revision": fold.copy.revision,
+            "resume_token": fold.resume_token,
+            "resources": [base64.b64encode(item.SerializeToString()).decode() for item in fold.copy.resources.values()],
+        }
         fresh = self._path.with_name(self._path.name + ".new")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(content, file)
