@@ -1,0 +1,284 @@
+"""A data-plane node in miniature: it follows `WatchConfig`, and judges virtual keys from memory.
+
+Values to judge are lines on standard input (or of the file that `--check` names): a key's value and, after a space, the
+`provider/model` that is asked for, if one is. Each is answered by a line of JSON. What goes on is logged to standard
+error.
+
+The three parts know little of each other: `fold.py` is the copy, `judge.py` the decisions, and `Node` keeps the one
+fresh for the other. Everything runs in one event loop, and no batch is applied across an `await`, so a decision never
+sees half of one, without any lock. Usage reporting would be a fourth part: one more task beside `Node.follow`, on the
+same channel, fed with what `judge` accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+import grpc
+from google.rpc.error_details_pb2 import RetryInfo
+from grpc_status import rpc_status
+from tollgate.v1 import config_pb2, config_service_pb2, config_service_pb2_grpc
+
+from fold import KINDS, Copy, Fold, ProtocolError
+from judge import judge
+
+FIRST_BACKOFF, LAST_BACKOFF = 0.1, 10.0
+"""Seconds between attempts to connect: doubled each time, and drawn from below that, so that nodes which lost the
+server together do not come back together."""
+
+PATIENCE = 15.0
+"""Seconds to wait for the first message, before the server has said how often it sends one."""
+
+SAVE_EVERY = 1.0
+"""Seconds between writes of the state file. Writing less often costs nothing but a longer way to catch up."""
+
+CHANNEL = [
+    # A channel has a backoff of its own, up to two minutes, during which calls fail at once. It would come on top.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+def log(text: str) -> None:
+    """Tells people what goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class StateFile:
+    """The copy together with the token that belongs to it: a restarted node can serve before the server answers, and is
+    sent only what changed meanwhile. It holds hashes of keys and no secrets."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written = 0.0
+
+    def load(self) -> Fold:
+        """What was stored, or nothing. A file that cannot be read is no reason not to start: a snapshot mends it."""
+        try:
+            stored = json.loads(self._path.read_text(encoding="utf-8"))
+            copy = Copy()
+            for resource in stored["resources"]:
+                copy.put(config_pb2.ConfigResource.FromString(base64.b64decode(resource)))
+            copy.revision = stored["revision"]
+            return Fold(copy, stored["resume_token"])
+        except FileNotFoundError:
+            return Fold()
+        except Exception as error:
+            log(f"state file ignored: {error!r}")
+            return Fold()
+
+    def save(self, fold: Fold, now: bool = False) -> None:
+        """Stores copy and token in one step, if they belong together: a token must never be newer than its copy."""
+        if fold.copy is None or not fold.settled or not (now or time.monotonic() >= self._written + SAVE_EVERY):
+            return
+        content = {
+            "revision": fold.copy.revision,
+            "resume_token": fold.resume_token,
+            "resources": [base64.b64encode(item.SerializeToString()).decode() for item in fold.copy.resources.values()],
+        }
+        fresh = self._path.with_name(self._path.name + ".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, self._path)
+        self._written = time.monotonic()
+
+
+class Node:
+    """Keeps the fold fresh, whatever happens to the connection."""
+
+    def __init__(self, channel: grpc.aio.Channel, name: str, state_file: StateFile | None) -> None:
+        self.fold = state_file.load() if state_file else Fold()
+        self._stub = config_service_pb2_grpc.ConfigServiceStub(channel)
+        self._name = name
+        self._state_file = state_file
+        self._target: int | None = None
+        self._caught_up = asyncio.Event()
+        self._failures = 0
+
+    async def catch_up(self, revision: int | None = None) -> None:
+        """Waits until the copy is at `revision`; without one, at what the server had when the stream began."""
+        self._target = revision
+        await self._caught_up.wait()
+
+    def judge(self, line: str) -> bool:
+        """Judges one line of input and prints the verdict."""
+        value, _, model = line.strip().partition(" ")
+        verdict = judge(self.fold.copy, value, model.strip())
+        revision = self.fold.copy.revision if self.fold.copy else 0
+        print(json.dumps({**asdict(verdict), "revision": revision}), flush=True)
+        return verdict.accepted
+
+    def save(self, now: bool = False) -> None:
+        """Stores the state, if there is a file for it."""
+        if self._state_file:
+            self._state_file.save(self.fold, now)
+
+    async def follow(self) -> None:
+        """Follows the stream for ever. The copy goes on being served while there is no connection."""
+        while True:
+            asked = 0.0
+            try:
+                asked = await self._stream()
+                log("the stream ended")
+            except grpc.aio.AioRpcError as error:
+                asked = retry_after(error)
+                log(f"the stream failed: {error.code().name}: {error.details()}")
+                if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                    # Only a damaged token can be at fault: the rest of the request is constant.
+                    self._forget()
+            except ProtocolError as error:
+                log(f"starting over: {error}")
+                self._forget()
+            except asyncio.TimeoutError:
+                log("the stream fell silent")
+            backoff = min(LAST_BACKOFF, FIRST_BACKOFF * 2**self._failures)
+            self._failures = min(self._failures + 1, 16)
+            wait = asked + random.uniform(0, backoff)
+            log(f"connecting again in {wait:.2f} s")
+            await asyncio.sleep(wait)
+
+    async def _stream(self) -> float:
+        """Follows one stream to its end. Returns how many seconds the server asked to stay away."""
+        request = config_service_pb2.WatchConfigRequest(
+            node_id=self._name, kinds=KINDS.values(), resume_token=self.fold.connect()
+        )
+        call = self._stub.WatchConfig(request)
+        silence, asked, head = PATIENCE, 0.0, 0
+        try:
+            while True:
+                message = await asyncio.wait_for(call.read(), silence)
+                if message is grpc.aio.EOF:
+                    return asked
+                self.fold.apply(message)
+                event = message.WhichOneof("event")
+                if event == "begin":
+                    begin = message.begin
+                    head = begin.head_revision
+                    silence = 3 * begin.heartbeat_interval.ToTimedelta().total_seconds() or PATIENCE
+                    reason = config_pb2.WatchReason.Name(begin.reason) if begin.reason else ""
+                    log(f"begin {config_pb2.WatchMode.Name(begin.mode)} {reason} head {head}")
+                elif event == "bookmark":
+                    # Not before: a server that accepts streams and fails at once must not be hammered.
+                    self._failures = 0
+                    revision = message.bookmark.revision
+                    log(f"at revision {revision}{', digests agree' if message.bookmark.digests else ''}")
+                    self.save()
+                    if revision >= (head if self._target is None else self._target):
+                        self._caught_up.set()
+                elif event == "go_away":
+                    asked = message.go_away.retry_after.ToTimedelta().total_seconds()
+                    log(f"go away: {message.go_away.reason}")
+        finally:
+            call.cancel()
+
+    def _forget(self) -> None:
+        """Makes the next stream a snapshot, even if this process dies before."""
+        self.fold.forget_token()
+        self.save(now=True)
+
+
+def retry_after(error: grpc.aio.AioRpcError) -> float:
+    """How many seconds the server asked to wait."""
+    with contextlib.suppress(ValueError):
+        status = rpc_status.from_call(error)
+        for detail in status.details if status else []:
+            info = RetryInfo()
+            if detail.Unpack(info):
+                return info.retry_delay.ToTimedelta().total_seconds()
+    return 0.0
+
+
+def lines_of(file: TextIO) -> asyncio.Queue[str]:
+    """The lines of a file as they come. A thread reads them: files cannot be awaited, and a thread that is no daemon
+    would hold up the exit until the next line."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            for line in file:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+async def run_once(node: Node, arguments: argparse.Namespace) -> int:
+    """Catches up, judges, exits."""
+    try:
+        await asyncio.wait_for(node.catch_up(arguments.until_revision), arguments.timeout)
+    except asyncio.TimeoutError:
+        log(f"not caught up within {arguments.timeout:g} s")
+        return 1
+    log(f"caught up at revision {node.fold.copy.revision}, copy proved {node.fold.proofs} times")
+    verdicts = [node.judge(line) for line in arguments.check or [] if line.strip()]
+    return 0 if all(verdicts) else 3
+
+
+async def judge_lines(node: Node, file: TextIO) -> int:
+    """Judges each line as it comes, until the node is told to stop. The end of the input is no reason to."""
+    lines = lines_of(file)
+    while True:
+        node.judge(await lines.get())
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Runs the node; returns the status to exit with."""
+    async with grpc.aio.insecure_channel(arguments.server, CHANNEL) as channel:
+        node = Node(channel, arguments.node_id, StateFile(arguments.state) if arguments.state else None)
+        scripted = arguments.once or arguments.until_revision is not None
+        job = asyncio.create_task(
+            run_once(node, arguments) if scripted else judge_lines(node, arguments.check or sys.stdin)
+        )
+        follower = asyncio.create_task(node.follow())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, job.cancel)
+        try:
+            await asyncio.wait({job, follower}, return_when=asyncio.FIRST_COMPLETED)
+            if follower.done():
+                follower.result()  # It never returns, so this raises what went wrong.
+            return 0 if job.cancelled() else job.result()
+        finally:
+            job.cancel()
+            follower.cancel()
+            await asyncio.gather(job, follower, return_exceptions=True)
+            node.save(now=True)
+
+
+def value_file(path: str) -> TextIO:
+    """Opens what `--check` names."""
+    return sys.stdin if path == "-" else open(path, encoding="utf-8")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Follow the configuration and judge virtual keys from memory.")
+    parser.add_argument("--server", default="127.0.0.1:50051", help="address of the server [%(default)s]")
+    parser.add_argument("--node-id", default="example-node", help="how the node names itself [%(default)s]")
+    parser.add_argument("--state", type=Path, help="file to keep copy and token in, to resume from")
+    parser.add_argument("--check", type=value_file, metavar="VALUE-FILE", help="values to judge; - for standard input")
+    parser.add_argument(
+        "--once", action="store_true", help="catch up, judge what --check names, and exit: 3 if any is refused"
+    )
+    parser.add_argument("--until-revision", type=int, metavar="N", help="the same, once the copy is at revision N")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds to catch up in, at most [%(default)g]")
+    return asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
