@@ -126,8 +126,13 @@ class Fold:
         self._fragments: _Fragments | None = None
 
     def connect(self) -> str:
-        """Forgets what was not whole of the last stream; returns the token to open the next one with."""
+        """Forgets what was not whole of the last stream; returns the token to open the next one with.
+
+        A stream that resumes goes on from the copy as it was when the token came. This fold keeps the newest only, so
+        where a batch came and its bookmark did not, it starts over."""
         self._begun, self._staged, self._fragments = False, None, None
+        if not self.settled:
+            self.resume_token = ""
         return self.resume_token
 
     def forget_token(self) -> None:

@@ -29,7 +29,6 @@ impl ProviderGovernanceService for Api {
             page_token: String::new(),
             from_memory: false,
             view: 0,
-            ..request.clone()
         };
         let scope = Scope::new("ListProviderGovernance", &filters);
         let v1::ListProviderGovernanceRequest { page_size, page_token, from_memory, view } = request;

@@ -3,6 +3,9 @@
 //! Exit codes: 0 if all went well, 1 if not, 2 if the command line is wrong. A failure is one line on standard error;
 //! standard output has results only.
 
+mod explain;
+mod price;
+mod remote;
 mod serve;
 mod watch;
 
@@ -34,6 +37,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Follow the configuration as nodes see it: all of it first, then each change
     Watch(watch::WatchArgs),
+    /// Tell what would happen to a request, and why
+    Explain(explain::ExplainArgs),
+    /// Tell which pricing override applies to a request, and why the others do not
+    Price(price::PriceArgs),
 }
 
 #[derive(Args, Debug)]
@@ -93,6 +100,8 @@ pub fn main() -> ExitCode {
         Ok(()) => match command {
             Command::Serve(args) => block_on(serve::run(args)),
             Command::Watch(args) => block_on(watch::run(args)),
+            Command::Explain(args) => block_on(explain::run(args)),
+            Command::Price(args) => block_on(price::run(args)),
         },
     };
     let (code, error) = match done {

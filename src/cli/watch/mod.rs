@@ -55,7 +55,7 @@ Examples:
 pub(super) struct WatchArgs {
     /// The server
     #[arg(long, env = "TOLLGATE_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL",
-          value_parser = server)]
+          value_parser = super::remote::server)]
     server: Uri,
 
     /// Print each message as one line of protobuf JSON
@@ -81,15 +81,6 @@ pub(super) struct WatchArgs {
     /// How this watcher names itself to the server
     #[arg(long, env = "TOLLGATE_NODE_ID", default_value = "tollgate-watch", value_name = "TEXT")]
     node_id: String,
-}
-
-fn server(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(_)) => Ok(uri),
-        (Some("https"), _) => Err("TLS is not supported yet; use http://".to_owned()),
-        _ => Err("is written as http://127.0.0.1:50051".to_owned()),
-    }
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

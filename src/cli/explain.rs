@@ -1,0 +1,154 @@
+//! `tollgate explain`: what would happen to a request, and why.
+
+use clap::Args;
+
+use super::Failure;
+use super::remote::{RemoteArgs, pair, print, print_json, refused, table};
+use crate::proto::v1;
+use crate::proto::v1::decision_service_client::DecisionServiceClient;
+use crate::proto::v1::explain_request::Key;
+use crate::proto::v1::explained_limit::Owner;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Nothing is counted and nothing is changed. Exit code 0 whatever the decision is.
+
+Examples:
+  tollgate explain --model gpt-4o --provider openai
+      A request without a key.
+  tollgate explain --virtual-key 0190a8f0-… --model gpt-4o --header x-tier=gold
+      A request with a key, where the gateway chooses the provider.")]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// Id of the virtual key [default: no key]
+    #[arg(long, env = "TOLLGATE_VIRTUAL_KEY", value_name = "ID")]
+    virtual_key: Option<String>,
+
+    /// The model asked for
+    #[arg(long, env = "TOLLGATE_MODEL", value_name = "MODEL")]
+    model: String,
+
+    /// The provider asked for [default: the gateway chooses]
+    #[arg(long, env = "TOLLGATE_PROVIDER", default_value = "", hide_default_value = true, value_name = "NAME")]
+    provider: String,
+
+    /// The provider key asked for [default: any]
+    #[arg(long, env = "TOLLGATE_PROVIDER_KEY", default_value = "", hide_default_value = true, value_name = "ID")]
+    provider_key: String,
+
+    /// The kind of request
+    #[arg(long, env = "TOLLGATE_REQUEST_TYPE", default_value = "chat_completion", value_name = "KIND")]
+    request_type: String,
+
+    /// A header of the request; may be given several times
+    #[arg(long = "header", env = "TOLLGATE_HEADERS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = pair)]
+    headers: Vec<(String, String)>,
+
+    /// A query parameter of the request; may be given several times
+    #[arg(long = "param", env = "TOLLGATE_PARAMS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = pair)]
+    params: Vec<(String, String)>,
+
+    /// Tokens that the request is expected to use
+    #[arg(long, env = "TOLLGATE_ESTIMATED_TOKENS", default_value_t = 0, value_name = "COUNT")]
+    estimated_tokens: i64,
+
+    /// Decides the weighted draws [default: any]
+    #[arg(long, env = "TOLLGATE_SEED", value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
+    let ExplainArgs {
+        remote,
+        virtual_key,
+        model,
+        provider,
+        provider_key,
+        request_type,
+        headers,
+        params,
+        estimated_tokens,
+        seed,
+    } = args;
+    let request = v1::ExplainRequest {
+        key: virtual_key.map(Key::VirtualKeyId),
+        provider,
+        model,
+        provider_key_id: provider_key,
+        request_type,
+        headers: headers.into_iter().collect(),
+        params: params.into_iter().collect(),
+        estimated_tokens,
+        seed,
+        ..v1::ExplainRequest::default()
+    };
+    let mut client = DecisionServiceClient::new(remote.connect().await?);
+    let answer = client.explain(request).await.map_err(|status| refused(&status))?.into_inner();
+    if remote.json { print_json(&answer) } else { show(&answer) }
+}
+
+fn show(answer: &v1::ExplainResponse) -> Result<(), Failure> {
+    let decision = answer.decision().as_str_name();
+    print(&format!("{}: {}", decision.strip_prefix("DECISION_").unwrap_or(decision), answer.reason))?;
+    if let Some(routing) = &answer.routing {
+        let v1::ExplainedRouting { provider, model, key_id, fallbacks, .. } = routing;
+        let key = if key_id.is_empty() { String::new() } else { format!(" with key {key_id}") };
+        let provider = if provider.is_empty() { "(no provider)" } else { provider };
+        print(&format!("goes to {provider}/{model}{key}"))?;
+        if !fallbacks.is_empty() {
+            print(&format!("then to {}", fallbacks.join(", ")))?;
+        }
+    }
+    print(&format!("at revision {}, with seed {}", answer.revision, answer.seed))?;
+    if !answer.rules.is_empty() {
+        print("")?;
+        let rows = answer.rules.iter().map(|rule| {
+            let what = match (rule.matched, rule.disabled) {
+                (true, _) => "matched".to_owned(),
+                (false, true) => "disabled".to_owned(),
+                (false, false) if rule.error.is_empty() => "no match".to_owned(),
+                (false, false) => format!("no match: {}", rule.error),
+            };
+            let scope = rule.scope().as_str_name().trim_start_matches("ROUTING_SCOPE_").to_lowercase();
+            vec![rule.hop.to_string(), scope, rule.priority.to_string(), rule.name.clone(), what]
+        });
+        table(&["HOP", "SCOPE", "PRIORITY", "RULE", "RESULT"], &rows.collect::<Vec<_>>())?;
+    }
+    if !answer.candidates.is_empty() {
+        print("")?;
+        let rows = answer.candidates.iter().map(|candidate| {
+            let weight = candidate.weight.map_or_else(|| "-".to_owned(), |weight| weight.to_string());
+            vec![candidate.provider.clone(), weight, candidate.why.clone()]
+        });
+        table(&["PROVIDER", "WEIGHT", "RESULT"], &rows.collect::<Vec<_>>())?;
+    }
+    if !answer.limits.is_empty() {
+        print("")?;
+        let rows: Vec<_> = answer.limits.iter().map(limit).collect();
+        table(&["OWNER", "LIMIT", "USED", "MAX", "REMAINING", "RESETS AT", ""], &rows)?;
+    }
+    if let Some(price) = &answer.price {
+        print(&format!("\npriced by {} ({})", price.name, price.id))?;
+    }
+    Ok(())
+}
+
+fn limit(limit: &v1::ExplainedLimit) -> Vec<String> {
+    let owner = match &limit.owner {
+        Some(Owner::VirtualKeyId(id)) => format!("virtual key {id}"),
+        Some(Owner::TeamId(id)) => format!("team {id}"),
+        Some(Owner::CustomerId(id)) => format!("customer {id}"),
+        Some(Owner::ProviderConfigId(id)) => format!("provider config {id}"),
+        Some(Owner::ModelConfigId(id)) => format!("model config {id}"),
+        Some(Owner::Provider(name)) => format!("provider {name}"),
+        None => String::new(),
+    };
+    let dollars = limit.kind() == v1::LimitKind::Budget;
+    let amount = |count: i64| if dollars { format!("{:.2} USD", count as f64 / 1e9) } else { count.to_string() };
+    let kind = limit.kind().as_str_name().trim_start_matches("LIMIT_KIND_").to_lowercase();
+    let resets = limit.next_reset.as_ref().map(ToString::to_string).unwrap_or_default();
+    let blocks = if limit.blocks { "STOPS THE REQUEST" } else { "" };
+    vec![owner, kind, amount(limit.used), amount(limit.max), amount(limit.remaining), resets, blocks.to_owned()]
+}
