@@ -3,13 +3,16 @@
 //! A functional core in an imperative shell. Nothing points up:
 //!
 //! ```text
-//! main → cli → server → api ──→ ledger ──→ store ──→ state ──→ domain
+//! main → cli → server → api ──→ ledger ──→ store ──→ state ──→ domain ──→ cel
+//!                        ├────→ decision ───────────→ state
 //!                        └────→ watch ──────────────→ state
 //! ```
 //!
 //! - [`cel`]: the conditions of routing rules. [`domain`]: plain validated types; [`state`]: all of them in memory, and the pure functions that decide what becomes
 //!   of them. Neither knows of protobuf, SQL or a runtime, so that tests and nodes run them as they are.
 //! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
+//! - [`decision`]: what becomes of a request, as pure functions over a state; the server explains with them, nodes decide
+//!   with them.
 //! - [`watch`]: published states as streams by revision, and the client's fold of them.
 //! - [`wire`]: where domain and messages meet. [`api`]: the services. [`server`]: connections. [`cli`]: the commands.
 

@@ -24,12 +24,8 @@ impl ProviderGovernanceService for Api {
     ) -> Result<Response<v1::ListProviderGovernanceResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters = v1::ListProviderGovernanceRequest {
-            page_size: 0,
-            page_token: String::new(),
-            from_memory: false,
-            view: 0,
-        };
+        let filters =
+            v1::ListProviderGovernanceRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0 };
         let scope = Scope::new("ListProviderGovernance", &filters);
         let v1::ListProviderGovernanceRequest { page_size, page_token, from_memory, view } = request;
         let query = Query::default();

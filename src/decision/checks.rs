@@ -214,7 +214,7 @@ pub(super) fn percentages(limits: &[LimitCheck]) -> (f64, f64, f64) {
 
 /// A limit that stops a request, in words.
 pub(super) fn tell(limit: &LimitCheck) -> String {
-    let LimitCheck { owner, limit_id, kind, used, max, window, .. } = limit;
+    let LimitCheck { owner, limit_id, kind, used, max, window, remaining: _, blocks: _ } = limit;
     let owner = match owner {
         LimitOwner::Customer(id) => format!("customer {id}"),
         LimitOwner::Team(id) => format!("team {id}"),
@@ -229,5 +229,6 @@ pub(super) fn tell(limit: &LimitCheck) -> String {
         LimitKind::Requests => ("rate limit", format!("{used} requests"), format!("{max}")),
         LimitKind::Budget => ("budget", dollars(used), dollars(max)),
     };
-    format!("{what} {limit_id} of {owner}: {used} of {max} used; resets at {}", window.end)
+    let why = if limit.used < limit.max { ", and the estimate does not fit" } else { "" };
+    format!("{what} {limit_id} of {owner}: {used} of {max} used{why}; resets at {}", window.end)
 }

@@ -94,7 +94,12 @@ impl Persist for RoutingRule {
                     text.split_once('/').ok_or_else(|| reading.corrupt("a fallback is not provider/model"))?;
                 Ok(Fallback { provider: names.share(provider), model: model.into() })
             };
-            let fallbacks = reading.list(&row.fallbacks)?.iter().map(AsRef::as_ref).map(fallback).collect::<Result<_, StoreError>>()?;
+            let fallbacks = reading
+                .list(&row.fallbacks)?
+                .iter()
+                .map(AsRef::as_ref)
+                .map(fallback)
+                .collect::<Result<_, StoreError>>()?;
             let mut targets = targets.remove(&row.id).unwrap_or_default();
             targets.sort_by_key(|(ord, _)| *ord);
             rules.push(Stored {
