@@ -1,6 +1,5 @@
 //! The store against a real file. Groups are made by a small stand-in of the ledger.
 
-mod figures;
 mod log;
 mod opening;
 mod requests;
