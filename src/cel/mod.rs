@@ -4,10 +4,10 @@
 //! crate `cel` parses; everything around it is here, because the crate alone is not safe on hostile text (long chains
 //! overflow its stack, which aborts the process), checks no types, and has no way to stop an evaluation:
 //!
-//! 1. [`lexer`] refuses what is too long, too wide or too deep, before the parser sees it.
-//! 2. [`parse`] parses on a thread whose stack is large enough for what is left, where a panic stays.
-//! 3. [`check`] checks names, types and functions, reports every fault with its position, and makes a [`node`] tree.
-//! 4. [`eval`] walks that tree over borrowed inputs and counts its steps.
+//! 1. `lexer` refuses what is too long, too wide or too deep, before the parser sees it.
+//! 2. `parse` parses on a thread whose stack is large enough for what is left, where a panic stays.
+//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a `node` tree.
+//! 4. `eval` walks that tree over borrowed inputs and counts its steps.
 //!
 //! The module is pure: it knows neither the state nor the wire.
 

@@ -16,14 +16,26 @@ pub struct Slot<R> {
     pub encoded: OnceLock<Bytes>,
 }
 
+/// A facet that some resource has.
+#[derive(Clone, Copy)]
+struct Having {
+    /// Its number in `by_facet`; never used again.
+    number: u64,
+    /// How many have it.
+    count: usize,
+}
+
 /// All resources of one kind.
 #[derive(Clone)]
 pub struct Table<R> {
     by_id: OrdMap<Id<R>, Arc<Slot<R>>>,
     by_name: OrdMap<Box<str>, Id<R>>,
     by_creation: OrdSet<(Timestamp, Id<R>)>,
-    by_facet: OrdSet<(Facet, Timestamp, Id<R>)>,
-    facet_sizes: OrdMap<Facet, usize>,
+    /// By the number of the facet, because a facet is larger than all else of an entry.
+    by_facet: OrdSet<(u64, Timestamp, Id<R>)>,
+    facets: OrdMap<Facet, Having>,
+    /// The number of the next facet that is new.
+    next_facet: u64,
     digest: u64,
 }
 
@@ -34,7 +46,8 @@ impl<R> Default for Table<R> {
             by_name: OrdMap::new(),
             by_creation: OrdSet::new(),
             by_facet: OrdSet::new(),
-            facet_sizes: OrdMap::new(),
+            facets: OrdMap::new(),
+            next_facet: 0,
             digest: 0,
         }
     }
@@ -68,7 +81,7 @@ impl<R: Indexed> Table<R> {
 
     /// How many have this facet.
     pub fn facet_size(&self, facet: &Facet) -> usize {
-        self.facet_sizes.get(facet).copied().unwrap_or(0)
+        self.facets.get(facet).map_or(0, |having| having.count)
     }
 
     /// Those with this facet, by creation, after `after`.
@@ -77,11 +90,15 @@ impl<R: Indexed> Table<R> {
         facet: &'a Facet,
         after: &(Timestamp, Id<R>),
     ) -> impl Iterator<Item = (Timestamp, &'a Id<R>)> + use<'a, R> {
-        let start = (facet.clone(), after.0, after.1.clone());
-        self.by_facet
-            .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
-            .take_while(move |(other, _, _)| other == facet)
-            .map(|(_, created_at, id)| (*created_at, id))
+        let number = self.facets.get(facet).map(|having| having.number);
+        let walk = number.map(|number| {
+            let start = (number, after.0, after.1.clone());
+            self.by_facet
+                .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
+                .take_while(move |(other, _, _)| *other == number)
+                .map(|(_, created_at, id)| (*created_at, id))
+        });
+        walk.into_iter().flatten()
     }
 
     /// All of them, by creation, after `after`.
@@ -102,9 +119,12 @@ impl<R: Indexed> Table<R> {
         }
         self.by_creation.insert((stored.created_at, id.clone()));
         for facet in R::facets(&stored.resource) {
-            let size = self.facet_size(&facet) + 1;
-            self.facet_sizes.insert(facet.clone(), size);
-            self.by_facet.insert((facet, stored.created_at, id.clone()));
+            let Having { number, count } = self.facets.get(&facet).copied().unwrap_or_else(|| {
+                self.next_facet += 1;
+                Having { number: self.next_facet, count: 0 }
+            });
+            self.facets.insert(facet, Having { number, count: count + 1 });
+            self.by_facet.insert((number, stored.created_at, id.clone()));
         }
         self.digest = self.digest.wrapping_add(resource_digest(R::KIND.number(), id.as_str(), stored.revision));
         self.by_id.insert(id, Arc::new(Slot { stored, encoded: OnceLock::new() }));
@@ -118,11 +138,12 @@ impl<R: Indexed> Table<R> {
         }
         self.by_creation.remove(&(stored.created_at, stored.id.clone()));
         for facet in R::facets(&stored.resource) {
-            match self.facet_size(&facet) {
-                0 | 1 => self.facet_sizes.remove(&facet),
-                size => self.facet_sizes.insert(facet.clone(), size - 1),
+            let Some(Having { number, count }) = self.facets.get(&facet).copied() else { continue };
+            match count {
+                0 | 1 => self.facets.remove(&facet),
+                count => self.facets.insert(facet, Having { number, count: count - 1 }),
             };
-            self.by_facet.remove(&(facet, stored.created_at, stored.id.clone()));
+            self.by_facet.remove(&(number, stored.created_at, stored.id.clone()));
         }
         self.digest = self.digest.wrapping_sub(resource_digest(R::KIND.number(), stored.id.as_str(), stored.revision));
         self.by_id.remove(&stored.id);

@@ -2,5 +2,5 @@
 
 mod laws;
 mod lists;
-mod subject;
+pub(crate) mod subject;
 mod writes;

@@ -7,4 +7,5 @@ mod bad_input;
 mod contract;
 mod crash;
 mod journey;
+mod operations;
 mod watch;
