@@ -1,0 +1,146 @@
+//! Customers, teams and virtual keys.
+
+use super::*;
+
+impl Rules for Customer {
+    fn settle(&mut self, before: Option<&Stored<Self>>, _state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut violations = Violations::new();
+        let limits = before.map(|before| &before.resource.limits);
+        self.limits.settle(limits, self.calendar_aligned, &Path::root("customer"), &mut violations, cx);
+        Ok(violations.or(())?)
+    }
+
+    fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        let facet = Facet::Customer(stored.id.shared());
+        let teams = having::<Team>(state, &facet)
+            .map(|team| changed(cx, team, Team { customer_id: None, ..team.resource.clone() }));
+        let keys = having::<VirtualKey>(state, &facet)
+            .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
+        let scoped = scoped(state, &Scope::Customer(stored.id.clone()));
+        Ok(teams.chain(keys).chain(scoped).collect())
+    }
+}
+
+impl Rules for Team {
+    fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut violations = Violations::new();
+        let limits = before.map(|before| &before.resource.limits);
+        self.limits.settle(limits, self.calendar_aligned, &Path::root("team"), &mut violations, cx);
+        if let Some(id) = &mut self.customer_id {
+            share(state, id);
+        }
+        Ok(violations.or(())?)
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        if let Some(id) = &self.customer_id {
+            check_exists(state, id, &Path::root("team").field("customer_id"), &mut missing);
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        let facet = Facet::Team(stored.id.shared());
+        let keys = having::<VirtualKey>(state, &facet)
+            .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
+        Ok(keys.chain(scoped(state, &Scope::Team(stored.id.clone()))).collect())
+    }
+}
+
+impl Rules for VirtualKey {
+    fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut violations = Violations::new();
+        let root = Path::root("virtual_key");
+        let existing = before.map(|before| &before.resource);
+        if let Some(existing) = existing {
+            self.secret = existing.secret.clone();
+            self.previous_secret = existing.previous_secret.clone();
+            self.created_by = existing.created_by.clone();
+        }
+        if let Some(expires_at) = self.expires_at
+            && existing.is_none_or(|existing| existing.expires_at != self.expires_at)
+            && expires_at <= cx.now
+        {
+            let text =
+                format!("is {expires_at}, which is not in the future; to stop the key now, set is_active to false");
+            violations.add(root.field("expires_at"), text);
+        }
+        let aligned = self.calendar_aligned;
+        self.limits.settle(existing.map(|key| &key.limits), aligned, &root, &mut violations, cx);
+        match &mut self.owner {
+            Some(KeyOwner::Team(id)) => share(state, id),
+            Some(KeyOwner::Customer(id)) => share(state, id),
+            None => {}
+        }
+
+        let list = root.field("provider_configs");
+        let configs = existing.map_or(&[][..], |key| &key.provider_configs);
+        let mut claimed = Vec::new();
+        for (index, config) in self.provider_configs.iter_mut().enumerate() {
+            let path = list.index(index);
+            share(state, &mut config.provider);
+            let own = configs.iter().find(|own| own.id == config.id);
+            check_config_id(config.id, own.is_some(), &mut claimed, &path, &mut violations);
+            config.limits.settle(own.map(|own| &own.limits), aligned, &path, &mut violations, cx);
+            if config.id == 0 {
+                config.id = cx.new_config_id();
+            }
+        }
+
+        let list = root.field("mcp_configs");
+        let configs = existing.map_or(&[][..], |key| &key.mcp_configs);
+        let mut claimed = Vec::new();
+        for (index, config) in self.mcp_configs.iter_mut().enumerate() {
+            let path = list.index(index);
+            share(state, &mut config.mcp_client);
+            let own = configs.iter().any(|own| own.id == config.id);
+            check_config_id(config.id, own, &mut claimed, &path, &mut violations);
+            if config.id == 0 {
+                config.id = cx.new_config_id();
+            }
+        }
+        Ok(violations.or(())?)
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        let root = Path::root("virtual_key");
+        match &self.owner {
+            Some(KeyOwner::Team(id)) => check_exists(state, id, &root.field("team_id"), &mut missing),
+            Some(KeyOwner::Customer(id)) => check_exists(state, id, &root.field("customer_id"), &mut missing),
+            None => {}
+        }
+        let list = root.field("provider_configs");
+        for (index, config) in self.provider_configs.iter().enumerate() {
+            let path = list.index(index);
+            check_exists(state, &config.provider, &path.field("provider"), &mut missing);
+            let key_ids = path.field("key_ids");
+            for (index, key_id) in config.key_ids.names().iter().enumerate() {
+                check_provider_key(state, Some(&config.provider), key_id, &key_ids.index(index), &mut missing);
+            }
+        }
+        let list = root.field("mcp_configs");
+        for (index, config) in self.mcp_configs.iter().enumerate() {
+            check_exists(state, &config.mcp_client, &list.index(index).field("mcp_client_name"), &mut missing);
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, now: Timestamp) -> Result<(), Error> {
+        // A previous secret counts while its grace lasts; after that, its row may still hold it, so it stays taken.
+        let _ = now;
+        match state.secrets.get(&self.secret.sha256) {
+            Some(holder) if Some(holder) != id => {
+                Err(Error::AlreadyExists { field: "virtual_key.value".to_owned(), holder: ResourceKey::of(holder) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        let facet = Facet::VirtualKey(stored.id.shared());
+        let overrides = having::<PricingOverride>(state, &facet).map(deleted);
+        Ok(scoped(state, &Scope::VirtualKey(stored.id.clone())).into_iter().chain(overrides).collect())
+    }
+}

@@ -1,0 +1,170 @@
+//! What each kind asks of the rest of the state: references that must exist, values that must be free, and what goes or
+//! changes when a resource is deleted (`semantics.md` §§3–5).
+
+mod hierarchy;
+mod providers;
+mod scoped;
+
+use std::sync::Arc;
+
+use super::{Change, Context, Facet, Indexed, State};
+use crate::domain::{
+    Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, Path, Permit, PricingOverride, Provider,
+    ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp, Violations,
+    VirtualKey,
+};
+
+/// Users of a resource that an error lists at most.
+const LISTED_USERS: usize = 20;
+
+/// The rules of a kind that involve other resources.
+pub trait Rules: Indexed {
+    /// Completes a desired state: ids, anchors, and what the client cannot set.
+    ///
+    /// # Errors
+    /// `Invalid` with every part that names something that is not its own.
+    fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error>;
+
+    /// Checks that what is named exists, and that nothing that others name is taken away.
+    ///
+    /// # Errors
+    /// `MissingReferences` with all of them, or `InUse`.
+    fn check_references(&self, _before: Option<&Stored<Self>>, _state: &State) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Checks that what must be unique beside the name is free.
+    ///
+    /// # Errors
+    /// `AlreadyExists`.
+    fn check_taken(&self, _id: Option<&Id<Self>>, _state: &State, _now: Timestamp) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What else changes when the resource is deleted.
+    ///
+    /// # Errors
+    /// `InUse` or `BuiltIn` if it cannot be deleted.
+    fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error>;
+}
+
+/// The resources with this facet, by creation.
+fn having<'a, R: Indexed>(state: &'a State, facet: &'a Facet) -> impl Iterator<Item = &'a Arc<Stored<R>>> {
+    let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
+    R::table(state).with_facet(facet, &start).filter_map(|(_, id)| state.get::<R>(id.as_str()))
+}
+
+fn changed<R: Resource>(cx: &Context<'_>, before: &Arc<Stored<R>>, resource: R) -> Change {
+    Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(cx.changed(before, resource))) }
+}
+
+/// Makes `id` share its text with the resource that it names, so that memory holds it once.
+fn share<R: Indexed>(state: &State, id: &mut Id<R>) {
+    if let Some(stored) = state.get::<R>(id.as_str()) {
+        *id = stored.id.clone();
+    }
+}
+
+fn check_exists<R: Indexed>(state: &State, id: &Id<R>, path: &Path<'_>, missing: &mut Vec<Reference>) {
+    if state.get::<R>(id.as_str()).is_none() {
+        let what = match R::KIND {
+            Kind::Customer => "customer",
+            Kind::Team => "team",
+            Kind::VirtualKey => "virtual key",
+            Kind::RoutingRule => "routing rule",
+            Kind::ModelConfig => "model config",
+            Kind::ProviderGovernance => "provider governance",
+            Kind::PricingOverride => "pricing override",
+            Kind::Provider => "provider",
+            Kind::McpClient => "MCP client",
+        };
+        missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
+    }
+}
+
+fn check_config_id(id: i64, own: bool, claimed: &mut Vec<i64>, path: &Path<'_>, violations: &mut Violations) {
+    if id == 0 {
+        return;
+    }
+    if !own {
+        violations.add(path.field("id"), format!("is {id}, which is no entry of this key; leave it 0 for a new entry"));
+    } else if claimed.contains(&id) {
+        violations.add(path.field("id"), format!("is {id}, which is named twice; leave it 0 for a new entry"));
+    }
+    claimed.push(id);
+}
+
+/// A provider key must exist, and be one of `provider` if that is said.
+fn check_provider_key(
+    state: &State,
+    provider: Option<&Id<Provider>>,
+    key_id: &str,
+    path: &Path<'_>,
+    missing: &mut Vec<Reference>,
+) {
+    let owner = state.provider_key(key_id).map(|(provider, _)| provider);
+    if owner.is_none() || provider.is_some() && owner != provider {
+        let hint = owner.map(|owner| format!("it is a key of provider {owner:?}"));
+        let what = if provider.is_some() { "key of the provider" } else { "provider key" };
+        missing.push(Reference { field: path.to_string(), what, id: key_id.to_owned(), hint });
+    }
+}
+
+fn check_scope(state: &State, scope: &Scope, path: &Path<'_>, missing: &mut Vec<Reference>) {
+    match scope {
+        Scope::Global => {}
+        Scope::VirtualKey(id) => check_exists(state, id, path, missing),
+        Scope::Team(id) => check_exists(state, id, path, missing),
+        Scope::Customer(id) => check_exists(state, id, path, missing),
+    }
+}
+
+fn share_scope(state: &State, scope: &mut Scope) {
+    match scope {
+        Scope::Global => {}
+        Scope::VirtualKey(id) => share(state, id),
+        Scope::Team(id) => share(state, id),
+        Scope::Customer(id) => share(state, id),
+    }
+}
+
+/// The deletion of the rules and model configs of a scope that ends.
+fn scoped(state: &State, scope: &Scope) -> Vec<Change> {
+    let facet = Facet::ScopeId(scope.id().into());
+    let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
+    state.rules_of(scope).map(deleted).chain(configs.map(deleted)).collect()
+}
+
+fn deleted<R: Resource>(before: &Arc<Stored<R>>) -> Change {
+    Change { before: Some(R::wrap(Arc::clone(before))), after: None }
+}
+
+/// What may name a provider, a provider key or an MCP client.
+enum User<'a> {
+    VirtualKey(&'a VirtualKey),
+    RoutingRule(&'a RoutingRule),
+    ModelConfig(&'a ModelConfig),
+    PricingOverride(&'a PricingOverride),
+}
+
+/// Refuses to take `what` away while others name it. Walks them all: deleting providers is rare, and an index of what
+/// every key names would cost more memory than it is worth.
+fn refuse_if_used(state: &State, what: String, uses: impl Fn(User<'_>) -> bool) -> Result<(), Error> {
+    let keys = VirtualKey::table(state).iter().filter(|it| uses(User::VirtualKey(&it.resource)));
+    let rules = RoutingRule::table(state).iter().filter(|it| uses(User::RoutingRule(&it.resource)));
+    let configs = ModelConfig::table(state).iter().filter(|it| uses(User::ModelConfig(&it.resource)));
+    let overrides = PricingOverride::table(state).iter().filter(|it| uses(User::PricingOverride(&it.resource)));
+    let all = keys
+        .map(|it| ResourceKey::of(&it.id))
+        .chain(rules.map(|it| ResourceKey::of(&it.id)))
+        .chain(configs.map(|it| ResourceKey::of(&it.id)))
+        .chain(overrides.map(|it| ResourceKey::of(&it.id)));
+    let (mut users, mut total) = (Vec::new(), 0);
+    for user in all {
+        total += 1;
+        if users.len() < LISTED_USERS {
+            users.push(user);
+        }
+    }
+    if total == 0 { Ok(()) } else { Err(Error::InUse { what, users, total }) }
+}
