@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod contract;
 mod crash;
+mod decisions;
 mod journey;
 mod operations;
 mod watch;
