@@ -67,9 +67,8 @@ impl Default for WatchSettings {
     }
 }
 
-/// What history is kept. A revision is compacted, so that watchers can no longer resume from before it, if it is older
-/// than `compact_after` and not among the last `compact_keep_revisions`; or if it is older than `compact_after` and
-/// more than `compact_max_revisions` are kept.
+/// What history is kept. Watchers can always resume from what is younger than `compact_after` and from the last
+/// `compact_keep_revisions`; of what is older than `compact_after`, at most `compact_max_revisions` stay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetentionSettings {
     /// Watchers can resume from anything younger than this; at least 24 hours.
