@@ -91,7 +91,7 @@ async fn resolve_price() {
         provider: "openai".to_owned(),
         model: "model-1-large".to_owned(),
         request_type: "embedding_stream".to_owned(),
-        base: Some(base.clone()),
+        base: Some(base),
         ..Default::default()
     };
     let answer = decisions.resolve_price(request.clone()).await.unwrap().into_inner();
