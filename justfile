@@ -20,3 +20,7 @@ run:
 examples:
     cargo build
     examples/run.sh target/debug/tollgate
+
+# Measures decisions, prices and expressions.
+bench:
+    cargo bench --bench decisions

@@ -187,7 +187,7 @@ fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
             LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
             LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
         }),
-        id: limit_id.into(),
+        id: limit_id.to_string(),
         kind: match kind {
             LimitKind::Tokens => v1::LimitKind::Tokens,
             LimitKind::Requests => v1::LimitKind::Requests,
@@ -204,16 +204,17 @@ fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
 }
 
 fn render_rule(rule: RuleCheck) -> v1::ExplainedRule {
-    let RuleCheck { id, name, scope, priority, hop, matched, error, skipped_disabled } = rule;
+    let RuleCheck { rule: stored, hop, matched, error } = rule;
+    let RoutingRule { name, scope, priority, enabled, .. } = &stored.resource;
     v1::ExplainedRule {
-        id: id.to_string(),
-        name: name.into(),
+        id: stored.id.to_string(),
+        name: name.to_string(),
         scope: render_routing_scope(scope.kind()).into(),
         scope_id: scope.id().to_owned(),
-        priority,
+        priority: *priority,
         matched,
         error: error.unwrap_or_default(),
-        disabled: skipped_disabled,
+        disabled: !enabled,
         hop: i32::try_from(hop).unwrap_or(i32::MAX),
     }
 }

@@ -78,6 +78,7 @@ struct Compiled {
     source: Box<str>,
     root: Node,
     names: BTreeSet<&'static str>,
+    reads_usage: bool,
 }
 
 /// What an expression is evaluated over. Variables it does not name ([`Expression::names`]) may be left at their
@@ -144,8 +145,10 @@ impl Expression {
     /// What is wrong with it, in the order of the text; at most [`MAX_FAULTS`] faults.
     pub fn compile(source: &str) -> Result<Self, Vec<Fault>> {
         let (root, variables) = parse::compile(source)?;
-        let names = variables.into_iter().map(Variable::name).collect();
-        Ok(Self(Arc::new(Compiled { source: source.into(), root, names })))
+        let names: BTreeSet<_> = variables.into_iter().map(Variable::name).collect();
+        let usage = [Variable::BudgetUsed, Variable::TokensUsed, Variable::Request];
+        let reads_usage = usage.iter().any(|variable| names.contains(variable.name()));
+        Ok(Self(Arc::new(Compiled { source: source.into(), root, names, reads_usage })))
     }
 
     /// Whether the inputs match. Takes at most [`MAX_STEPS`] steps and never panics.
@@ -169,9 +172,7 @@ impl Expression {
 
     /// Whether the expression names usage: `budget_used`, `tokens_used` or `request`.
     pub fn reads_usage(&self) -> bool {
-        [Variable::BudgetUsed, Variable::TokensUsed, Variable::Request]
-            .iter()
-            .any(|it| self.0.names.contains(it.name()))
+        self.0.reads_usage
     }
 }
 

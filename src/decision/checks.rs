@@ -103,7 +103,7 @@ pub(super) fn limits(
     caller: Caller<'_>,
     place: Place<'_>,
 ) -> Vec<LimitCheck> {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(16);
     let mut add = |owner: LimitOwner, limits: &Limits, aligned: bool| {
         check(usage, request, &owner, limits, aligned, &mut found);
     };
@@ -112,6 +112,9 @@ pub(super) fn limits(
         add(owner, &stored.resource.limits, stored.resource.calendar_aligned);
     }
     let models = |scope: Scope, add: &mut dyn FnMut(LimitOwner, &Limits, bool)| {
+        if !state.has_model_configs(&scope) {
+            return;
+        }
         let provider = (!place.provider.is_empty()).then(|| Id::new(place.provider));
         let any = Box::<str>::from("*");
         let mut names = vec![Box::<str>::from(place.model)];
@@ -164,11 +167,11 @@ pub(super) fn check(
     aligned: bool,
     found: &mut Vec<LimitCheck>,
 ) {
-    let mut push = |id: &str, kind: LimitKind, used: i64, max: i64, estimate: i64, window: Window| {
+    let mut push = |id: Arc<str>, kind: LimitKind, used: i64, max: i64, estimate: i64, window: Window| {
         let blocks = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
         found.push(LimitCheck {
             owner: owner.clone(),
-            limit_id: id.into(),
+            limit_id: id,
             kind,
             used,
             max,
@@ -182,12 +185,12 @@ pub(super) fn check(
             |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
         if let Some(token) = &rate.token {
             let (window, estimate) = (at(token), request.estimated_tokens);
-            push(rate.id.as_str(), LimitKind::Tokens, usage.tokens(rate, &window), token.max_limit, estimate, window);
+            push(rate.id.shared(), LimitKind::Tokens, usage.tokens(rate, &window), token.max_limit, estimate, window);
         }
         if let Some(requests) = &rate.request {
             let window = at(requests);
             let used = usage.requests(rate, &window);
-            push(rate.id.as_str(), LimitKind::Requests, used, requests.max_limit, 0, window);
+            push(rate.id.shared(), LimitKind::Requests, used, requests.max_limit, 0, window);
         }
     }
     let mut budgets: Vec<_> = limits.budgets.iter().collect();
@@ -198,7 +201,7 @@ pub(super) fn check(
     for budget in budgets {
         let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
         let (used, max) = (usage.budget(budget, &window), budget.max_limit.nanos());
-        push(budget.id.as_str(), LimitKind::Budget, used, max, request.estimated_cost, window);
+        push(budget.id.shared(), LimitKind::Budget, used, max, request.estimated_cost, window);
     }
 }
 

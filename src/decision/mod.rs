@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, resolve_price};
 
 use crate::domain::{
-    Budget, Customer, Fallback, Id, KeyOwner, LimitOwner, ProviderConfig, RateLimit, RoutingRule, Scope, Stored, Team,
+    Budget, Customer, Fallback, Id, KeyOwner, LimitOwner, ProviderConfig, RateLimit, RoutingRule, Stored, Team,
     Timestamp, VirtualKey, Window,
 };
 use crate::state::State;
@@ -145,7 +145,7 @@ pub struct LimitCheck {
     /// Who owns it.
     pub owner: LimitOwner,
     /// Id of the budget or rate limit.
-    pub limit_id: Box<str>,
+    pub limit_id: Arc<str>,
     /// What it counts.
     pub kind: LimitKind,
     /// What is used in the current window.
@@ -163,22 +163,14 @@ pub struct LimitCheck {
 /// A rule that was looked at.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RuleCheck {
-    /// Which.
-    pub id: Id<RoutingRule>,
-    /// Its name.
-    pub name: Box<str>,
-    /// For whom it is.
-    pub scope: Scope,
-    /// Its place in the scope.
-    pub priority: i32,
+    /// Which. It was skipped if it is disabled.
+    pub rule: Arc<Stored<RoutingRule>>,
     /// How often the chain had started over.
     pub hop: u32,
     /// Whether it matched.
     pub matched: bool,
     /// Why its expression has no value, which is no match.
     pub error: Option<String>,
-    /// Whether it was skipped because it is disabled.
-    pub skipped_disabled: bool,
 }
 
 /// A rule that matched, and what it made of the request.

@@ -1,6 +1,5 @@
 //! Routing rules: which match, and where they send a request (`semantics.md` §7).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use rand::Rng as _;
@@ -48,13 +47,15 @@ pub(super) fn route(
     .into_iter()
     .flatten()
     .collect();
-    let mut seen = HashSet::from([(routed.provider.clone(), routed.model.clone())]);
+    let mut seen = vec![(routed.provider.clone(), routed.model.clone())];
     for hop in 0..MAX_HOPS {
         let Some(rule) = first_match(state, usage, request, caller, &scopes, hop, &mut routed) else { break };
         apply(request, rule, &mut routed, random);
-        if !rule.resource.chain_rule || !seen.insert((routed.provider.clone(), routed.model.clone())) {
+        let place = (routed.provider.clone(), routed.model.clone());
+        if !rule.resource.chain_rule || seen.contains(&place) {
             break;
         }
+        seen.push(place);
     }
     routed
 }
@@ -87,16 +88,7 @@ fn first_match<'a>(
     // Found out for the first rule that asks for it, and not at all if none does.
     let mut measured = false;
     for rule in scopes.iter().flat_map(|scope| state.rules_of(scope)) {
-        let mut check = RuleCheck {
-            id: rule.id.clone(),
-            name: rule.resource.name.clone(),
-            scope: rule.resource.scope.clone(),
-            priority: rule.resource.priority,
-            hop,
-            matched: false,
-            error: None,
-            skipped_disabled: !rule.resource.enabled,
-        };
+        let mut check = RuleCheck { rule: Arc::clone(rule), hop, matched: false, error: None };
         if rule.resource.enabled {
             if rule.resource.expression.reads_usage() && !measured {
                 measured = true;

@@ -285,9 +285,9 @@ fn the_first_rule_that_matches_routes_and_a_missing_header_is_no_match() {
 
     let explanation = world.explain(asked(&key, "openai", "large"));
     assert_eq!((&*explanation.provider, &*explanation.model), ("openai", "small"));
-    let looked: Vec<_> = explanation.rules.iter().map(|rule| (rule.priority, rule.matched)).collect();
+    let looked: Vec<_> = explanation.rules.iter().map(|rule| (rule.rule.resource.priority, rule.matched)).collect();
     assert_eq!(looked, [(50, false), (0, false), (1, true)]);
-    assert!(explanation.rules[0].error.is_some() && explanation.rules[1].skipped_disabled);
+    assert!(explanation.rules[0].error.is_some() && !explanation.rules[1].rule.resource.enabled);
 
     let headers = BTreeMap::from([("x-tier".to_owned(), "gold".to_owned())]);
     let explanation = world.explain(Request { headers: &headers, ..asked(&key, "openai", "large") });

@@ -269,15 +269,17 @@ impl Indexed for ModelConfig {
     }
 
     fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        state.models.insert(stored.resource.place(), stored.id.clone());
+        state.models.insert(stored.resource.place(), Arc::clone(stored));
+        state.model_scopes.enter(&stored.resource.scope);
         enter_limits(state, &stored.resource.limits, &LimitPlace::ModelConfig(stored.id.clone()));
     }
 
     fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
         let place = stored.resource.place();
-        if state.models.get(&place) == Some(&stored.id) {
+        if state.models.get(&place).is_some_and(|holder| holder.id == stored.id) {
             state.models.remove(&place);
         }
+        state.model_scopes.leave(&stored.resource.scope);
         leave_limits(state, &stored.resource.limits);
     }
 }

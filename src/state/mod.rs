@@ -4,6 +4,7 @@
 //! a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod counts;
 mod decide;
 mod facet;
 mod head;
@@ -61,7 +62,9 @@ pub struct State {
     /// The routing rules in the order in which they are looked at.
     routing: routing::Order,
     /// The model configs by what they are unique on.
-    models: OrdMap<ModelPlace, Id<ModelConfig>>,
+    models: OrdMap<ModelPlace, Arc<Stored<ModelConfig>>>,
+    /// How many model configs a scope has: most requests are in scopes that have none.
+    model_scopes: counts::Counts<Scope>,
     /// The pricing overrides by what they match.
     pricing: pricing::Index,
 }
@@ -106,6 +109,7 @@ impl State {
             rate_limits: OrdMap::new(),
             routing: routing::Order::default(),
             models: OrdMap::new(),
+            model_scopes: counts::Counts::default(),
             pricing: pricing::Index::default(),
         };
         for resource in resources {
@@ -176,7 +180,12 @@ impl State {
 
     /// The limits of a model within a scope: of exactly this model and provider, where `*` and `None` are every one.
     pub fn model_config(&self, place: &ModelPlace) -> Option<&Arc<Stored<ModelConfig>>> {
-        self.get(self.models.get(place)?.as_str())
+        self.models.get(place)
+    }
+
+    /// Whether any model config is for this scope.
+    pub fn has_model_configs(&self, scope: &Scope) -> bool {
+        self.model_scopes.any(scope)
     }
 
     /// What happened after revision `after`, in order of revision: each resource once, at its last change.

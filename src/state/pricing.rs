@@ -3,34 +3,40 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::OrdSet;
+use imbl::OrdMap;
 
 use super::State;
+use super::counts::Counts;
 use crate::domain::{Id, Pattern, PricingOverride, PricingScope, Stored};
 
+type Entries = OrdMap<Entry, Arc<Stored<PricingOverride>>>;
 type Entry = (PricingScope, Box<str>, Id<PricingOverride>);
 
 /// The index of the overrides: by scope, then by the name or the beginning of the name of the model.
 #[derive(Clone, Default)]
 pub(super) struct Index {
-    exact: OrdSet<Entry>,
-    wildcard: OrdSet<Entry>,
+    exact: Entries,
+    wildcard: Entries,
+    /// How many overrides a scope has: most requests are in scopes that have none.
+    scopes: Counts<PricingScope>,
 }
 
 impl Index {
-    fn of(&mut self, pattern: &Pattern) -> &mut OrdSet<Entry> {
+    fn of(&mut self, pattern: &Pattern) -> &mut Entries {
         match pattern {
             Pattern::Exact(_) => &mut self.exact,
             Pattern::Wildcard(_) => &mut self.wildcard,
         }
     }
 
-    pub(super) fn enter(&mut self, stored: &Stored<PricingOverride>) {
-        self.of(&stored.resource.pattern).insert(entry(stored));
+    pub(super) fn enter(&mut self, stored: &Arc<Stored<PricingOverride>>) {
+        self.of(&stored.resource.pattern).insert(entry(stored), Arc::clone(stored));
+        self.scopes.enter(&stored.resource.scope);
     }
 
     pub(super) fn leave(&mut self, stored: &Stored<PricingOverride>) {
         self.of(&stored.resource.pattern).remove(&entry(stored));
+        self.scopes.leave(&stored.resource.scope);
     }
 }
 
@@ -41,13 +47,16 @@ fn entry(stored: &Stored<PricingOverride>) -> Entry {
 
 impl State {
     /// The overrides of `scope` whose pattern matches `model`: the exact ones, then the wildcards, the longest first.
-    pub fn overrides_of(&self, scope: &PricingScope, model: &str) -> Vec<&Arc<Stored<PricingOverride>>> {
+    pub fn overrides_of<'a>(&'a self, scope: &PricingScope, model: &str) -> Vec<&'a Arc<Stored<PricingOverride>>> {
         let mut found = Vec::new();
-        let mut take = |index: &OrdSet<Entry>, text: &str| {
+        if !self.pricing.scopes.any(scope) {
+            return found;
+        }
+        let mut take = |index: &'a Entries, text: &str| {
             let start = (scope.clone(), text.into(), Id::new(""));
             let walk = index.range((Bound::Included(start), Bound::Unbounded));
-            let same = walk.take_while(|(other, other_text, _)| other == scope && other_text.as_ref() == text);
-            found.extend(same.filter_map(|(.., id)| self.get::<PricingOverride>(id.as_str())));
+            let same = walk.take_while(|((other, other_text, _), _)| other == scope && other_text.as_ref() == text);
+            found.extend(same.map(|(_, stored)| stored));
         };
         take(&self.pricing.exact, model);
         // Every pattern that is a prefix of the model sorts at or before it. Of the last one there, what it has in common
@@ -55,8 +64,8 @@ impl State {
         let mut rest = model;
         loop {
             let end = (scope.clone(), rest.into(), Id::new("\u{10ffff}"));
-            let last = self.pricing.wildcard.get_prev(&end).filter(|(other, ..)| other == scope);
-            let Some((_, text, _)) = last else { break };
+            let last = self.pricing.wildcard.get_prev(&end).filter(|((other, ..), _)| other == scope);
+            let Some(((_, text, _), _)) = last else { break };
             let common = common(rest, text);
             if common == text.len() {
                 take(&self.pricing.wildcard, text);

@@ -15,7 +15,8 @@ pub type RuleOrder = (i32, Timestamp, Id<RoutingRule>);
 #[derive(Clone, Default)]
 pub(super) struct Order {
     all: OrdSet<RuleOrder>,
-    by_scope: OrdSet<(Scope, RuleOrder)>,
+    /// With the rules themselves, because every decision walks here.
+    by_scope: OrdMap<(Scope, RuleOrder), Arc<Stored<RoutingRule>>>,
     by_name: OrdMap<(Scope, Box<str>), Id<RoutingRule>>,
 }
 
@@ -28,10 +29,10 @@ const fn first(priority: i32) -> (i32, Timestamp) {
 }
 
 impl Order {
-    pub(super) fn enter(&mut self, stored: &Stored<RoutingRule>) {
+    pub(super) fn enter(&mut self, stored: &Arc<Stored<RoutingRule>>) {
         let rule = &stored.resource;
         self.all.insert(order(stored));
-        self.by_scope.insert((rule.scope.clone(), order(stored)));
+        self.by_scope.insert((rule.scope.clone(), order(stored)), Arc::clone(stored));
         self.by_name.insert((rule.scope.clone(), rule.name.clone()), stored.id.clone());
     }
 
@@ -51,11 +52,15 @@ impl Order {
     }
 
     /// The rules of a scope from this priority on.
-    fn of_scope<'a>(&'a self, scope: &'a Scope, priority: i32) -> impl Iterator<Item = &'a RuleOrder> + use<'a> {
+    fn of_scope<'a>(
+        &'a self,
+        scope: &'a Scope,
+        priority: i32,
+    ) -> impl Iterator<Item = &'a Arc<Stored<RoutingRule>>> + use<'a> {
         let (priority, created_at) = first(priority);
         let start = (scope.clone(), (priority, created_at, Id::new("")));
         let walk = self.by_scope.range((Bound::Included(start), Bound::Unbounded));
-        walk.take_while(move |(other, _)| other == scope).map(|(_, order)| order)
+        walk.take_while(move |((other, _), _)| other == scope).map(|(_, rule)| rule)
     }
 
     /// The rules that have this priority in this scope.
@@ -64,14 +69,14 @@ impl Order {
         scope: &'a Scope,
         priority: i32,
     ) -> impl Iterator<Item = &'a Id<RoutingRule>> + use<'a> {
-        self.of_scope(scope, priority).take_while(move |(other, ..)| *other == priority).map(|(.., id)| id)
+        self.of_scope(scope, priority).take_while(move |rule| rule.resource.priority == priority).map(|rule| &rule.id)
     }
 }
 
 impl State {
     /// The routing rules of a scope, in the order in which they are looked at, disabled ones included.
     pub fn rules_of<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Arc<Stored<RoutingRule>>> + use<'a> {
-        self.routing.of_scope(scope, i32::MIN).filter_map(|(.., id)| self.get(id.as_str()))
+        self.routing.of_scope(scope, i32::MIN)
     }
 
     /// The routing rules that match, by priority, creation and id, after `after`.

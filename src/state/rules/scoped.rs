@@ -74,7 +74,7 @@ impl Rules for ModelConfig {
     }
 
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
-        match state.models.get(&self.place()) {
+        match state.model_config(&self.place()).map(|stored| &stored.id) {
             Some(holder) if Some(holder) != id => {
                 let field = "model_config.model_name".to_owned();
                 Err(Error::AlreadyExists { field, holder: ResourceKey::of(holder) })

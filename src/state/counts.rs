@@ -1,0 +1,32 @@
+//! How many resources there are of each sort, so that a look-up of what most requests have none of ends at once.
+
+use std::hash::Hash;
+
+use imbl::HashMap;
+
+/// Counts by `K`; what is not there counts 0.
+#[derive(Clone)]
+pub(super) struct Counts<K>(HashMap<K, usize>);
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Counts<K> {
+    pub(super) fn any(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
+    pub(super) fn enter(&mut self, key: &K) {
+        *self.0.entry(key.clone()).or_insert(0) += 1;
+    }
+
+    pub(super) fn leave(&mut self, key: &K) {
+        match self.0.get_mut(key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.0.remove(key)),
+        }
+    }
+}
