@@ -24,3 +24,8 @@ examples:
 # Measures decisions, prices and expressions.
 bench:
     cargo bench --bench decisions
+
+# Feeds hostile expressions to the CEL compiler for `seconds`; needs cargo-fuzz and a nightly toolchain.
+fuzz seconds="60":
+    mkdir -p fuzz/corpus/cel
+    cargo +nightly fuzz run cel fuzz/corpus/cel fuzz/seeds/cel -- -max_total_time={{seconds}} -max_len=8192 -timeout=5
