@@ -1,6 +1,7 @@
 //! Laws of parsing and rendering, for every kind.
 
 pub(crate) mod anything;
+mod cases;
 pub(crate) mod valid;
 
 use anything::{Tape, choices, edited, overwritten, wild};
