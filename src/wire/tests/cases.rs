@@ -51,6 +51,42 @@ fn budgets(lengths: &[&str]) -> Vec<v1::Budget> {
 }
 
 #[test]
+fn weights_of_a_rule_sum_to_1_within_a_thousandth() {
+    let third = 1.0 / 3.0;
+    for (weights, expected) in [
+        (vec![1.0], vec![]),
+        (vec![third, third, third], vec![]),
+        (vec![0.1; 10], vec![]),
+        (vec![0.001; 1_000], vec![]),
+        (vec![1.001], vec![]),
+        (vec![0.999], vec![]),
+        (vec![0.5, 0.501], vec![]),
+        (vec![0.6, 0.401], vec![]),
+        (vec![0.3, 0.3, 0.401], vec![]),
+        (vec![0.3, 0.699], vec![]),
+        (vec![1.0011], vec!["targets"]),
+        (vec![0.9989], vec!["targets"]),
+        (vec![0.9], vec!["targets"]),
+        (vec![0.5, 0.4], vec!["targets"]),
+        (vec![60.0, 40.0], vec!["targets"]),
+        (vec![0.0, 1.0], vec!["targets[0].weight"]),
+        (vec![1.5, -0.5], vec!["targets[1].weight"]),
+        (vec![f64::NAN], vec!["targets[0].weight"]),
+        (vec![0.9, f64::INFINITY], vec!["targets[1].weight"]),
+        (vec![f64::MAX, f64::MAX], vec!["targets"]),
+        (vec![], vec!["targets"]),
+    ] {
+        let target = |(place, weight): (usize, &f64)| v1::RoutingTarget {
+            model: Some(place.to_string()),
+            weight: *weight,
+            ..Default::default()
+        };
+        let targets = weights.iter().enumerate().map(target).collect();
+        assert_eq!(refused::<RoutingRule>(v1::RoutingRule { targets, ..rule() }), expected, "{weights:?}");
+    }
+}
+
+#[test]
 fn a_blank_id_is_no_id_and_an_empty_one_is_refused_where_one_is_needed() {
     use v1::PricingScopeKind as Priced;
     for (blank, of_a_scope, optional) in
