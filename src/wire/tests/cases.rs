@@ -248,3 +248,18 @@ fn two_budgets_are_of_two_lengths_and_of_two_units_where_they_follow_the_calenda
         assert_eq!((valid(false), valid(true)), (rolling, aligned), "{lengths:?}");
     }
 }
+
+#[test]
+fn free_data_that_is_accepted_can_be_sent_back() {
+    let of_no_kind = |count: usize| {
+        let fields = (0..count).map(|place| (format!("{place:05}"), prost_types::Value { kind: None })).collect();
+        v1::Team { profile: Some(prost_types::Struct { fields }), ..team() }
+    };
+    // 9 bytes each as they come, 13 as the nulls that are kept; 32 KiB are allowed.
+    assert_eq!(refused::<Team>(of_no_kind(2_520)), Vec::<String>::new());
+    for count in [2_521, 3_600, 3_700] {
+        assert_eq!(refused::<Team>(of_no_kind(count)), ["profile"], "{count}");
+    }
+    let message = of_no_kind(2_520);
+    comes_back(&message, &parsed::<Team>(message.clone()).unwrap()).unwrap();
+}
