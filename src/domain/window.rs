@@ -62,6 +62,8 @@ fn start_of_month(month: i64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -85,6 +87,109 @@ mod tests {
         ] {
             let window = Window::at(anchor, &ResetDuration::parse(duration).unwrap(), aligned, at(now));
             assert_eq!(window, Window { start: at(start), end: at(end) }, "{duration} {aligned} {now}");
+        }
+    }
+
+    fn window(start: &str, end: &str) -> Window {
+        let midnight = |text: &str| if text.contains('T') { at(text) } else { at(&format!("{text}T00:00:00Z")) };
+        Window { start: midnight(start), end: midnight(end) }
+    }
+
+    fn length(text: &str) -> ResetDuration {
+        ResetDuration::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_rolling_month_is_30_days_and_an_aligned_one_that_of_the_calendar() {
+        for (anchor, rolling, aligned) in [
+            ("2026-01-28T12:00:00Z", "2026-02-27T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2026-01-29T12:00:00Z", "2026-02-28T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2026-01-30T12:00:00Z", "2026-03-01T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2026-01-31T12:00:00Z", "2026-03-02T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2028-01-29T12:00:00Z", "2028-02-28T12:00:00Z", ("2028-01-01", "2028-02-01")),
+            ("2028-01-30T12:00:00Z", "2028-02-29T12:00:00Z", ("2028-01-01", "2028-02-01")),
+            ("2028-01-31T12:00:00Z", "2028-03-01T12:00:00Z", ("2028-01-01", "2028-02-01")),
+            ("2028-02-29T12:00:00Z", "2028-03-30T12:00:00Z", ("2028-02-01", "2028-03-01")),
+        ] {
+            let month = length("1M");
+            let now = at(anchor);
+            assert_eq!(Window::at(now, &month, false, now), window(anchor, rolling), "{anchor}");
+            assert_eq!(Window::at(now, &month, true, now), window(aligned.0, aligned.1), "{anchor}");
+        }
+    }
+
+    #[test]
+    fn aligned_periods_know_leap_years_and_rolling_ones_do_not() {
+        for (duration, aligned, now, start, end) in [
+            ("1M", true, "2026-02-28T23:59:59Z", "2026-02-01", "2026-03-01"),
+            ("1M", true, "2028-02-29T23:59:59Z", "2028-02-01", "2028-03-01"),
+            ("1M", true, "2100-02-28T23:59:59Z", "2100-02-01", "2100-03-01"),
+            ("1d", true, "2028-02-29T00:00:00Z", "2028-02-29", "2028-03-01"),
+            ("1d", true, "2100-03-01T00:00:00Z", "2100-03-01", "2100-03-02"),
+            ("1Y", true, "2028-12-31T12:00:00Z", "2028-01-01", "2029-01-01"),
+            ("1Y", false, "2028-12-31T12:00:00Z", "2028-12-31", "2029-12-31"),
+            ("1Y", false, "2028-12-30T12:00:00Z", "2028-01-01", "2028-12-31"),
+        ] {
+            let anchor = at("2028-01-01T00:00:00Z");
+            assert_eq!(Window::at(anchor, &length(duration), aligned, at(now)), window(start, end), "{duration} {now}");
+        }
+    }
+
+    #[test]
+    fn a_week_starts_on_monday() {
+        for day in ["23", "24", "25", "26", "27", "28"] {
+            let now = at(&format!("2026-11-{day}T23:59:59.999999Z"));
+            assert_eq!(Window::at(now, &length("1w"), true, now), window("2026-11-23", "2026-11-30"), "{day}");
+        }
+        for (now, start, end) in [
+            ("2026-11-22T23:59:59.999999Z", "2026-11-16", "2026-11-23"),
+            ("2027-01-01T00:00:00Z", "2026-12-28", "2027-01-04"),
+            ("1970-01-01T00:00:00Z", "1969-12-29", "1970-01-05"),
+            ("1969-12-28T23:59:59Z", "1969-12-22", "1969-12-29"),
+        ] {
+            assert_eq!(Window::at(at(now), &length("1w"), true, at(now)), window(start, end), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_multiplier_counts_from_the_origin_and_not_from_the_anchor() {
+        let anchor = at("2026-02-11T11:11:11Z");
+        for (duration, now, start, end) in [
+            ("3M", "2026-01-01T00:00:00Z", "2026-01-01", "2026-04-01"),
+            ("3M", "2026-03-31T23:59:59Z", "2026-01-01", "2026-04-01"),
+            ("3M", "2026-12-31T23:59:59Z", "2026-10-01", "2027-01-01"),
+            ("6M", "2026-08-15T00:00:00Z", "2026-07-01", "2027-01-01"),
+            ("12M", "2026-08-15T00:00:00Z", "2026-01-01", "2027-01-01"),
+            ("5M", "1970-06-01T00:00:00Z", "1970-06-01", "1970-11-01"),
+            ("3M", "1969-12-31T23:59:59Z", "1969-10-01", "1970-01-01"),
+            ("2w", "1970-01-12T00:00:00Z", "1970-01-12", "1970-01-26"),
+            ("2w", "2026-11-24T00:00:00Z", "2026-11-16", "2026-11-30"),
+            ("2d", "1970-01-02T23:59:59Z", "1970-01-01", "1970-01-03"),
+            ("2Y", "2027-06-01T00:00:00Z", "2026-01-01", "2028-01-01"),
+        ] {
+            assert_eq!(Window::at(anchor, &length(duration), true, at(now)), window(start, end), "{duration} {now}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn windows_follow_one_another_without_gaps(
+            anchor in 0..4_000_000_000_000_000_i64,
+            now in -60_000_000_000_000_000..200_000_000_000_000_000_i64,
+            count in 1..10_i64,
+            unit in proptest::sample::select(vec!["s", "h", "d", "w", "M", "Y"]),
+            aligned in any::<bool>(),
+        ) {
+            let duration = length(&format!("{count}{unit}"));
+            let at = |now| Window::at(Timestamp::from_micros(anchor), &duration, aligned, now);
+            let now = Timestamp::from_micros(now);
+            let window = at(now);
+            prop_assert!(window.start <= now && now < window.end, "{:?}", window);
+            prop_assert_eq!(at(window.start), window);
+            prop_assert_eq!(at(window.end.plus_micros(-1)), window);
+            prop_assert_eq!(at(window.end).start, window.end);
         }
     }
 }
