@@ -33,7 +33,9 @@ impl Window {
 
     fn lattice(origin: i64, length: i64, at: Timestamp) -> Self {
         let start = origin + (at.as_micros() - origin).div_euclid(length) * length;
-        Self { start: Timestamp::from_micros(start), end: Timestamp::EPOCH.plus_micros(start.saturating_add(length)) }
+        // An answer must not carry a time that protobuf does not have.
+        let bounded = |micros| Timestamp::EPOCH.plus_micros(micros);
+        Self { start: bounded(start), end: bounded(start.saturating_add(length)) }
     }
 
     fn months(count: i64, at: Timestamp) -> Self {
@@ -44,20 +46,17 @@ impl Window {
 
 /// The month of `at`, counted from January 1970.
 fn month_of(at: Timestamp) -> i64 {
-    match jiff::Timestamp::from_microsecond(at.as_micros()) {
-        Ok(instant) => {
-            let date = instant.to_zoned(TimeZone::UTC).date();
-            (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
-        }
-        Err(_) => 0,
-    }
+    // The calendar's last instant is in December 9999 too, a day before the last of protobuf.
+    let instant = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or(jiff::Timestamp::MAX);
+    let date = instant.to_zoned(TimeZone::UTC).date();
+    (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
 }
 
 fn start_of_month(month: i64) -> Timestamp {
     let year = i16::try_from(1970 + month.div_euclid(12)).unwrap_or(i16::MAX);
     Date::new(year, (month.rem_euclid(12) + 1) as i8, 1)
         .and_then(|date| date.to_zoned(TimeZone::UTC))
-        .map_or(Timestamp::MAX, |zoned| Timestamp::from_micros(zoned.timestamp().as_microsecond()))
+        .map_or(Timestamp::MAX, |zoned| Timestamp::EPOCH.plus_micros(zoned.timestamp().as_microsecond()))
 }
 
 #[cfg(test)]
@@ -168,6 +167,20 @@ mod tests {
             ("2Y", "2027-06-01T00:00:00Z", "2026-01-01", "2028-01-01"),
         ] {
             assert_eq!(Window::at(anchor, &length(duration), true, at(now)), window(start, end), "{duration} {now}");
+        }
+    }
+
+    #[test]
+    fn windows_stay_within_the_years_that_protobuf_has() {
+        for at in [Timestamp::MIN, Timestamp::MAX] {
+            for duration in ["90s", "7h", "3d", "2w", "7M", "3Y", "10Y"] {
+                for aligned in [false, true] {
+                    let window = Window::at(Timestamp::from_micros(1), &length(duration), aligned, at);
+                    let range = Timestamp::MIN..=Timestamp::MAX;
+                    assert!(range.contains(&window.start) && range.contains(&window.end), "{duration} {window:?}");
+                    assert!(window.start <= at && at <= window.end, "{duration} {window:?}");
+                }
+            }
         }
     }
 
