@@ -23,6 +23,9 @@ mod team;
 mod view;
 mod virtual_key;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub use caller::{CallId, Peer};

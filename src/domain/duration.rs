@@ -144,6 +144,8 @@ fn integer(digits: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -196,5 +198,42 @@ mod tests {
         let days = ResetDuration::parse("7d").unwrap();
         assert!(week.same(&days, false));
         assert!(!week.same(&days, true));
+    }
+
+    #[test]
+    fn spellings_of_one_length_are_one_duration_and_keep_their_spelling() {
+        for (one, other, rolling, aligned) in [
+            ("24h", "1d", true, false),
+            ("1d", "01d", true, true),
+            ("168h", "1w", true, false),
+            ("14d", "2w", true, false),
+            ("30d", "1M", true, false),
+            ("3M", "90d", true, false),
+            ("365d", "1Y", true, false),
+            ("1h30m", "90m", true, true),
+            ("60s", "1m", true, true),
+            ("1000ms", "1s", true, true),
+            ("12M", "1Y", false, false),
+            ("4w", "1M", false, false),
+            ("1m", "1M", false, false),
+        ] {
+            let parsed = [one, other].map(|text| ResetDuration::parse(text).unwrap());
+            assert_eq!(parsed.each_ref().map(ToString::to_string), [one, other]);
+            assert_eq!(parsed[0].same(&parsed[1], false), rolling, "{one} {other} rolling");
+            assert_eq!(parsed[0].same(&parsed[1], true), aligned, "{one} {other} aligned");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_taken_is_shown_as_it_was_written(text in "[0-9]{0,3}(h|m|s|ms|d|w|M|Y|é)?([0-9]{1,3}(m|s|ms|d))?") {
+            if let Some(duration) = ResetDuration::parse(&text) {
+                prop_assert_eq!(duration.to_string(), text);
+                let range = ResetDuration::MIN_MILLIS..=ResetDuration::MAX_MILLIS;
+                prop_assert!(range.contains(&duration.millis()) && duration.count() > 0);
+            }
+        }
     }
 }

@@ -33,7 +33,9 @@ impl Window {
 
     fn lattice(origin: i64, length: i64, at: Timestamp) -> Self {
         let start = origin + (at.as_micros() - origin).div_euclid(length) * length;
-        Self { start: Timestamp::from_micros(start), end: Timestamp::EPOCH.plus_micros(start.saturating_add(length)) }
+        // An answer must not carry a time that protobuf does not have.
+        let bounded = |micros| Timestamp::EPOCH.plus_micros(micros);
+        Self { start: bounded(start), end: bounded(start.saturating_add(length)) }
     }
 
     fn months(count: i64, at: Timestamp) -> Self {
@@ -44,24 +46,23 @@ impl Window {
 
 /// The month of `at`, counted from January 1970.
 fn month_of(at: Timestamp) -> i64 {
-    match jiff::Timestamp::from_microsecond(at.as_micros()) {
-        Ok(instant) => {
-            let date = instant.to_zoned(TimeZone::UTC).date();
-            (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
-        }
-        Err(_) => 0,
-    }
+    // The calendar's last instant is in December 9999 too, a day before the last of protobuf.
+    let instant = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or(jiff::Timestamp::MAX);
+    let date = instant.to_zoned(TimeZone::UTC).date();
+    (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
 }
 
 fn start_of_month(month: i64) -> Timestamp {
     let year = i16::try_from(1970 + month.div_euclid(12)).unwrap_or(i16::MAX);
     Date::new(year, (month.rem_euclid(12) + 1) as i8, 1)
         .and_then(|date| date.to_zoned(TimeZone::UTC))
-        .map_or(Timestamp::MAX, |zoned| Timestamp::from_micros(zoned.timestamp().as_microsecond()))
+        .map_or(Timestamp::MAX, |zoned| Timestamp::EPOCH.plus_micros(zoned.timestamp().as_microsecond()))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -85,6 +86,123 @@ mod tests {
         ] {
             let window = Window::at(anchor, &ResetDuration::parse(duration).unwrap(), aligned, at(now));
             assert_eq!(window, Window { start: at(start), end: at(end) }, "{duration} {aligned} {now}");
+        }
+    }
+
+    fn window(start: &str, end: &str) -> Window {
+        let midnight = |text: &str| if text.contains('T') { at(text) } else { at(&format!("{text}T00:00:00Z")) };
+        Window { start: midnight(start), end: midnight(end) }
+    }
+
+    fn length(text: &str) -> ResetDuration {
+        ResetDuration::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_rolling_month_is_30_days_and_an_aligned_one_that_of_the_calendar() {
+        for (anchor, rolling, aligned) in [
+            ("2026-01-28T12:00:00Z", "2026-02-27T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2026-01-29T12:00:00Z", "2026-02-28T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2026-01-30T12:00:00Z", "2026-03-01T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2026-01-31T12:00:00Z", "2026-03-02T12:00:00Z", ("2026-01-01", "2026-02-01")),
+            ("2028-01-29T12:00:00Z", "2028-02-28T12:00:00Z", ("2028-01-01", "2028-02-01")),
+            ("2028-01-30T12:00:00Z", "2028-02-29T12:00:00Z", ("2028-01-01", "2028-02-01")),
+            ("2028-01-31T12:00:00Z", "2028-03-01T12:00:00Z", ("2028-01-01", "2028-02-01")),
+            ("2028-02-29T12:00:00Z", "2028-03-30T12:00:00Z", ("2028-02-01", "2028-03-01")),
+        ] {
+            let month = length("1M");
+            let now = at(anchor);
+            assert_eq!(Window::at(now, &month, false, now), window(anchor, rolling), "{anchor}");
+            assert_eq!(Window::at(now, &month, true, now), window(aligned.0, aligned.1), "{anchor}");
+        }
+    }
+
+    #[test]
+    fn aligned_periods_know_leap_years_and_rolling_ones_do_not() {
+        for (duration, aligned, now, start, end) in [
+            ("1M", true, "2026-02-28T23:59:59Z", "2026-02-01", "2026-03-01"),
+            ("1M", true, "2028-02-29T23:59:59Z", "2028-02-01", "2028-03-01"),
+            ("1M", true, "2100-02-28T23:59:59Z", "2100-02-01", "2100-03-01"),
+            ("1d", true, "2028-02-29T00:00:00Z", "2028-02-29", "2028-03-01"),
+            ("1d", true, "2100-03-01T00:00:00Z", "2100-03-01", "2100-03-02"),
+            ("1Y", true, "2028-12-31T12:00:00Z", "2028-01-01", "2029-01-01"),
+            ("1Y", false, "2028-12-31T12:00:00Z", "2028-12-31", "2029-12-31"),
+            ("1Y", false, "2028-12-30T12:00:00Z", "2028-01-01", "2028-12-31"),
+        ] {
+            let anchor = at("2028-01-01T00:00:00Z");
+            assert_eq!(Window::at(anchor, &length(duration), aligned, at(now)), window(start, end), "{duration} {now}");
+        }
+    }
+
+    #[test]
+    fn a_week_starts_on_monday() {
+        for day in ["23", "24", "25", "26", "27", "28"] {
+            let now = at(&format!("2026-11-{day}T23:59:59.999999Z"));
+            assert_eq!(Window::at(now, &length("1w"), true, now), window("2026-11-23", "2026-11-30"), "{day}");
+        }
+        for (now, start, end) in [
+            ("2026-11-22T23:59:59.999999Z", "2026-11-16", "2026-11-23"),
+            ("2027-01-01T00:00:00Z", "2026-12-28", "2027-01-04"),
+            ("1970-01-01T00:00:00Z", "1969-12-29", "1970-01-05"),
+            ("1969-12-28T23:59:59Z", "1969-12-22", "1969-12-29"),
+        ] {
+            assert_eq!(Window::at(at(now), &length("1w"), true, at(now)), window(start, end), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_multiplier_counts_from_the_origin_and_not_from_the_anchor() {
+        let anchor = at("2026-02-11T11:11:11Z");
+        for (duration, now, start, end) in [
+            ("3M", "2026-01-01T00:00:00Z", "2026-01-01", "2026-04-01"),
+            ("3M", "2026-03-31T23:59:59Z", "2026-01-01", "2026-04-01"),
+            ("3M", "2026-12-31T23:59:59Z", "2026-10-01", "2027-01-01"),
+            ("6M", "2026-08-15T00:00:00Z", "2026-07-01", "2027-01-01"),
+            ("12M", "2026-08-15T00:00:00Z", "2026-01-01", "2027-01-01"),
+            ("5M", "1970-06-01T00:00:00Z", "1970-06-01", "1970-11-01"),
+            ("3M", "1969-12-31T23:59:59Z", "1969-10-01", "1970-01-01"),
+            ("2w", "1970-01-12T00:00:00Z", "1970-01-12", "1970-01-26"),
+            ("2w", "2026-11-24T00:00:00Z", "2026-11-16", "2026-11-30"),
+            ("2d", "1970-01-02T23:59:59Z", "1970-01-01", "1970-01-03"),
+            ("2Y", "2027-06-01T00:00:00Z", "2026-01-01", "2028-01-01"),
+        ] {
+            assert_eq!(Window::at(anchor, &length(duration), true, at(now)), window(start, end), "{duration} {now}");
+        }
+    }
+
+    #[test]
+    fn windows_stay_within_the_years_that_protobuf_has() {
+        for at in [Timestamp::MIN, Timestamp::MAX] {
+            for duration in ["90s", "7h", "3d", "2w", "7M", "3Y", "10Y"] {
+                for aligned in [false, true] {
+                    let window = Window::at(Timestamp::from_micros(1), &length(duration), aligned, at);
+                    let range = Timestamp::MIN..=Timestamp::MAX;
+                    assert!(range.contains(&window.start) && range.contains(&window.end), "{duration} {window:?}");
+                    assert!(window.start <= at && at <= window.end, "{duration} {window:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn windows_follow_one_another_without_gaps(
+            anchor in 0..4_000_000_000_000_000_i64,
+            now in -60_000_000_000_000_000..200_000_000_000_000_000_i64,
+            count in 1..10_i64,
+            unit in proptest::sample::select(vec!["s", "h", "d", "w", "M", "Y"]),
+            aligned in any::<bool>(),
+        ) {
+            let duration = length(&format!("{count}{unit}"));
+            let at = |now| Window::at(Timestamp::from_micros(anchor), &duration, aligned, now);
+            let now = Timestamp::from_micros(now);
+            let window = at(now);
+            prop_assert!(window.start <= now && now < window.end, "{:?}", window);
+            prop_assert_eq!(at(window.start), window);
+            prop_assert_eq!(at(window.end.plus_micros(-1)), window);
+            prop_assert_eq!(at(window.end).start, window.end);
         }
     }
 }

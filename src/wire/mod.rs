@@ -17,6 +17,9 @@ mod team;
 mod text;
 mod virtual_key;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use prost::Message;
 
 use crate::domain::{

@@ -10,6 +10,8 @@ use crate::proto::v1;
 
 /// How far the sum of the weights may be from 1 (`semantics.md` §7).
 const TOLERANCE: f64 = 0.001;
+/// How far off a sum of decimal weights may be because doubles hold no decimals exactly.
+const ROUNDING: f64 = 1e-9;
 const MAX_MODEL_BYTES: usize = 1_024;
 const SCOPES: &str = "ROUTING_SCOPE_GLOBAL, ROUTING_SCOPE_TEAM, ROUTING_SCOPE_CUSTOMER, ROUTING_SCOPE_VIRTUAL_KEY";
 
@@ -171,7 +173,7 @@ fn parse_targets(targets: Vec<v1::RoutingTarget>, list: &Path<'_>, violations: &
             RoutingTarget { provider: provider.map(Id::new), model, key_id, weight }
         })
         .collect();
-    if finite && (sum - 1.0).abs() > TOLERANCE {
+    if finite && (sum - 1.0).abs() > TOLERANCE + ROUNDING {
         violations.add(list, format!("have weights that sum to {sum}; must sum to 1 (within {TOLERANCE})"));
     }
     parsed

@@ -141,13 +141,17 @@ pub(super) fn structure(
     path: &Path<'_>,
     violations: &mut Violations,
 ) -> Option<Struct> {
-    let data = data?;
-    let bytes = prost::Message::encoded_len(&data);
-    if bytes > MAX_STRUCT_BYTES {
-        violations.add(path, format!("has {bytes} bytes; must have at most {MAX_STRUCT_BYTES}"));
-        return None;
-    }
-    struct_fields(data, 1, path, violations)
+    let fits = |data: &prost_types::Struct, violations: &mut Violations| {
+        let bytes = prost::Message::encoded_len(data);
+        if bytes > MAX_STRUCT_BYTES {
+            violations.add(path, format!("has {bytes} bytes; must have at most {MAX_STRUCT_BYTES}"));
+        }
+        bytes <= MAX_STRUCT_BYTES
+    };
+    let data = data.filter(|data| fits(data, violations))?;
+    let fields = struct_fields(data, 1, path, violations)?;
+    // A value of no kind is kept as null, which is longer; what is kept must be valid when it is sent back.
+    fits(&render_structure(&fields), violations).then_some(fields)
 }
 
 fn struct_fields(
