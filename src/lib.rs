@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main → cli → server → api ──→ ledger ──→ store ──→ state ──→ domain ──→ cel
-//!                        ├────→ decision ───────────→ state
+//!                        │          └───→ usage ──→ decision ──→ state
 //!                        └────→ watch ──────────────→ state
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
 //! - [`decision`]: what becomes of a request, as pure functions over a state; the server explains with them, nodes decide
 //!   with them.
+//! - [`usage`]: what an entry of a usage report counts against; the ledger counts it.
 //! - [`watch`]: published states as streams by revision, and the client's fold of them.
 //! - [`wire`]: where domain and messages meet. [`api`]: the services. [`server`]: connections. [`cli`]: the commands.
 
@@ -30,5 +31,6 @@ pub mod server;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+pub mod usage;
 pub mod watch;
 pub mod wire;

@@ -8,12 +8,10 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::Statuses;
 use super::crud::respond;
-use crate::decision::{
-    self, Candidate, Explanation, KeyGiven, LimitCheck, LimitKind, Match, NoUsage, PriceRequest, RuleCheck, Verdict,
-};
+use crate::decision::{self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RuleCheck, Verdict};
 use crate::domain::{
-    Error, Fallback, LimitOwner, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp, Violations,
-    VirtualKey,
+    Error, Fallback, LimitKind, LimitOwner, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
+    Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::decision_service_server::DecisionService;
@@ -92,7 +90,7 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         at,
         seed,
     };
-    let explanation = decision::explain(state, &NoUsage, &request);
+    let explanation = decision::explain(state, state.usage(), &request);
     let price = PriceRequest {
         virtual_key_id: match key {
             KeyGiven::Key(stored) => stored.id.as_str(),

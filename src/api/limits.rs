@@ -10,6 +10,7 @@ use super::Api;
 use super::call::Statuses;
 use super::crud::respond;
 use super::page::{self, Scope};
+use super::view::measure;
 use crate::domain::{
     AnyResource, Budget, Customer, Error, Id, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Resource,
     Team, Timestamp, VirtualKey,
@@ -177,7 +178,8 @@ impl Api {
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
-        let mut page = self.state().list_budgets(&owners, &query);
+        let state = self.state();
+        let mut page = state.list_budgets(&owners, &query);
         if !from_memory {
             let find = |limits: &Limits, wanted: &Budget| limits.budgets.iter().find(|b| b.id == wanted.id).cloned();
             page = self.reread(page, find).await?;
@@ -187,7 +189,11 @@ impl Api {
             page,
             scope,
             |budget| (budget.created_at, budget.id.shared()),
-            |budget, owner, aligned| render_budget(budget, owner, aligned, form),
+            |budget, owner, aligned| {
+                let mut message = render_budget(budget, owner, aligned, form);
+                measure(&state, std::slice::from_mut(&mut message), None);
+                message
+            },
         );
         Ok(v1::ListBudgetsResponse { budgets, next_page_token, total_size })
     }
@@ -216,7 +222,8 @@ impl Api {
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
-        let mut page = self.state().list_rate_limits(&owners, &query);
+        let state = self.state();
+        let mut page = state.list_rate_limits(&owners, &query);
         if !from_memory {
             let find = |limits: &Limits, wanted: &RateLimit| {
                 limits.rate_limit.as_deref().filter(|limit| limit.id == wanted.id).cloned()
@@ -228,7 +235,11 @@ impl Api {
             page,
             scope,
             |limit| (limit.created_at, limit.id.shared()),
-            |limit, owner, aligned| render_rate_limit(limit, owner, aligned, form),
+            |limit, owner, aligned| {
+                let mut message = render_rate_limit(limit, owner, aligned, form);
+                measure(&state, &mut [], Some(&mut message));
+                message
+            },
         );
         Ok(v1::ListRateLimitsResponse { rate_limits, next_page_token, total_size })
     }

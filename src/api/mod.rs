@@ -20,6 +20,7 @@ mod routing_rule;
 mod serve;
 mod status;
 mod team;
+mod usage;
 mod view;
 mod virtual_key;
 

@@ -4,11 +4,11 @@ use prost::Message as _;
 
 use super::page::MAX_BYTES;
 use crate::domain::{
-    Customer, Id, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, RoutingRule, Scope, Team,
-    Timestamp, VirtualKey,
+    Customer, Id, LimitKind, McpClient, ModelConfig, NanoUsd, PricingOverride, Provider, ProviderGovernance,
+    RoutingRule, Scope, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
-use crate::state::{Facet, Indexed, State};
+use crate::state::{CounterKey, Facet, Indexed, State};
 use crate::wire::{Form, Wire, parse_model_config_scope, render_provider_key};
 
 /// Related resources that are embedded at most.
@@ -40,7 +40,9 @@ impl View for RoutingRule {
 }
 
 impl View for ProviderGovernance {
-    fn complete(_: &mut v1::ProviderGovernance, _: &State, _: Timestamp, _: Detail, _: bool) {}
+    fn complete(message: &mut v1::ProviderGovernance, state: &State, _: Timestamp, _: Detail, _: bool) {
+        measure(state, &mut message.budgets, message.rate_limit.as_mut());
+    }
 }
 
 impl View for PricingOverride {
@@ -49,6 +51,7 @@ impl View for PricingOverride {
 
 impl View for ModelConfig {
     fn complete(message: &mut v1::ModelConfig, state: &State, _: Timestamp, _: Detail, _: bool) {
+        measure(state, &mut message.budgets, message.rate_limit.as_mut());
         let Some(kind) = parse_model_config_scope(message.scope) else { return };
         let name = match Scope::new(kind, message.scope_id.as_str()) {
             Scope::Global => None,
@@ -62,6 +65,7 @@ impl View for ModelConfig {
 
 impl View for Customer {
     fn complete(message: &mut v1::Customer, state: &State, now: Timestamp, detail: Detail, get: bool) {
+        measure(state, &mut message.budgets, message.rate_limit.as_mut());
         if detail == Detail::Full && get {
             let facet = Facet::Customer(message.id.as_str().into());
             let mut room = MAX_BYTES;
@@ -73,6 +77,7 @@ impl View for Customer {
 
 impl View for Team {
     fn complete(message: &mut v1::Team, state: &State, now: Timestamp, detail: Detail, get: bool) {
+        measure(state, &mut message.budgets, message.rate_limit.as_mut());
         let facet = Facet::Team(message.id.as_str().into());
         message.virtual_key_count = i64::try_from(VirtualKey::table(state).facet_size(&facet)).unwrap_or(i64::MAX);
         if detail == Detail::Full {
@@ -86,7 +91,9 @@ impl View for Team {
 
 impl View for VirtualKey {
     fn complete(message: &mut v1::VirtualKey, state: &State, now: Timestamp, detail: Detail, _: bool) {
+        measure(state, &mut message.budgets, message.rate_limit.as_mut());
         for config in &mut message.provider_configs {
+            measure(state, &mut config.budgets, config.rate_limit.as_mut());
             config.keys = match state.get::<Provider>(&config.provider) {
                 Some(provider) => provider
                     .resource
@@ -109,6 +116,22 @@ impl View for VirtualKey {
             };
             message.customer = embed::<Customer>(state, customer_id, now);
         }
+    }
+}
+
+/// Fills in what was counted in the windows that the limits were rendered with.
+pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limit: Option<&mut v1::RateLimit>) {
+    let used = |id: &str, kind: LimitKind, start: &Option<prost_types::Timestamp>| {
+        let start = start.as_ref().and_then(|start| Timestamp::from_parts(start.seconds, start.nanos));
+        start.map_or(0, |window_start| state.usage().get(&CounterKey { limit_id: id.into(), kind, window_start }).used)
+    };
+    for budget in budgets {
+        budget.current_usage_nano_usd = used(&budget.id, LimitKind::Budget, &budget.last_reset);
+        budget.current_usage = NanoUsd::from_nanos(budget.current_usage_nano_usd).usd();
+    }
+    if let Some(limit) = rate_limit {
+        limit.token_current_usage = used(&limit.id, LimitKind::Tokens, &limit.token_last_reset);
+        limit.request_current_usage = used(&limit.id, LimitKind::Requests, &limit.request_last_reset);
     }
 }
 

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 
 use super::checks::{self, Refusal, permits_model};
 use super::routing::draw;
-use super::{Candidate, Explanation, LimitCheck, Request, Usage, Verdict};
+use super::{Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
 use crate::domain::{Fallback, LimitOwner, ProviderConfig, Stored, VirtualKey};
 
 /// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted. The others, by
@@ -47,7 +47,7 @@ pub(super) fn choose<'a>(
             Some((limit, config)) => {
                 explanation.provider = config.provider.as_str().into();
                 let reason = format!("every provider config is used up; the first: {}", checks::tell(limit));
-                Refusal { verdict: limit.kind.verdict(), reason, exhausted: Some(config) }
+                Refusal { verdict: stopped_by(limit.kind), reason, exhausted: Some(config) }
             }
             None => {
                 let reason = format!(

@@ -3,11 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Caller, Explanation, LimitCheck, LimitKind, Request, Usage, Verdict};
-use crate::domain::{
-    Id, LimitOwner, Limits, Permit, ProviderConfig, ProviderGovernance, RateDimension, Scope, Stored, VirtualKey,
-    Window,
-};
+use super::chain::{Applied, chain};
+use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
+use crate::domain::{LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window};
 use crate::state::State;
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -24,7 +22,7 @@ impl Refusal<'_> {
 }
 
 /// Whether the config permits the model: exactly, or with the provider's prefix. What is blacklisted is not.
-pub(super) fn permits_model(config: &ProviderConfig, model: &str) -> bool {
+pub(crate) fn permits_model(config: &ProviderConfig, model: &str) -> bool {
     let provider = config.provider.as_str();
     let names = |permit: &Permit| match permit {
         Permit::All => true,
@@ -34,7 +32,7 @@ pub(super) fn permits_model(config: &ProviderConfig, model: &str) -> bool {
 }
 
 /// A model without the provider's prefix.
-fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
+pub(super) fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
     model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model)
 }
 
@@ -104,56 +102,8 @@ pub(super) fn limits(
     place: Place<'_>,
 ) -> Vec<LimitCheck> {
     let mut found = Vec::with_capacity(16);
-    let mut add = |owner: LimitOwner, limits: &Limits, aligned: bool| {
-        check(usage, request, &owner, limits, aligned, &mut found);
-    };
-    if let Some(stored) = state.get::<ProviderGovernance>(place.provider) {
-        let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
-        add(owner, &stored.resource.limits, stored.resource.calendar_aligned);
-    }
-    let models = |scope: Scope, add: &mut dyn FnMut(LimitOwner, &Limits, bool)| {
-        if !state.has_model_configs(&scope) {
-            return;
-        }
-        let provider = (!place.provider.is_empty()).then(|| Id::new(place.provider));
-        let any = Box::<str>::from("*");
-        let mut names = vec![Box::<str>::from(place.model)];
-        let bare = bare(place.model, place.provider);
-        if bare != place.model {
-            names.push(bare.into());
-        }
-        let mut places = Vec::new();
-        for provider in [provider.clone(), None] {
-            places.extend(names.iter().map(|name| (scope.clone(), name.clone(), provider.clone())));
-            if provider.is_none() {
-                break;
-            }
-        }
-        places.extend(provider.map(|provider| (scope.clone(), any.clone(), Some(provider))));
-        places.push((scope, any, None));
-        places.dedup();
-        for stored in places.iter().filter_map(|place| state.model_config(place)) {
-            let owner = LimitOwner::ModelConfig(stored.id.clone());
-            add(owner, &stored.resource.limits, stored.resource.calendar_aligned);
-        }
-    };
-    models(Scope::Global, &mut add);
-    if let Some(key) = caller.key {
-        let aligned = key.resource.calendar_aligned;
-        if let Some(config) = place.config {
-            add(LimitOwner::ProviderConfig(config.id), &config.limits, aligned);
-        }
-        add(LimitOwner::VirtualKey(key.id.clone()), &key.resource.limits, aligned);
-        models(Scope::VirtualKey(key.id.clone()), &mut add);
-    }
-    if let Some(team) = caller.team {
-        add(LimitOwner::Team(team.id.clone()), &team.resource.limits, team.resource.calendar_aligned);
-        models(Scope::Team(team.id.clone()), &mut add);
-    }
-    if let Some(customer) = caller.customer {
-        let aligned = customer.resource.calendar_aligned;
-        add(LimitOwner::Customer(customer.id.clone()), &customer.resource.limits, aligned);
-        models(Scope::Customer(customer.id.clone()), &mut add);
+    for Applied { owner, limits, calendar_aligned } in chain(state, caller, place.provider, place.model, place.config) {
+        check(usage, request, &owner, limits, calendar_aligned, &mut found);
     }
     found
 }

@@ -5,6 +5,7 @@
 //! other code than the decision. Nothing here waits, counts, or knows the time: what it needs is in its arguments.
 
 mod candidates;
+mod chain;
 mod checks;
 mod pricing;
 mod routing;
@@ -18,13 +19,15 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+pub(crate) use chain::{Applied, chain};
+pub(crate) use checks::permits_model;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, resolve_price};
 
 use crate::domain::{
-    Budget, Customer, Fallback, Id, KeyOwner, LimitOwner, ProviderConfig, RateLimit, RoutingRule, Stored, Team,
-    Timestamp, VirtualKey, Window,
+    Budget, Customer, Fallback, Id, KeyOwner, LimitKind, LimitOwner, ProviderConfig, RateLimit, RoutingRule, Stored,
+    Team, Timestamp, VirtualKey, Window,
 };
-use crate::state::State;
+use crate::state::{Counters, State};
 
 /// What was counted in the current window of a limit.
 pub trait Usage {
@@ -50,6 +53,20 @@ impl Usage for NoUsage {
 
     fn requests(&self, _: &RateLimit, _: &Window) -> i64 {
         0
+    }
+}
+
+impl Usage for Counters {
+    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
+        self.used(budget.id.shared(), LimitKind::Budget, window)
+    }
+
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.used(limit.id.shared(), LimitKind::Tokens, window)
+    }
+
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.used(limit.id.shared(), LimitKind::Requests, window)
     }
 }
 
@@ -118,24 +135,12 @@ pub enum Verdict {
     BudgetExceeded,
 }
 
-/// What a limit counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LimitKind {
-    /// Tokens.
-    Tokens,
-    /// Requests.
-    Requests,
-    /// Nano-dollars.
-    Budget,
-}
-
-impl LimitKind {
-    const fn verdict(self) -> Verdict {
-        match self {
-            Self::Tokens => Verdict::TokenLimited,
-            Self::Requests => Verdict::RequestLimited,
-            Self::Budget => Verdict::BudgetExceeded,
-        }
+/// What becomes of a request that such a limit stops.
+const fn stopped_by(kind: LimitKind) -> Verdict {
+    match kind {
+        LimitKind::Tokens => Verdict::TokenLimited,
+        LimitKind::Requests => Verdict::RequestLimited,
+        LimitKind::Budget => Verdict::BudgetExceeded,
     }
 }
 
@@ -236,24 +241,29 @@ pub struct Explanation {
 
 /// Whose request it is: a key that works, its team, and its customer or the team's.
 #[derive(Clone, Copy, Default)]
-struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     key: Option<&'a Arc<Stored<VirtualKey>>>,
     team: Option<&'a Arc<Stored<Team>>>,
     customer: Option<&'a Arc<Stored<Customer>>>,
 }
 
 impl<'a> Caller<'a> {
-    fn of(state: &'a State, key: &'a Arc<Stored<VirtualKey>>) -> Self {
-        let team = match &key.resource.owner {
+    pub(crate) fn of(state: &'a State, key: &'a Arc<Stored<VirtualKey>>) -> Self {
+        Self { key: Some(key), ..Self::of_owner(state, key.resource.owner.as_ref()) }
+    }
+
+    /// Without the key itself: whom it belongs to.
+    pub(crate) fn of_owner(state: &'a State, owner: Option<&KeyOwner>) -> Self {
+        let team = match owner {
             Some(KeyOwner::Team(id)) => state.get::<Team>(id.as_str()),
             Some(KeyOwner::Customer(_)) | None => None,
         };
-        let customer = match &key.resource.owner {
+        let customer = match owner {
             Some(KeyOwner::Customer(id)) => Some(id),
             Some(KeyOwner::Team(_)) | None => team.and_then(|team| team.resource.customer_id.as_ref()),
         };
         let customer = customer.and_then(|id| state.get::<Customer>(id.as_str()));
-        Self { key: Some(key), team, customer }
+        Self { key: None, team, customer }
     }
 }
 
@@ -326,7 +336,7 @@ pub fn explain(state: &State, usage: &dyn Usage, request: &Request<'_>) -> Expla
     if explanation.verdict == Verdict::Allow {
         explanation.reason = "nothing stops it".to_owned();
         if let Some(limit) = explanation.blocking.and_then(|index| limits.get(index)) {
-            (explanation.verdict, explanation.reason) = (limit.kind.verdict(), checks::tell(limit));
+            (explanation.verdict, explanation.reason) = (stopped_by(limit.kind), checks::tell(limit));
         }
     }
     explanation.limits = limits;

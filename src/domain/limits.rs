@@ -61,6 +61,17 @@ impl Limits {
     }
 }
 
+/// What a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LimitKind {
+    /// Tokens.
+    Tokens,
+    /// Requests.
+    Requests,
+    /// Nano-dollars.
+    Budget,
+}
+
 /// Who owns a limit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum LimitOwner {

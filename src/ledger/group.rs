@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Answer, Call, Command};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
-use crate::state::{ChainRow, Change, Context, Decision, Head, Op, State};
+use crate::state::{ChainRow, Change, Context, Counter, CounterKey, Decision, FormerKey, Head, Op, State, carry};
 use crate::store::{Group, LogRow, Net, Remembered, Txn};
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
@@ -23,6 +23,10 @@ pub(super) struct Gathering {
     remembered: HashMap<RequestKey, Remembered>,
     requests: Vec<Remembered>,
     now: Timestamp,
+    /// Usage that the changes move.
+    counters: HashMap<CounterKey, Counter>,
+    /// Keys that the changes delete.
+    former_keys: Vec<(Box<str>, FormerKey)>,
 }
 
 /// A command that was decided and waits for the commit.
@@ -42,7 +46,16 @@ impl Gathering {
             .into_iter()
             .map(|request| ((request.caller.clone(), request.method.clone(), request.request_id.clone()), request))
             .collect();
-        Self { state, txns: Vec::new(), net: HashMap::new(), remembered, requests: Vec::new(), now }
+        Self {
+            state,
+            txns: Vec::new(),
+            net: HashMap::new(),
+            remembered,
+            requests: Vec::new(),
+            now,
+            counters: HashMap::new(),
+            former_keys: Vec::new(),
+        }
     }
 
     /// Decides one command on what those before it left.
@@ -73,6 +86,8 @@ impl Gathering {
         if call.validate_only {
             let mut trial = self.state.clone();
             if !decision.changes.is_empty() {
+                let carried = carry(trial.usage(), &decision.changes, self.now);
+                trial.usage_mut().set(carried);
                 trial.apply(&decision.changes, self.next_head(&rows, last_config_id));
             }
             let response = (command.answer)(&trial, &decision, self.now).into();
@@ -91,8 +106,15 @@ impl Gathering {
                 request_id: call.request_id.clone(),
                 rows,
             });
+            let carried = carry(self.state.usage(), &decision.changes, self.now);
+            self.state.usage_mut().set(carried.iter().cloned());
+            self.counters.extend(carried);
             self.state.apply(&decision.changes, head);
             for change in &decision.changes {
+                if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
+                    let former = FormerKey { owner: key.resource.owner.clone(), deleted_at: self.now };
+                    self.former_keys.push((key.id.as_str().into(), former));
+                }
                 self.add_net(change);
             }
         }
@@ -130,7 +152,14 @@ impl Gathering {
             return None;
         }
         let net = self.net.into_values().filter(|net| net.before.is_some() || net.after.is_some()).collect();
-        let group = Group { head: self.state.head().clone(), txns: self.txns, net, requests: self.requests };
+        let group = Group {
+            head: self.state.head().clone(),
+            txns: self.txns,
+            net,
+            requests: self.requests,
+            counters: self.counters.into_iter().collect(),
+            former_keys: self.former_keys,
+        };
         Some((group, self.state))
     }
 }

@@ -10,6 +10,7 @@ mod command;
 mod fault;
 mod group;
 mod retention;
+mod usage;
 mod writer;
 
 use std::sync::Arc;
@@ -20,12 +21,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use command::{Answer, Call, Command};
+use usage::Counting;
+pub use usage::{Ack, Acknowledgement, Batch};
 use writer::{Request, Writer};
 
 use crate::config::RetentionSettings;
 use crate::domain::{BUILT_IN, Error, Provider, Timestamp};
 use crate::state::{Context, Decision, State, create};
-use crate::store::{Store, StoreError};
+use crate::store::{LoadedUsage, Registration, Store, StoreError};
 
 /// Commands that may wait; more are refused.
 const QUEUE: usize = 4_096;
@@ -61,11 +64,11 @@ impl Ledger {
     /// # Errors
     /// If the store cannot be read, or the built-in providers cannot be written at the first start.
     pub async fn start(store: Arc<Store>, retention: RetentionSettings) -> Result<(Self, LedgerTasks), StoreError> {
-        let state = load(&store).await?;
+        let (state, counting) = load(&store).await?;
         let (publish, states) = watch::channel(Arc::new(state));
         let (requests, queue) = mpsc::channel(QUEUE);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        tracker.spawn(Writer::new(Arc::clone(&store), publish).run(queue, stop.clone()));
+        tracker.spawn(Writer::new(Arc::clone(&store), publish, counting).run(queue, stop.clone()));
         let ledger = Self { requests, states, store };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
@@ -93,13 +96,44 @@ impl Ledger {
     /// What the decision refused; `Overloaded` if too much is queued; `Unavailable` if it cannot be written now.
     pub async fn submit(&self, call: Call, command: Command) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request::Command { call, command, reply }).map_err(|error| match error {
+        self.enqueue(Request::Command { call, command, reply })?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Registers a node; returns its incarnation.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be written now.
+    pub async fn register_node(&self, registration: Registration) -> Result<i64, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Request::Register { registration, reply })?;
+        match answer.await {
+            Ok(registered) => registered.map_err(|error| error.to_domain()),
+            Err(_) => Err(shutting_down()),
+        }
+    }
+
+    /// Counts a batch of usage; the future is ready once that is durable. Batches are counted in the order of the calls.
+    ///
+    /// # Errors
+    /// `Overloaded` if too much is queued; `Unavailable` if it cannot be written now. Nothing is counted then, or it will
+    /// be answered as a duplicate.
+    pub fn report_usage(&self, batch: Batch) -> impl Future<Output = Result<Acknowledgement, Error>> + Send + use<> {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.enqueue(Request::Usage { batch, reply });
+        async move {
+            queued?;
+            answer.await.unwrap_or_else(|_| Err(shutting_down()))
+        }
+    }
+
+    fn enqueue(&self, request: Request) -> Result<(), Error> {
+        self.requests.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Error::Overloaded { what: "too many writes are queued".to_owned(), retry_after: RETRY_AFTER }
             }
             mpsc::error::TrySendError::Closed(_) => shutting_down(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+        })
     }
 
     /// Moves the point from which watchers can resume to `revision`.
@@ -140,11 +174,13 @@ impl Ledger {
     }
 }
 
-async fn load(store: &Store) -> Result<State, StoreError> {
+async fn load(store: &Store) -> Result<(State, Counting), StoreError> {
     let started = std::time::Instant::now();
     let loaded = store.load().await?;
     let resources = loaded.resources.len();
-    let state = State::restore(loaded.head, loaded.resources, loaded.chain_prefixes, loaded.removed);
+    let mut state = State::restore(loaded.head, loaded.resources, loaded.chain_prefixes, loaded.removed);
+    let LoadedUsage { counters, watermarks, former_keys } = store.load_usage().await?;
+    *state.usage_mut() = counters;
     tracing::info!(
         store.id = %state.head().store_id,
         revision = state.revision(),
@@ -153,7 +189,7 @@ async fn load(store: &Store) -> Result<State, StoreError> {
         duration_ms = started.elapsed().as_millis() as u64,
         "store loaded"
     );
-    Ok(state)
+    Ok((state, Counting::new(watermarks, former_keys)))
 }
 
 fn shutting_down() -> Error {

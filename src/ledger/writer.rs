@@ -7,10 +7,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Decided, Gathering, request_key};
+use super::usage::{Acknowledgement, Batch, Counting, Reported};
 use super::{Answer, Call, Command, now};
 use crate::domain::Error;
 use crate::state::{Head, State};
-use crate::store::{Group, Store, StoreError};
+use crate::store::{Group, Registration, Store, StoreError};
 
 /// Commands in one group at most.
 const GROUP: usize = 256;
@@ -21,6 +22,10 @@ const RESOLVE_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) enum Request {
     /// To decide and write a command.
     Command { call: Call, command: Command, reply: oneshot::Sender<Result<Answer, Error>> },
+    /// To register a node.
+    Register { registration: Registration, reply: oneshot::Sender<Result<i64, StoreError>> },
+    /// To count a batch of usage.
+    Usage { batch: Batch, reply: oneshot::Sender<Result<Acknowledgement, Error>> },
     /// To move the point from which watchers can resume.
     Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -33,11 +38,12 @@ pub(super) struct Writer {
     publish: watch::Sender<Arc<State>>,
     /// Whether memory may differ from the tables: the database refused what memory allowed.
     doubtful: bool,
+    counting: Counting,
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<Store>, publish: watch::Sender<Arc<State>>) -> Self {
-        Self { store, publish, doubtful: false }
+    pub(super) fn new(store: Arc<Store>, publish: watch::Sender<Arc<State>>, counting: Counting) -> Self {
+        Self { store, publish, doubtful: false, counting }
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
@@ -61,9 +67,15 @@ impl Writer {
 
     async fn take(&mut self, requests: Vec<Request>) {
         let mut commands = Vec::with_capacity(requests.len());
+        let mut batches = Vec::new();
         for request in requests {
             match request {
                 Request::Command { call, command, reply } => commands.push((call, command, reply)),
+                Request::Register { registration, reply } => {
+                    // A caller that is gone has nothing to hear.
+                    let _ = reply.send(self.counting.register(&self.store, registration).await);
+                }
+                Request::Usage { batch, reply } => batches.push((batch, reply)),
                 Request::Compact { revision, reply } => {
                     // A caller that is gone has nothing to hear.
                     let _ = reply.send(self.compact(revision).await);
@@ -73,6 +85,28 @@ impl Writer {
         if !commands.is_empty() {
             self.write(commands).await;
         }
+        if !batches.is_empty() {
+            self.count(batches).await;
+        }
+    }
+
+    async fn count(&mut self, batches: Vec<Reported>) {
+        if self.doubtful
+            && let Err(error) = self.rebuild().await
+        {
+            fail(batches.into_iter().map(|(_, reply)| reply), &error);
+            return;
+        }
+        let Self { store, publish, counting, doubtful } = self;
+        let state = State::clone(&publish.borrow());
+        // Readers find it when they look; nobody is woken, because usage is no change of configuration.
+        let show = |state| {
+            publish.send_if_modified(|published| {
+                *published = state;
+                false
+            });
+        };
+        *doubtful = !counting.count(store, state, now(), batches, show).await;
     }
 
     async fn write(&mut self, commands: Vec<Submitted>) {
@@ -114,6 +148,7 @@ impl Writer {
                 fail(decided.into_iter().map(|decided| decided.reply), &error);
                 return;
             }
+            self.counting.remember(group.former_keys);
             self.publish.send_replace(Arc::new(state));
         }
         for Decided { reply, answer } in decided {
@@ -155,7 +190,8 @@ impl Writer {
     }
 
     async fn rebuild(&mut self) -> Result<(), StoreError> {
-        let state = super::load(&self.store).await?;
+        let (state, counting) = super::load(&self.store).await?;
+        self.counting = counting;
         self.publish.send_replace(Arc::new(state));
         self.doubtful = false;
         Ok(())
@@ -176,7 +212,7 @@ impl Writer {
     }
 }
 
-fn fail(replies: impl Iterator<Item = oneshot::Sender<Result<Answer, Error>>>, error: &StoreError) {
+fn fail<T>(replies: impl Iterator<Item = oneshot::Sender<Result<T, Error>>>, error: &StoreError) {
     let error = error.to_domain();
     for reply in replies {
         // A caller that is gone has nothing to hear.

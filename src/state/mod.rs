@@ -14,6 +14,7 @@ mod reconcile;
 mod routing;
 mod rules;
 mod table;
+mod usage;
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use query::{LimitPlace, Page, Query};
 pub use routing::RuleOrder;
 pub use rules::Rules;
 pub use table::{Slot, Table};
+pub use usage::{Counter, CounterKey, Counters, FormerKey, Tally, carry};
 
 /// Everything at one revision.
 #[derive(Clone)]
@@ -67,6 +69,8 @@ pub struct State {
     model_scopes: counts::Counts<Scope>,
     /// The pricing overrides by what they match.
     pricing: pricing::Index,
+    /// What was counted against the limits of all of these.
+    usage: Counters,
 }
 
 /// What a model config is unique on.
@@ -111,6 +115,7 @@ impl State {
             models: OrdMap::new(),
             model_scopes: counts::Counts::default(),
             pricing: pricing::Index::default(),
+            usage: Counters::default(),
         };
         for resource in resources {
             state.replace(None, Some(&resource));
@@ -120,6 +125,16 @@ impl State {
             state.marks.insert((revision, key), Mark::Remove);
         }
         state
+    }
+
+    /// What was counted.
+    pub fn usage(&self) -> &Counters {
+        &self.usage
+    }
+
+    /// What was counted, to be changed. Usage takes no revision.
+    pub fn usage_mut(&mut self) -> &mut Counters {
+        &mut self.usage
     }
 
     /// Where the store stands.

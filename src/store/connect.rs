@@ -283,6 +283,8 @@ async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
             compacted_revision: 0,
             compacted_chain: Chain::ORIGIN.0.to_vec(),
             last_config_id: 0,
+            usage_version: 0,
+            last_incarnation: 0,
         };
         origin.into_active_model().insert(&transaction).await?;
     }

@@ -41,6 +41,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod usage;
 mod virtual_key;
 
 use std::fs::File;
@@ -53,6 +54,7 @@ pub use error::StoreError;
 pub use group::*;
 pub use persist::{Names, Persist, Rows, Which};
 pub use tx::ReadTx;
+pub use usage::{LoadedUsage, Registration, UsageGroup, Watermark};
 
 use crate::domain::Timestamp;
 use crate::state::{Chain, Head};

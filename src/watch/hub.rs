@@ -44,6 +44,11 @@ pub struct Subscription {
 }
 
 impl Watch {
+    /// When streams are to end, because the server does.
+    pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.drain.clone().cancelled_owned()
+    }
+
     /// Streams of `states`, which end with a GoAway when `drain` is cancelled.
     pub fn new(states: watch::Receiver<Arc<State>>, settings: WatchSettings, drain: CancellationToken) -> Self {
         let WatchSettings { max_streams, heartbeat_interval } = settings;

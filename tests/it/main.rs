@@ -10,4 +10,5 @@ mod crash;
 mod decisions;
 mod journey;
 mod operations;
+mod usage;
 mod watch;

@@ -17,6 +17,8 @@ pub struct Model {
     pub compacted_revision: i64,
     pub compacted_chain: Vec<u8>,
     pub last_config_id: i64,
+    pub usage_version: i64,
+    pub last_incarnation: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -38,6 +38,9 @@ impl MigrationTrait for Migration {
             budget(),
             rate_limit(),
             label(),
+            usage_node(),
+            usage_counter(),
+            former_key(),
         ] {
             manager.create_table(table).await?;
         }
@@ -121,6 +124,8 @@ fn head() -> TableCreateStatement {
             bigint("compacted_revision"),
             bytes("compacted_chain"),
             bigint("last_config_id"),
+            bigint("usage_version"),
+            bigint("last_incarnation"),
         ],
     );
     head.check(Expr::cust("id = 1")).check(Expr::cust("compacted_revision <= revision"));
@@ -374,6 +379,41 @@ fn label() -> TableCreateStatement {
         table("label", [int("kind"), text("resource_id"), text("key"), text("value")]),
         &["kind", "resource_id", "key"],
     )
+}
+
+fn usage_node() -> TableCreateStatement {
+    table(
+        "usage_node",
+        [
+            bigint("incarnation").primary_key().take(),
+            text("node_id"),
+            text("version"),
+            text("metadata"),
+            bigint("registered_at"),
+            bigint("last_sequence"),
+            bytes("last_fingerprint"),
+        ],
+    )
+}
+
+fn usage_counter() -> TableCreateStatement {
+    composite_key(
+        table(
+            "usage_counter",
+            [text("limit_id"), int("kind"), bigint("window_start"), bigint("used"), bigint("version")],
+        ),
+        &["limit_id", "kind", "window_start"],
+    )
+}
+
+fn former_key() -> TableCreateStatement {
+    let columns = [
+        text("virtual_key_id").primary_key().take(),
+        text_or_null("team_id"),
+        text_or_null("customer_id"),
+        bigint("deleted_at"),
+    ];
+    table("former_key", columns)
 }
 
 fn indexes() -> Vec<IndexCreateStatement> {

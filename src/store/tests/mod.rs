@@ -82,7 +82,7 @@ impl Bench {
             });
         }
         let net = after.into_iter().map(|(key, after)| Net { before: self.expected.get(&key).cloned(), after });
-        Group { head, txns, net: net.collect(), requests: Vec::new() }
+        Group { head, txns, net: net.collect(), requests: Vec::new(), counters: Vec::new(), former_keys: Vec::new() }
     }
 
     async fn try_commit(&mut self, calls: &[Vec<Change>]) -> Result<(), StoreError> {

@@ -19,7 +19,14 @@ fn request(caller: &str, id: &str, accepted_at: Timestamp) -> Remembered {
 async fn requests_are_found_by_caller_method_and_id_for_a_day() {
     let bench = Bench::new().await;
     let remember = async |requests: Vec<Remembered>| {
-        let group = Group { head: bench.head.clone(), txns: Vec::new(), net: Vec::new(), requests };
+        let group = Group {
+            head: bench.head.clone(),
+            txns: Vec::new(),
+            net: Vec::new(),
+            requests,
+            counters: Vec::new(),
+            former_keys: Vec::new(),
+        };
         bench.store.commit(&group).await.unwrap();
     };
     let find = async |keys: &[(&str, &str, &str)], now| {

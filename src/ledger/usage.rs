@@ -1,0 +1,180 @@
+//! Counting batches of usage, in the ledger's task: whose limits apply must not change meanwhile.
+//!
+//! A group of batches is decided on working copies, written in one transaction, and only then acknowledged and shown. A
+//! crash before the commit leaves nothing of it, one after it a batch that is answered as a duplicate when sent again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::domain::{Error, Timestamp};
+use crate::state::{FormerKey, State, Tally};
+use crate::store::{Registration, Store, StoreError, UsageGroup, Watermark};
+use crate::usage::{Entry, FormerKeys, Refusal, count};
+
+/// A batch of a node.
+#[derive(Debug)]
+pub struct Batch {
+    /// The node.
+    pub node_id: Box<str>,
+    /// Its incarnation.
+    pub incarnation: i64,
+    /// The batch's number.
+    pub sequence: i64,
+    /// Hash of its content.
+    pub fingerprint: [u8; 32],
+    /// Its entries; those that cannot be read say why.
+    pub entries: Vec<Result<Entry, Refusal>>,
+}
+
+/// What became of a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ack {
+    /// It was counted, but for these entries; so many came late.
+    Applied {
+        /// Places and reasons of the entries that were not counted.
+        rejected: Vec<(usize, Refusal)>,
+        /// Entries that came too late for their window.
+        late: usize,
+    },
+    /// It was counted before.
+    Duplicate,
+    /// Others are missing before it.
+    Gap,
+    /// It cannot be counted; why.
+    Rejected(String),
+}
+
+/// What became of a batch, and what number is expected next in its incarnation.
+pub type Acknowledgement = (Ack, i64);
+
+/// A batch, and where its acknowledgement goes.
+pub(super) type Reported = (Batch, oneshot::Sender<Result<Acknowledgement, Error>>);
+
+/// What the ledger's task knows of usage beside what was counted, which is in the state.
+#[derive(Default)]
+pub(super) struct Counting {
+    watermarks: HashMap<i64, Watermark>,
+    former_keys: FormerKeys,
+}
+
+impl Counting {
+    pub(super) fn new(watermarks: Vec<Watermark>, former_keys: Vec<(Box<str>, FormerKey)>) -> Self {
+        let mut counting = Self::default();
+        counting.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
+        counting.remember(former_keys);
+        counting
+    }
+
+    /// Remembers deleted keys, whose usage may still be on its way.
+    pub(super) fn remember(&mut self, former_keys: impl IntoIterator<Item = (Box<str>, FormerKey)>) {
+        self.former_keys.extend(former_keys.into_iter().map(|(id, former)| (id.into(), former)));
+    }
+
+    pub(super) async fn register(&mut self, store: &Store, registration: Registration) -> Result<i64, StoreError> {
+        let node_id: Box<str> = registration.node_id.as_str().into();
+        let incarnation = store.register_node(registration).await?;
+        let watermark = Watermark { incarnation, node_id, sequence: 0, fingerprint: [0; 32] };
+        self.watermarks.insert(incarnation, watermark);
+        Ok(incarnation)
+    }
+
+    /// Counts a group of batches in `state` and acknowledges them, or fails them all. `show` makes the state that of all
+    /// readers, after the commit and before the acknowledgements. Whether memory is still what the tables are: where that
+    /// is not known, the batches are not acknowledged, and sent again they show whether they were counted.
+    pub(super) async fn count(
+        &mut self,
+        store: &Store,
+        mut state: State,
+        now: Timestamp,
+        batches: Vec<Reported>,
+        show: impl FnOnce(Arc<State>),
+    ) -> bool {
+        let mut moved: HashMap<i64, Watermark> = HashMap::new();
+        let mut acks = Vec::with_capacity(batches.len());
+        let counters = {
+            let mut tally = Tally::new(state.usage());
+            for (batch, reply) in batches {
+                let watermark = moved.get(&batch.incarnation).or_else(|| self.watermarks.get(&batch.incarnation));
+                let ack = match watermark {
+                    Some(watermark) if watermark.node_id == batch.node_id => {
+                        let ack = self.decide(&state, now, &batch, watermark, &mut tally);
+                        let mut expected = watermark.sequence + 1;
+                        if matches!(ack, Ack::Applied { .. }) {
+                            let Batch { node_id, incarnation, sequence, fingerprint, entries: _ } = batch;
+                            moved.insert(incarnation, Watermark { incarnation, node_id, sequence, fingerprint });
+                            expected += 1;
+                        }
+                        (ack, expected)
+                    }
+                    _ => {
+                        let reason = format!(
+                            "incarnation {} of node {:?} was never registered in this store; call RegisterNode",
+                            batch.incarnation, batch.node_id
+                        );
+                        (Ack::Rejected(reason), 0)
+                    }
+                };
+                acks.push((ack, reply));
+            }
+            tally.close()
+        };
+        if !moved.is_empty() {
+            let group = UsageGroup { counters, watermarks: moved.into_values().collect() };
+            if let Err(failed) = store.count(&group).await {
+                tracing::warn!(error = %failed.report(), "a group of usage batches was not written");
+                let error = failed.to_domain();
+                for (_, reply) in acks {
+                    // A node that is gone sends its batch again.
+                    let _ = reply.send(Err(error.clone()));
+                }
+                return !matches!(failed, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
+            }
+            let UsageGroup { counters, watermarks } = group;
+            self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
+            state.usage_mut().set(counters);
+            show(Arc::new(state));
+        }
+        for (ack, reply) in acks {
+            // A node that is gone sends its batch again, and hears that it is a duplicate.
+            let _ = reply.send(Ok(ack));
+        }
+        true
+    }
+
+    fn decide(
+        &self,
+        state: &State,
+        now: Timestamp,
+        batch: &Batch,
+        watermark: &Watermark,
+        tally: &mut Tally<'_>,
+    ) -> Ack {
+        let Batch { node_id: _, incarnation: _, sequence, fingerprint, entries } = batch;
+        if *sequence < 1 {
+            return Ack::Rejected(format!("sequence is {sequence}; batches are numbered from 1"));
+        }
+        if *sequence == watermark.sequence && *fingerprint != watermark.fingerprint {
+            return Ack::Rejected(format!(
+                "batch {sequence} was counted with other content; a numbered batch never changes: give this one the \
+                 next number, if it was not counted"
+            ));
+        }
+        if *sequence <= watermark.sequence {
+            return Ack::Duplicate;
+        }
+        if *sequence > watermark.sequence + 1 {
+            return Ack::Gap;
+        }
+        let (mut rejected, mut late) = (Vec::new(), 0);
+        for (index, entry) in entries.iter().enumerate() {
+            let counted = entry.as_ref().map_err(Refusal::clone);
+            match counted.and_then(|entry| count(state, &self.former_keys, entry, now, tally)) {
+                Ok(came_late) => late += usize::from(came_late),
+                Err(refusal) => rejected.push((index, refusal)),
+            }
+        }
+        Ack::Applied { rejected, late }
+    }
+}

@@ -1,0 +1,250 @@
+//! Counted usage: counters, and how far each node's batches have been counted. Both are written in one transaction, so that
+//! a batch is counted if and only if its number is.
+
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
+
+use super::Store;
+use super::entity::{former_key, head, usage_counter, usage_node};
+use super::error::StoreError;
+use super::persist::{Row, each, insert, rows, upsert};
+use super::tx::finish;
+use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
+use crate::state::{Counter, CounterKey, Counters, FormerKey};
+
+/// How far the batches of an incarnation of a node have been counted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watermark {
+    /// The incarnation.
+    pub incarnation: i64,
+    /// The node that registered it.
+    pub node_id: Box<str>,
+    /// Number of the last batch that was counted; 0 for none.
+    pub sequence: i64,
+    /// Hash of that batch.
+    pub fingerprint: [u8; 32],
+}
+
+/// A node that registers.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Its name.
+    pub node_id: String,
+    /// Version of its program.
+    pub version: String,
+    /// What else it says of itself, as JSON.
+    pub metadata: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a group of batches adds.
+#[derive(Default, Debug)]
+pub struct UsageGroup {
+    /// The counters as they are to be.
+    pub counters: Vec<(CounterKey, Counter)>,
+    /// The watermarks as they are to be.
+    pub watermarks: Vec<Watermark>,
+}
+
+/// All usage, read in one snapshot.
+#[derive(Default)]
+pub struct LoadedUsage {
+    /// All counters.
+    pub counters: Counters,
+    /// All watermarks.
+    pub watermarks: Vec<Watermark>,
+    /// Deleted keys that still count.
+    pub former_keys: Vec<(Box<str>, FormerKey)>,
+}
+
+const NO_BATCH: [u8; 32] = [0; 32];
+
+impl Row for usage_counter::Model {
+    type Key = (String, i32, i64);
+
+    fn key(&self) -> Self::Key {
+        (self.limit_id.clone(), self.kind, self.window_start)
+    }
+}
+
+impl Row for usage_node::Model {
+    type Key = i64;
+
+    fn key(&self) -> Self::Key {
+        self.incarnation
+    }
+}
+
+impl Row for former_key::Model {
+    type Key = String;
+
+    fn key(&self) -> Self::Key {
+        self.virtual_key_id.clone()
+    }
+}
+
+const fn number(kind: LimitKind) -> i32 {
+    match kind {
+        LimitKind::Tokens => 1,
+        LimitKind::Requests => 2,
+        LimitKind::Budget => 3,
+    }
+}
+
+const fn kind(number: i32) -> Option<LimitKind> {
+    match number {
+        1 => Some(LimitKind::Tokens),
+        2 => Some(LimitKind::Requests),
+        3 => Some(LimitKind::Budget),
+        _ => None,
+    }
+}
+
+/// Writes counters as they are to be; the ledger does it for resets, together with the change that resets.
+pub(super) async fn write_counters(
+    tx: &DatabaseTransaction,
+    counters: &[(CounterKey, Counter)],
+) -> Result<(), StoreError> {
+    let Some(version) = counters.iter().map(|(_, counter)| counter.version).max() else { return Ok(()) };
+    let moved = head::Entity::update_many()
+        .col_expr(head::Column::UsageVersion, Expr::value(version))
+        .filter(head::Column::Id.eq(1))
+        .filter(head::Column::UsageVersion.lt(version))
+        .exec(tx)
+        .await?;
+    if moved.rows_affected != 1 {
+        return Err(StoreError::Fenced);
+    }
+    let rows = counters.iter().map(|(key, counter)| usage_counter::Model {
+        limit_id: key.limit_id.to_string(),
+        kind: number(key.kind),
+        window_start: key.window_start.as_micros(),
+        used: counter.used,
+        version: counter.version,
+    });
+    upsert(tx, rows.collect()).await
+}
+
+async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
+    let UsageGroup { counters, watermarks } = group;
+    write_counters(tx, counters).await?;
+    for Watermark { incarnation, node_id, sequence, fingerprint } in watermarks {
+        let moved = usage_node::Entity::update_many()
+            .col_expr(usage_node::Column::LastSequence, Expr::value(*sequence))
+            .col_expr(usage_node::Column::LastFingerprint, Expr::value(fingerprint.to_vec()))
+            .filter(usage_node::Column::Incarnation.eq(*incarnation))
+            .filter(usage_node::Column::NodeId.eq(node_id.as_ref()))
+            .filter(usage_node::Column::LastSequence.lt(*sequence))
+            .exec(tx)
+            .await?;
+        if moved.rows_affected != 1 {
+            return Err(StoreError::Fenced);
+        }
+    }
+    Ok(())
+}
+
+/// Remembers who owned deleted keys.
+pub(super) async fn remember_former(
+    tx: &DatabaseTransaction,
+    former: &[(Box<str>, FormerKey)],
+) -> Result<(), StoreError> {
+    let rows = former.iter().map(|(id, FormerKey { owner, deleted_at })| {
+        let (team_id, customer_id) = match owner {
+            Some(KeyOwner::Team(id)) => (Some(id.to_string()), None),
+            Some(KeyOwner::Customer(id)) => (None, Some(id.to_string())),
+            None => (None, None),
+        };
+        former_key::Model { virtual_key_id: id.to_string(), team_id, customer_id, deleted_at: deleted_at.as_micros() }
+    });
+    upsert(tx, rows.collect()).await
+}
+
+impl Store {
+    /// Writes what a group of batches adds, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::commit`]. [`StoreError::Fenced`] if a watermark or version is not below what is to be written.
+    pub async fn count(&self, group: &UsageGroup) -> Result<(), StoreError> {
+        let tx = self.begin_write().await?;
+        let result = write(&tx, group).await;
+        finish(tx, result).await
+    }
+
+    /// Registers a node; returns its incarnation.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Unknown`]: then a number may be lost, which is harmless.
+    pub async fn register_node(&self, registration: Registration) -> Result<i64, StoreError> {
+        let Registration { node_id, version, metadata, at } = registration;
+        let tx = self.begin_write().await?;
+        let result = async {
+            let moved = head::Entity::update_many()
+                .col_expr(head::Column::LastIncarnation, Expr::col(head::Column::LastIncarnation).add(1))
+                .filter(head::Column::Id.eq(1))
+                .exec(&tx)
+                .await?;
+            if moved.rows_affected != 1 {
+                return Err(StoreError::corrupt("head", 1, "it is missing"));
+            }
+            let head = head::Entity::find_by_id(1).one(&tx).await?;
+            let head = head.ok_or_else(|| StoreError::corrupt("head", 1, "it is missing"))?;
+            let row = usage_node::Model {
+                incarnation: head.last_incarnation,
+                node_id,
+                version,
+                metadata,
+                registered_at: at.as_micros(),
+                last_sequence: 0,
+                last_fingerprint: NO_BATCH.to_vec(),
+            };
+            insert(&tx, vec![row]).await?;
+            Ok(head.last_incarnation)
+        };
+        let result = result.await;
+        finish(tx, result).await
+    }
+
+    /// All usage.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn load_usage(&self) -> Result<LoadedUsage, StoreError> {
+        let tx = self.begin_read().await?;
+        let mut loaded = LoadedUsage::default();
+        let version = rows(&tx, head::Entity::find_by_id(1)).await?.pop().map_or(0, |head| head.usage_version);
+        let mut counters = Vec::new();
+        each(&tx, "usage_counter", usage_counter::Entity::find().into_model::<usage_counter::Model>(), |row| {
+            let corrupt = || StoreError::corrupt("usage_counter", &row.limit_id, "its kind is unknown");
+            let key = CounterKey {
+                kind: kind(row.kind).ok_or_else(corrupt)?,
+                limit_id: row.limit_id.as_str().into(),
+                window_start: Timestamp::from_micros(row.window_start),
+            };
+            counters.push((key, Counter { used: row.used, version: row.version }));
+            Ok(())
+        })
+        .await?;
+        loaded.counters = Counters::restore(version, counters);
+        for row in rows(&tx, usage_node::Entity::find()).await? {
+            let corrupt = |_| StoreError::corrupt("usage_node", row.incarnation, "its hash is not 32 bytes long");
+            loaded.watermarks.push(Watermark {
+                incarnation: row.incarnation,
+                node_id: row.node_id.as_str().into(),
+                sequence: row.last_sequence,
+                fingerprint: row.last_fingerprint.as_slice().try_into().map_err(corrupt)?,
+            });
+        }
+        for row in rows(&tx, former_key::Entity::find()).await? {
+            let team = row.team_id.map(|id| KeyOwner::Team(Id::new(id)));
+            let owner = team.or_else(|| row.customer_id.map(|id| KeyOwner::Customer(Id::new(id))));
+            let former = FormerKey { owner, deleted_at: Timestamp::from_micros(row.deleted_at) };
+            loaded.former_keys.push((row.virtual_key_id.into(), former));
+        }
+        Ok(loaded)
+    }
+}

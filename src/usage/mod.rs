@@ -1,0 +1,12 @@
+//! Usage: what nodes report, counted against every limit that it touches, exactly once (`usage.md`).
+//!
+//! | file | what |
+//! |---|---|
+//! | `count` | one entry: which counters of which windows it moves; pure |
+//!
+//! The ledger's task counts, because whose limits apply, resets and moved windows must not change meanwhile. A batch and
+//! its number are written in one transaction, and acknowledged after it.
+
+mod count;
+
+pub use count::{Entry, FormerKeys, Refusal, count};
