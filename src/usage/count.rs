@@ -70,10 +70,8 @@ pub fn count(
         None => match former.get(&*entry.virtual_key_id) {
             Some(former) => (Caller::of_owner(state, former.owner.as_ref()), &[][..]),
             None => {
-                let id = entry.virtual_key_id.chars().take(64).collect::<String>();
-                return Err(Refusal(format!(
-                    "virtual_key_id {id:?} is not known; report the id, not the value, of a key"
-                )));
+                // It is not repeated: somebody may have sent the value of a key.
+                return Err(Refusal("virtual_key_id is not known; report the id of a key, never its value".to_owned()));
             }
         },
     };
