@@ -3,6 +3,7 @@
 use tokio_stream::StreamExt as _;
 use tollgate::proto::v1;
 use tollgate::proto::v1::UsageAckStatus::{Applied, Duplicate, Gap, Rejected};
+use tollgate::proto::v1::budget::Owner;
 use tollgate::proto::v1::budget_service_client::BudgetServiceClient;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tollgate::proto::v1::rate_limit_service_client::RateLimitServiceClient;
@@ -51,13 +52,27 @@ fn statuses(acks: &[v1::ReportUsageResponse]) -> Vec<(i64, v1::UsageAckStatus, i
     acks.iter().map(|ack| (ack.sequence, ack.status(), ack.expected_sequence)).collect()
 }
 
-/// What is counted against all budgets, in their order of creation.
+/// Customer, team, key, provider config.
+fn rank(budget: &v1::Budget) -> u8 {
+    match budget.owner {
+        Some(Owner::CustomerId(_)) => 0,
+        Some(Owner::TeamId(_)) => 1,
+        Some(Owner::VirtualKeyId(_)) => 2,
+        Some(Owner::ProviderConfigId(_)) => 3,
+        Some(Owner::ModelConfigId(_) | Owner::Provider(_)) | None => 4,
+    }
+}
+
+/// What is counted against all budgets, by owner: customer, team, key, provider config.
 async fn spent(api: &Api) -> Vec<i64> {
     let mut both = Vec::new();
     for from_memory in [true, false] {
         let request = v1::ListBudgetsRequest { from_memory, ..Default::default() };
         let budgets = BudgetServiceClient::new(api.0.clone()).list_budgets(request).await.unwrap().into_inner().budgets;
-        both.push(budgets.iter().map(|budget| budget.current_usage_nano_usd).collect::<Vec<_>>());
+        let mut by_owner: Vec<_> = budgets.iter().map(|budget| (rank(budget), budget.current_usage_nano_usd)).collect();
+        // The limits of one call are created at one instant, so that their order in the list is that of random ids.
+        by_owner.sort_unstable();
+        both.push(by_owner.into_iter().map(|(_, used)| used).collect::<Vec<_>>());
     }
     assert_eq!(both[0], both[1], "memory and tables tell the same");
     both.swap_remove(0)
