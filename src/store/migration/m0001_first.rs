@@ -6,6 +6,10 @@
 
 use sea_orm_migration::prelude::*;
 
+use super::columns::{
+    bigint, bigint_or_null, boolean, bytes, bytes_or_null, composite_key, index, int, table, text, text_or_null,
+};
+
 pub(super) struct Migration;
 
 impl MigrationName for Migration {
@@ -38,9 +42,6 @@ impl MigrationTrait for Migration {
             budget(),
             rate_limit(),
             label(),
-            usage_node(),
-            usage_counter(),
-            former_key(),
         ] {
             manager.create_table(table).await?;
         }
@@ -56,60 +57,10 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn text(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).text().not_null().take()
-}
-
-fn text_or_null(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).text().null().take()
-}
-
-fn bigint(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).big_integer().not_null().take()
-}
-
-fn bigint_or_null(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).big_integer().null().take()
-}
-
-fn int(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).integer().not_null().take()
-}
-
-fn boolean(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).boolean().not_null().take()
-}
-
-fn bytes(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).blob().not_null().take()
-}
-
-fn bytes_or_null(name: &'static str) -> ColumnDef {
-    ColumnDef::new(name).blob().null().take()
-}
-
-fn table(name: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(name);
-    for column in columns {
-        table.col(column);
-    }
-    table
-}
-
 /// What the tables of all kinds begin with.
 fn resource(name: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
     let common = [text("id").primary_key().take(), bigint("revision"), bigint("created_at"), bigint("updated_at")];
     table(name, common.into_iter().chain(columns))
-}
-
-fn composite_key(mut table: TableCreateStatement, columns: &[&'static str]) -> TableCreateStatement {
-    let mut key = Index::create();
-    for column in columns {
-        key.col(*column);
-    }
-    table.primary_key(&mut key);
-    table
 }
 
 fn head() -> TableCreateStatement {
@@ -381,50 +332,7 @@ fn label() -> TableCreateStatement {
     )
 }
 
-fn usage_node() -> TableCreateStatement {
-    table(
-        "usage_node",
-        [
-            bigint("incarnation").primary_key().take(),
-            text("node_id"),
-            text("version"),
-            text("metadata"),
-            bigint("registered_at"),
-            bigint("last_sequence"),
-            bytes("last_fingerprint"),
-        ],
-    )
-}
-
-fn usage_counter() -> TableCreateStatement {
-    composite_key(
-        table(
-            "usage_counter",
-            [text("limit_id"), int("kind"), bigint("window_start"), bigint("used"), bigint("version")],
-        ),
-        &["limit_id", "kind", "window_start"],
-    )
-}
-
-fn former_key() -> TableCreateStatement {
-    let columns = [
-        text("virtual_key_id").primary_key().take(),
-        text_or_null("team_id"),
-        text_or_null("customer_id"),
-        bigint("deleted_at"),
-    ];
-    table("former_key", columns)
-}
-
 fn indexes() -> Vec<IndexCreateStatement> {
-    let index = |table: &'static str, columns: &[&'static str]| {
-        let mut index = Index::create();
-        index.name(format!("{table}_{}", columns.join("_"))).table(table);
-        for column in columns {
-            index.col(*column);
-        }
-        index
-    };
     let mut indexes = vec![
         index("change_txn", &["committed_at", "revision"]),
         index("change_txn", &["actor", "revision"]),

@@ -1,7 +1,9 @@
 //! The schema's history, oldest first. A migration that was released is never changed, so migrations spell out their
 //! tables instead of deriving them from `entity`. Run by `connect` when a store is opened.
 
+mod columns;
 mod m0001_first;
+mod m0002_usage;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -11,6 +13,6 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration)]
+        vec![Box::new(m0001_first::Migration), Box::new(m0002_usage::Migration)]
     }
 }
