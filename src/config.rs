@@ -28,6 +28,8 @@ pub struct TransportSettings {
     /// Whether gRPC-Web is served, and with it callers that send an `Origin` (of a loopback address, while
     /// `loopback_only`).
     pub grpc_web: bool,
+    /// The certificate to serve with; without one, connections are not encrypted.
+    pub tls: Option<TlsSettings>,
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
     /// Unary calls in flight at once, over all connections; more are refused.
@@ -44,12 +46,24 @@ impl Default for TransportSettings {
         Self {
             loopback_only: true,
             grpc_web: false,
+            tls: None,
             max_connections: 10_000,
             max_calls: 4_096,
             max_streams: 11_000,
             shutdown_grace: Duration::from_secs(10),
         }
     }
+}
+
+/// PEM files, followed as they change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsSettings {
+    /// The server's certificate, then those that lead to the root.
+    pub cert: PathBuf,
+    /// Its private key, not encrypted.
+    pub key: PathBuf,
+    /// The CAs that sign clients' certificates. With them, a client without such a certificate is not let in.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// How watch streams are served.

@@ -3,6 +3,7 @@
 
 mod call;
 mod caller;
+mod certificate;
 mod config;
 mod crud;
 mod customer;
@@ -30,6 +31,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use caller::{CallId, Peer};
+pub use certificate::{CertificateRole, ClientCertificate, Holder};
 pub use serve::add_services;
 pub(crate) use status::of as status;
 

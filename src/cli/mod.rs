@@ -7,6 +7,7 @@ mod explain;
 mod price;
 mod remote;
 mod serve;
+mod target;
 mod watch;
 
 use std::error::Error;

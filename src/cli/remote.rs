@@ -1,6 +1,5 @@
 //! What the commands that make one call to a server share: where it is, how the call fails, and how answers are printed.
 
-use std::error::Error as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -9,44 +8,28 @@ use clap::builder::BoolishValueParser;
 use prost::{Message, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
-use super::{Failure, with_causes};
+use super::Failure;
+use super::target::Target;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Args, Debug)]
 pub(super) struct RemoteArgs {
-    /// The server
-    #[arg(long, env = "TOLLGATE_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL",
-          value_parser = server)]
-    server: Uri,
+    #[command(flatten)]
+    target: Target,
 
     /// Print the answer as protobuf JSON
     #[arg(long, env = "TOLLGATE_JSON", value_parser = BoolishValueParser::new())]
     pub(super) json: bool,
 }
 
-/// The URL of a server.
-pub(super) fn server(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(_)) => Ok(uri),
-        (Some("https"), _) => Err("TLS is not supported yet; use http://".to_owned()),
-        _ => Err("is written as http://127.0.0.1:50051".to_owned()),
-    }
-}
-
 impl RemoteArgs {
     pub(super) async fn connect(&self) -> Result<Channel, Failure> {
-        let endpoint = Endpoint::from(self.server.clone()).connect_timeout(CONNECT_PATIENCE).timeout(PATIENCE);
-        endpoint.connect().await.map_err(|error| {
-            let why = with_causes(error.to_string(), error.source());
-            Failure::Failed(format!("{}: {why}", self.server).into())
-        })
+        self.target.connect(PATIENCE).await
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 
 use super::{Failure, stop_signal};
-use crate::config::{RetentionSettings, Settings, TransportSettings, WatchSettings};
+use crate::config::{RetentionSettings, Settings, TlsSettings, TransportSettings, WatchSettings};
 use crate::server::{self, ServerError};
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
@@ -50,6 +50,20 @@ pub(super) struct ServeArgs {
     /// an administrator
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
     grpc_web: bool,
+
+    /// PEM file of the certificate to serve with, followed by those that lead to the root; needs --tls-key. Read again
+    /// whenever it changes
+    #[arg(long, env = "TOLLGATE_TLS_CERT", value_name = "PATH", requires = "tls_key", help_heading = "TLS")]
+    tls_cert: Option<PathBuf>,
+
+    /// PEM file of the private key of --tls-cert
+    #[arg(long, env = "TOLLGATE_TLS_KEY", value_name = "PATH", requires = "tls_cert", help_heading = "TLS")]
+    tls_key: Option<PathBuf>,
+
+    /// PEM file of the CAs that sign clients' certificates; clients without one are not let in. A certificate's
+    /// tollgate:// URI says who its holder is (docs/tls.md)
+    #[arg(long, env = "TOLLGATE_TLS_CLIENT_CA", value_name = "PATH", requires = "tls_cert", help_heading = "TLS")]
+    tls_client_ca: Option<PathBuf>,
 
     /// Connections open at once; more wait
     #[arg(long, env = "TOLLGATE_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N", value_parser = count())]
@@ -132,6 +146,9 @@ impl ServeArgs {
             ready_file,
             database,
             grpc_web,
+            tls_cert,
+            tls_key,
+            tls_client_ca,
             max_connections,
             max_calls,
             max_streams,
@@ -142,9 +159,11 @@ impl ServeArgs {
             compact_max_revisions,
             audit_retention,
         } = self;
+        let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
             loopback_only: true,
             grpc_web,
+            tls,
             max_connections,
             max_calls,
             max_streams: max_streams + OTHER_STREAMS,

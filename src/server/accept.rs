@@ -22,8 +22,9 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
-use super::io::Io;
-use crate::api::Peer;
+use super::io::{Io, Stream};
+use super::tls::Tls;
+use crate::api::{ClientCertificate, Peer};
 
 /// How long a client may take to send its first bytes, or the head of an HTTP/1 request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -48,6 +49,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// left. Every task that it or hyper spawned has ended when it returns.
 pub(super) async fn accept<S>(
     listener: TcpListener,
+    tls: Option<Tls>,
     service: S,
     max_connections: usize,
     grace: Duration,
@@ -82,13 +84,10 @@ pub(super) async fn accept<S>(
                 Ok((stream, address)) => {
                     backoff = MIN_BACKOFF;
                     let peer = Peer::new(address);
-                    let service = service.clone().map_request(move |mut request: Request<Incoming>| {
-                        request.extensions_mut().insert(peer);
-                        request
-                    });
+                    let (tls, service) = (tls.clone(), service.clone());
                     let (http, drain, kill) = (http.clone(), drain.clone(), tasks.kill.clone());
                     tasks.tracker.spawn(async move {
-                        let served = connection(stream, &http, service, &drain);
+                        let served = connection(stream, peer, tls.as_ref(), &http, service, &drain);
                         if let Some(Err(error)) = kill.run_until_cancelled(served).await {
                             tracing::debug!(peer.addr = %peer, error = %error, "connection failed");
                         }
@@ -129,6 +128,8 @@ pub(super) async fn accept<S>(
 /// Serves one connection to its end.
 async fn connection<S>(
     stream: TcpStream,
+    peer: Peer,
+    tls: Option<&Tls>,
     http: &auto::Builder<Tasks>,
     service: S,
     drain: &CancellationToken,
@@ -138,15 +139,35 @@ where
     S::Future: Send,
 {
     stream.set_nodelay(true)?;
-    let Some(io) = drain.run_until_cancelled(Io::open(stream, HEAD_PATIENCE)).await else {
+    let Some(opened) = drain.run_until_cancelled(open(stream, tls)).await else {
         return Ok(());
     };
-    let mut connection = pin!(http.serve_connection(TokioIo::new(io?), TowerToHyperService::new(service)));
+    let (io, certificate) = opened?;
+    let service = service.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
+        request
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(io), TowerToHyperService::new(service)));
     tokio::select! {
         result = connection.as_mut() => return result,
         () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
+}
+
+/// Waits for what comes before the first request.
+async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<(Io, Option<ClientCertificate>)> {
+    let (stream, certificate) = match tls {
+        None => (Stream::Plain(stream), None),
+        Some(tls) => {
+            let (stream, certificate) = tls.shake_hands(stream).await?;
+            (Stream::Tls(Box::new(stream)), certificate)
+        }
+    };
+    Ok((Io::open(stream, HEAD_PATIENCE).await?, certificate))
 }
 
 fn http(tasks: Tasks) -> auto::Builder<Tasks> {

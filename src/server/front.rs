@@ -27,6 +27,7 @@ const GRPC_WEB: [&str; 4] = [
 pub(super) struct Front<S> {
     pub(super) inner: S,
     pub(super) grpc_web: bool,
+    pub(super) tls: bool,
 }
 
 impl<S> Service<Request<Incoming>> for Front<S>
@@ -45,7 +46,7 @@ where
         match turn_away(&request, self.grpc_web) {
             Some((status, text)) => {
                 tracing::debug!(http.status = status.as_u16(), "turned away a request that is no gRPC call");
-                Either::Left(ready(Ok(explain(status, text))))
+                Either::Left(ready(Ok(explain(status, text, self.tls))))
             }
             None => Either::Right(self.inner.call(request.map(Body::new))),
         }
@@ -82,10 +83,11 @@ fn is_grpc(content_type: &HeaderValue) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
-fn explain(status: StatusCode, text: &str) -> Response<Body> {
+fn explain(status: StatusCode, text: &str, tls: bool) -> Response<Body> {
+    let flag = if tls { "-cacert <file>" } else { "-plaintext" };
     let text = format!(
         "This is a gRPC server (Tollgate): {text}.\n\
-         Look around with `grpcurl -plaintext <host:port> list`, or call it with any gRPC client.\n"
+         Look around with `grpcurl {flag} <host:port> list`, or call it with any gRPC client.\n"
     );
     let mut response = Response::new(Body::new(http_body_util::Full::from(text)));
     *response.status_mut() = status;

@@ -5,15 +5,54 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// What every HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// A socket, with TLS or without.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
 /// A socket whose first bytes may have been read already.
 pub(super) struct Io {
-    stream: TcpStream,
+    stream: Stream,
     first: [u8; PREFACE.len()],
     /// What of `first` is still to be handed out.
     unread: std::ops::Range<usize>,
@@ -26,22 +65,19 @@ impl Io {
     /// # Errors
     ///
     /// Those of the socket; `TimedOut` if the client stays silent; `UnexpectedEof` if it leaves without a word.
-    pub(super) async fn open(stream: TcpStream, patience: Duration) -> io::Result<Self> {
+    pub(super) async fn open(mut stream: Stream, patience: Duration) -> io::Result<Self> {
         let mut first = [0; PREFACE.len()];
-        let len = tokio::time::timeout(patience, Self::read_first(&stream, &mut first)).await??;
+        let len = tokio::time::timeout(patience, Self::read_first(&mut stream, &mut first)).await??;
         Ok(Self { stream, first, unread: 0..len })
     }
 
-    async fn read_first(stream: &TcpStream, first: &mut [u8; PREFACE.len()]) -> io::Result<usize> {
+    async fn read_first(stream: &mut Stream, first: &mut [u8; PREFACE.len()]) -> io::Result<usize> {
         let mut len = 0;
         while len < first.len() && first[..len] == PREFACE[..len] {
-            stream.readable().await?;
-            match stream.try_read(&mut first[len..]) {
-                Ok(0) if len == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(0) => break,
-                Ok(read) => len += read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            match stream.read(&mut first[len..]).await? {
+                0 if len == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 => break,
+                read => len += read,
             }
         }
         Ok(len)

@@ -22,6 +22,7 @@ mod log;
 mod status;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ use self::calls::Calls;
 use self::front::Front;
 use self::guard::Guard;
 use self::limits::Limits;
+pub use self::tls::TlsError;
+use self::tls::{Reload, Tls};
 use crate::config::{Settings, TransportSettings};
 use crate::proto::FILE_DESCRIPTOR_SET;
 
@@ -76,6 +79,9 @@ pub enum ServerError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A certificate file cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The ready file cannot be written.
     #[error("cannot write {} (--ready-file)", path.display())]
     ReadyFile {
@@ -124,7 +130,8 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings { database, ready_file, transport, watch, retention } = settings;
+    let Settings { database, ready_file, mut transport, watch, retention } = settings;
+    let tls = transport.tls.take().map(Tls::load).transpose()?;
     let address = listener
         .local_addr()
         .map_err(|source| ServerError::Listen { listen: "the given socket".to_owned(), source })?;
@@ -144,14 +151,14 @@ pub async fn run(
     if let Some(path) = &ready_file {
         announce(path, address).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
     }
-    tracing::info!(server.addr = %address, server.grpc_web = transport.grpc_web, "serving");
+    tracing::info!(server.addr = %address, server.grpc_web = transport.grpc_web, server.tls = tls.is_some(), "serving");
 
     let shutdown = async {
         shutdown.await;
         // Load balancers that watch health hear of it before connections begin to close.
         health.set_service_status("", ServingStatus::NotServing).await;
     };
-    let served = serve(listener, routes, transport, drain, shutdown).await;
+    let served = serve_with(listener, tls, routes, transport, drain, shutdown).await;
     parts.close().await;
     if let Some(path) = &ready_file
         && let Err(error) = std::fs::remove_file(path)
@@ -167,24 +174,52 @@ pub async fn run(
 ///
 /// # Errors
 ///
-/// [`ServerError::Descriptors`], which no build that passed its tests has.
+/// [`ServerError::Tls`] if there are certificate files and they cannot be used; [`ServerError::Descriptors`], which no
+/// build that passed its tests has.
 pub async fn serve(
     listener: TcpListener,
+    routes: Routes,
+    mut transport: TransportSettings,
+    drain: CancellationToken,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let tls = transport.tls.take().map(Tls::load).transpose()?;
+    serve_with(listener, tls, routes, transport, drain, shutdown).await
+}
+
+async fn serve_with(
+    listener: TcpListener,
+    tls: Option<(Tls, Reload)>,
     routes: Routes,
     transport: TransportSettings,
     drain: CancellationToken,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let TransportSettings { loopback_only, grpc_web, max_connections, max_calls, max_streams, shutdown_grace } =
+    let TransportSettings { loopback_only, grpc_web, tls: _, max_connections, max_calls, max_streams, shutdown_grace } =
         transport;
+    let (tls, reload) = tls.unzip();
     let limits = Limits::new(max_calls, max_streams)?;
     let calls = Calls::new(routes, Guard { loopback_only, grpc_web }, limits, drain.clone());
-    if grpc_web {
-        let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
-        accept::accept(listener, Front { inner, grpc_web }, max_connections, shutdown_grace, drain, shutdown).await;
-    } else {
-        let front = Front { inner: calls, grpc_web };
-        accept::accept(listener, front, max_connections, shutdown_grace, drain, shutdown).await;
+    let has_tls = tls.is_some();
+    let accepting = async {
+        if grpc_web {
+            let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
+            let front = Front { inner, grpc_web, tls: has_tls };
+            accept::accept(listener, tls, front, max_connections, shutdown_grace, drain, shutdown).await;
+        } else {
+            let front = Front { inner: calls, grpc_web, tls: has_tls };
+            accept::accept(listener, tls, front, max_connections, shutdown_grace, drain, shutdown).await;
+        }
+    };
+    let following = async {
+        match reload {
+            Some(reload) => reload.follow().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = following => {}
     }
     Ok(())
 }

@@ -10,5 +10,6 @@ mod crash;
 mod decisions;
 mod journey;
 mod operations;
+mod tls;
 mod usage;
 mod watch;

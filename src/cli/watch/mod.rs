@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use self::print::{Printer, Stamp};
 use self::token_file::TokenFile;
+use super::target::Target;
 use super::{Failure, stop_signal};
 use crate::domain::Kind;
 use crate::proto::v1::WatchConfigRequest;
@@ -30,7 +31,6 @@ use crate::watch::{Progress, ProtocolError, Reducer};
 /// that clients that lost one server do not come back together.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the stream may take to begin: the server may have to catch up for 5 s first.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(15);
 /// The stream counts as lost after this many heartbeat intervals of silence, and never before the least.
@@ -53,10 +53,8 @@ Examples:
   tollgate watch --state-file ./token --once
       Print what has changed since the last time, then exit.")]
 pub(super) struct WatchArgs {
-    /// The server
-    #[arg(long, env = "TOLLGATE_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL",
-          value_parser = super::remote::server)]
-    server: Uri,
+    #[command(flatten)]
+    target: Target,
 
     /// Print each message as one line of protobuf JSON
     #[arg(long, env = "TOLLGATE_JSON", value_parser = BoolishValueParser::new())]
@@ -155,14 +153,15 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
 
 /// Follows until there is no more to do. The printer knows already whether the output is JSON.
 async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<(), Failure> {
-    let WatchArgs { server, json: _, kinds, resume_token, state_file, once, node_id } = args;
+    let WatchArgs { target, json: _, kinds, resume_token, state_file, once, node_id } = args;
     let mut token_file = TokenFile::open(state_file)?;
     let mut reducer = match resume_token.or_else(|| token_file.token()) {
         Some(token) => Reducer::without_base(token),
         None => Reducer::new(),
     };
-    let channel = Endpoint::from(server.clone())
-        .connect_timeout(CONNECT_PATIENCE)
+    let server = target.server();
+    let channel = target
+        .endpoint()?
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .connect_lazy();
@@ -186,12 +185,13 @@ async fn follow<W: Write>(args: WatchArgs, mut printer: Printer<W>) -> Result<()
             End::Again(why, at_least) => (why, at_least),
         };
         if once {
-            return Err(Failure::Failed(format!("{server}: {why}").into()));
+            return Err(Failure::Failed(format!("{server}: {}", target.with_hint(why)).into()));
         }
         if started.elapsed() > MAX_BACKOFF {
             backoff = MIN_BACKOFF;
         }
         let pause = at_least + backoff.mul_f64(rand::random_range(0.5..=1.0));
+        let why = target.with_hint(why);
         eprintln!("tollgate: {server}: {why}; connecting again in {} ms", pause.as_millis());
         tokio::time::sleep(pause).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);

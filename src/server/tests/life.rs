@@ -34,7 +34,7 @@ async fn silent_connections_are_given_up() {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(b"PRI * HT").await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let given_up = io::Io::open(stream, Duration::from_millis(20)).await.err().unwrap();
+    let given_up = io::Io::open(io::Stream::Plain(stream), Duration::from_millis(20)).await.err().unwrap();
     assert_eq!(given_up.kind(), std::io::ErrorKind::TimedOut);
 }
 
