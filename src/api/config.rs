@@ -128,8 +128,7 @@ fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
 }
 
 fn subscription(request: v1::WatchConfigRequest) -> Result<Subscription, Error> {
-    // Usage is not streamed yet: nothing is counted.
-    let v1::WatchConfigRequest { node_id, resume_token, kinds, include_usage: _, min_revision } = request;
+    let v1::WatchConfigRequest { node_id, resume_token, kinds, include_usage, min_revision } = request;
     let mut violations = Violations::new();
     if node_id.len() > MAX_NODE_ID || node_id.chars().any(char::is_control) {
         let text = format!("must have at most {MAX_NODE_ID} bytes and no control characters");
@@ -151,7 +150,7 @@ fn subscription(request: v1::WatchConfigRequest) -> Result<Subscription, Error> 
         })
         .collect();
     violations.or(())?;
-    Ok(Subscription { kinds: KindSet::of_numbers(&numbers), resume_token, min_revision })
+    Ok(Subscription { kinds: KindSet::of_numbers(&numbers), resume_token, min_revision, include_usage })
 }
 
 /// The kind that a filter names; a violation if it is none.

@@ -43,6 +43,16 @@ pub(super) struct Listing {
     pub(super) query: Query,
 }
 
+/// What an update is to do.
+pub(super) struct Edit<M> {
+    /// The resource, with its id and the fields to change.
+    pub(super) message: Option<M>,
+    /// The fields to change.
+    pub(super) mask: Option<prost_types::FieldMask>,
+    /// Whether what its budgets have counted is set to zero.
+    pub(super) reset_budget_usage: bool,
+}
+
 /// A page.
 pub(super) struct Listed<M> {
     pub(super) items: Vec<M>,
@@ -160,15 +170,17 @@ impl Api {
     pub(super) async fn update<R: Served, A: Message + Default + 'static>(
         &self,
         call: Call,
-        message: Option<R::Message>,
-        mask: Option<prost_types::FieldMask>,
+        edit: Edit<R::Message>,
         answer: fn(R::Message, Vec<v1::ResourceKey>) -> A,
     ) -> Result<A, Error> {
+        let Edit { message, mask, reset_budget_usage: reset } = edit;
         let field = if R::NAMED_BY_ID { "name" } else { "id" };
         let (message, id, expected) = identified::<R>(message, field)?;
         let patch = Patch::<R>::new(message, mask)?;
         let command = Command {
-            decide: Box::new(move |state, cx| state::update(state, cx, &id, expected, |stored| patch.merge(stored))),
+            decide: Box::new(move |state, cx| {
+                state::update(state, cx, &id, expected, reset, |stored| patch.merge(stored))
+            }),
             answer: Box::new(move |state, decision, now| {
                 let also = decision.also_changed().take(LISTED_CHANGES).map(|key| wire::resource_key(&key)).collect();
                 answer(render::<R>(state, &decision.subject, now), also).encode_to_vec()

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, respond};
 use super::page::{Scope, label_facets};
 use crate::domain::Customer;
 use crate::proto::v1;
@@ -71,7 +71,19 @@ impl CustomerService for Api {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
         let answer = |customer, also_changed| v1::UpdateCustomerResponse { customer: Some(customer), also_changed };
-        respond(self.update::<Customer, _>(call, request.customer, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<Customer, _>(
+                call,
+                Edit {
+                    message: request.customer,
+                    mask: request.update_mask,
+                    reset_budget_usage: request.reset_budget_usage,
+                },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_customer(

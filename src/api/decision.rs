@@ -10,15 +10,15 @@ use super::call::Statuses;
 use super::crud::respond;
 use crate::decision::{self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RuleCheck, Verdict};
 use crate::domain::{
-    Error, Fallback, LimitKind, LimitOwner, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
-    Violations, VirtualKey,
+    Error, Fallback, LimitOwner, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp, Violations,
+    VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::decision_service_server::DecisionService;
 use crate::proto::v1::explain_request::Key;
 use crate::state::State;
 use crate::wire::{
-    Form, Wire as _, parse_fallbacks, parse_rates, parse_timestamp, render_fallback, render_pricing_scope_kind,
+    self, Form, Wire as _, parse_fallbacks, parse_rates, parse_timestamp, render_fallback, render_pricing_scope_kind,
     render_rates, render_routing_scope, timestamp,
 };
 
@@ -186,12 +186,7 @@ fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
             LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
         }),
         id: limit_id.to_string(),
-        kind: match kind {
-            LimitKind::Tokens => v1::LimitKind::Tokens,
-            LimitKind::Requests => v1::LimitKind::Requests,
-            LimitKind::Budget => v1::LimitKind::Budget,
-        }
-        .into(),
+        kind: wire::limit_kind(kind).into(),
         used,
         max,
         remaining,

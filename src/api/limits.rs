@@ -22,7 +22,7 @@ use crate::state::{LimitPlace, Page, Query};
 use crate::wire::{Form, render_budget, render_rate_limit};
 
 /// The owners that a filter names.
-fn owners(
+pub(super) fn owners(
     provider_config_id: i64,
     virtual_key_id: String,
     team_id: String,

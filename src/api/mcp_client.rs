@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, respond};
 use super::page::Scope;
 use crate::domain::McpClient;
 use crate::proto::v1;
@@ -67,7 +67,15 @@ impl McpClientService for Api {
         })?;
         let answer =
             |mcp_client, also_changed| v1::UpdateMcpClientResponse { mcp_client: Some(mcp_client), also_changed };
-        respond(self.update::<McpClient, _>(call, request.mcp_client, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<McpClient, _>(
+                call,
+                Edit { message: request.mcp_client, mask: request.update_mask, reset_budget_usage: false },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_mcp_client(

@@ -21,6 +21,7 @@ mod routing_rule;
 mod serve;
 mod status;
 mod team;
+mod threshold;
 mod usage;
 mod view;
 mod virtual_key;
@@ -58,6 +59,6 @@ impl Api {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        self.ledger.now()
     }
 }

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond, unknown};
+use super::crud::{Edit, Listing, Reading, respond, unknown};
 use super::page::Scope;
 use crate::domain::ModelConfig;
 use crate::proto::v1;
@@ -89,7 +89,19 @@ impl ModelConfigService for Api {
             model_config: Some(model_config),
             also_changed,
         };
-        respond(self.update::<ModelConfig, _>(call, request.model_config, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<ModelConfig, _>(
+                call,
+                Edit {
+                    message: request.model_config,
+                    mask: request.update_mask,
+                    reset_budget_usage: request.reset_budget_usage,
+                },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_model_config(

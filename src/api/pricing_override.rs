@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond, unknown};
+use super::crud::{Edit, Listing, Reading, respond, unknown};
 use super::page::Scope;
 use crate::domain::PricingOverride;
 use crate::proto::v1;
@@ -101,7 +101,12 @@ impl PricingOverrideService for Api {
             also_changed,
         };
         respond(
-            self.update::<PricingOverride, _>(call, request.pricing_override, request.update_mask, answer).await,
+            self.update::<PricingOverride, _>(
+                call,
+                Edit { message: request.pricing_override, mask: request.update_mask, reset_budget_usage: false },
+                answer,
+            )
+            .await,
             &statuses,
         )
     }

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, respond};
 use super::page::Scope;
 use crate::domain::Provider;
 use crate::proto::v1;
@@ -65,7 +65,15 @@ impl ProviderService for Api {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
         let answer = |provider, also_changed| v1::UpdateProviderResponse { provider: Some(provider), also_changed };
-        respond(self.update::<Provider, _>(call, request.provider, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<Provider, _>(
+                call,
+                Edit { message: request.provider, mask: request.update_mask, reset_budget_usage: false },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_provider(

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, check_revision, identified, present, render, respond};
+use super::crud::{Edit, Listing, Reading, check_revision, identified, present, render, respond};
 use super::mask::Patch;
 use super::page::Scope;
 use crate::domain::{Error, Path, ProviderGovernance, Violations};
@@ -62,7 +62,12 @@ impl ProviderGovernanceService for Api {
             call::enter(request, "tollgate.v1.ProviderGovernanceService/UpdateProviderGovernance", |r| {
                 (mem::take(&mut r.request_id), r.validate_only)
             })?;
-        respond(self.govern(call, request.provider_governance, request.update_mask).await, &statuses)
+        let edit = Edit {
+            message: request.provider_governance,
+            mask: request.update_mask,
+            reset_budget_usage: request.reset_budget_usage,
+        };
+        respond(self.govern(call, edit).await, &statuses)
     }
 
     async fn delete_provider_governance(
@@ -81,13 +86,15 @@ impl Api {
     async fn govern(
         &self,
         call: Call,
-        message: Option<v1::ProviderGovernance>,
-        mask: Option<prost_types::FieldMask>,
+        edit: Edit<v1::ProviderGovernance>,
     ) -> Result<v1::UpdateProviderGovernanceResponse, Error> {
+        let Edit { message, mask, reset_budget_usage: reset } = edit;
         let (message, name, expected) = identified::<ProviderGovernance>(message, "provider")?;
         let patch = Patch::<ProviderGovernance>::new(message, mask)?;
         let command = Command {
-            decide: Box::new(move |state, cx| state::govern(state, cx, &name, expected, |stored| patch.merge(stored))),
+            decide: Box::new(move |state, cx| {
+                state::govern(state, cx, &name, expected, reset, |stored| patch.merge(stored))
+            }),
             answer: Box::new(|state, decision, now| {
                 let mut governance = render::<ProviderGovernance>(state, &decision.subject, now);
                 if governance.id.is_empty() {

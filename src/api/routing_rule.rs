@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Reading, respond, unknown};
+use super::crud::{Edit, Reading, respond, unknown};
 use super::page::{self, Scope};
 use crate::domain::{Error, Id, RoutingRule, Stored, Timestamp};
 use crate::proto::v1;
@@ -87,7 +87,15 @@ impl RoutingRuleService for Api {
             routing_rule: Some(routing_rule),
             also_changed,
         };
-        respond(self.update::<RoutingRule, _>(call, request.routing_rule, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<RoutingRule, _>(
+                call,
+                Edit { message: request.routing_rule, mask: request.update_mask, reset_budget_usage: false },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_routing_rule(

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, respond};
 use super::page::{Scope, label_facets};
 use crate::domain::Team;
 use crate::proto::v1;
@@ -72,7 +72,19 @@ impl TeamService for Api {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
         let answer = |team, also_changed| v1::UpdateTeamResponse { team: Some(team), also_changed };
-        respond(self.update::<Team, _>(call, request.team, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<Team, _>(
+                call,
+                Edit {
+                    message: request.team,
+                    mask: request.update_mask,
+                    reset_budget_usage: request.reset_budget_usage,
+                },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_team(

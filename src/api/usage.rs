@@ -7,7 +7,7 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Api;
-use super::call::Statuses;
+use super::call::{self, Statuses};
 use super::crud::respond;
 use crate::domain::{Error, Path, Violations};
 use crate::ledger::{Ack, Acknowledgement, Batch};
@@ -35,7 +35,8 @@ impl UsageService for Api {
         request: Request<v1::RegisterNodeRequest>,
     ) -> Result<Response<v1::RegisterNodeResponse>, Status> {
         let statuses = Statuses::of(&request);
-        respond(self.register(request.into_inner()).await, &statuses)
+        let caller = call::registrant(&request);
+        respond(self.register(request.into_inner(), caller).await, &statuses)
     }
 
     async fn report_usage(
@@ -43,11 +44,12 @@ impl UsageService for Api {
         request: Request<Streaming<v1::ReportUsageRequest>>,
     ) -> Result<Response<Self::ReportUsageStream>, Status> {
         let statuses = Statuses::of(&request);
+        let caller = call::registrant(&request);
         let api = self.clone();
         let reports = request.into_inner().take_until(self.watch.drained());
         // `map` submits in the order of the stream; the acknowledgements are awaited together and given in that order.
         let acks = reports.map(move |report| {
-            let counted = report.map(|report| api.report(report));
+            let counted = report.map(|report| api.report(report, &caller));
             let statuses = statuses.clone();
             async move {
                 match counted {
@@ -62,10 +64,22 @@ impl UsageService for Api {
         });
         Ok(Response::new(Box::pin(acks)))
     }
+
+    async fn list_threshold_events(
+        &self,
+        request: Request<v1::ListThresholdEventsRequest>,
+    ) -> Result<Response<v1::ListThresholdEventsResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.threshold_events(request.into_inner()).await, &statuses)
+    }
 }
 
 impl Api {
-    async fn register(&self, request: v1::RegisterNodeRequest) -> Result<v1::RegisterNodeResponse, Error> {
+    async fn register(
+        &self,
+        request: v1::RegisterNodeRequest,
+        caller: String,
+    ) -> Result<v1::RegisterNodeResponse, Error> {
         let v1::RegisterNodeRequest { node_id, version, metadata } = request;
         let mut violations = Violations::new();
         check_node_id(&node_id, &mut violations);
@@ -81,7 +95,7 @@ impl Api {
         violations.or(())?;
         let metadata = serde_json::to_string(&metadata)
             .map_err(|error| Error::Internal(format!("metadata cannot be written as JSON: {error}")))?;
-        let registration = Registration { node_id, version, metadata, at: self.now() };
+        let registration = Registration { node_id, version, metadata, registered_by: caller, at: self.now() };
         let incarnation = self.ledger.register_node(registration).await?;
         Ok(v1::RegisterNodeResponse { incarnation, store_id: self.state().head().store_id.to_string() })
     }
@@ -90,10 +104,11 @@ impl Api {
     fn report(
         &self,
         request: v1::ReportUsageRequest,
+        caller: &str,
     ) -> impl Future<Output = Result<v1::ReportUsageResponse, Error>> + Send + use<> {
         let store_id = self.state().head().store_id.to_string();
         let sequence = request.sequence;
-        let counted = parse(request).map(|batch| self.ledger.report_usage(batch));
+        let counted = parse(request, caller).map(|batch| self.ledger.report_usage(batch));
         async move { Ok(render(counted?.await?, sequence, store_id)) }
     }
 }
@@ -115,7 +130,7 @@ fn check_text(text: &str, max: usize, field: &str, violations: &mut Violations) 
     }
 }
 
-fn parse(request: v1::ReportUsageRequest) -> Result<Batch, Error> {
+fn parse(request: v1::ReportUsageRequest, caller: &str) -> Result<Batch, Error> {
     let fingerprint = *blake3::hash(&request.encode_to_vec()).as_bytes();
     let v1::ReportUsageRequest { node_id, incarnation, sequence, entries } = request;
     let mut violations = Violations::new();
@@ -126,7 +141,7 @@ fn parse(request: v1::ReportUsageRequest) -> Result<Batch, Error> {
     }
     violations.or(())?;
     let entries = entries.into_iter().map(parse_entry).collect();
-    Ok(Batch { node_id: node_id.into(), incarnation, sequence, fingerprint, entries })
+    Ok(Batch { caller: caller.into(), node_id: node_id.into(), incarnation, sequence, fingerprint, entries })
 }
 
 fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {

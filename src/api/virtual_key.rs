@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, respond};
 use super::page::Scope;
 use super::quota::facets;
 use crate::domain::VirtualKey;
@@ -85,7 +85,19 @@ impl VirtualKeyService for Api {
         })?;
         let answer =
             |virtual_key, also_changed| v1::UpdateVirtualKeyResponse { virtual_key: Some(virtual_key), also_changed };
-        respond(self.update::<VirtualKey, _>(call, request.virtual_key, request.update_mask, answer).await, &statuses)
+        respond(
+            self.update::<VirtualKey, _>(
+                call,
+                Edit {
+                    message: request.virtual_key,
+                    mask: request.update_mask,
+                    reset_budget_usage: request.reset_budget_usage,
+                },
+                answer,
+            )
+            .await,
+            &statuses,
+        )
     }
 
     async fn delete_virtual_key(

@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 
 use super::{Answer, Call, Command};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
-use crate::state::{ChainRow, Change, Context, Counter, CounterKey, Decision, FormerKey, Head, Op, State, carry};
+use crate::state::{
+    ChainRow, Change, Context, Counter, CounterKey, Crossing, Decision, FormerKey, Head, Moved, Op, State, settle_usage,
+};
 use crate::store::{Group, LogRow, Net, Remembered, Txn};
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
@@ -25,6 +27,8 @@ pub(super) struct Gathering {
     now: Timestamp,
     /// Usage that the changes move.
     counters: HashMap<CounterKey, Counter>,
+    /// Thresholds that it crosses thereby.
+    crossings: Vec<Crossing>,
     /// Keys that the changes delete.
     former_keys: Vec<(Box<str>, FormerKey)>,
 }
@@ -54,6 +58,7 @@ impl Gathering {
             requests: Vec::new(),
             now,
             counters: HashMap::new(),
+            crossings: Vec::new(),
             former_keys: Vec::new(),
         }
     }
@@ -86,8 +91,8 @@ impl Gathering {
         if call.validate_only {
             let mut trial = self.state.clone();
             if !decision.changes.is_empty() {
-                let carried = carry(trial.usage(), &decision.changes, self.now);
-                trial.usage_mut().set(carried);
+                let moved = settle_usage(trial.usage(), &decision, self.now);
+                trial.usage_mut().set(moved.counters);
                 trial.apply(&decision.changes, self.next_head(&rows, last_config_id));
             }
             let response = (command.answer)(&trial, &decision, self.now).into();
@@ -106,9 +111,10 @@ impl Gathering {
                 request_id: call.request_id.clone(),
                 rows,
             });
-            let carried = carry(self.state.usage(), &decision.changes, self.now);
-            self.state.usage_mut().set(carried.iter().cloned());
-            self.counters.extend(carried);
+            let Moved { counters, crossings } = settle_usage(self.state.usage(), &decision, self.now);
+            self.state.usage_mut().set(counters.iter().cloned());
+            self.counters.extend(counters);
+            self.crossings.extend(crossings);
             self.state.apply(&decision.changes, head);
             for change in &decision.changes {
                 if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
@@ -157,7 +163,7 @@ impl Gathering {
             txns: self.txns,
             net,
             requests: self.requests,
-            counters: self.counters.into_iter().collect(),
+            usage: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
             former_keys: self.former_keys,
         };
         Some((group, self.state))

@@ -6,6 +6,7 @@
 //!
 //! `api` submits commands; `watch` and `api` read the published states.
 
+mod clock;
 mod command;
 mod fault;
 mod group;
@@ -20,14 +21,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
 use usage::Counting;
-pub use usage::{Ack, Acknowledgement, Batch};
+pub use usage::{Ack, Acknowledgement, Batch, Moves};
 use writer::{Request, Writer};
 
 use crate::config::RetentionSettings;
 use crate::domain::{BUILT_IN, Error, Provider, Timestamp};
-use crate::state::{Context, Decision, State, create};
+use crate::state::{Context, CounterKey, Decision, State, UsageMoves, create};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 
 /// Commands that may wait; more are refused.
@@ -40,6 +42,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 pub struct Ledger {
     requests: mpsc::Sender<Request>,
     states: watch::Receiver<Arc<State>>,
+    moves: Moves,
+    clock: Clock,
     store: Arc<Store>,
 }
 
@@ -50,6 +54,11 @@ pub struct LedgerTasks {
 }
 
 impl LedgerTasks {
+    /// Runs `task`, which ends by itself when the server stops, and waits for it with the others.
+    pub fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(task);
+    }
+
     /// Finishes what was submitted, then ends.
     pub async fn finish(self) {
         self.stop.cancel();
@@ -63,13 +72,19 @@ impl Ledger {
     ///
     /// # Errors
     /// If the store cannot be read, or the built-in providers cannot be written at the first start.
-    pub async fn start(store: Arc<Store>, retention: RetentionSettings) -> Result<(Self, LedgerTasks), StoreError> {
+    pub async fn start(
+        store: Arc<Store>,
+        retention: RetentionSettings,
+        clock: Clock,
+    ) -> Result<(Self, LedgerTasks), StoreError> {
         let (state, counting) = load(&store).await?;
         let (publish, states) = watch::channel(Arc::new(state));
         let (requests, queue) = mpsc::channel(QUEUE);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        tracker.spawn(Writer::new(Arc::clone(&store), publish, counting).run(queue, stop.clone()));
-        let ledger = Self { requests, states, store };
+        let moves = Moves::new(UsageMoves::default());
+        let writer = Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone());
+        tracker.spawn(writer.run(queue, stop.clone()));
+        let ledger = Self { requests, states, moves, clock, store };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop }))
@@ -83,6 +98,16 @@ impl Ledger {
     /// The latest committed state, now and whenever there is a later one.
     pub fn states(&self) -> watch::Receiver<Arc<State>> {
         self.states.clone()
+    }
+
+    /// Where the ledger notes which counters moved, for those who follow usage.
+    pub fn moves(&self) -> Moves {
+        self.moves.clone()
+    }
+
+    /// The time by which things are decided.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The store, for reads that are to come from the tables.
@@ -145,6 +170,15 @@ impl Ledger {
         done.await.unwrap_or(Ok(()))
     }
 
+    /// Forgets windows that are of no use any more, and keys that were deleted before `former_before`.
+    async fn forget_usage(&self, counters: Vec<CounterKey>, former_before: Timestamp) -> Result<(), StoreError> {
+        let (reply, done) = oneshot::channel();
+        if self.requests.send(Request::ForgetUsage { counters, former_before, reply }).await.is_err() {
+            return Ok(());
+        }
+        done.await.unwrap_or(Ok(()))
+    }
+
     async fn create_built_in_providers(&self) -> Result<(), StoreError> {
         let state = self.state();
         let missing: Vec<&str> = BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none()).collect();
@@ -194,9 +228,4 @@ async fn load(store: &Store) -> Result<(State, Counting), StoreError> {
 
 fn shutting_down() -> Error {
     Error::Unavailable { what: "the server is shutting down".to_owned(), retry_after: Duration::from_secs(1) }
-}
-
-/// The time by which things are decided.
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Ledger, now};
+use super::Ledger;
 use crate::config::RetentionSettings;
 use crate::domain::Timestamp;
 use crate::store::StoreError;
+use crate::usage::{REMEMBERED, is_over};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -16,11 +17,11 @@ const REQUESTS: Duration = Duration::from_secs(24 * 3_600);
 /// Rows forgotten in one transaction.
 const ROWS: u64 = 1_000;
 
-/// Forgets what is old, once a minute, until `stop`; and logs the chain once an hour, so that tampering shows against
-/// the log.
+/// Forgets what is old, once a minute (usage: once an hour), until `stop`; and logs the chain once an hour, so that
+/// tampering shows against the log.
 pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: CancellationToken) {
     let mut interval = tokio::time::interval(INTERVAL);
-    let mut logged = std::time::Instant::now();
+    let mut logged: Option<std::time::Instant> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -29,8 +30,11 @@ pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: Cance
         if let Err(error) = forget(&ledger, settings, &stop).await {
             tracing::warn!(error = %error.report(), "old history could not be removed; trying again in a minute");
         }
-        if logged.elapsed() >= HOUR {
-            logged = std::time::Instant::now();
+        if logged.is_none_or(|at| at.elapsed() >= HOUR) {
+            logged = Some(std::time::Instant::now());
+            if let Err(error) = forget_usage(&ledger, settings, &stop).await {
+                tracing::warn!(error = %error.report(), "old usage could not be removed; trying again in an hour");
+            }
             let state = ledger.state();
             tracing::info!(store.id = %state.head().store_id, revision = state.revision(), chain = %state.head().chain, "chain");
         }
@@ -39,7 +43,7 @@ pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: Cance
 
 async fn forget(ledger: &Ledger, settings: RetentionSettings, stop: &CancellationToken) -> Result<(), StoreError> {
     let RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention } = settings;
-    let now = now();
+    let now = ledger.now();
     let store = ledger.store();
     while store.forget_requests(ago(now, REQUESTS), ROWS).await? == ROWS && !stop.is_cancelled() {}
 
@@ -58,6 +62,30 @@ async fn forget(ledger: &Ledger, settings: RetentionSettings, stop: &Cancellatio
     let compacted = ledger.state().head().compacted_revision;
     let older_than = ago(now, audit_retention);
     while store.prune_log(older_than, compacted, ROWS).await? == ROWS && !stop.is_cancelled() {}
+    Ok(())
+}
+
+/// Forgets windows in which nothing can be counted any more, keys that were deleted long ago, and old alerts.
+async fn forget_usage(
+    ledger: &Ledger,
+    settings: RetentionSettings,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let now = ledger.now();
+    let state = ledger.state();
+    let over: Vec<_> = state.usage().iter().map(|(key, _)| key).filter(|key| is_over(&state, key, now)).collect();
+    let former_before = ago(now, REMEMBERED);
+    // At least once, for the deleted keys.
+    let mut rest = over.as_slice();
+    loop {
+        let (chunk, after) = rest.split_at(rest.len().min(ROWS as usize));
+        ledger.forget_usage(chunk.iter().copied().cloned().collect(), former_before).await?;
+        rest = after;
+        if rest.is_empty() || stop.is_cancelled() {
+            break;
+        }
+    }
+    ledger.store().forget_crossings(ago(now, settings.audit_retention)).await?;
     Ok(())
 }
 

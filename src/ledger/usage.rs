@@ -6,16 +6,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::domain::{Error, Timestamp};
-use crate::state::{FormerKey, State, Tally};
+use crate::state::{FormerKey, Moved, State, Tally, UsageMoves};
 use crate::store::{Registration, Store, StoreError, UsageGroup, Watermark};
 use crate::usage::{Entry, FormerKeys, Refusal, count};
 
 /// A batch of a node.
 #[derive(Debug)]
 pub struct Batch {
+    /// Who delivers it; empty where callers are not told apart.
+    pub caller: Box<str>,
     /// The node.
     pub node_id: Box<str>,
     /// Its incarnation.
@@ -46,6 +48,21 @@ pub enum Ack {
     Rejected(String),
 }
 
+/// [`UsageMoves`], noted by the ledger and taken by `watch`.
+pub type Moves = watch::Sender<UsageMoves>;
+
+/// Notes what moved, for those who follow usage.
+pub(super) fn note(moves: &Moves, moved: &Moved) {
+    moves.send_if_modified(|moves| {
+        if !moves.followed || moved.counters.is_empty() {
+            return false;
+        }
+        moves.keys.extend(moved.counters.iter().map(|(key, _)| key.clone()));
+        moves.crossed |= !moved.crossings.is_empty();
+        true
+    });
+}
+
 /// What became of a batch, and what number is expected next in its incarnation.
 pub type Acknowledgement = (Ack, i64);
 
@@ -72,10 +89,16 @@ impl Counting {
         self.former_keys.extend(former_keys.into_iter().map(|(id, former)| (id.into(), former)));
     }
 
+    /// Forgets keys that were deleted before `before`.
+    pub(super) fn forget(&mut self, before: Timestamp) {
+        self.former_keys.retain(|_, former| former.deleted_at >= before);
+    }
+
     pub(super) async fn register(&mut self, store: &Store, registration: Registration) -> Result<i64, StoreError> {
         let node_id: Box<str> = registration.node_id.as_str().into();
+        let registered_by: Box<str> = registration.registered_by.as_str().into();
         let incarnation = store.register_node(registration).await?;
-        let watermark = Watermark { incarnation, node_id, sequence: 0, fingerprint: [0; 32] };
+        let watermark = Watermark { incarnation, node_id, registered_by, sequence: 0, fingerprint: [0; 32] };
         self.watermarks.insert(incarnation, watermark);
         Ok(incarnation)
     }
@@ -89,28 +112,30 @@ impl Counting {
         mut state: State,
         now: Timestamp,
         batches: Vec<Reported>,
-        show: impl FnOnce(Arc<State>),
+        show: impl FnOnce(Arc<State>, &Moved),
     ) -> bool {
         let mut moved: HashMap<i64, Watermark> = HashMap::new();
         let mut acks = Vec::with_capacity(batches.len());
-        let counters = {
-            let mut tally = Tally::new(state.usage());
+        let counted = {
+            let mut tally = Tally::new(state.usage(), now);
             for (batch, reply) in batches {
                 let watermark = moved.get(&batch.incarnation).or_else(|| self.watermarks.get(&batch.incarnation));
                 let ack = match watermark {
-                    Some(watermark) if watermark.node_id == batch.node_id => {
+                    Some(watermark) if may_deliver(watermark, &batch) => {
                         let ack = self.decide(&state, now, &batch, watermark, &mut tally);
                         let mut expected = watermark.sequence + 1;
                         if matches!(ack, Ack::Applied { .. }) {
-                            let Batch { node_id, incarnation, sequence, fingerprint, entries: _ } = batch;
-                            moved.insert(incarnation, Watermark { incarnation, node_id, sequence, fingerprint });
+                            let Batch { incarnation, sequence, fingerprint, .. } = batch;
+                            let watermark = Watermark { sequence, fingerprint, ..watermark.clone() };
+                            moved.insert(incarnation, watermark);
                             expected += 1;
                         }
                         (ack, expected)
                     }
                     _ => {
                         let reason = format!(
-                            "incarnation {} of node {:?} was never registered in this store; call RegisterNode",
+                            "incarnation {} of node {:?} was never registered in this store by this caller; call \
+                             RegisterNode",
                             batch.incarnation, batch.node_id
                         );
                         (Ack::Rejected(reason), 0)
@@ -121,7 +146,7 @@ impl Counting {
             tally.close()
         };
         if !moved.is_empty() {
-            let group = UsageGroup { counters, watermarks: moved.into_values().collect() };
+            let group = UsageGroup { moved: counted, watermarks: moved.into_values().collect() };
             if let Err(failed) = store.count(&group).await {
                 tracing::warn!(error = %failed.report(), "a group of usage batches was not written");
                 let error = failed.to_domain();
@@ -131,10 +156,10 @@ impl Counting {
                 }
                 return !matches!(failed, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
             }
-            let UsageGroup { counters, watermarks } = group;
+            let UsageGroup { moved, watermarks } = group;
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
-            state.usage_mut().set(counters);
-            show(Arc::new(state));
+            state.usage_mut().set(moved.counters.iter().cloned());
+            show(Arc::new(state), &moved);
         }
         for (ack, reply) in acks {
             // A node that is gone sends its batch again, and hears that it is a duplicate.
@@ -151,7 +176,7 @@ impl Counting {
         watermark: &Watermark,
         tally: &mut Tally<'_>,
     ) -> Ack {
-        let Batch { node_id: _, incarnation: _, sequence, fingerprint, entries } = batch;
+        let Batch { caller: _, node_id: _, incarnation: _, sequence, fingerprint, entries } = batch;
         if *sequence < 1 {
             return Ack::Rejected(format!("sequence is {sequence}; batches are numbered from 1"));
         }
@@ -177,4 +202,10 @@ impl Counting {
         }
         Ack::Applied { rejected, late }
     }
+}
+
+/// Whether the batch is of the incarnation's node, and delivered by whoever registered it.
+fn may_deliver(watermark: &Watermark, batch: &Batch) -> bool {
+    let Watermark { node_id, registered_by, .. } = watermark;
+    *node_id == batch.node_id && (registered_by.is_empty() || *registered_by == batch.caller)
 }

@@ -7,11 +7,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Decided, Gathering, request_key};
-use super::usage::{Acknowledgement, Batch, Counting, Reported};
-use super::{Answer, Call, Command, now};
-use crate::domain::Error;
-use crate::state::{Head, State};
+use super::usage::{Acknowledgement, Batch, Counting, Reported, note};
+use super::{Answer, Call, Clock, Command, Moves};
+use crate::domain::{Error, Timestamp};
+use crate::state::{CounterKey, Head, Moved, State};
 use crate::store::{Group, Registration, Store, StoreError};
+use crate::usage::is_over;
 
 /// Commands in one group at most.
 const GROUP: usize = 256;
@@ -28,6 +29,8 @@ pub(super) enum Request {
     Usage { batch: Batch, reply: oneshot::Sender<Result<Acknowledgement, Error>> },
     /// To move the point from which watchers can resume.
     Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
+    /// To forget windows and deleted keys that nothing counts against any more.
+    ForgetUsage { counters: Vec<CounterKey>, former_before: Timestamp, reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// A command, and where its answer goes.
@@ -36,14 +39,22 @@ type Submitted = (Call, Command, oneshot::Sender<Result<Answer, Error>>);
 pub(super) struct Writer {
     store: Arc<Store>,
     publish: watch::Sender<Arc<State>>,
+    moves: Moves,
+    clock: Clock,
     /// Whether memory may differ from the tables: the database refused what memory allowed.
     doubtful: bool,
     counting: Counting,
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<Store>, publish: watch::Sender<Arc<State>>, counting: Counting) -> Self {
-        Self { store, publish, doubtful: false, counting }
+    pub(super) fn new(
+        store: Arc<Store>,
+        publish: watch::Sender<Arc<State>>,
+        moves: Moves,
+        counting: Counting,
+        clock: Clock,
+    ) -> Self {
+        Self { store, publish, moves, clock, doubtful: false, counting }
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
@@ -80,6 +91,10 @@ impl Writer {
                     // A caller that is gone has nothing to hear.
                     let _ = reply.send(self.compact(revision).await);
                 }
+                Request::ForgetUsage { counters, former_before, reply } => {
+                    // A caller that is gone has nothing to hear.
+                    let _ = reply.send(self.forget_usage(counters, former_before).await);
+                }
             }
         }
         if !commands.is_empty() {
@@ -97,16 +112,13 @@ impl Writer {
             fail(batches.into_iter().map(|(_, reply)| reply), &error);
             return;
         }
-        let Self { store, publish, counting, doubtful } = self;
+        let Self { store, publish, moves, clock, counting, doubtful } = self;
         let state = State::clone(&publish.borrow());
-        // Readers find it when they look; nobody is woken, because usage is no change of configuration.
-        let show = |state| {
-            publish.send_if_modified(|published| {
-                *published = state;
-                false
-            });
+        let show = |state, moved: &Moved| {
+            quietly(publish, state);
+            note(moves, moved);
         };
-        *doubtful = !counting.count(store, state, now(), batches, show).await;
+        *doubtful = !counting.count(store, state, clock.now(), batches, show).await;
     }
 
     async fn write(&mut self, commands: Vec<Submitted>) {
@@ -116,7 +128,7 @@ impl Writer {
             fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
             return;
         }
-        let now = now();
+        let now = self.clock.now();
         let keys: Vec<_> = commands
             .iter()
             .filter(|(call, _, _)| !call.request_id.is_empty())
@@ -150,6 +162,7 @@ impl Writer {
             }
             self.counting.remember(group.former_keys);
             self.publish.send_replace(Arc::new(state));
+            note(&self.moves, &group.usage);
         }
         for Decided { reply, answer } in decided {
             // A caller that is gone has nothing to hear.
@@ -193,7 +206,20 @@ impl Writer {
         let (state, counting) = super::load(&self.store).await?;
         self.counting = counting;
         self.publish.send_replace(Arc::new(state));
+        self.moves.send_modify(|moves| moves.anything = true);
         self.doubtful = false;
+        Ok(())
+    }
+
+    async fn forget_usage(&mut self, counters: Vec<CounterKey>, former_before: Timestamp) -> Result<(), StoreError> {
+        let mut state = State::clone(&self.publish.borrow());
+        // Looked at again: a limit may have got other windows since the list was made.
+        let now = self.clock.now();
+        let counters: Vec<CounterKey> = counters.into_iter().filter(|key| is_over(&state, key, now)).collect();
+        self.store.forget_usage(&counters, former_before).await?;
+        self.counting.forget(former_before);
+        state.usage_mut().forget(&counters);
+        quietly(&self.publish, Arc::new(state));
         Ok(())
     }
 
@@ -210,6 +236,14 @@ impl Writer {
         self.publish.send_replace(Arc::new(state));
         Ok(())
     }
+}
+
+/// Publishes a state without waking anybody: readers find it when they look. Usage is no change of configuration.
+fn quietly(publish: &watch::Sender<Arc<State>>, state: Arc<State>) {
+    publish.send_if_modified(|published| {
+        *published = state;
+        false
+    });
 }
 
 fn fail<T>(replies: impl Iterator<Item = oneshot::Sender<Result<T, Error>>>, error: &StoreError) {

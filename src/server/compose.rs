@@ -9,7 +9,7 @@ use tonic_health::server::HealthReporter;
 use super::{ServerError, base_routes};
 use crate::api::{Api, add_services};
 use crate::config::{RetentionSettings, WatchSettings};
-use crate::ledger::{Ledger, LedgerTasks};
+use crate::ledger::{Clock, Ledger, LedgerTasks};
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::Watch;
 
@@ -34,11 +34,13 @@ pub(super) async fn compose(
     database: &str,
     watch: WatchSettings,
     retention: RetentionSettings,
+    clock: Clock,
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?).await?);
-    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention).await?;
-    let watch = Watch::new(ledger.states(), watch, drain);
+    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
+    let watch = Watch::new(ledger.states(), ledger.moves(), Arc::new(move || clock.now()), watch, drain);
+    tasks.own(watch.run());
     let api = Api::new(ledger, watch);
     let (mut routes, health) = base_routes()?;
     add_services(&mut routes, &health, &api).await;

@@ -42,6 +42,7 @@ use self::limits::Limits;
 pub use self::tls::TlsError;
 use self::tls::{Reload, Tls};
 use crate::config::{Settings, TransportSettings};
+use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// Why the server did not start, or stopped.
@@ -130,6 +131,20 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
+    run_by(listener, settings, Clock::system(), shutdown).await
+}
+
+/// As [`run`], by another clock: for simulations.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_by(
+    listener: TcpListener,
+    settings: Settings,
+    clock: Clock,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
     let Settings { database, ready_file, mut transport, watch, retention } = settings;
     let tls = transport.tls.take().map(Tls::load).transpose()?;
     let address = listener
@@ -140,7 +155,7 @@ pub async fn run(
     }
 
     let drain = CancellationToken::new();
-    let parts = compose::compose(&database, watch, retention, drain.clone()).await?;
+    let parts = compose::compose(&database, watch, retention, clock, drain.clone()).await?;
     let (routes, health) = (parts.routes.clone(), parts.health.clone());
     if transport.loopback_only {
         tracing::info!(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rand::RngCore;
 
+use super::usage::has_budget_usage;
 use super::{Indexed, Rules, State};
 use crate::domain::{
     AnyResource, Error, Id, Kind, PreviousSecret, Provider, ProviderGovernance, Resource, ResourceKey, Secret, Stored,
@@ -43,9 +44,15 @@ pub struct Decision {
     pub subject: ResourceKey,
     /// What changes, the subject first. Empty if nothing does: then no revision is taken.
     pub changes: Vec<Change>,
+    /// Whether what was counted against the budgets of the subject is set to zero.
+    pub reset_budget_usage: bool,
 }
 
 impl Decision {
+    fn new(subject: ResourceKey, changes: Vec<Change>) -> Self {
+        Self { subject, changes, reset_budget_usage: false }
+    }
+
     /// What else changes.
     pub fn also_changed(&self) -> impl Iterator<Item = ResourceKey> {
         self.changes.iter().map(Change::key).filter(|key| *key != self.subject)
@@ -113,11 +120,11 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
     check_name_free(state, &stored)?;
     stored.resource.check_taken(None, state, cx.now)?;
     let subject = ResourceKey::of(&stored.id);
-    Ok(Decision { subject, changes: vec![Change { before: None, after: Some(R::wrap(Arc::new(stored))) }] })
+    Ok(Decision::new(subject, vec![Change { before: None, after: Some(R::wrap(Arc::new(stored))) }]))
 }
 
-/// Changes the resource `id` into what `merge` makes of it. `merge` gets `None` if there is no such resource, to tell
-/// what is wrong with the request alone.
+/// Changes the resource `id` into what `merge` makes of it, and with `reset` sets what its budgets have counted to zero.
+/// `merge` gets `None` if there is no such resource, to tell what is wrong with the request alone.
 ///
 /// # Errors
 /// As in the module's description.
@@ -126,6 +133,7 @@ pub fn update<R: Rules>(
     cx: &mut Context<'_>,
     id: &str,
     expected: i64,
+    reset: bool,
     merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>,
 ) -> Result<Decision, Error> {
     let Some(before) = state.get::<R>(id) else {
@@ -135,17 +143,16 @@ pub fn update<R: Rules>(
     resource.settle(Some(before), state, cx)?;
     check_revision(before, expected)?;
     let subject = ResourceKey::of(&before.id);
-    if resource == before.resource {
-        return Ok(Decision { subject, changes: Vec::new() });
+    let reset = reset && has_budget_usage(state.usage(), &R::wrap(Arc::clone(before)), cx.now);
+    if resource == before.resource && !reset {
+        return Ok(Decision::new(subject, Vec::new()));
     }
     resource.check_references(Some(before), state)?;
     let after = cx.changed(before, resource);
     check_name_free(state, &after)?;
     after.resource.check_taken(Some(&before.id), state, cx.now)?;
-    Ok(Decision {
-        subject,
-        changes: vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }],
-    })
+    let changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }];
+    Ok(Decision { subject, changes, reset_budget_usage: reset })
 }
 
 /// Deletes the resource `id`, with what `semantics.md` §5 says goes or changes with it.
@@ -157,7 +164,7 @@ pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected:
     check_revision(before, expected)?;
     let mut changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: None }];
     changes.extend(R::cascade(before, state, cx)?);
-    Ok(Decision { subject: ResourceKey::of(&before.id), changes })
+    Ok(Decision::new(ResourceKey::of(&before.id), changes))
 }
 
 /// Gives the key `id` the secret `secret`. Its old one works until `grace_micros` from now; any earlier one ends.
@@ -181,13 +188,12 @@ pub fn rotate(
         (grace_micros > 0).then(|| PreviousSecret { sha256: old.sha256, expires_at: cx.now.plus_micros(grace_micros) });
     key.check_taken(Some(&before.id), state, cx.now)?;
     let after = VirtualKey::wrap(cx.changed(before, key));
-    Ok(Decision {
-        subject: ResourceKey::of(&before.id),
-        changes: vec![Change { before: Some(VirtualKey::wrap(Arc::clone(before))), after: Some(after) }],
-    })
+    let changes = vec![Change { before: Some(VirtualKey::wrap(Arc::clone(before))), after: Some(after) }];
+    Ok(Decision::new(ResourceKey::of(&before.id), changes))
 }
 
-/// Changes the limits of the provider `name` into what `merge` makes of them. The record is there while there is a limit.
+/// Changes the limits of the provider `name` into what `merge` makes of them, and with `reset` sets what its budgets have
+/// counted to zero. The record is there while there is a limit.
 ///
 /// # Errors
 /// As in the module's description; `NotFound` if there is no such provider.
@@ -196,6 +202,7 @@ pub fn govern(
     cx: &mut Context<'_>,
     name: &str,
     expected: i64,
+    reset: bool,
     merge: impl Fn(Option<&Stored<ProviderGovernance>>) -> Result<ProviderGovernance, Violations>,
 ) -> Result<Decision, Error> {
     let Some(provider) = state.get::<Provider>(name) else {
@@ -214,14 +221,17 @@ pub fn govern(
     resource.settle(before.map(AsRef::as_ref), state, cx)?;
     check_revision(&base, expected)?;
     let subject = ResourceKey::of(&base.id);
+    let wrapped = before.map(|before| ProviderGovernance::wrap(Arc::clone(before)));
+    let reset = reset && wrapped.as_ref().is_some_and(|any| has_budget_usage(state.usage(), any, cx.now));
     let after = match (before, resource.limits.is_empty()) {
-        (Some(before), false) if before.resource == resource => return Ok(Decision { subject, changes: Vec::new() }),
-        (None, true) => return Ok(Decision { subject, changes: Vec::new() }),
+        (Some(before), false) if before.resource == resource && !reset => {
+            return Ok(Decision::new(subject, Vec::new()));
+        }
+        (None, true) => return Ok(Decision::new(subject, Vec::new())),
         (_, true) => None,
         (_, false) => Some(ProviderGovernance::wrap(cx.changed(&base, resource))),
     };
-    let before = before.map(|before| ProviderGovernance::wrap(Arc::clone(before)));
-    Ok(Decision { subject, changes: vec![Change { before, after }] })
+    Ok(Decision { subject, changes: vec![Change { before: wrapped, after }], reset_budget_usage: reset })
 }
 
 /// Deletes the limits of the provider `name`, if it has any.
@@ -235,13 +245,13 @@ pub fn ungovern(state: &State, name: &str, expected: i64) -> Result<Decision, Er
     let subject = ResourceKey { kind: Kind::ProviderGovernance, id: provider.id.shared() };
     let Some(before) = state.get::<ProviderGovernance>(name) else {
         return match expected {
-            0 => Ok(Decision { subject, changes: Vec::new() }),
+            0 => Ok(Decision::new(subject, Vec::new())),
             _ => Err(Error::RevisionMismatch { key: subject, expected, actual: 0 }),
         };
     };
     check_revision(before, expected)?;
     let change = Change { before: Some(ProviderGovernance::wrap(Arc::clone(before))), after: None };
-    Ok(Decision { subject, changes: vec![change] })
+    Ok(Decision::new(subject, vec![change]))
 }
 
 /// What is wrong with the request alone, or else `error`.

@@ -73,19 +73,23 @@ fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
 
 fn enter_limits(state: &mut State, limits: &Limits, place: &LimitPlace) {
     for budget in &limits.budgets {
-        state.budgets.insert((budget.created_at, budget.id.shared()), place.clone());
+        state.budgets.insert((budget.created_at, budget.id.shared()));
+        state.limit_places.insert(budget.id.shared(), place.clone());
     }
     if let Some(rate_limit) = &limits.rate_limit {
-        state.rate_limits.insert((rate_limit.created_at, rate_limit.id.shared()), place.clone());
+        state.rate_limits.insert((rate_limit.created_at, rate_limit.id.shared()));
+        state.limit_places.insert(rate_limit.id.shared(), place.clone());
     }
 }
 
 fn leave_limits(state: &mut State, limits: &Limits) {
     for budget in &limits.budgets {
         state.budgets.remove(&(budget.created_at, budget.id.shared()));
+        state.limit_places.remove(&budget.id.shared());
     }
     if let Some(rate_limit) = &limits.rate_limit {
         state.rate_limits.remove(&(rate_limit.created_at, rate_limit.id.shared()));
+        state.limit_places.remove(&rate_limit.id.shared());
     }
 }
 

@@ -19,10 +19,10 @@ mod usage;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use crate::domain::{
-    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
+    AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
     ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
 };
 
@@ -33,7 +33,11 @@ pub use query::{LimitPlace, Page, Query};
 pub use routing::RuleOrder;
 pub use rules::Rules;
 pub use table::{Slot, Table};
-pub use usage::{Counter, CounterKey, Counters, FormerKey, Tally, carry};
+pub(crate) use usage::add_dimensions;
+pub use usage::{
+    Amount, Counter, CounterKey, Counters, Crossing, Dimension, FormerKey, Moved, THRESHOLDS, Tally, UsageMoves,
+    dimensions, settle_usage,
+};
 
 /// Everything at one revision.
 #[derive(Clone)]
@@ -59,8 +63,10 @@ pub struct State {
     /// Which provider has the provider key of an id.
     provider_keys: OrdMap<Box<str>, Id<Provider>>,
     /// All budgets and rate limits, by creation.
-    budgets: OrdMap<(Timestamp, Arc<str>), LimitPlace>,
-    rate_limits: OrdMap<(Timestamp, Arc<str>), LimitPlace>,
+    budgets: OrdSet<(Timestamp, Arc<str>)>,
+    rate_limits: OrdSet<(Timestamp, Arc<str>)>,
+    /// Where each of them lies.
+    limit_places: imbl::HashMap<Arc<str>, LimitPlace>,
     /// The routing rules in the order in which they are looked at.
     routing: routing::Order,
     /// The model configs by what they are unique on.
@@ -109,8 +115,9 @@ impl State {
             chain_prefixes: chain_prefixes.into_iter().collect(),
             secrets: OrdMap::new(),
             provider_keys: OrdMap::new(),
-            budgets: OrdMap::new(),
-            rate_limits: OrdMap::new(),
+            budgets: OrdSet::new(),
+            rate_limits: OrdSet::new(),
+            limit_places: imbl::HashMap::new(),
             routing: routing::Order::default(),
             models: OrdMap::new(),
             model_scopes: counts::Counts::default(),
@@ -196,6 +203,15 @@ impl State {
     /// The limits of a model within a scope: of exactly this model and provider, where `*` and `None` are every one.
     pub fn model_config(&self, place: &ModelPlace) -> Option<&Arc<Stored<ModelConfig>>> {
         self.models.get(place)
+    }
+
+    /// What the limit with this id allows of `kind`.
+    pub fn limit(&self, limit_id: &str, kind: LimitKind) -> Option<Dimension<'_>> {
+        let place = self.limit_places.get(limit_id)?;
+        let (limits, aligned) = place.limits(self)?;
+        let mut found = Vec::with_capacity(4);
+        add_dimensions(&place.owner(), limits, aligned, &mut found);
+        found.into_iter().find(|dimension| &*dimension.limit_id == limit_id && dimension.kind == kind)
     }
 
     /// Whether any model config is for this scope.

@@ -169,7 +169,7 @@ impl State {
 
     fn list_limits<L>(
         &self,
-        index: &imbl::OrdMap<(Timestamp, Arc<str>), LimitPlace>,
+        index: &imbl::OrdSet<(Timestamp, Arc<str>)>,
         owners: &[LimitOwner],
         query: &Query,
         of: impl Fn(&Limits, &str) -> Option<L>,
@@ -183,7 +183,8 @@ impl State {
         let (mut items, total): (Vec<_>, usize) = match owners {
             [] => {
                 let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
-                (walk.take(query.limit + 1).filter_map(|((_, id), place)| find(place, id)).collect(), index.len())
+                let found = walk.take(query.limit + 1).filter_map(|(_, id)| find(self.limit_places.get(id)?, id));
+                (found.collect(), index.len())
             }
             [owner, rest @ ..] => {
                 // Owners are ANDed, and a limit has one owner: two different ones match nothing.

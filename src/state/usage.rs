@@ -1,10 +1,15 @@
 //! What was counted, beside the resources that it is counted for, so that whoever reads a state reads both as of one moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Change;
-use crate::domain::{AnyResource, KeyOwner, LimitKind, Limits, RateDimension, ResetDuration, Timestamp, Window};
+use super::{Change, Decision};
+use crate::domain::{
+    AnyResource, Id, KeyOwner, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
+};
+
+/// Percentages of a limit whose crossing is recorded.
+pub const THRESHOLDS: [i32; 3] = [80, 90, 100];
 
 /// Which window of which limit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,6 +68,18 @@ impl Counters {
         self.version
     }
 
+    /// All windows of all limits in which something was counted.
+    pub fn iter(&self) -> impl Iterator<Item = (&CounterKey, &Counter)> {
+        self.windows.iter()
+    }
+
+    /// Forgets windows.
+    pub fn forget<'a>(&mut self, keys: impl IntoIterator<Item = &'a CounterKey>) {
+        for key in keys {
+            self.windows.remove(key);
+        }
+    }
+
     /// Takes counters as they are now.
     pub fn set(&mut self, counters: impl IntoIterator<Item = (CounterKey, Counter)>) {
         for (key, counter) in counters {
@@ -72,118 +89,258 @@ impl Counters {
     }
 }
 
-/// What is to be added to the counters, before it is written.
+/// A limit that reached one of the [`THRESHOLDS`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Crossing {
+    /// The window that it was crossed in.
+    pub key: CounterKey,
+    /// Whose limit it is.
+    pub owner: LimitOwner,
+    /// The threshold.
+    pub percent: i32,
+    /// What was counted after it.
+    pub used: i64,
+    /// The ceiling.
+    pub max: i64,
+    /// The version of the counter that crossed it.
+    pub version: i64,
+    /// When.
+    pub crossed_at: Timestamp,
+}
+
+/// What happens to counters.
+#[derive(Default, Debug)]
+pub struct Moved {
+    /// The counters as they are to be, each with a version of its own, in the order of their keys.
+    pub counters: Vec<(CounterKey, Counter)>,
+    /// The thresholds that they cross.
+    pub crossings: Vec<Crossing>,
+}
+
+/// Which counters moved since whoever follows usage looked last.
+#[derive(Default, Debug)]
+pub struct UsageMoves {
+    /// Whether anybody follows usage; else nothing is noted.
+    pub followed: bool,
+    /// The counters.
+    pub keys: HashSet<CounterKey>,
+    /// Whether one of them crossed a threshold.
+    pub crossed: bool,
+    /// Whether memory was read anew, so that anything may have moved.
+    pub anything: bool,
+}
+
+/// What is to be counted against one window of one limit.
+#[derive(Clone, Debug)]
+pub struct Amount {
+    /// The window.
+    pub key: CounterKey,
+    /// How much.
+    pub amount: i64,
+    /// Whose limit it is.
+    pub owner: LimitOwner,
+    /// The ceiling.
+    pub max: i64,
+}
+
+/// What is to become of the counters, before it is written.
 pub struct Tally<'a> {
     counters: &'a Counters,
-    moved: HashMap<CounterKey, i64>,
+    now: Timestamp,
+    moved: HashMap<CounterKey, Move>,
+}
+
+/// What is to become of one counter.
+struct Move {
+    used: i64,
+    max: i64,
+    owner: LimitOwner,
+    /// Used and ceiling before, for what is crossed between then and now.
+    before: (i64, i64),
 }
 
 impl<'a> Tally<'a> {
-    /// Starts on `counters`.
-    pub fn new(counters: &'a Counters) -> Self {
-        Self { counters, moved: HashMap::new() }
+    /// Starts on `counters`, at the time `now`.
+    pub fn new(counters: &'a Counters, now: Timestamp) -> Self {
+        Self { counters, now, moved: HashMap::new() }
     }
 
-    /// Adds all or nothing.
+    /// Adds all or nothing. No two of the amounts are of one window.
     ///
     /// # Errors
     ///
     /// The counter that would overflow.
-    pub fn add(&mut self, amounts: Vec<(CounterKey, i64)>) -> Result<(), CounterKey> {
-        let mut sums: Vec<(CounterKey, i64)> = Vec::with_capacity(amounts.len());
-        for (key, amount) in amounts {
-            let used = self.moved.get(&key).copied().unwrap_or_else(|| self.counters.get(&key).used);
-            let Some(used) = used.checked_add(amount) else { return Err(key) };
-            sums.push((key, used));
+    pub fn add(&mut self, amounts: Vec<Amount>) -> Result<(), CounterKey> {
+        for Amount { key, amount, .. } in &amounts {
+            let used = self.moved.get(key).map_or_else(|| self.counters.get(key).used, |moved| moved.used);
+            if used.checked_add(*amount).is_none() {
+                return Err(key.clone());
+            }
         }
-        self.moved.extend(sums);
+        for Amount { key, amount, owner, max } in amounts {
+            let counters = self.counters;
+            let moved = self.moved.entry(key).or_insert_with_key(|key| {
+                let used = counters.get(key).used;
+                Move { used, max, owner, before: (used, max) }
+            });
+            moved.used = moved.used.saturating_add(amount);
+        }
         Ok(())
     }
 
-    fn set(&mut self, key: CounterKey, used: i64) {
-        self.moved.insert(key, used);
-    }
-
-    /// The counters as they are to be, each with a version of its own.
-    pub fn close(self) -> Vec<(CounterKey, Counter)> {
-        let mut moved: Vec<_> = self.moved.into_iter().collect();
+    /// What is to be written.
+    pub fn close(self) -> Moved {
+        let mut moves: Vec<_> = self.moved.into_iter().collect();
         // In the order of the keys, so that replicas never wait for each other in a circle.
-        moved.sort();
-        let versions = self.counters.version + 1..;
-        moved.into_iter().zip(versions).map(|((key, used), version)| (key, Counter { used, version })).collect()
+        moves.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut moved = Moved { counters: Vec::with_capacity(moves.len()), crossings: Vec::new() };
+        for ((key, Move { used, max, owner, before }), version) in moves.into_iter().zip(self.counters.version + 1..) {
+            for percent in THRESHOLDS.into_iter().filter(|percent| crosses(before, (used, max), *percent)) {
+                let (key, owner) = (key.clone(), owner.clone());
+                let crossed_at = self.now;
+                moved.crossings.push(Crossing { key, owner, percent, used, max, version, crossed_at });
+            }
+            moved.counters.push((key, Counter { used, version }));
+        }
+        moved
     }
 }
 
-/// What changes of resources do to usage (`semantics.md` §2): alignment that is switched on begins at zero; a window whose
-/// bounds move otherwise takes along what it counted.
-pub fn carry(counters: &Counters, changes: &[Change], now: Timestamp) -> Vec<(CounterKey, Counter)> {
-    let mut tally = Tally::new(counters);
-    for change in changes {
-        let (Some(before), Some(after)) = (&change.before, &change.after) else { continue };
-        let after = dimensions(after);
-        for (limit_id, kind, old) in dimensions(before) {
-            let Some((.., new)) = after.iter().find(|(id, of, _)| *id == limit_id && *of == kind) else { continue };
-            let (from, to) = (old.window(now), new.window(now));
-            let key =
-                |window: &Window| CounterKey { limit_id: Arc::clone(&limit_id), kind, window_start: window.start };
-            let used = counters.get(&key(&from)).used;
-            if new.aligned && !old.aligned {
-                if used != 0 || counters.get(&key(&to)).used != 0 {
-                    tally.set(key(&to), 0);
-                }
-            } else if from.start != to.start && used != 0 {
-                tally.set(key(&to), used);
+/// Whether `percent` of a limit is reached `after` and was not `before`, each the amount used and the ceiling.
+fn crosses(before: (i64, i64), after: (i64, i64), percent: i32) -> bool {
+    let reached = |(used, max): (i64, i64)| used > 0 && i128::from(used) * 100 >= i128::from(max) * i128::from(percent);
+    reached(after) && !reached(before)
+}
+
+/// What a decision does to usage (`semantics.md` §2): a reset sets budgets to zero; alignment that is switched on begins at
+/// zero; a window whose bounds move otherwise takes along what it counted. A ceiling that moves changes nothing that was
+/// counted, but its share; that too is told to those who follow usage.
+pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) -> Moved {
+    let mut tally = Tally::new(counters, now);
+    for Change { before, after } in &decision.changes {
+        let (Some(before), Some(after)) = (before, after) else { continue };
+        let reset = decision.reset_budget_usage && after.key() == decision.subject;
+        let old = dimensions(before);
+        for new in dimensions(after) {
+            let Some(old) = old.iter().find(|old| old.limit_id == new.limit_id && old.kind == new.kind) else {
+                continue;
+            };
+            let (from, to) = (old.counter(now), new.counter(now));
+            let was = counters.get(&from).used;
+            let used = match (reset && new.kind == LimitKind::Budget, new.aligned && !old.aligned) {
+                (true, _) | (_, true) => 0,
+                (false, false) => was,
+            };
+            if used != counters.get(&to).used || (used != 0 && new.max != old.max) {
+                let moved = Move { used, max: new.max, owner: new.owner, before: (was, old.max) };
+                tally.moved.insert(to, moved);
             }
         }
     }
     tally.close()
 }
 
-/// The time of a limit.
-struct Dimension<'a> {
+/// Whether anything was counted in the current windows of the budgets of `any`.
+pub(super) fn has_budget_usage(counters: &Counters, any: &AnyResource, now: Timestamp) -> bool {
+    let budgets = dimensions(any).into_iter().filter(|dimension| dimension.kind == LimitKind::Budget);
+    budgets.into_iter().any(|budget| counters.get(&budget.counter(now)).used != 0)
+}
+
+/// One dimension of a limit: what is counted, up to where, in which windows.
+#[derive(Clone, Debug)]
+pub struct Dimension<'a> {
+    /// Id of the budget or rate limit.
+    pub limit_id: Arc<str>,
+    /// What of it.
+    pub kind: LimitKind,
+    /// Whose it is.
+    pub owner: LimitOwner,
+    /// The ceiling: nano-dollars, tokens or requests.
+    pub max: i64,
     anchor: Timestamp,
     length: &'a ResetDuration,
     aligned: bool,
 }
 
 impl Dimension<'_> {
-    fn window(&self, at: Timestamp) -> Window {
+    /// The window that `at` lies in.
+    pub fn window(&self, at: Timestamp) -> Window {
         Window::at(self.anchor, self.length, self.aligned, at)
+    }
+
+    /// The counter of the window that `at` lies in.
+    pub fn counter(&self, at: Timestamp) -> CounterKey {
+        CounterKey { limit_id: Arc::clone(&self.limit_id), kind: self.kind, window_start: self.window(at).start }
     }
 }
 
-/// All limits of a resource.
-fn dimensions(any: &AnyResource) -> Vec<(Arc<str>, LimitKind, Dimension<'_>)> {
+/// All dimensions of all limits of a resource.
+pub fn dimensions(any: &AnyResource) -> Vec<Dimension<'_>> {
     let mut found = Vec::new();
-    let mut owned: Vec<(&Limits, bool)> = Vec::new();
+    for (owner, limits, aligned) in owned_limits(any) {
+        add_dimensions(&owner, limits, aligned, &mut found);
+    }
+    found
+}
+
+/// The dimensions of the limits of one owner.
+pub(crate) fn add_dimensions<'a>(
+    owner: &LimitOwner,
+    limits: &'a Limits,
+    aligned: bool,
+    found: &mut Vec<Dimension<'a>>,
+) {
+    if let Some(rate) = limits.rate_limit.as_deref() {
+        for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
+            if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
+                let (limit_id, owner) = (rate.id.shared(), owner.clone());
+                let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
+                found.push(Dimension { limit_id, kind, owner, max, anchor, length, aligned });
+            }
+        }
+    }
+    for budget in &limits.budgets {
+        found.push(Dimension {
+            limit_id: budget.id.shared(),
+            kind: LimitKind::Budget,
+            owner: owner.clone(),
+            max: budget.max_limit.nanos(),
+            anchor: budget.anchor,
+            length: &budget.reset_duration,
+            aligned,
+        });
+    }
+}
+
+/// The limits that are parts of a resource, each with its owner and whether its windows are aligned.
+fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
     match any {
-        AnyResource::Customer(stored) => owned.push((&stored.resource.limits, stored.resource.calendar_aligned)),
-        AnyResource::Team(stored) => owned.push((&stored.resource.limits, stored.resource.calendar_aligned)),
+        AnyResource::Customer(stored) => {
+            let owner = LimitOwner::Customer(stored.id.clone());
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
+        AnyResource::Team(stored) => {
+            let owner = LimitOwner::Team(stored.id.clone());
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
         AnyResource::VirtualKey(stored) => {
             let aligned = stored.resource.calendar_aligned;
-            owned.push((&stored.resource.limits, aligned));
-            owned.extend(stored.resource.provider_configs.iter().map(|config| (&config.limits, aligned)));
+            let key = (LimitOwner::VirtualKey(stored.id.clone()), &stored.resource.limits, aligned);
+            let configs = stored.resource.provider_configs.iter();
+            let configs = configs.map(|config| (LimitOwner::ProviderConfig(config.id), &config.limits, aligned));
+            std::iter::once(key).chain(configs).collect()
         }
-        AnyResource::ModelConfig(stored) => owned.push((&stored.resource.limits, stored.resource.calendar_aligned)),
+        AnyResource::ModelConfig(stored) => {
+            let owner = LimitOwner::ModelConfig(stored.id.clone());
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
         AnyResource::ProviderGovernance(stored) => {
-            owned.push((&stored.resource.limits, stored.resource.calendar_aligned));
+            let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
         }
         AnyResource::Provider(_)
         | AnyResource::McpClient(_)
         | AnyResource::RoutingRule(_)
-        | AnyResource::PricingOverride(_) => {}
+        | AnyResource::PricingOverride(_) => Vec::new(),
     }
-    for (limits, aligned) in owned {
-        for budget in &limits.budgets {
-            let dimension = Dimension { anchor: budget.anchor, length: &budget.reset_duration, aligned };
-            found.push((budget.id.shared(), LimitKind::Budget, dimension));
-        }
-        let Some(rate) = limits.rate_limit.as_deref() else { continue };
-        for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
-            if let Some(RateDimension { max_limit: _, reset_duration, anchor }) = of {
-                found.push((rate.id.shared(), kind, Dimension { anchor: *anchor, length: reset_duration, aligned }));
-            }
-        }
-    }
-    found
 }

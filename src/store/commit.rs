@@ -20,7 +20,7 @@ impl Store {
     /// [`StoreError::Fenced`] if the head is not where the group begins, [`StoreError::Refused`] if the tables do not
     /// allow the changes or are not as the group believes, [`StoreError::Unavailable`] if it may be tried again.
     pub async fn commit(&self, group: &Group) -> Result<(), StoreError> {
-        let Group { head, txns, net, requests, counters: _, former_keys: _ } = group;
+        let Group { head, txns, net, requests, usage: _, former_keys: _ } = group;
         check(head, txns, net.is_empty())?;
         if txns.is_empty() && requests.is_empty() {
             return Ok(());
@@ -56,7 +56,7 @@ async fn write(tx: &DatabaseTransaction, group: &Group, batch: Batch) -> Result<
     batch.write(tx).await?;
     changelog::append(tx, &group.txns).await?;
     requests::remember(tx, &group.requests).await?;
-    usage::write_counters(tx, &group.counters).await?;
+    usage::write_moved(tx, &group.usage).await?;
     usage::remember_former(tx, &group.former_keys).await
 }
 

@@ -11,6 +11,7 @@
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
+//! | `usage`, `threshold` | what was counted, and what it crossed |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite is the engine so far. What is particular to it stands in `connect` (file, lock, pragmas), `tx` (limits, kind
@@ -40,6 +41,7 @@ mod routing_rule;
 mod team;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod tx;
 mod usage;
 mod virtual_key;
@@ -53,6 +55,7 @@ pub use connect::DatabaseUrl;
 pub use error::StoreError;
 pub use group::*;
 pub use persist::{Names, Persist, Rows, Which};
+pub use threshold::AfterCrossing;
 pub use tx::ReadTx;
 pub use usage::{LoadedUsage, Registration, UsageGroup, Watermark};
 

@@ -1,24 +1,26 @@
 //! Counted usage: counters, and how far each node's batches have been counted. Both are written in one transaction, so that
 //! a batch is counted if and only if its number is.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _};
 use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
 
-use super::Store;
 use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::persist::{Row, each, insert, rows, upsert};
-use super::tx::finish;
+use super::tx::{finish, rows_per_statement};
+use super::{Store, threshold};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
-use crate::state::{Counter, CounterKey, Counters, FormerKey};
+use crate::state::{Counter, CounterKey, Counters, FormerKey, Moved};
 
 /// How far the batches of an incarnation of a node have been counted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Watermark {
     /// The incarnation.
     pub incarnation: i64,
-    /// The node that registered it.
+    /// The node that it is of.
     pub node_id: Box<str>,
+    /// The caller that registered it, and may deliver it; empty for any.
+    pub registered_by: Box<str>,
     /// Number of the last batch that was counted; 0 for none.
     pub sequence: i64,
     /// Hash of that batch.
@@ -34,6 +36,8 @@ pub struct Registration {
     pub version: String,
     /// What else it says of itself, as JSON.
     pub metadata: String,
+    /// The caller that registers it; empty where callers are not told apart.
+    pub registered_by: String,
     /// When.
     pub at: Timestamp,
 }
@@ -41,8 +45,8 @@ pub struct Registration {
 /// What a group of batches adds.
 #[derive(Default, Debug)]
 pub struct UsageGroup {
-    /// The counters as they are to be.
-    pub counters: Vec<(CounterKey, Counter)>,
+    /// The counters as they are to be, and the thresholds that they cross.
+    pub moved: Moved,
     /// The watermarks as they are to be.
     pub watermarks: Vec<Watermark>,
 }
@@ -84,7 +88,7 @@ impl Row for former_key::Model {
     }
 }
 
-const fn number(kind: LimitKind) -> i32 {
+pub(super) const fn number(kind: LimitKind) -> i32 {
     match kind {
         LimitKind::Tokens => 1,
         LimitKind::Requests => 2,
@@ -92,7 +96,7 @@ const fn number(kind: LimitKind) -> i32 {
     }
 }
 
-const fn kind(number: i32) -> Option<LimitKind> {
+pub(super) const fn kind(number: i32) -> Option<LimitKind> {
     match number {
         1 => Some(LimitKind::Tokens),
         2 => Some(LimitKind::Requests),
@@ -101,11 +105,10 @@ const fn kind(number: i32) -> Option<LimitKind> {
     }
 }
 
-/// Writes counters as they are to be; the ledger does it for resets, together with the change that resets.
-pub(super) async fn write_counters(
-    tx: &DatabaseTransaction,
-    counters: &[(CounterKey, Counter)],
-) -> Result<(), StoreError> {
+/// Writes counters as they are to be, and what they cross. The ledger does it for resets too, together with the change that
+/// resets.
+pub(super) async fn write_moved(tx: &DatabaseTransaction, moved: &Moved) -> Result<(), StoreError> {
+    let Moved { counters, crossings } = moved;
     let Some(version) = counters.iter().map(|(_, counter)| counter.version).max() else { return Ok(()) };
     let moved = head::Entity::update_many()
         .col_expr(head::Column::UsageVersion, Expr::value(version))
@@ -123,13 +126,14 @@ pub(super) async fn write_counters(
         used: counter.used,
         version: counter.version,
     });
-    upsert(tx, rows.collect()).await
+    upsert(tx, rows.collect()).await?;
+    threshold::record(tx, crossings).await
 }
 
 async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
-    let UsageGroup { counters, watermarks } = group;
-    write_counters(tx, counters).await?;
-    for Watermark { incarnation, node_id, sequence, fingerprint } in watermarks {
+    let UsageGroup { moved, watermarks } = group;
+    write_moved(tx, moved).await?;
+    for Watermark { incarnation, node_id, registered_by: _, sequence, fingerprint } in watermarks {
         let moved = usage_node::Entity::update_many()
             .col_expr(usage_node::Column::LastSequence, Expr::value(*sequence))
             .col_expr(usage_node::Column::LastFingerprint, Expr::value(fingerprint.to_vec()))
@@ -179,7 +183,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`], or [`StoreError::Unknown`]: then a number may be lost, which is harmless.
     pub async fn register_node(&self, registration: Registration) -> Result<i64, StoreError> {
-        let Registration { node_id, version, metadata, at } = registration;
+        let Registration { node_id, version, metadata, registered_by, at } = registration;
         let tx = self.begin_write().await?;
         let result = async {
             let moved = head::Entity::update_many()
@@ -200,9 +204,35 @@ impl Store {
                 registered_at: at.as_micros(),
                 last_sequence: 0,
                 last_fingerprint: NO_BATCH.to_vec(),
+                registered_by,
             };
             insert(&tx, vec![row]).await?;
             Ok(head.last_incarnation)
+        };
+        let result = result.await;
+        finish(tx, result).await
+    }
+
+    /// Forgets windows, and keys that were deleted before `former_before`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Unknown`]; it can be repeated in any case.
+    pub async fn forget_usage(&self, counters: &[CounterKey], former_before: Timestamp) -> Result<(), StoreError> {
+        use usage_counter::Column::{Kind, LimitId, WindowStart};
+        let tx = self.begin_write().await?;
+        let result = async {
+            for chunk in counters.chunks(rows_per_statement(&tx, 3)) {
+                let keys = chunk.iter().map(|key| {
+                    (key.limit_id.to_string(), number(key.kind), key.window_start.as_micros()).into_value_tuple()
+                });
+                let columns = [LimitId, Kind, WindowStart].map(Expr::col);
+                let these = Expr::tuple(columns).in_tuples(keys);
+                usage_counter::Entity::delete_many().filter(these).exec(&tx).await?;
+            }
+            let old = former_key::Column::DeletedAt.lt(former_before.as_micros());
+            former_key::Entity::delete_many().filter(old).exec(&tx).await?;
+            Ok(())
         };
         let result = result.await;
         finish(tx, result).await
@@ -235,6 +265,7 @@ impl Store {
             loaded.watermarks.push(Watermark {
                 incarnation: row.incarnation,
                 node_id: row.node_id.as_str().into(),
+                registered_by: row.registered_by.as_str().into(),
                 sequence: row.last_sequence,
                 fingerprint: row.last_fingerprint.as_slice().try_into().map_err(corrupt)?,
             });

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decision::{Applied, Caller, chain, permits_model};
-use crate::domain::{LimitKind, ResetDuration, Timestamp, VirtualKey, Window};
-use crate::state::{CounterKey, FormerKey, State, Tally};
+use crate::domain::{LimitKind, Timestamp, VirtualKey, Window};
+use crate::state::{Amount, CounterKey, Dimension, FormerKey, State, Tally, add_dimensions};
+
+/// How long the owners of a deleted key are remembered, so that its usage still counts for them.
+pub const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// How far a node's clock may be ahead of ours. What is further ahead was consumed now.
 const AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
@@ -68,8 +72,10 @@ pub fn count(
         _ if entry.virtual_key_id.is_empty() => (Caller::default(), &[][..]),
         Some(key) => (Caller::of(state, key), &key.resource.provider_configs[..]),
         None => match former.get(&*entry.virtual_key_id) {
-            Some(former) => (Caller::of_owner(state, former.owner.as_ref()), &[][..]),
-            None => {
+            Some(former) if now < former.deleted_at.plus_micros(REMEMBERED.as_micros() as i64) => {
+                (Caller::of_owner(state, former.owner.as_ref()), &[][..])
+            }
+            Some(_) | None => {
                 // It is not repeated: somebody may have sent the value of a key.
                 return Err(Refusal("virtual_key_id is not known; report the id of a key, never its value".to_owned()));
             }
@@ -83,46 +89,40 @@ pub fn count(
         Some(at) if at <= now.plus_micros(AHEAD_MICROS) => at,
         Some(_) | None => now,
     };
-    let mut moved: Vec<(CounterKey, i64)> = Vec::with_capacity(16);
+    let mut amounts = Vec::with_capacity(16);
     let mut late = false;
-    let mut add = |limit_id: Arc<str>, kind, amount: i64, anchor: Timestamp, length: &ResetDuration, aligned| {
-        let window = |at| Window::at(anchor, length, aligned, at);
-        let (own, current) = (window(at), window(now));
+    let mut dimensions = Vec::with_capacity(16);
+    for Applied { owner, limits, calendar_aligned } in chain(state, caller, &entry.provider, &entry.model, configs) {
+        add_dimensions(&owner, limits, calendar_aligned, &mut dimensions);
+    }
+    for dimension in dimensions {
+        let (own, current) = (dimension.window(at), dimension.window(now));
         // One window back counts where it belongs. Of what is older, money is never dropped; rates are of their time.
         let too_late = own.end < current.start;
         late |= too_late;
-        let start = match (too_late, kind) {
-            (false, _) => own.start,
-            (true, LimitKind::Budget) => current.start,
-            (true, LimitKind::Tokens | LimitKind::Requests) => return,
+        let (amount, window_start) = match dimension.kind {
+            LimitKind::Budget if too_late => (*cost, current.start),
+            LimitKind::Budget => (*cost, own.start),
+            LimitKind::Tokens | LimitKind::Requests if too_late => continue,
+            LimitKind::Tokens => (tokens, own.start),
+            LimitKind::Requests => (*requests, own.start),
         };
         if amount > 0 {
-            moved.push((CounterKey { limit_id, kind, window_start: start }, amount));
-        }
-    };
-    for Applied { owner: _, limits, calendar_aligned } in chain(state, caller, &entry.provider, &entry.model, configs) {
-        if let Some(rate) = limits.rate_limit.as_deref() {
-            if let Some(token) = &rate.token {
-                add(rate.id.shared(), LimitKind::Tokens, tokens, token.anchor, &token.reset_duration, calendar_aligned);
-            }
-            if let Some(request) = &rate.request {
-                add(
-                    rate.id.shared(),
-                    LimitKind::Requests,
-                    *requests,
-                    request.anchor,
-                    &request.reset_duration,
-                    calendar_aligned,
-                );
-            }
-        }
-        for budget in &limits.budgets {
-            add(budget.id.shared(), LimitKind::Budget, *cost, budget.anchor, &budget.reset_duration, calendar_aligned);
+            let Dimension { limit_id, kind, owner, max, .. } = dimension;
+            amounts.push(Amount { key: CounterKey { limit_id, kind, window_start }, amount, owner, max });
         }
     }
-    tally.add(moved).map_err(|key| {
+    tally.add(amounts).map_err(|key| {
         let CounterKey { limit_id, kind, .. } = key;
         Refusal(format!("would overflow what {kind:?} of limit {limit_id} can count; report a smaller amount"))
     })?;
     Ok(late)
+}
+
+/// Whether nothing can be counted in this window any more, nor be asked of it: its limit is gone, or it is older than the
+/// two windows before the current one.
+pub fn is_over(state: &State, key: &CounterKey, now: Timestamp) -> bool {
+    let Some(limit) = state.limit(&key.limit_id, key.kind) else { return true };
+    let before = |window: Window| limit.window(window.start.plus_micros(-1));
+    key.window_start < before(before(limit.window(now))).start
 }

@@ -9,4 +9,4 @@
 
 mod count;
 
-pub use count::{Entry, FormerKeys, Refusal, count};
+pub use count::{Entry, FormerKeys, REMEMBERED, Refusal, count, is_over};

@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::stream::{Follower, Start};
 use super::token::Token;
+use super::usage::{Feed, Now};
 use super::{Frame, KindSet};
 use crate::config::WatchSettings;
 use crate::domain::{Error, Path, Violations};
 use crate::proto::v1::WatchReason;
-use crate::state::State;
+use crate::state::{State, UsageMoves};
 
 /// How long a replica may take to reach the revision that a client asks for.
 const REACH: Duration = Duration::from_secs(5);
@@ -30,6 +31,7 @@ pub struct Watch {
     places: Arc<Semaphore>,
     heartbeat: Duration,
     drain: CancellationToken,
+    usage: Feed,
 }
 
 /// What a client asks for.
@@ -41,6 +43,8 @@ pub struct Subscription {
     pub resume_token: String,
     /// The stream must start at this revision or later.
     pub min_revision: i64,
+    /// Whether it wants usage of limits too.
+    pub include_usage: bool,
 }
 
 impl Watch {
@@ -49,10 +53,18 @@ impl Watch {
         self.drain.clone().cancelled_owned()
     }
 
-    /// Streams of `states`, which end with a GoAway when `drain` is cancelled.
-    pub fn new(states: watch::Receiver<Arc<State>>, settings: WatchSettings, drain: CancellationToken) -> Self {
+    /// Streams of `states`, and of the usage that is noted in `moves` and counted by the time that `now` tells; they end
+    /// with a GoAway when `drain` is cancelled. [`Self::run`] is to be run beside it.
+    pub fn new(
+        states: watch::Receiver<Arc<State>>,
+        moves: watch::Sender<UsageMoves>,
+        now: Now,
+        settings: WatchSettings,
+        drain: CancellationToken,
+    ) -> Self {
         let WatchSettings { max_streams, heartbeat_interval } = settings;
         Self {
+            usage: Feed::new(states.clone(), moves, now),
             states,
             shared: Arc::default(),
             places: Arc::new(Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS))),
@@ -61,13 +73,18 @@ impl Watch {
         }
     }
 
+    /// Follows usage for all streams, until the server stops.
+    pub fn run(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.usage.clone().run(self.drain.clone())
+    }
+
     /// Begins a stream.
     ///
     /// # Errors
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
     /// not reached in 5 seconds, or on shutdown.
     pub async fn begin(&self, subscription: Subscription) -> Result<Follower, Error> {
-        let Subscription { kinds, resume_token, min_revision } = subscription;
+        let Subscription { kinds, resume_token, min_revision, include_usage } = subscription;
         let token = if resume_token.is_empty() {
             None
         } else {
@@ -94,7 +111,8 @@ impl Watch {
             self.heartbeat,
             self.drain.clone(),
             place,
-        ))
+        )
+        .with_usage(include_usage.then(|| self.usage.follow())))
     }
 
     async fn reach(&self, revision: i64) -> Result<(), Error> {

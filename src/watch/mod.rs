@@ -14,12 +14,14 @@ mod kinds;
 mod reducer;
 mod stream;
 mod token;
+mod usage;
 
 pub use hub::{Subscription, Watch};
 pub use kinds::KindSet;
 pub use stream::Follower;
 
-pub use reducer::{Progress, ProtocolError, Reducer, ResourceChange, StateReader, Summary, View};
+pub use reducer::{Progress, ProtocolError, Reducer, ResourceChange, StateReader, Summary, Usage, View};
+pub use usage::Now;
 
 /// One encoded [`WatchConfigResponse`](crate::proto::v1::WatchConfigResponse): encoded once, shared by all streams.
 #[derive(Clone, Debug, Default, PartialEq)]

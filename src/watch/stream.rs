@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{self, MAX_FRAGMENT};
 use super::hub::Shared;
+use super::usage::UsageCursor;
 use super::{Frame, KindSet};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
@@ -45,6 +46,9 @@ pub struct Follower {
     /// Whether the bookmark that ends the snapshot is still to come.
     snapshot: bool,
     ready: VecDeque<Frame>,
+    /// Usage, for those who asked for it.
+    usage: Option<UsageCursor>,
+    usage_ready: VecDeque<Frame>,
     heartbeat: Duration,
     quiet_until: Instant,
     drain: CancellationToken,
@@ -89,12 +93,19 @@ impl Follower {
             begun_at: head_revision,
             snapshot,
             ready,
+            usage: None,
+            usage_ready: VecDeque::new(),
             heartbeat,
             quiet_until: Instant::now() + heartbeat,
             drain,
             ended: false,
             _place: place,
         }
+    }
+
+    /// The same stream with usage, if there is any to follow.
+    pub(super) fn with_usage(self, usage: Option<UsageCursor>) -> Self {
+        Self { usage, ..self }
     }
 
     /// The next frame; `None` once the stream has ended.
@@ -106,6 +117,10 @@ impl Follower {
             }
             if self.ended {
                 return None;
+            }
+            // Usage does not put off heartbeats: a client that hears of usage only would never learn its revision.
+            if let Some(frame) = self.usage_ready.pop_front() {
+                return Some(frame);
             }
             if self.drain.is_cancelled() {
                 self.leave("the server is shutting down");
@@ -123,11 +138,19 @@ impl Follower {
             if behind {
                 continue;
             }
+            if let Some(usage) = &mut self.usage {
+                // Once the client has the configuration: it knows the limits then.
+                self.usage_ready.extend(usage.advance().iter().cloned());
+                if !self.usage_ready.is_empty() && Instant::now() < self.quiet_until {
+                    continue;
+                }
+            }
             tokio::select! {
                 changed = self.states.changed() => if changed.is_err() {
                     self.leave("the server is shutting down");
                 },
                 () = tokio::time::sleep_until(self.quiet_until) => self.beat(),
+                () = usage_changed(&mut self.usage) => {}
                 () = self.drain.cancelled() => {}
             }
         }
@@ -208,6 +231,14 @@ impl Follower {
         let retry_after = Some(duration(Duration::from_millis(500)));
         self.ready.push_back(encode::frame(Event::GoAway(v1::GoAway { reason: reason.to_owned(), retry_after })));
         self.ended = true;
+    }
+}
+
+/// When there may be usage to tell.
+async fn usage_changed(usage: &mut Option<UsageCursor>) {
+    match usage {
+        Some(usage) => usage.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -23,8 +23,8 @@ pub(crate) mod tests;
 use prost::Message;
 
 use crate::domain::{
-    AnyResource, Customer, Kind, McpClient, ModelConfig, Path, PricingOverride, Provider, ProviderGovernance, Resource,
-    ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
+    AnyResource, Customer, Kind, LimitKind, McpClient, ModelConfig, Path, PricingOverride, Provider,
+    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
 
@@ -118,6 +118,15 @@ pub const fn kind(kind: Kind) -> v1::ResourceKind {
         Kind::PricingOverride => v1::ResourceKind::PricingOverride,
         Kind::Provider => v1::ResourceKind::Provider,
         Kind::McpClient => v1::ResourceKind::McpClient,
+    }
+}
+
+/// What a limit counts, as the API has it.
+pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
+    match kind {
+        LimitKind::Tokens => v1::LimitKind::Tokens,
+        LimitKind::Requests => v1::LimitKind::Requests,
+        LimitKind::Budget => v1::LimitKind::Budget,
     }
 }
 

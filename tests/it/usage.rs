@@ -7,11 +7,16 @@ use tollgate::proto::v1::budget::Owner;
 use tollgate::proto::v1::budget_service_client::BudgetServiceClient;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tollgate::proto::v1::rate_limit_service_client::RateLimitServiceClient;
+use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::usage_service_client::UsageServiceClient;
+use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tonic::Code;
 
 use crate::watch::api::Api;
 use crate::watch::rig::Rig;
+
+mod stream;
+mod thresholds;
 
 const NODE: &str = "node-1";
 
@@ -273,5 +278,44 @@ async fn what_cannot_be_a_batch_ends_the_stream_and_says_why() {
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert!(status.message().contains("entries"), "{status:?}");
     drop((client, acks, api));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_reset_zeroes_the_budgets_of_its_owner_and_takes_a_revision() {
+    let (mut rig, api) = Rig::started().await;
+    let (team, key) = hierarchy(&api).await;
+    let incarnation = register(&api).await;
+    let mut keys = VirtualKeyServiceClient::new(api.0.clone());
+    let reset = |validate_only| v1::UpdateVirtualKeyRequest {
+        virtual_key: Some(v1::VirtualKey { id: key.id.clone(), ..Default::default() }),
+        reset_budget_usage: true,
+        validate_only,
+        ..Default::default()
+    };
+    let unused = keys.update_virtual_key(reset(false)).await.unwrap().into_inner().virtual_key.unwrap();
+    assert_eq!(unused.revision, key.revision, "nothing was counted: nothing changes");
+
+    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 600)])]).await;
+    let tried = keys.update_virtual_key(reset(true)).await.unwrap().into_inner().virtual_key.unwrap();
+    assert_eq!((tried.budgets[0].current_usage_nano_usd, tried.revision), (0, key.revision + 1));
+    assert_eq!(spent(&api).await, [600; 4], "it was only tried");
+    let done = keys.update_virtual_key(reset(false)).await.unwrap().into_inner().virtual_key.unwrap();
+    assert_eq!((done.budgets[0].current_usage_nano_usd, done.revision), (0, key.revision + 1));
+    assert_eq!(done.budgets[0].last_reset, key.budgets[0].last_reset, "no window moves");
+    assert_eq!(spent(&api).await, [600, 600, 0, 0], "its own and those of its provider configs");
+    let limit = done.rate_limit.unwrap();
+    assert_eq!((limit.token_current_usage, limit.request_current_usage), (100, 1), "rate limits stay");
+
+    report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 5)])]).await;
+    let request = v1::UpdateTeamRequest {
+        team: Some(v1::Team { id: team.id, name: "renamed".to_owned(), ..Default::default() }),
+        reset_budget_usage: true,
+        ..Default::default()
+    };
+    TeamServiceClient::new(api.0.clone()).update_team(request).await.unwrap();
+    let api = rig.restart().await;
+    assert_eq!(spent(&api).await, [605, 0, 5, 5]);
+    drop((api, keys));
     rig.stop().await;
 }

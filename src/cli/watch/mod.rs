@@ -249,7 +249,7 @@ async fn try_stream<W: Write>(
             Progress::GoAway { reason, retry_after } => {
                 return Ok(End::Again(format!("the server says: {reason}"), retry_after));
             }
-            Progress::Pending | Progress::Staged(_) | Progress::Applied(_) => {}
+            Progress::Pending | Progress::Staged(_) | Progress::Applied(_) | Progress::Used(_) => {}
         }
     }
 }

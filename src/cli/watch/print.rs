@@ -82,7 +82,7 @@ impl<W: Write> Printer<W> {
                 eprintln!("tollgate: snapshot ({reason}) of revision {head_revision}");
             }
             Progress::Begun { head_revision, .. } => eprintln!("tollgate: resumed; the store is at {head_revision}"),
-            Progress::Pending | Progress::GoAway { .. } => {}
+            Progress::Pending | Progress::GoAway { .. } | Progress::Used(_) => {}
             Progress::Staged(changes) | Progress::Applied(changes) => {
                 for change in changes {
                     self.change(time, change, to)?;

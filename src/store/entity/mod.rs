@@ -24,6 +24,7 @@ pub mod request;
 pub mod routing_rule;
 pub mod routing_target;
 pub mod team;
+pub mod threshold_event;
 pub mod usage_counter;
 pub mod usage_node;
 pub mod virtual_key;

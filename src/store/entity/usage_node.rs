@@ -15,6 +15,7 @@ pub struct Model {
     pub registered_at: i64,
     pub last_sequence: i64,
     pub last_fingerprint: Vec<u8>,
+    pub registered_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -4,6 +4,7 @@
 mod columns;
 mod m0001_first;
 mod m0002_usage;
+mod m0003_thresholds;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -13,6 +14,6 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration), Box::new(m0002_usage::Migration)]
+        vec![Box::new(m0001_first::Migration), Box::new(m0002_usage::Migration), Box::new(m0003_thresholds::Migration)]
     }
 }

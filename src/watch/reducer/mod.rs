@@ -9,6 +9,7 @@
 //! revision, nor part of a snapshot: while one comes in, the old state stays.
 
 mod progress;
+mod usage;
 mod view;
 
 use std::collections::HashSet;
@@ -17,7 +18,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use usage::UsageFold;
+
 pub use progress::{Progress, ProtocolError, ResourceChange};
+pub use usage::Usage;
 pub use view::{StateReader, Summary, View};
 
 use crate::proto::v1::{
@@ -65,6 +69,7 @@ pub struct Reducer {
     /// What is not visible yet: a snapshot that is coming in, or a resumed copy until it has reached the visible one.
     staging: Option<View>,
     fragments: Option<Fragments>,
+    usage: UsageFold,
 }
 
 impl Default for Reducer {
@@ -86,6 +91,7 @@ impl Reducer {
             snapshot: false,
             staging: None,
             fragments: None,
+            usage: UsageFold::default(),
         }
     }
 
@@ -124,6 +130,11 @@ impl Reducer {
     /// The newest whole state.
     pub fn state(&self) -> Arc<View> {
         self.shared.load_full()
+    }
+
+    /// What limits have used, for a stream with `include_usage`.
+    pub fn usage(&self) -> &Usage {
+        self.usage.usage()
     }
 
     /// A handle to the newest whole state, for other threads.
@@ -179,6 +190,10 @@ impl Reducer {
             _ if !self.begun => Err(ProtocolError::NotBegun),
             Some(Event::Batch(batch)) => self.batch(batch),
             Some(Event::Bookmark(bookmark)) => self.bookmark(bookmark),
+            Some(Event::Usage(update)) => match self.usage.take(update) {
+                Some(changed) => Ok(Progress::Used(changed)),
+                None => Ok(Progress::Pending),
+            },
             Some(Event::GoAway(GoAway { reason, retry_after })) => {
                 Ok(Progress::GoAway { reason, retry_after: duration(retry_after) })
             }
@@ -188,6 +203,7 @@ impl Reducer {
 
     fn begin(&mut self, begin: &WatchBegin) -> Result<Progress, ProtocolError> {
         self.connect();
+        self.usage.begin();
         self.begun = true;
         match begin.mode() {
             WatchMode::Resumed if self.base == Base::Nothing || self.must_forget_token => {

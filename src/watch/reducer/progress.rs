@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::v1::{ConfigResource, ResourceKey, WatchMode, WatchReason};
+use crate::proto::v1::{ConfigResource, LimitUsage, ResourceKey, WatchMode, WatchReason};
 
 /// What became of one resource. `after` is `None` if it was removed, `before` if it was not held.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,6 +46,8 @@ pub enum Progress {
         /// revisions that the copy had: what that undid.
         dropped: Option<Vec<ResourceChange>>,
     },
+    /// Usage of these limits is new.
+    Used(Vec<LimitUsage>),
     /// The server ends the stream; reconnect.
     GoAway {
         /// Why, for people.

@@ -127,7 +127,8 @@ macro_rules! subject {
             async fn update(channel: Channel, message: v1::$kind, how: How) -> Result<v1::$kind, Status> {
                 let update_mask = mask(&how);
                 let How { request_id, validate_only, mask: _ } = how;
-                let request = v1::$updates { $field: Some(message), update_mask, request_id, validate_only };
+                let request = v1::$updates { $field: Some(message), ..Default::default() };
+                let request = v1::$updates { update_mask, request_id, validate_only, ..request };
                 Ok(<$client>::new(channel).$update(request).await?.into_inner().$field.unwrap())
             }
 

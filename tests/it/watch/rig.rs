@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::config::{RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::ledger::Clock;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
 use tollgate::server::{self, ServerError};
@@ -27,6 +28,7 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 pub(crate) struct Rig {
     dir: TempDir,
     pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
     running: Option<Running>,
 }
 
@@ -47,7 +49,7 @@ impl Rig {
             watch: WatchSettings { heartbeat_interval: Duration::from_millis(50), ..WatchSettings::default() },
             retention: RetentionSettings::default(),
         };
-        Self { dir, settings, running: None }
+        Self { dir, settings, clock: Clock::system(), running: None }
     }
 
     pub(crate) async fn started() -> (Self, Api) {
@@ -61,7 +63,8 @@ impl Rig {
         let listener = server::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(server::run(listener, self.settings.clone(), async { drop(stopped.await) }));
+        let (settings, clock) = (self.settings.clone(), self.clock.clone());
+        let served = tokio::spawn(server::run_by(listener, settings, clock, async { drop(stopped.await) }));
         self.running = Some(Running { address, stop, served });
         address
     }

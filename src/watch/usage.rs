@@ -1,0 +1,244 @@
+//! Usage of limits for the streams that ask for it: one task looks at what moved, at most once a second, and at once when
+//! a limit crosses a threshold or its window turns. What it knows is an immutable view, in the order in which limits
+//! changed last: a stream is a cursor into it, and gets the latest values of whatever changed since, however slow it is.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use imbl::OrdMap;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::encode;
+use super::hub::Shared;
+use super::{Frame, KindSet};
+use crate::domain::{LimitKind, Timestamp};
+use crate::proto::v1;
+use crate::proto::v1::watch_config_response::Event;
+use crate::state::{State, UsageMoves};
+use crate::wire;
+
+/// The least time between two updates, unless one is urgent.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Limits in one message, so that it stays below a mebibyte.
+const FRAGMENT: usize = 8_000;
+
+/// Tells the time by which usage is counted.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What is known of the usage of all limits; `None` until somebody asks.
+type Views = watch::Sender<Option<Arc<View>>>;
+
+/// Usage as of one moment.
+#[derive(Clone, Default)]
+struct View {
+    /// Each limit at the place of its last change.
+    places: OrdMap<i64, v1::LimitUsage>,
+    /// The place of the last change of any.
+    last: i64,
+}
+
+/// Follows what is counted. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Feed {
+    states: watch::Receiver<Arc<State>>,
+    moves: watch::Sender<UsageMoves>,
+    now: Now,
+    views: Views,
+    shared: Arc<Shared>,
+}
+
+impl Feed {
+    pub(super) fn new(states: watch::Receiver<Arc<State>>, moves: watch::Sender<UsageMoves>, now: Now) -> Self {
+        Self { states, moves, now, views: Views::new(None), shared: Arc::default() }
+    }
+
+    /// A stream's place in it.
+    pub(super) fn follow(&self) -> UsageCursor {
+        self.moves.send_if_modified(|moves| !std::mem::replace(&mut moves.followed, true));
+        UsageCursor { views: self.views.subscribe(), shared: Arc::clone(&self.shared), at: None }
+    }
+
+    /// Looks at what moves until `drain`.
+    pub(super) async fn run(self, drain: CancellationToken) {
+        let mut moved = self.moves.subscribe();
+        let mut book: Option<Book> = None;
+        let mut rests_until = Instant::now();
+        loop {
+            let (waiting, urgent) = {
+                let moves = moved.borrow_and_update();
+                let first = moves.followed && book.is_none();
+                let waiting = first || moves.anything || !moves.keys.is_empty();
+                (waiting && moves.followed, first || moves.anything || moves.crossed)
+            };
+            let turns = book.as_ref().is_some_and(|book| book.turns_at().is_some_and(|end| end <= (self.now)()));
+            if turns || (waiting && (urgent || Instant::now() >= rests_until)) {
+                let UsageMoves { keys, anything, .. } = self.take();
+                let state = Arc::clone(&self.states.borrow());
+                let now = (self.now)();
+                let book = book.get_or_insert_default();
+                if anything || book.view.last == 0 {
+                    book.read_all(&state, now);
+                }
+                for key in keys {
+                    book.look(&state, (key.limit_id, key.kind), now);
+                }
+                book.turn(&state, now);
+                self.views.send_replace(Some(Arc::new(book.view.clone())));
+                rests_until = Instant::now() + INTERVAL;
+                continue;
+            }
+            let until_turn = book.as_ref().and_then(|book| book.until_turn((self.now)())).unwrap_or(INTERVAL);
+            // A clock that is set is noticed within a second.
+            let mut wake = Instant::now() + until_turn.min(INTERVAL);
+            if waiting {
+                wake = wake.min(rests_until);
+            }
+            tokio::select! {
+                () = drain.cancelled() => return,
+                changed = moved.changed() => if changed.is_err() {
+                    return;
+                },
+                () = tokio::time::sleep_until(wake), if book.is_some() => {}
+            }
+        }
+    }
+
+    fn take(&self) -> UsageMoves {
+        let mut taken = UsageMoves::default();
+        self.moves.send_if_modified(|moves| {
+            taken = std::mem::take(moves);
+            moves.followed = taken.followed;
+            false
+        });
+        taken
+    }
+}
+
+type LimitKey = (Arc<str>, LimitKind);
+
+/// What the task knows.
+#[derive(Default)]
+struct Book {
+    view: View,
+    /// Where each limit is in the view, and the end of its window.
+    limits: HashMap<LimitKey, (i64, Timestamp)>,
+    /// The ends of the windows.
+    turns: BTreeSet<(Timestamp, LimitKey)>,
+}
+
+impl Book {
+    fn turns_at(&self) -> Option<Timestamp> {
+        self.turns.first().map(|(end, _)| *end)
+    }
+
+    fn until_turn(&self, now: Timestamp) -> Option<Duration> {
+        let micros = self.turns_at()?.as_micros().saturating_sub(now.as_micros());
+        Some(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+    }
+
+    fn read_all(&mut self, state: &State, now: Timestamp) {
+        // Even where nothing is used, there is a view from now on.
+        self.view.last += 1;
+        let known: Vec<LimitKey> = self.limits.keys().cloned().collect();
+        for limit in known {
+            self.look(state, limit, now);
+        }
+        for (key, counter) in state.usage().iter() {
+            if counter.used != 0 {
+                self.look(state, (Arc::clone(&key.limit_id), key.kind), now);
+            }
+        }
+    }
+
+    /// Looks at those whose window has turned.
+    fn turn(&mut self, state: &State, now: Timestamp) {
+        while let Some((end, limit)) = self.turns.first().filter(|(end, _)| *end <= now).cloned() {
+            self.look(state, limit.clone(), now);
+            // Whatever the look found: a window that has ended is looked at once.
+            self.turns.remove(&(end, limit));
+        }
+    }
+
+    /// Notes what is counted in the current window of a limit, if that is new.
+    fn look(&mut self, state: &State, limit: LimitKey, now: Timestamp) {
+        let held = self.limits.get(&limit).copied();
+        let Some(dimension) = state.limit(&limit.0, limit.1) else {
+            if let Some((place, end)) = self.limits.remove(&limit) {
+                self.view.places.remove(&place);
+                self.turns.remove(&(end, limit));
+            }
+            return;
+        };
+        let window = dimension.window(now);
+        let counter = state.usage().get(&dimension.counter(now));
+        let before = held.and_then(|(place, _)| self.view.places.get(&place));
+        if counter.used == 0 && before.is_none_or(|before| before.used == 0) {
+            // Nobody was told anything else.
+            return;
+        }
+        let usage = v1::LimitUsage {
+            limit_id: limit.0.to_string(),
+            kind: wire::limit_kind(limit.1).into(),
+            window_start: Some(wire::timestamp(window.start)),
+            used: counter.used,
+            max: dimension.max,
+            // A window that nothing was counted in has no version of its own: it is as of all that was counted.
+            version: if counter.version == 0 { state.usage().version() } else { counter.version },
+        };
+        if before == Some(&usage) {
+            return;
+        }
+        if let Some((place, end)) = held {
+            self.view.places.remove(&place);
+            self.turns.remove(&(end, limit.clone()));
+        }
+        self.view.last += 1;
+        self.view.places.insert(self.view.last, usage);
+        if counter.used != 0 {
+            self.turns.insert((window.end, limit.clone()));
+        }
+        self.limits.insert(limit, (self.view.last, window.end));
+    }
+}
+
+/// How far a stream has told usage.
+pub(super) struct UsageCursor {
+    views: watch::Receiver<Option<Arc<View>>>,
+    shared: Arc<Shared>,
+    /// `None` before the first update.
+    at: Option<i64>,
+}
+
+impl UsageCursor {
+    /// Waits until there may be more to tell.
+    pub(super) async fn changed(&mut self) {
+        if self.views.changed().await.is_err() {
+            // The server stops; the stream hears of that elsewhere.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// What is new. The first update is told even if it is empty: it says that everything else is zero.
+    pub(super) fn advance(&mut self) -> Arc<[Frame]> {
+        let view = self.views.borrow_and_update().clone();
+        let Some(view) = view.filter(|view| self.at.is_none_or(|at| at < view.last)) else { return Arc::default() };
+        let from = self.at.replace(view.last);
+        self.shared.frames(from.unwrap_or(-1), view.last, KindSet::ALL, || match from {
+            Some(from) => frames(view.places.range(from + 1..).map(|(_, usage)| usage)),
+            None => frames(view.places.values().filter(|usage| usage.used != 0)),
+        })
+    }
+}
+
+fn frames<'a>(limits: impl Iterator<Item = &'a v1::LimitUsage>) -> Vec<Frame> {
+    let limits: Vec<_> = limits.cloned().collect();
+    let mut fragments: Vec<_> = limits.chunks(FRAGMENT).map(<[_]>::to_vec).collect();
+    let last = fragments.pop().unwrap_or_default();
+    let update = |limits, more| encode::frame(Event::Usage(v1::UsageUpdate { limits, more }));
+    let mut frames: Vec<_> = fragments.into_iter().map(|limits| update(limits, true)).collect();
+    frames.push(update(last, false));
+    frames
+}
