@@ -21,9 +21,10 @@ examples:
     cargo build
     examples/run.sh target/debug/tollgate
 
-# Measures decisions, prices and expressions.
+# Measures decisions, prices and expressions, and what usage costs.
 bench:
     cargo bench --bench decisions
+    cargo bench --bench usage
 
 # Feeds hostile expressions to the CEL compiler for `seconds`; needs cargo-fuzz and a nightly toolchain.
 fuzz seconds="60":

@@ -11,7 +11,7 @@ use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
 use crate::state::{
     ChainRow, Change, Context, Counter, CounterKey, Crossing, Decision, FormerKey, Head, Moved, Op, State, settle_usage,
 };
-use crate::store::{Group, LogRow, Net, Remembered, Txn};
+use crate::store::{Group, LogRow, Net, Remembered, Txn, UsageGroup};
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
 /// Identifies a remembered request: caller, method, request id.
@@ -25,6 +25,8 @@ pub(super) struct Gathering {
     remembered: HashMap<RequestKey, Remembered>,
     requests: Vec<Remembered>,
     now: Timestamp,
+    /// The usage version before the group.
+    usage_version: i64,
     /// Usage that the changes move.
     counters: HashMap<CounterKey, Counter>,
     /// Thresholds that it crosses thereby.
@@ -51,6 +53,7 @@ impl Gathering {
             .map(|request| ((request.caller.clone(), request.method.clone(), request.request_id.clone()), request))
             .collect();
         Self {
+            usage_version: state.usage().version(),
             state,
             txns: Vec::new(),
             net: HashMap::new(),
@@ -163,7 +166,12 @@ impl Gathering {
             txns: self.txns,
             net,
             requests: self.requests,
-            usage: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
+            usage: UsageGroup {
+                from_version: self.usage_version,
+                version: self.state.usage().version(),
+                moved: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
+                watermarks: Vec::new(),
+            },
             former_keys: self.former_keys,
         };
         Some((group, self.state))

@@ -9,6 +9,7 @@
 mod clock;
 mod command;
 mod fault;
+mod fold;
 mod group;
 mod retention;
 mod usage;
@@ -213,7 +214,7 @@ async fn load(store: &Store) -> Result<(State, Counting), StoreError> {
     let loaded = store.load().await?;
     let resources = loaded.resources.len();
     let mut state = State::restore(loaded.head, loaded.resources, loaded.chain_prefixes, loaded.removed);
-    let LoadedUsage { counters, watermarks, former_keys } = store.load_usage().await?;
+    let LoadedUsage { counters, watermarks, former_keys, unfolded } = store.load_usage().await?;
     *state.usage_mut() = counters;
     tracing::info!(
         store.id = %state.head().store_id,
@@ -223,7 +224,7 @@ async fn load(store: &Store) -> Result<(State, Counting), StoreError> {
         duration_ms = started.elapsed().as_millis() as u64,
         "store loaded"
     );
-    Ok((state, Counting::new(watermarks, former_keys)))
+    Ok((state, Counting::new(watermarks, former_keys, unfolded)))
 }
 
 fn shutting_down() -> Error {

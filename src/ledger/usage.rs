@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
+use super::fold::Fold;
 use crate::domain::{Error, Timestamp};
 use crate::state::{FormerKey, Moved, State, Tally, UsageMoves};
-use crate::store::{Registration, Store, StoreError, UsageGroup, Watermark};
+use crate::store::{Registration, Store, StoreError, Unfolded, UsageGroup, Watermark};
 use crate::usage::{Entry, FormerKeys, Refusal, count};
 
 /// A batch of a node.
@@ -74,11 +76,12 @@ pub(super) type Reported = (Batch, oneshot::Sender<Result<Acknowledgement, Error
 pub(super) struct Counting {
     watermarks: HashMap<i64, Watermark>,
     former_keys: FormerKeys,
+    fold: Fold,
 }
 
 impl Counting {
-    pub(super) fn new(watermarks: Vec<Watermark>, former_keys: Vec<(Box<str>, FormerKey)>) -> Self {
-        let mut counting = Self::default();
+    pub(super) fn new(watermarks: Vec<Watermark>, former_keys: Vec<(Box<str>, FormerKey)>, unfolded: Unfolded) -> Self {
+        let mut counting = Self { fold: Fold::new(unfolded), ..Self::default() };
         counting.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
         counting.remember(former_keys);
         counting
@@ -92,6 +95,24 @@ impl Counting {
     /// Forgets keys that were deleted before `before`.
     pub(super) fn forget(&mut self, before: Timestamp) {
         self.former_keys.retain(|_, former| former.deleted_at >= before);
+    }
+
+    /// Notes what a change of configuration did to usage.
+    pub(super) fn note(&mut self, moved: &Moved) {
+        self.fold.note(moved, &[]);
+    }
+
+    /// When the next part of what was counted is to be folded into the tables; `None` if there is nothing.
+    pub(super) fn folds_at(&self) -> Option<Instant> {
+        self.fold.due()
+    }
+
+    /// Folds a part.
+    pub(super) async fn fold(&mut self, store: &Store, state: &State) {
+        let Self { watermarks, fold, .. } = self;
+        if let Err(error) = fold.step(store, state.usage(), watermarks).await {
+            tracing::warn!(error = %error.report(), "usage was not folded; it stays in the journal");
+        }
     }
 
     pub(super) async fn register(&mut self, store: &Store, registration: Registration) -> Result<i64, StoreError> {
@@ -146,7 +167,11 @@ impl Counting {
             tally.close()
         };
         if !moved.is_empty() {
-            let group = UsageGroup { moved: counted, watermarks: moved.into_values().collect() };
+            let from_version = state.usage().version();
+            // A batch without a counter moves it too, so that whoever follows it finds the batch's number.
+            let version =
+                from_version + i64::try_from(counted.counters.len()).unwrap_or(i64::MAX - from_version).max(1);
+            let group = UsageGroup { from_version, version, moved: counted, watermarks: moved.into_values().collect() };
             if let Err(failed) = store.count(&group).await {
                 tracing::warn!(error = %failed.report(), "a group of usage batches was not written");
                 let error = failed.to_domain();
@@ -156,9 +181,11 @@ impl Counting {
                 }
                 return !matches!(failed, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
             }
-            let UsageGroup { moved, watermarks } = group;
+            let UsageGroup { moved, watermarks, .. } = group;
+            self.fold.note(&moved, &watermarks);
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
             state.usage_mut().set(moved.counters.iter().cloned());
+            state.usage_mut().reach(version);
             show(Arc::new(state), &moved);
         }
         for (ack, reply) in acks {

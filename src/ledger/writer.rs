@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Decided, Gathering, request_key};
@@ -61,6 +62,13 @@ impl Writer {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Request>, stop: CancellationToken) {
         let mut requests = Vec::with_capacity(GROUP);
         loop {
+            let folds_at = self.counting.folds_at();
+            if folds_at.is_some_and(|at| at <= Instant::now()) {
+                // One part between two groups: neither waits for all of the other.
+                let state = Arc::clone(&self.publish.borrow());
+                self.counting.fold(&self.store, &state).await;
+            }
+            let folds_at = self.counting.folds_at();
             let received = tokio::select! {
                 biased;
                 received = queue.recv_many(&mut requests, GROUP) => received,
@@ -68,6 +76,7 @@ impl Writer {
                     queue.close();
                     queue.recv_many(&mut requests, GROUP).await
                 }
+                () = sleep_until(folds_at) => continue,
             };
             if received == 0 {
                 return;
@@ -162,7 +171,8 @@ impl Writer {
             }
             self.counting.remember(group.former_keys);
             self.publish.send_replace(Arc::new(state));
-            note(&self.moves, &group.usage);
+            note(&self.moves, &group.usage.moved);
+            self.counting.note(&group.usage.moved);
         }
         for Decided { reply, answer } in decided {
             // A caller that is gone has nothing to hear.
@@ -235,6 +245,13 @@ impl Writer {
         state.compact(head);
         self.publish.send_replace(Arc::new(state));
         Ok(())
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

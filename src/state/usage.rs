@@ -87,6 +87,11 @@ impl Counters {
             self.windows.insert(key, counter);
         }
     }
+
+    /// Moves the version on, where something was counted that moved no counter.
+    pub fn reach(&mut self, version: i64) {
+        self.version = self.version.max(version);
+    }
 }
 
 /// A limit that reached one of the [`THRESHOLDS`].

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::group::{Group, Txn};
 use super::persist::Batch;
 use super::tx::finish;
-use super::{Store, changelog, requests, usage};
+use super::{Store, changelog, journal, requests, usage};
 use crate::state::Head;
 
 impl Store {
@@ -56,7 +56,7 @@ async fn write(tx: &DatabaseTransaction, group: &Group, batch: Batch) -> Result<
     batch.write(tx).await?;
     changelog::append(tx, &group.txns).await?;
     requests::remember(tx, &group.requests).await?;
-    usage::write_moved(tx, &group.usage).await?;
+    journal::append(tx, &group.usage).await?;
     usage::remember_former(tx, &group.former_keys).await
 }
 

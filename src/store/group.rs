@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::usage::UsageGroup;
 use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
-use crate::state::{Chain, FormerKey, Head, Moved, Op};
+use crate::state::{Chain, FormerKey, Head, Op};
 
 /// What one transaction writes: the changes of all commands that were gathered, and what is remembered of them.
 pub struct Group {
@@ -17,8 +18,8 @@ pub struct Group {
     pub net: Vec<Net>,
     /// Accepted requests to remember.
     pub requests: Vec<Remembered>,
-    /// Usage that the changes move, as it is to be, and the thresholds that it crosses thereby.
-    pub usage: Moved,
+    /// What the changes do to usage.
+    pub usage: UsageGroup,
     /// Keys that the changes delete.
     pub former_keys: Vec<(Box<str>, FormerKey)>,
 }

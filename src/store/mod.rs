@@ -11,7 +11,7 @@
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
-//! | `usage`, `threshold` | what was counted, and what it crossed |
+//! | `usage`, `journal`, `threshold` | what was counted, and what it crossed |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite is the engine so far. What is particular to it stands in `connect` (file, lock, pragmas), `tx` (limits, kind
@@ -26,6 +26,7 @@ mod customer;
 mod entity;
 mod error;
 mod group;
+mod journal;
 mod labels;
 mod limits;
 mod load;
@@ -54,10 +55,11 @@ use sea_orm::{DatabaseConnection, EntityTrait as _};
 pub use connect::DatabaseUrl;
 pub use error::StoreError;
 pub use group::*;
+pub use journal::JournalEntry;
 pub use persist::{Names, Persist, Rows, Which};
 pub use threshold::AfterCrossing;
 pub use tx::ReadTx;
-pub use usage::{LoadedUsage, Registration, UsageGroup, Watermark};
+pub use usage::{LoadedUsage, Registration, Unfolded, UsageGroup, Watermark};
 
 use crate::domain::Timestamp;
 use crate::state::{Chain, Head};

@@ -288,12 +288,27 @@ async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(
 
 /// Replaces rows.
 pub(super) async fn upsert<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>) -> Result<(), StoreError> {
+    write(tx, rows, Some(replacing::<M>())).await
+}
+
+/// On conflict with a row of the same primary key, that one is replaced.
+fn replacing<M: Row>() -> OnConflict {
     let keys: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
     let others = <M::Entity as EntityTrait>::Column::iter()
         .filter(|column| !keys.iter().any(|key| key.as_str() == column.as_str()))
         .collect::<Vec<_>>();
-    let conflict = OnConflict::columns(keys).update_columns(others).to_owned();
-    write(tx, rows, Some(conflict)).await
+    OnConflict::columns(keys).update_columns(others).to_owned()
+}
+
+/// Replaces rows, except where what lies there has a greater `version`.
+pub(super) async fn upsert_newer<M: Row>(
+    tx: &DatabaseTransaction,
+    rows: Vec<M>,
+    version: <M::Entity as EntityTrait>::Column,
+) -> Result<(), StoreError> {
+    let held = Expr::col((M::Entity::default(), version));
+    let newer = held.lt(Expr::col(("excluded", version)));
+    write(tx, rows, Some(replacing::<M>().action_and_where(newer).to_owned())).await
 }
 
 /// Inserts rows; that one of them exists already is an error.

@@ -1,14 +1,17 @@
-//! Counted usage: counters, and how far each node's batches have been counted. Both are written in one transaction, so that
-//! a batch is counted if and only if its number is.
+//! Counted usage: counters, and how far each node's batches have been counted. Both are made durable in one row of the
+//! `journal`, so that a batch is counted if and only if its number is.
+
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _};
 use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
 
+use super::Store;
 use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
+use super::journal::{self, JournalEntry};
 use super::persist::{Row, each, insert, rows, upsert};
 use super::tx::{finish, rows_per_statement};
-use super::{Store, threshold};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
 use crate::state::{Counter, CounterKey, Counters, FormerKey, Moved};
 
@@ -42,9 +45,13 @@ pub struct Registration {
     pub at: Timestamp,
 }
 
-/// What a group of batches adds.
+/// What a transaction does to usage.
 #[derive(Default, Debug)]
 pub struct UsageGroup {
+    /// The usage version that it begins at.
+    pub from_version: i64,
+    /// The usage version that it leads to; the same if it does nothing.
+    pub version: i64,
     /// The counters as they are to be, and the thresholds that they cross.
     pub moved: Moved,
     /// The watermarks as they are to be.
@@ -60,6 +67,17 @@ pub struct LoadedUsage {
     pub watermarks: Vec<Watermark>,
     /// Deleted keys that still count.
     pub former_keys: Vec<(Box<str>, FormerKey)>,
+    /// What of it is in the journal and may not be in the tables yet.
+    pub unfolded: Unfolded,
+}
+
+/// What is to be folded into the tables: which counters, and the watermarks of which incarnations.
+#[derive(Default, Debug)]
+pub struct Unfolded {
+    /// The counters.
+    pub counters: HashSet<CounterKey>,
+    /// The incarnations.
+    pub incarnations: HashSet<i64>,
 }
 
 const NO_BATCH: [u8; 32] = [0; 32];
@@ -105,50 +123,6 @@ pub(super) const fn kind(number: i32) -> Option<LimitKind> {
     }
 }
 
-/// Writes counters as they are to be, and what they cross. The ledger does it for resets too, together with the change that
-/// resets.
-pub(super) async fn write_moved(tx: &DatabaseTransaction, moved: &Moved) -> Result<(), StoreError> {
-    let Moved { counters, crossings } = moved;
-    let Some(version) = counters.iter().map(|(_, counter)| counter.version).max() else { return Ok(()) };
-    let moved = head::Entity::update_many()
-        .col_expr(head::Column::UsageVersion, Expr::value(version))
-        .filter(head::Column::Id.eq(1))
-        .filter(head::Column::UsageVersion.lt(version))
-        .exec(tx)
-        .await?;
-    if moved.rows_affected != 1 {
-        return Err(StoreError::Fenced);
-    }
-    let rows = counters.iter().map(|(key, counter)| usage_counter::Model {
-        limit_id: key.limit_id.to_string(),
-        kind: number(key.kind),
-        window_start: key.window_start.as_micros(),
-        used: counter.used,
-        version: counter.version,
-    });
-    upsert(tx, rows.collect()).await?;
-    threshold::record(tx, crossings).await
-}
-
-async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
-    let UsageGroup { moved, watermarks } = group;
-    write_moved(tx, moved).await?;
-    for Watermark { incarnation, node_id, registered_by: _, sequence, fingerprint } in watermarks {
-        let moved = usage_node::Entity::update_many()
-            .col_expr(usage_node::Column::LastSequence, Expr::value(*sequence))
-            .col_expr(usage_node::Column::LastFingerprint, Expr::value(fingerprint.to_vec()))
-            .filter(usage_node::Column::Incarnation.eq(*incarnation))
-            .filter(usage_node::Column::NodeId.eq(node_id.as_ref()))
-            .filter(usage_node::Column::LastSequence.lt(*sequence))
-            .exec(tx)
-            .await?;
-        if moved.rows_affected != 1 {
-            return Err(StoreError::Fenced);
-        }
-    }
-    Ok(())
-}
-
 /// Remembers who owned deleted keys.
 pub(super) async fn remember_former(
     tx: &DatabaseTransaction,
@@ -166,14 +140,14 @@ pub(super) async fn remember_former(
 }
 
 impl Store {
-    /// Writes what a group of batches adds, in one transaction.
+    /// Makes what a group of batches adds durable, in one transaction.
     ///
     /// # Errors
     ///
-    /// As [`Store::commit`]. [`StoreError::Fenced`] if a watermark or version is not below what is to be written.
+    /// As [`Store::commit`]. [`StoreError::Fenced`] if usage is not where the group begins.
     pub async fn count(&self, group: &UsageGroup) -> Result<(), StoreError> {
         let tx = self.begin_write().await?;
-        let result = write(&tx, group).await;
+        let result = journal::append(&tx, group).await;
         finish(tx, result).await
     }
 
@@ -259,15 +233,31 @@ impl Store {
             Ok(())
         })
         .await?;
-        loaded.counters = Counters::restore(version, counters);
+        let mut journaled: HashMap<i64, (i64, [u8; 32])> = HashMap::new();
+        let mut counted = Counters::restore(0, counters);
+        let journal = journal::read(&tx, 0).await?;
+        if journal.last().is_some_and(|last| last.version != version) {
+            return Err(StoreError::corrupt("usage_journal", version, "the last row is missing"));
+        }
+        for JournalEntry { counters, watermarks, .. } in journal {
+            loaded.unfolded.counters.extend(counters.iter().map(|(key, _)| key.clone()));
+            counted.set(counters);
+            journaled
+                .extend(watermarks.into_iter().map(|(incarnation, sequence, hash)| (incarnation, (sequence, hash))));
+        }
+        counted.reach(version);
+        loaded.counters = counted;
+        loaded.unfolded.incarnations.extend(journaled.keys());
         for row in rows(&tx, usage_node::Entity::find()).await? {
             let corrupt = |_| StoreError::corrupt("usage_node", row.incarnation, "its hash is not 32 bytes long");
+            let in_table = (row.last_sequence, row.last_fingerprint.as_slice().try_into().map_err(corrupt)?);
+            let (sequence, fingerprint) = journaled.get(&row.incarnation).copied().unwrap_or(in_table);
             loaded.watermarks.push(Watermark {
                 incarnation: row.incarnation,
                 node_id: row.node_id.as_str().into(),
                 registered_by: row.registered_by.as_str().into(),
-                sequence: row.last_sequence,
-                fingerprint: row.last_fingerprint.as_slice().try_into().map_err(corrupt)?,
+                sequence,
+                fingerprint,
             });
         }
         for row in rows(&tx, former_key::Entity::find()).await? {

@@ -26,6 +26,7 @@ pub mod routing_target;
 pub mod team;
 pub mod threshold_event;
 pub mod usage_counter;
+pub mod usage_journal;
 pub mod usage_node;
 pub mod virtual_key;
 pub mod virtual_key_mcp_config;

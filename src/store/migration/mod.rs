@@ -5,6 +5,7 @@ mod columns;
 mod m0001_first;
 mod m0002_usage;
 mod m0003_thresholds;
+mod m0004_usage_journal;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -14,6 +15,11 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration), Box::new(m0002_usage::Migration), Box::new(m0003_thresholds::Migration)]
+        vec![
+            Box::new(m0001_first::Migration),
+            Box::new(m0002_usage::Migration),
+            Box::new(m0003_thresholds::Migration),
+            Box::new(m0004_usage_journal::Migration),
+        ]
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::{
     Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource, ResourceKey, Secret,
     Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
 };
-use crate::state::{ChainRow, Moved, Op};
+use crate::state::{ChainRow, Op};
 
 /// A store in a directory of its own, and a stand-in of the ledger that knows what should be in it.
 struct Bench {
@@ -82,7 +82,14 @@ impl Bench {
             });
         }
         let net = after.into_iter().map(|(key, after)| Net { before: self.expected.get(&key).cloned(), after });
-        Group { head, txns, net: net.collect(), requests: Vec::new(), usage: Moved::default(), former_keys: Vec::new() }
+        Group {
+            head,
+            txns,
+            net: net.collect(),
+            requests: Vec::new(),
+            usage: UsageGroup::default(),
+            former_keys: Vec::new(),
+        }
     }
 
     async fn try_commit(&mut self, calls: &[Vec<Change>]) -> Result<(), StoreError> {

@@ -24,7 +24,7 @@ async fn requests_are_found_by_caller_method_and_id_for_a_day() {
             txns: Vec::new(),
             net: Vec::new(),
             requests,
-            usage: Moved::default(),
+            usage: UsageGroup::default(),
             former_keys: Vec::new(),
         };
         bench.store.commit(&group).await.unwrap();
