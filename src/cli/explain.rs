@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use super::remote::{RemoteArgs, pair, print, print_json, refused, table};
+use super::remote::{RemoteArgs, amount, kind_name, pair, print, print_json, refused, table};
 use crate::proto::v1;
 use crate::proto::v1::decision_service_client::DecisionServiceClient;
 use crate::proto::v1::explain_request::Key;
@@ -145,9 +145,8 @@ fn limit(limit: &v1::ExplainedLimit) -> Vec<String> {
         Some(Owner::Provider(name)) => format!("provider {name}"),
         None => String::new(),
     };
-    let dollars = limit.kind() == v1::LimitKind::Budget;
-    let amount = |count: i64| if dollars { format!("{:.2} USD", count as f64 / 1e9) } else { count.to_string() };
-    let kind = limit.kind().as_str_name().trim_start_matches("LIMIT_KIND_").to_lowercase();
+    let amount = |count| amount(limit.kind(), count);
+    let kind = kind_name(limit.kind()).to_owned();
     let resets = limit.next_reset.as_ref().map(ToString::to_string).unwrap_or_default();
     let blocks = if limit.blocks { "STOPS THE REQUEST" } else { "" };
     vec![owner, kind, amount(limit.used), amount(limit.max), amount(limit.remaining), resets, blocks.to_owned()]

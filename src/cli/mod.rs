@@ -4,10 +4,14 @@
 //! standard output has results only.
 
 mod explain;
+mod follow;
 mod price;
 mod remote;
+#[cfg(test)]
+mod scripted;
 mod serve;
 mod target;
+mod usage;
 mod watch;
 
 use std::error::Error;
@@ -42,6 +46,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Tell which pricing override applies to a request, and why the others do not
     Price(price::PriceArgs),
+    /// Show the limits that are nearest to exhaustion, and whose they are
+    Usage(usage::UsageArgs),
 }
 
 #[derive(Args, Debug)]
@@ -103,6 +109,7 @@ pub fn main() -> ExitCode {
             Command::Watch(args) => block_on(watch::run(args)),
             Command::Explain(args) => block_on(explain::run(args)),
             Command::Price(args) => block_on(price::run(args)),
+            Command::Usage(args) => block_on(usage::run(args)),
         },
     };
     let (code, error) = match done {

@@ -14,6 +14,7 @@ use tonic_types::StatusExt as _;
 use super::Failure;
 use super::target::Target;
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::v1::LimitKind;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -61,12 +62,17 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Names come from clients: without what could steer a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Rows in columns as wide as they need to be.
+/// Prints rows in columns as wide as they need to be.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+    lines(head, rows).iter().try_for_each(|line| print(line))
+}
+
+/// Rows in columns as wide as they need to be.
+pub(super) fn lines(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(head.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
@@ -76,11 +82,40 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> 
         let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    print(&line(&mut head.iter().copied()))?;
-    for row in rows {
-        print(&line(&mut row.iter().map(String::as_str)))?;
+    let rows = rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
+    std::iter::once(line(&mut head.iter().copied())).chain(rows).collect()
+}
+
+/// What a limit counts.
+pub(super) fn kind_name(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::Budget => "budget",
+        LimitKind::Tokens => "tokens",
+        LimitKind::Requests => "requests",
+        LimitKind::Unspecified => "(unknown)",
     }
-    Ok(())
+}
+
+/// So much of what a limit counts, for people. Of amounts below a cent all digits are shown.
+pub(super) fn amount(kind: LimitKind, count: i64) -> String {
+    let usd = count as f64 / 1e9;
+    match kind {
+        LimitKind::Budget if count == 0 || count.abs() >= 10_000_000 => format!("{usd:.2} USD"),
+        LimitKind::Budget => format!("{} USD", format!("{usd:.9}").trim_end_matches('0')),
+        LimitKind::Tokens | LimitKind::Requests | LimitKind::Unspecified => count.to_string(),
+    }
+}
+
+/// Tenths of a percent of `max` that are used, rounded down: what is not used up is not shown as if it were.
+pub(super) fn permille(used: i64, max: i64) -> i64 {
+    let share = i128::from(used) * 1_000 / i128::from(max.max(1));
+    i64::try_from(share).unwrap_or(i64::MAX)
+}
+
+/// [`permille`], for people.
+pub(super) fn percent(used: i64, max: i64) -> String {
+    let share = permille(used, max);
+    format!("{}.{} %", share / 10, share % 10)
 }
 
 /// `name=value`.

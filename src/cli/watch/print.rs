@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Stdout, Write};
 use jiff::Timestamp;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _};
 
+use super::super::remote::{amount, kind_name, percent};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::{ConfigResource, WatchConfigResponse, WatchMode, watch_config_response::Event};
 use crate::watch::{Progress, ResourceChange, Summary, View};
@@ -22,7 +23,7 @@ pub(super) struct Printer<W: Write = BufWriter<Stdout>> {
 }
 
 /// What a line says of the batch that it is about.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Stamp {
     /// When it was committed; if the message does not say, now.
     time: Timestamp,
@@ -82,7 +83,15 @@ impl<W: Write> Printer<W> {
                 eprintln!("tollgate: snapshot ({reason}) of revision {head_revision}");
             }
             Progress::Begun { head_revision, .. } => eprintln!("tollgate: resumed; the store is at {head_revision}"),
-            Progress::Pending | Progress::GoAway { .. } | Progress::Used(_) => {}
+            Progress::Pending | Progress::GoAway { .. } => {}
+            Progress::Used(limits) => {
+                for limit in limits {
+                    let (kind, used, max) = (limit.kind(), limit.used, limit.max);
+                    let (share, used, max) = (percent(used, max), amount(kind, used), amount(kind, max));
+                    let (kind, id) = (kind_name(kind), limit.limit_id.escape_debug());
+                    writeln!(self.out, "{time:.3}  {:<9}  usage     {kind:<11}  {id}  {used} of {max}, {share}", "")?;
+                }
+            }
             Progress::Staged(changes) | Progress::Applied(changes) => {
                 for change in changes {
                     self.change(time, change, to)?;

@@ -1,68 +1,14 @@
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-
 use clap::Parser;
-use futures_util::stream::{BoxStream, StreamExt as _};
-use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response};
+use tonic::Status;
 
+use super::super::scripted::{Output, Script, against, begin, bookmark};
 use super::*;
-use crate::config::TransportSettings;
-use crate::proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{
-    Bookmark, ConfigBatch, ConfigResource, GoAway, KindDigest, ListChangesRequest, ListChangesResponse, ResourceKey,
-    Team, WatchBegin, WatchConfigResponse, WatchMode, WatchReason, config_resource::Resource,
+    ConfigBatch, ConfigResource, GoAway, LimitKind, LimitUsage, ResourceKey, Team, UsageUpdate, WatchMode,
+    config_resource::Resource,
 };
-use crate::server;
 use crate::watch::digest::resource_digest;
-
-type Script = Result<Vec<Event>, Status>;
-
-/// A server that answers each stream by the next script, and remembers what it was asked.
-#[derive(Clone, Default)]
-struct Scripted {
-    scripts: Arc<Mutex<VecDeque<Script>>>,
-    asked: Arc<Mutex<Vec<WatchConfigRequest>>>,
-}
-
-#[tonic::async_trait]
-impl ConfigService for Scripted {
-    type WatchConfigStream = BoxStream<'static, Result<WatchConfigResponse, Status>>;
-
-    async fn watch_config(
-        &self,
-        request: Request<WatchConfigRequest>,
-    ) -> Result<Response<Self::WatchConfigStream>, Status> {
-        self.asked.lock().unwrap().push(request.into_inner());
-        let events = self.scripts.lock().unwrap().pop_front().unwrap()?;
-        let messages = events.into_iter().map(|event| Ok(WatchConfigResponse { event: Some(event) }));
-        Ok(Response::new(futures_util::stream::iter(messages).boxed()))
-    }
-
-    async fn list_changes(&self, _: Request<ListChangesRequest>) -> Result<Response<ListChangesResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Output {
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
 
 #[derive(Parser)]
 struct Only {
@@ -76,33 +22,12 @@ async fn watch<W: Write>(
     scripts: Vec<Script>,
     out: W,
 ) -> (Result<(), String>, Vec<WatchConfigRequest>) {
-    let scripted = Scripted { scripts: Arc::new(Mutex::new(scripts.into())), ..Scripted::default() };
-    let listener = server::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (mut routes, _health) = server::base_routes().unwrap();
-    routes.add_service(ConfigServiceServer::new(scripted.clone()));
-    let drain = CancellationToken::new();
-    let shutdown = drain.clone();
-    let serving = tokio::spawn(async move {
-        let stopped = shutdown.clone().cancelled_owned();
-        server::serve(listener, routes.routes(), TransportSettings::default(), shutdown, stopped).await
-    });
-    let args = Only::parse_from(["watch", "--server", &url].into_iter().chain(flags.iter().copied())).args;
-    let printer = Printer::to(out, args.json).unwrap();
-    let done = follow(args, printer).await;
-    drain.cancel();
-    serving.await.unwrap().unwrap();
-    let done = done.map_err(|failure| match failure {
-        Failure::Usage(error) | Failure::Failed(error) => error.to_string(),
-    });
-    let asked = scripted.asked.lock().unwrap().clone();
-    (done, asked)
-}
-
-fn begin(mode: WatchMode, head_revision: i64) -> Event {
-    let reason = if mode == WatchMode::Snapshot { WatchReason::First } else { WatchReason::Unspecified };
-    let heartbeat_interval = Some(prost_types::Duration { seconds: 10, nanos: 0 });
-    Event::Begin(WatchBegin { mode: mode.into(), reason: reason.into(), head_revision, heartbeat_interval })
+    against(scripts, async |url| {
+        let args = Only::parse_from(["watch", "--server", &url].into_iter().chain(flags.iter().copied())).args;
+        let printer = Printer::to(out, args.json).unwrap();
+        follow(args, printer).await
+    })
+    .await
 }
 
 fn team(name: &str, description: &str, revision: i64) -> ConfigResource {
@@ -114,11 +39,6 @@ fn team(name: &str, description: &str, revision: i64) -> ConfigResource {
 fn batch(from: i64, to: i64, upserts: Vec<ConfigResource>, removes: Vec<ResourceKey>) -> ConfigBatch {
     let commit_time = Some(prost_types::Timestamp { seconds: 0, nanos: 5_000_000 });
     ConfigBatch { from_revision: from, to_revision: to, upserts, removes, commit_time, ..ConfigBatch::default() }
-}
-
-fn bookmark(revision: i64, token: &str, digest: Option<u64>, snapshot_end: bool) -> Event {
-    let digests = digest.map(|digest| KindDigest { kind: 2, digest }).into_iter().collect();
-    Event::Bookmark(Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end })
 }
 
 fn snapshot_of_one() -> Script {
@@ -210,4 +130,28 @@ async fn a_closed_pipe_is_an_end_like_any_other() {
         let (done, asked) = watch(flags, vec![snapshot_of_one()], Closed).await;
         assert_eq!((done, asked.len()), (Ok(()), 1));
     }
+}
+
+#[tokio::test]
+async fn usage_is_told_to_who_asks_for_it() {
+    let limit = |id: &str, kind: LimitKind, used, max| LimitUsage {
+        limit_id: id.to_owned(),
+        kind: kind.into(),
+        used,
+        max,
+        version: 1,
+        ..LimitUsage::default()
+    };
+    let limits =
+        vec![limit("a", LimitKind::Budget, 1_999_999_999, 2_000_000_000), limit("b", LimitKind::Requests, 7, 5)];
+    let mut script = snapshot_of_one().unwrap();
+    script.push(Event::Usage(UsageUpdate { limits, more: false }));
+    let out = Output::default();
+    let (done, asked) = watch(&["--usage", "--once"], vec![Ok(script)], out.clone()).await;
+    assert_eq!((done, asked[0].include_usage), (Ok(()), true));
+    let lines: Vec<_> = out.lines().iter().map(|line| line.split_once("  ").unwrap().1.trim().to_owned()).collect();
+    assert_eq!(
+        lines[2..],
+        ["usage     budget       a  2.00 USD of 2.00 USD, 99.9 %", "usage     requests     b  7 of 5, 140.0 %"]
+    );
 }

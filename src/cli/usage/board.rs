@@ -1,0 +1,161 @@
+//! How far limits are used up: those nearest to exhaustion first.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::super::remote::{amount, kind_name, percent, permille};
+use super::owner::{Owner, OwnerKind};
+use crate::domain::{ResetDuration, Timestamp, Window};
+use crate::proto::v1::{ConfigResource, LimitKind, LimitUsage, RateLimit, ResourceKey};
+use crate::watch::{ResourceChange, Usage, View};
+
+/// The columns of [`Row::cells`].
+pub(super) const HEAD: [&str; 7] = ["OWNER", "NAME", "LIMIT", "USED", "MAX", "PERCENT", "RESETS AT"];
+
+/// One limit.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Row {
+    owner: OwnerKind,
+    id: String,
+    name: String,
+    usage: LimitUsage,
+    /// The window.
+    start: Timestamp,
+    end: Option<Timestamp>,
+}
+
+impl Row {
+    /// For people.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let LimitUsage { used, max, .. } = self.usage;
+        let kind = self.usage.kind();
+        vec![
+            self.owner.name().replace('_', " "),
+            self.name.clone(),
+            kind_name(kind).to_owned(),
+            amount(kind, used),
+            amount(kind, max),
+            percent(used, max),
+            self.end.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ]
+    }
+
+    /// For programs, in the ways of protobuf JSON.
+    pub(super) fn json(&self) -> Value {
+        let LimitUsage { limit_id, used, max, .. } = &self.usage;
+        json!({
+            "owner": self.owner.name(),
+            "ownerId": self.id,
+            "ownerName": self.name,
+            "limitId": limit_id,
+            "kind": self.usage.kind().as_str_name(),
+            "used": used.to_string(),
+            "max": max.to_string(),
+            "percent": permille(*used, *max) as f64 / 10.0,
+            "lastReset": self.start.to_string(),
+            "nextReset": self.end.as_ref().map(ToString::to_string),
+        })
+    }
+}
+
+/// Which resource each limit is part of.
+pub(super) struct Board {
+    owners: Vec<OwnerKind>,
+    limits: HashMap<String, ResourceKey>,
+}
+
+impl Board {
+    /// For the limits of `owners`.
+    pub(super) fn new(owners: Vec<OwnerKind>) -> Self {
+        Self { owners, limits: HashMap::new() }
+    }
+
+    /// Looks at all resources anew.
+    pub(super) fn read(&mut self, view: &View) {
+        self.limits.clear();
+        for (key, resource) in view.iter() {
+            self.add(key, resource);
+        }
+    }
+
+    /// Looks at what became of some.
+    pub(super) fn change(&mut self, changes: &[ResourceChange]) {
+        for before in changes.iter().filter_map(|change| change.before.as_deref()) {
+            for id in Owner::all_of(before).iter().flat_map(Owner::limit_ids) {
+                self.limits.remove(id);
+            }
+        }
+        for ResourceChange { key, after, .. } in changes {
+            if let Some(after) = after {
+                self.add(key, after);
+            }
+        }
+    }
+
+    fn add(&mut self, key: &ResourceKey, resource: &ConfigResource) {
+        let owners = Owner::all_of(resource);
+        for id in owners.iter().filter(|owner| self.owners.contains(&owner.kind)).flat_map(Owner::limit_ids) {
+            self.limits.insert(id.to_owned(), key.clone());
+        }
+    }
+
+    /// The limits that are used most, at most `limit` of them, and how many are used at all.
+    pub(super) fn rows(&self, view: &View, usage: &Usage, limit: usize) -> (Vec<Row>, usize) {
+        let mut used: Vec<_> = usage
+            .values()
+            .filter(|usage| usage.used > 0)
+            .filter_map(|usage| Some((usage, self.limits.get(&usage.limit_id)?)))
+            .collect();
+        let total = used.len();
+        let order = |(one, _): &(&LimitUsage, _), (other, _): &(&LimitUsage, _)| order(one, other);
+        if limit < total {
+            used.select_nth_unstable_by(limit, order);
+            used.truncate(limit);
+        }
+        used.sort_unstable_by(order);
+        (used.into_iter().filter_map(|(usage, key)| row(view, usage, key)).collect(), total)
+    }
+}
+
+/// The greatest share first; exactly, where a percentage would round.
+fn order(one: &LimitUsage, other: &LimitUsage) -> Ordering {
+    let share = |used: &LimitUsage, max: &LimitUsage| i128::from(used.used) * i128::from(max.max);
+    let by_id = || (&one.limit_id, one.kind).cmp(&(&other.limit_id, other.kind));
+    share(other, one).cmp(&share(one, other)).then_with(by_id)
+}
+
+fn row(view: &View, usage: &LimitUsage, key: &ResourceKey) -> Option<Row> {
+    let resource = view.get(key)?;
+    let owner = Owner::all_of(resource).into_iter().find(|owner| owner.limit_ids().any(|id| id == usage.limit_id))?;
+    let (id, name) = owner.identity(resource, view);
+    let start = usage.window_start.as_ref().and_then(timestamp).unwrap_or_default();
+    let end = window_end(&owner, usage, start);
+    Some(Row { owner: owner.kind, id, name, usage: usage.clone(), start, end })
+}
+
+/// Where the window ends that begins at `start`.
+fn window_end(owner: &Owner<'_>, usage: &LimitUsage, start: Timestamp) -> Option<Timestamp> {
+    let (length, anchor) = match usage.kind() {
+        LimitKind::Budget => {
+            let budget = owner.budgets.iter().find(|budget| budget.id == usage.limit_id)?;
+            (budget.reset_duration.as_str(), &budget.anchor)
+        }
+        LimitKind::Tokens => {
+            let RateLimit { token_reset_duration, token_anchor, .. } = owner.rate_limit?;
+            (token_reset_duration.as_deref()?, token_anchor)
+        }
+        LimitKind::Requests => {
+            let RateLimit { request_reset_duration, request_anchor, .. } = owner.rate_limit?;
+            (request_reset_duration.as_deref()?, request_anchor)
+        }
+        LimitKind::Unspecified => return None,
+    };
+    let (length, anchor) = (ResetDuration::parse(length)?, timestamp(anchor.as_ref()?)?);
+    Some(Window::at(anchor, &length, owner.calendar_aligned, start).end)
+}
+
+fn timestamp(time: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::from_parts(time.seconds, time.nanos)
+}

@@ -1,0 +1,221 @@
+//! `tollgate usage`: the limits that are nearest to exhaustion, and whose they are.
+//!
+//! One mechanism for one look and for many: the watch stream brings, as of one moment, all that is used and the owners
+//! with their names. Lists would be dozens of calls with 100,000 keys, each as of another moment, and without the owners.
+
+mod board;
+mod owner;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use serde_json::json;
+use tokio::time::Instant;
+
+use self::board::{Board, HEAD, Row};
+use self::owner::OwnerKind;
+use super::follow::{Follow, Sink};
+use super::remote::{lines, printable};
+use super::target::Target;
+use super::{Failure, stop_signal};
+use crate::proto::v1::WatchConfigRequest;
+use crate::watch::{Progress, Reducer};
+
+/// The least time between two looks. The server tells usage at most once a second, but what crosses a threshold at once.
+const PAUSE: Duration = Duration::from_millis(250);
+/// To the top left of the terminal.
+const HOME: &str = "\x1b[H";
+/// Clears what is right of the cursor.
+const REST_OF_LINE: &str = "\x1b[K";
+/// Clears what is below the cursor.
+const REST_OF_SCREEN: &str = "\x1b[J";
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+One line per limit of which anything is used in its current window, the one nearest to exhaustion
+first. Percentages are rounded down. With --watch the table is drawn anew whenever it changes, on a
+terminal in its place; Ctrl-C ends it.
+
+Examples:
+  tollgate usage
+      The 20 limits that are nearest to exhaustion.
+  tollgate usage --owner team,customer --watch
+      Those of teams and customers, live.
+  tollgate usage --json --limit 1000 | jq -r '.limits[] | select(.percent >= 80) | .ownerName'
+      Who has used 80 percent of anything.")]
+pub(super) struct UsageArgs {
+    #[command(flatten)]
+    target: Target,
+
+    /// Print each table as one line of JSON: all amounts exactly, money in nano-dollars
+    #[arg(long, env = "TOLLGATE_JSON", value_parser = BoolishValueParser::new())]
+    json: bool,
+
+    /// Most limits to show
+    #[arg(long, env = "TOLLGATE_LIMIT", default_value_t = 20, value_name = "N",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    limit: usize,
+
+    /// Only limits of these owners: customer, team, virtual_key, provider_config, model_config, provider [default: all]
+    #[arg(long = "owner", env = "TOLLGATE_OWNERS", value_delimiter = ',', value_name = "KIND,…", value_parser = owner)]
+    owners: Vec<OwnerKind>,
+
+    /// Keep the table up to date until Ctrl-C
+    #[arg(long, env = "TOLLGATE_WATCH", value_parser = BoolishValueParser::new())]
+    watch: bool,
+
+    /// How this watcher names itself to the server
+    #[arg(long, env = "TOLLGATE_NODE_ID", default_value = "tollgate-usage", value_name = "TEXT")]
+    node_id: String,
+}
+
+fn owner(text: &str) -> Result<OwnerKind, String> {
+    let name = text.trim().replace('-', "_");
+    OwnerKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = OwnerKind::ALL.into_iter().map(OwnerKind::name).collect();
+        format!("is none of {}", names.join(", "))
+    })
+}
+
+/// Looks once, or until a signal.
+pub(super) async fn run(args: UsageArgs) -> Result<(), Failure> {
+    let mut stop = stop_signal()?;
+    let stdout = io::stdout();
+    let in_place = stdout.is_terminal();
+    tokio::select! {
+        shown = show(args, BufWriter::new(stdout), in_place) => shown,
+        _ = stop.received() => Ok(()),
+    }
+}
+
+/// Shows tables on `out`; `in_place` if it is a terminal.
+async fn show<W: Write>(args: UsageArgs, out: W, in_place: bool) -> Result<(), Failure> {
+    let UsageArgs { target, json, limit, mut owners, watch, node_id } = args;
+    if owners.is_empty() {
+        owners = OwnerKind::ALL.to_vec();
+    }
+    let mut kinds: Vec<i32> = owners.iter().map(|owner| owner.resource().number()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let request = WatchConfigRequest { node_id, kinds, include_usage: true, ..WatchConfigRequest::default() };
+    let style = match (json, watch && in_place) {
+        (true, _) => Style::Json,
+        (false, true) => Style::InPlace,
+        (false, false) => Style::Appended,
+    };
+    let board = Board::new(owners);
+    let mut table = Table { out, style, watch, limit, board, told: false, stale: false, rests_until: None, last: None };
+    Follow { target, request, once: !watch }.run(Reducer::new(), &mut table).await
+}
+
+/// How tables follow one another.
+enum Style {
+    /// One line of JSON each.
+    Json,
+    /// Each in the place of the one before.
+    InPlace,
+    /// Each after the one before.
+    Appended,
+}
+
+/// Shows the table when it is there, and again when it changes.
+struct Table<W: Write> {
+    out: W,
+    style: Style,
+    watch: bool,
+    limit: usize,
+    board: Board,
+    /// Whether usage has come.
+    told: bool,
+    /// Whether the table that was shown may be an old one.
+    stale: bool,
+    rests_until: Option<Instant>,
+    last: Option<(Vec<Row>, usize)>,
+}
+
+impl<W: Write> Sink for Table<W> {
+    fn progress(&mut self, progress: &Progress, reducer: &Reducer) -> io::Result<ControlFlow<()>> {
+        match progress {
+            Progress::Applied(changes) => self.board.change(changes),
+            // A snapshot is whole, or was undone what the store has lost.
+            Progress::Bookmarked { dropped: Some(_), .. } => self.board.read(&reducer.state()),
+            Progress::Used(_) => self.told = true,
+            Progress::Begun { .. }
+            | Progress::Pending
+            | Progress::Staged(_)
+            | Progress::Bookmarked { .. }
+            | Progress::GoAway { .. } => return Ok(ControlFlow::Continue(())),
+        }
+        self.stale = self.told;
+        if self.told && !self.watch {
+            self.show(reducer)?;
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.stale.then(|| self.rests_until.unwrap_or_else(Instant::now))
+    }
+
+    fn show(&mut self, reducer: &Reducer) -> io::Result<()> {
+        let shown = self.board.rows(&reducer.state(), reducer.usage(), self.limit);
+        self.stale = false;
+        self.rests_until = Some(Instant::now() + PAUSE);
+        if self.last.as_ref() == Some(&shown) {
+            return Ok(());
+        }
+        self.draw(&shown.0, shown.1)?;
+        self.last = Some(shown);
+        self.out.flush()
+    }
+
+    fn ended(&mut self, reducer: &Reducer) -> io::Result<()> {
+        if self.stale { self.show(reducer) } else { Ok(()) }
+    }
+}
+
+impl<W: Write> Table<W> {
+    fn draw(&mut self, rows: &[Row], total: usize) -> io::Result<()> {
+        let now = || jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
+        match self.style {
+            Style::Json => {
+                let limits: Vec<_> = rows.iter().map(Row::json).collect();
+                writeln!(self.out, "{}", json!({"limits": limits, "totalSize": total}))
+            }
+            Style::InPlace => {
+                write!(self.out, "{HOME}")?;
+                let title = format!("limits nearest to exhaustion, {}, Ctrl-C to end", now());
+                for line in [title, String::new()].into_iter().chain(text(rows, total)) {
+                    writeln!(self.out, "{line}{REST_OF_LINE}")?;
+                }
+                write!(self.out, "{REST_OF_SCREEN}")
+            }
+            Style::Appended => {
+                if self.watch {
+                    let gap = if self.last.is_some() { "\n" } else { "" };
+                    writeln!(self.out, "{gap}{}", now())?;
+                }
+                text(rows, total).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+            }
+        }
+    }
+}
+
+/// A table in lines.
+fn text(rows: &[Row], total: usize) -> Vec<String> {
+    if rows.is_empty() {
+        return vec!["no limit has anything used in its current window".to_owned()];
+    }
+    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+    let mut text = lines(&HEAD, &cells);
+    if rows.len() < total {
+        text.push(format!("and {} more; see --limit", total - rows.len()));
+    }
+    text.iter().map(|line| printable(line)).collect()
+}
