@@ -1,4 +1,4 @@
-"""The client's fold of `WatchConfig`: messages in, a copy of the configuration out.
+"""The client's fold of `WatchConfig`: messages in, a copy of the configuration out, and what limits have used.
 
 It is pure (no sockets, no clock, no files), so that it can be read next to the comments of `config_service.proto`, and
 tested without a server. A caller opens a stream with `Fold.connect()`, feeds each message to `Fold.apply()`, and after
@@ -11,7 +11,16 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tollgate.v1 import config_pb2, config_service_pb2, hierarchy_pb2, resource_pb2
+from tollgate.v1 import (
+    config_pb2,
+    config_service_pb2,
+    hierarchy_pb2,
+    model_config_pb2,
+    provider_governance_pb2,
+    resource_pb2,
+)
+
+from usage import Usage
 
 Key = tuple[int, str]
 """Kind and id of a resource."""
@@ -22,6 +31,10 @@ KINDS: dict[str, int] = {
 }
 """The kinds that this program knows, by their field of `ConfigResource`. It asks for these and no others: a resource of
 a newer kind would arrive as one with nothing in it, which must not be dropped silently."""
+
+
+Place = tuple[int, str, str, str]
+"""What a model config limits: scope, id of what is in scope, model and provider."""
 
 
 class ProtocolError(Exception):
@@ -48,14 +61,21 @@ def hashes_of(resource: config_pb2.ConfigResource) -> list[bytes]:
     return [value for value in (key.value_sha256, key.previous_value_sha256) if value]
 
 
+def place_of(config: model_config_pb2.ModelConfig) -> Place:
+    """What a model config limits."""
+    return config.scope, config.scope_id, config.model_name, config.provider
+
+
 @dataclass
 class Copy:
-    """All resources as of one revision, with what is derived from them: digests, and virtual keys by hash."""
+    """All resources as of one revision, with what is derived from them: digests, virtual keys by hash, model configs by
+    what they limit."""
 
     revision: int = 0
     resources: dict[Key, config_pb2.ConfigResource] = field(default_factory=dict)
     sums: dict[int, int] = field(default_factory=dict)
     ids_by_hash: dict[bytes, str] = field(default_factory=dict)
+    model_configs: dict[Place, str] = field(default_factory=dict)
 
     def put(self, resource: config_pb2.ConfigResource) -> None:
         """Adds a resource, or replaces the one with its kind and id."""
@@ -65,6 +85,8 @@ class Copy:
         self._add(key[0], digest(*key, revision))
         for value in hashes_of(resource):
             self.ids_by_hash[value] = key[1]
+        if resource.HasField("model_config"):
+            self.model_configs[place_of(resource.model_config)] = key[1]
 
     def remove(self, key: Key) -> None:
         """Forgets a resource. It may be unknown: what came and went between two batches was never here."""
@@ -76,6 +98,8 @@ class Copy:
             # One batch may move a value from one key to another; then the entry is the other's by now.
             if self.ids_by_hash.get(value) == key[1]:
                 del self.ids_by_hash[value]
+        if resource.HasField("model_config") and self.model_configs.get(place_of(resource.model_config)) == key[1]:
+            del self.model_configs[place_of(resource.model_config)]
 
     def virtual_key(self, value_sha256: bytes) -> hierarchy_pb2.VirtualKey | None:
         """The key that has, or before its last rotation had, a value with this hash."""
@@ -91,6 +115,16 @@ class Copy:
         """A customer by its id."""
         resource = self.resources.get((KINDS["customer"], id))
         return resource and resource.customer
+
+    def model_config(self, place: Place) -> model_config_pb2.ModelConfig | None:
+        """The model config that limits exactly this."""
+        id = self.model_configs.get(place)
+        return None if id is None else self.resources[KINDS["model_config"], id].model_config
+
+    def provider_governance(self, provider: str) -> provider_governance_pb2.ProviderGovernance | None:
+        """What limits a provider as a whole."""
+        resource = self.resources.get((KINDS["provider_governance"], provider))
+        return resource and resource.provider_governance
 
     def _add(self, kind: int, amount: int) -> None:
         self.sums[kind] = (self.sums.get(kind, 0) + amount) % 2**64
@@ -119,6 +153,8 @@ class Fold:
         """The token of the last bookmark. It goes with the state that the copy had then."""
         self.settled: bool = copy is not None
         """Whether copy and token belong together, so that both may be stored. Any copy goes with no token."""
+        self.usage = Usage()
+        """What limits have used."""
         self.proofs: int = 0
         """How many times the digests of the server agreed with the copy."""
         self._begun = False
@@ -160,11 +196,14 @@ class Fold:
             self._batch(message.batch)
         elif event == "bookmark":
             self._bookmark(message.bookmark)
+        elif event == "usage":
+            self.usage.apply(message.usage)
         elif event != "go_away":  # which is for the caller
             raise ProtocolError("an event that this program does not know")
 
     def _begin(self, begin: config_pb2.WatchBegin) -> None:
         self.connect()
+        self.usage.begin()
         self._begun = True
         if begin.mode == config_pb2.WATCH_MODE_SNAPSHOT:
             self._staged = Copy()

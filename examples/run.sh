@@ -6,7 +6,7 @@ set -euo pipefail
 binary=$(realpath -- "${1:?usage: examples/run.sh BINARY}")
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
-server='' node=''
+server='' node='' feeder=''
 
 stop() { # PID: as a user would, and for certain
     [ -n "$1" ] || return 0
@@ -19,6 +19,7 @@ stop() { # PID: as a user would, and for certain
 finish() {
     status=$?
     trap - EXIT
+    stop "$feeder"
     stop "$node"
     stop "$server"
     if [ "$status" -ne 0 ]; then
@@ -76,7 +77,7 @@ for line in open(sys.argv[1]):
 }
 
 call() { # STATEMENT: with `keys`, the service of virtual keys, and `key`, the id in $id
-    ADDRESS=$address ID=$id "${python[@]}" -c "
+    ADDRESS=$address ID=$id LEDGER=$work/ledger "${python[@]}" -c "
 import os, grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from tollgate.v1.hierarchy_pb2 import VirtualKey
@@ -101,6 +102,61 @@ revision() { grep -Eo 'revision +[0-9]+' | tail -n 1 | grep -Eo '[0-9]+'; }
 
 logged() { # TEXT COUNT: whether the running node has logged a text so many times
     [ "$(grep -cF -- "$1" "$work/node.log")" -ge "$2" ]
+}
+
+start_meter() { # a node that is asked again and again, and reports what is consumed
+    "${python[@]}" -c '
+import random, sys, time
+while True:
+    consumed = random.randrange(9000), random.randrange(2000), random.randrange(10**9)
+    print(sys.argv[1], "openai/gpt-4o", *consumed, flush=True)
+    time.sleep(0.003)' "$value" >"$work/requests" 2>/dev/null &
+    feeder=$!
+    "${python[@]}" "$here/node.py" --server "$address" --node-id meter --state "$work/meter.state" \
+        --ledger "$work/ledger" <"$work/requests" >>"$work/metered" 2>>"$work/node.log" &
+    node=$!
+}
+
+meter_once() { # LINE: the same for one request; the status is the node's
+    echo "$1" >"$work/request"
+    "${python[@]}" "$here/node.py" --server "$address" --node-id meter --state "$work/meter.state" \
+        --ledger "$work/ledger" --once --check "$work/request" >"$work/verdicts" 2>>"$work/node.log"
+}
+
+let_through() { grep -c '"accepted": true' "$work/metered" || true; }
+
+lets_through() { [ "$(let_through)" -ge "$1" ]; } # COUNT: whether so many requests were
+
+kill_now() { # PID: as a crash would
+    kill -KILL "$1"
+    wait "$1" 2>/dev/null || true
+}
+
+usage_adds_up() { # whether all is acknowledged, and the server has counted what the ledger says, to the nano-dollar
+    call '
+import json, sys
+batches, rejected, acknowledged = {}, {}, 0
+for record in map(json.loads, open(os.environ["LEDGER"])):
+    if "batch" in record:
+        batches[record["batch"]] = record["entries"]
+    elif "acknowledged" in record:
+        acknowledged = record["acknowledged"]
+        rejected[acknowledged] = record.get("rejected", {})
+names = "requests", "input_tokens", "output_tokens", "cost_nano_usd"
+sums = dict.fromkeys(names, 0)
+for number, entries in batches.items():
+    for index, entry in enumerate(entries):
+        if str(index) not in rejected.get(number, {}):
+            assert entry["virtual_key_id"] == id
+            for name in names:
+                sums[name] += int(entry.get(name, 0))
+key = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key
+limit = key.rate_limit
+counted = limit.request_current_usage, limit.token_current_usage, key.budgets[0].current_usage_nano_usd
+ours = sums["requests"], sums["input_tokens"] + sums["output_tokens"], sums["cost_nano_usd"]
+if acknowledged != len(batches) or counted != ours:
+    sys.exit(1)
+print(f"{len(batches)} batches: {ours[0]} requests, {ours[1]} tokens, {ours[2]} nano-dollars, on both sides")'
 }
 
 # -B: nothing is written into the checkout. The virtual environment is made only where something is missing.
@@ -210,8 +266,92 @@ node_refuses_some
 grep 'starting over' "$work/once.log" || fail "the digests did not give it away"
 grep -q 'begin WATCH_MODE_SNAPSHOT' "$work/once.log" || fail "did not start over"
 
-echo "== stop"
 stop "$node"
+node=''
+
+echo "== usage is counted once, whatever is killed"
+id=''
+meter=$(call '
+from tollgate.v1.hierarchy_pb2 import VirtualKeyProviderConfig
+from tollgate.v1.limits_pb2 import Budget, RateLimit
+config = VirtualKeyProviderConfig(provider="openai", allowed_models=["*"], key_ids=["*"])
+rate = RateLimit(token_max_limit=10**12, token_reset_duration="10Y",
+                 request_max_limit=10**9, request_reset_duration="10Y")
+key = VirtualKey(name="meter", provider_configs=[config], rate_limit=rate,
+                 budgets=[Budget(max_limit=1e6, reset_duration="10Y")])
+key = keys.CreateVirtualKey(CreateVirtualKeyRequest(virtual_key=key)).virtual_key
+print(key.value, key.id)')
+read -r value id <<<"$meter"
+mkfifo "$work/requests"
+: >"$work/metered"
+meter_once "$value openai/gpt-4o 70 30 1234567" || fail "a request was refused"
+start_meter
+eventually lets_through 100
+kill_now "$server"
+mkdir "$work/backup"
+cp -a "$work"/tollgate.db* "$work/backup"
+eventually lets_through "$(($(let_through) + 100))"
+echo "the server was killed: the node goes on"
+start_server "$address"
+eventually lets_through "$(($(let_through) + 100))"
+kill_now "$node"
+wait "$feeder" || true
+kill_now "$server"
+printf '{"batch": ' >>"$work/ledger"
+start_server "$address"
+start_meter
+eventually lets_through "$(($(let_through) + 200))"
+kill_now "$node"
+wait "$feeder" || true
+start_meter
+eventually lets_through "$(($(let_through) + 200))"
+stop "$feeder"
+feeder=''
+eventually usage_adds_up
+[ "$(grep -c 'usage: registered as incarnation' "$work/node.log")" = 1 ] || fail "the node did not know its ledger"
+answered=$(let_through)
+
+echo "== what is sent again is not counted again"
+stop "$node"
+node=''
+"${python[@]}" -c '
+import sys
+with open(sys.argv[1], "r+") as file:
+    lines = file.readlines()
+    file.seek(0)
+    file.truncate()
+    file.writelines(line for line in lines[:-40] + [it for it in lines[-40:] if "acknowledged" not in it])' "$work/ledger"
+meter_once "$value openai/gpt-4o 70 30 1234567" || fail "a request was refused"
+usage_adds_up || fail "the totals differ"
+logged 'was counted before' 1 || fail "nothing was sent again"
+
+echo "== what a restored backup has lost is sent again"
+kill_now "$server"
+rm -f "$work"/tollgate.db*
+cp -a "$work"/backup/* "$work"
+start_server "$address"
+meter_once "$value openai/gpt-4o 70 -1 1" || fail "a request was refused"
+usage_adds_up || fail "the totals differ"
+logged 'came too early' 1 || fail "the server missed nothing"
+logged 'was not counted: output_tokens is -1' 1 || fail "an impossible entry was counted"
+[ "$(grep -c '"batch"' "$work/ledger")" -gt 3 ] || fail "all went in one batch"
+requests=$("${python[@]}" -c '
+import json, sys
+print(sum(len(json.loads(line).get("entries", [])) for line in open(sys.argv[1])))' "$work/ledger")
+[ "$requests" -ge "$((answered + 2))" ] || fail "$answered requests were let through, but the ledger has $requests"
+
+echo "== a limit that is used up stops requests, until it is reset"
+call 'key = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key
+key.budgets[0].max_limit = 0.01
+keys.UpdateVirtualKey(UpdateVirtualKeyRequest(
+    virtual_key=VirtualKey(id=id, budgets=key.budgets), update_mask=FieldMask(paths=["budgets"])))'
+! meter_once "$value openai/gpt-4o 1 1 1" || fail "a request was let through"
+grep -qF '"reason": "budget of virtual key meter is used up"' "$work/verdicts" || fail "the reason is another"
+"$binary" usage --server "http://$address" --owner virtual_key
+call 'keys.UpdateVirtualKey(UpdateVirtualKeyRequest(virtual_key=VirtualKey(id=id), reset_budget_usage=True))'
+meter_once "$value openai/gpt-4o 1 1 1" || fail "a request was refused after the reset"
+
+echo "== stop"
 stop "$server"
-node='' server=''
+server=''
 echo "examples: ok"
