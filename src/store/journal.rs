@@ -204,12 +204,30 @@ fn decode(from_version: i64, body: &[u8]) -> Option<Decoded> {
     rest.is_empty().then_some((counters, watermarks))
 }
 
-fn put(body: &mut Vec<u8>, value: u64) {
-    prost::encoding::encode_varint(value, body);
+/// Seven bits a byte, the lowest first; all but the last have the eighth bit set.
+fn put(body: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        body.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    body.push(value as u8);
 }
 
 fn get(rest: &mut &[u8]) -> Option<u64> {
-    prost::encoding::decode_varint(rest).ok()
+    let mut value = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let [byte] = take::<1>(rest)?;
+        let bits = u64::from(byte & 0x7f);
+        // Of the tenth byte there is room for one bit.
+        if bits << shift >> shift != bits {
+            return None;
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
