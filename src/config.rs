@@ -1,6 +1,7 @@
 //! Typed settings. `cli` fills them from flags and the environment; `server` and `telemetry` take them apart field by
 //! field, so that a setting without a use does not compile. The defaults are those of the flags.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,21 +18,45 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// What history is kept.
     pub retention: RetentionSettings,
+    /// Who may call.
+    pub access: AccessSettings,
+}
+
+/// Who may call.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct AccessSettings {
+    /// Whether everybody who reaches the server is an administrator, whatever tokens there are.
+    pub insecure: bool,
+    /// The first token of a store that never had one.
+    pub bootstrap_token: Option<BootstrapToken>,
+}
+
+/// The value of a token that an operator chose. It is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BootstrapToken(pub String);
+
+impl fmt::Debug for BootstrapToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BootstrapToken(…)")
+    }
 }
 
 /// How connections and calls are taken.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TransportSettings {
-    /// Whether only callers who address this machine by a loopback name are served. True as long as the store has never
-    /// had a token: then whoever reaches the port is an administrator.
-    pub loopback_only: bool,
-    /// Whether gRPC-Web is served, and with it callers that send an `Origin` (of a loopback address, while
-    /// `loopback_only`).
+    /// Whether gRPC-Web is served, and with it callers that send an `Origin`. Not as long as the store never had a
+    /// token: a web page must not become an administrator.
     pub grpc_web: bool,
     /// The certificate to serve with; without one, connections are not encrypted.
     pub tls: Option<TlsSettings>,
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
+    /// Connections of one address open at once; more are closed.
+    pub max_connections_per_address: usize,
+    /// Unary calls of one caller (a token) in flight at once; more are refused.
+    pub max_calls_per_caller: usize,
+    /// Streaming calls of one caller open at once; more are refused.
+    pub max_streams_per_caller: usize,
     /// Unary calls in flight at once, over all connections; more are refused.
     pub max_calls: usize,
     /// Streaming calls open at once, over all methods and connections; more are refused. To be larger than
@@ -44,10 +69,12 @@ pub struct TransportSettings {
 impl Default for TransportSettings {
     fn default() -> Self {
         Self {
-            loopback_only: true,
             grpc_web: false,
             tls: None,
             max_connections: 10_000,
+            max_connections_per_address: 2_500,
+            max_calls_per_caller: 1_024,
+            max_streams_per_caller: 5_000,
             max_calls: 4_096,
             max_streams: 11_000,
             shutdown_grace: Duration::from_secs(10),

@@ -4,16 +4,9 @@ use prost::Message;
 use tonic::{Request, Status};
 
 use super::{CallId, Peer, status};
+use crate::access::Principal;
 use crate::domain::{Error, Path, Violations};
 use crate::ledger::Call;
-
-/// Who calls while there is no authentication.
-pub(super) const ANONYMOUS: &str = "anonymous";
-
-/// Who may deliver the usage of a node that registers now: empty while callers are not told apart, for anybody.
-pub(super) fn registrant<T>(_request: &Request<T>) -> String {
-    String::new()
-}
 
 /// Turns errors into the statuses of one call.
 #[derive(Clone)]
@@ -31,6 +24,28 @@ impl Statuses {
     }
 }
 
+/// Who calls. The server lets nobody through to a method that asks, without having found out.
+///
+/// # Errors
+/// `Internal` if it has not.
+pub(super) fn principal<T>(request: &Request<T>) -> Result<Principal, Error> {
+    let found = request.extensions().get::<Principal>().cloned();
+    found.ok_or_else(|| Error::Internal("a call came through without a principal".to_owned()))
+}
+
+/// That `principal` may speak for this node.
+///
+/// # Errors
+/// `PermissionDenied` if it is bound to another one.
+pub(super) fn speaks_for(principal: &Principal, node_id: &str) -> Result<(), Error> {
+    match principal.node_id() {
+        Some(bound) if bound != node_id => {
+            Err(Error::PermissionDenied(format!("this token speaks for node {bound:?} only; node_id names another")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// A call that changes something, and its message. `idempotency` takes the request id out of the message, so that the
 /// rest of it is the content that a retry must repeat, and tells whether the call is to validate only.
 pub(super) fn enter<T: Message>(
@@ -39,6 +54,7 @@ pub(super) fn enter<T: Message>(
     idempotency: impl FnOnce(&mut T) -> (String, bool),
 ) -> Result<(Call, Statuses, T), Status> {
     let statuses = Statuses::of(&request);
+    let actor = principal(&request).map_err(|error| statuses.status(error))?.actor().to_string();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.address().to_string()).unwrap_or_default();
     let mut message = request.into_inner();
     let (request_id, validate_only) = idempotency(&mut message);
@@ -55,6 +71,6 @@ pub(super) fn enter<T: Message>(
     let fingerprint = if request_id.is_empty() { [0; 32] } else { *blake3::hash(&message.encode_to_vec()).as_bytes() };
     // What validates only changes nothing, so there is nothing to remember.
     let request_id = if validate_only { String::new() } else { request_id };
-    let call = Call { actor: ANONYMOUS.to_owned(), peer, method, request_id, fingerprint, validate_only };
+    let call = Call { actor, peer, method, request_id, fingerprint, validate_only };
     Ok((call, statuses, message))
 }

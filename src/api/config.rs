@@ -7,7 +7,8 @@ use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use super::call::Statuses;
+use super::call;
+use super::call::{Statuses, principal};
 use super::crud::respond;
 use super::page::{self, Scope};
 use crate::domain::{Error, Kind, Path, Violations};
@@ -29,8 +30,13 @@ impl ConfigService for Api {
     ) -> Result<Response<Self::WatchConfigStream>, Status> {
         let statuses = Statuses::of(&request);
         let begun = async {
-            let subscription = subscription(request.into_inner())?;
-            self.watch.begin(subscription).await
+            let principal = principal(&request)?;
+            let request = request.into_inner();
+            // A node that is bound need not say who it is.
+            if !request.node_id.is_empty() {
+                call::speaks_for(&principal, &request.node_id)?;
+            }
+            self.watch.begin(subscription(request)?, principal.lapse().clone()).await
         };
         let follower = begun.await.map_err(|error| statuses.status(error))?;
         let frames = stream::unfold(follower, |mut follower| async move {
@@ -58,6 +64,8 @@ impl Api {
         let time = |time: Option<prost_types::Timestamp>, field: &str, violations: &mut Violations| {
             time.and_then(|time| wire::parse_timestamp(&time, &Path::root(field), violations))
         };
+        // A name alone is enough: no other token has it, nor ever will.
+        let actor = self.tokens.actor_named(&actor).await.map_err(|error| error.to_domain())?.unwrap_or(actor);
         let filter = ChangeFilter {
             kind: parse_kind(kind, &Path::root("kind"), &mut violations),
             id: Some(id).filter(|id| !id.is_empty()),

@@ -1,6 +1,7 @@
 //! The services: messages in, messages out. A handler names its call, parses through `wire`, decides through `ledger`
 //! or reads from memory or the tables, and renders. What all kinds have in common is in `crud`, once.
 
+mod auth;
 mod call;
 mod caller;
 mod certificate;
@@ -13,6 +14,7 @@ mod mask;
 mod mcp_client;
 mod model_config;
 mod page;
+mod permissions;
 mod pricing_override;
 mod provider;
 mod provider_governance;
@@ -22,6 +24,7 @@ mod serve;
 mod status;
 mod team;
 mod threshold;
+mod token;
 mod usage;
 mod view;
 mod virtual_key;
@@ -31,11 +34,14 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use auth::Auth;
+pub(crate) use auth::Caller;
 pub use caller::{CallId, Peer};
 pub use certificate::{CertificateRole, ClientCertificate, Holder};
 pub use serve::add_services;
 pub(crate) use status::of as status;
 
+use crate::access::Tokens;
 use crate::domain::Timestamp;
 use crate::ledger::Ledger;
 use crate::state::State;
@@ -46,12 +52,13 @@ use crate::watch::Watch;
 pub struct Api {
     ledger: Ledger,
     watch: Watch,
+    tokens: Arc<Tokens>,
 }
 
 impl Api {
-    /// Services that decide through `ledger` and stream from `watch`.
-    pub fn new(ledger: Ledger, watch: Watch) -> Self {
-        Self { ledger, watch }
+    /// Services that decide through `ledger`, stream from `watch` and change `tokens`.
+    pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>) -> Self {
+        Self { ledger, watch, tokens }
     }
 
     fn state(&self) -> Arc<State> {

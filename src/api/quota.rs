@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use tonic::metadata::MetadataMap;
 
 use super::Api;
-use super::call::ANONYMOUS;
 use super::crud::{Served, check_revision, present, render};
 use super::page::label_facets;
 use super::view::{Detail, View as _};
@@ -49,9 +48,10 @@ impl Api {
         }
         // A secret that was not stored works nowhere, so what validates only shows the mask.
         let value = value.filter(|_| !call.validate_only);
+        let created_by = call.actor.as_str().into();
         let prepare = |key: &mut VirtualKey| {
             key.secret = secret;
-            key.created_by = ANONYMOUS.into();
+            key.created_by = created_by;
         };
         let answer = |virtual_key| v1::CreateVirtualKeyResponse { virtual_key: Some(virtual_key) };
         let (mut answer, replayed) = self.create::<VirtualKey, _>(call, message, prepare, answer).await?;
@@ -127,10 +127,10 @@ impl Api {
 
     pub(super) fn quota(&self, metadata: &MetadataMap) -> Result<v1::GetVirtualKeyQuotaResponse, Error> {
         let (state, now) = (self.state(), self.now());
-        let hash = credential(metadata).map(|secret| Sha256Hash::of(&secret));
-        let found = hash.and_then(|hash| state.key_by_secret(&hash, now));
-        // Missing and unknown keys get the same answer.
-        let (stored, _) = found.ok_or(Error::Unauthenticated(
+        // Missing and unknown keys get the same answer for the same work; what is looked up is a hash, so that a key that
+        // is nearly right is as far off as any other.
+        let hash = Sha256Hash::of(&credential(metadata).unwrap_or_default());
+        let (stored, _) = state.key_by_secret(&hash, now).ok_or(Error::Unauthenticated(
             "no known virtual key; send it as x-tg-vk, authorization: Bearer, x-api-key, x-goog-api-key or api-key",
         ))?;
         let mut key = VirtualKey::render(stored, Form::Answer(now));

@@ -26,6 +26,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let rate_limit = v1::rate_limit_service_server::RateLimitServiceServer::new(api.clone());
     let decision = v1::decision_service_server::DecisionServiceServer::new(api.clone());
     let usage = v1::usage_service_server::UsageServiceServer::new(api.clone());
+    let token = v1::token_service_server::TokenServiceServer::new(api.clone());
     let config = ConfigServiceServer::new(api.clone());
     routes
         .add_service(customer.max_decoding_message_size(MAX_REQUEST))
@@ -41,6 +42,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         .add_service(rate_limit.max_decoding_message_size(MAX_REQUEST))
         .add_service(decision.max_decoding_message_size(MAX_REQUEST))
         .add_service(usage.max_decoding_message_size(MAX_REQUEST))
+        .add_service(token.max_decoding_message_size(MAX_REQUEST))
         .add_service(config.max_decoding_message_size(MAX_REQUEST));
     for service in [
         v1::customer_service_server::SERVICE_NAME,
@@ -56,6 +58,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         v1::rate_limit_service_server::SERVICE_NAME,
         v1::decision_service_server::SERVICE_NAME,
         v1::usage_service_server::SERVICE_NAME,
+        v1::token_service_server::SERVICE_NAME,
         v1::config_service_server::SERVICE_NAME,
     ] {
         health.set_service_status(service, ServingStatus::Serving).await;

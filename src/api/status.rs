@@ -108,6 +108,21 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.set_resource_info(resource_type(holder.kind.name()), cut(&holder.id), "", format!("holds {field}"));
             status(Code::AlreadyExists, text, details)
         }
+        Error::NoToken(ref id) => {
+            let mut details = info(ErrorReason::NotFound, [("kind", "token".to_owned()), ("id", cut(id))]);
+            details.set_resource_info(resource_type("token"), cut(id), "", "does not exist");
+            status(Code::NotFound, format!("token {:?} does not exist", cut(id)), details)
+        }
+        Error::TokenNameTaken { name: _, ref holder } => {
+            let mut details = info(ErrorReason::AlreadyExists, [("field", "token.name".to_owned())]);
+            details.set_resource_info(resource_type("token"), holder.as_ref(), "", "holds token.name");
+            status(Code::AlreadyExists, text, details)
+        }
+        Error::NoLastingAdmin(why) => {
+            let mut details = info(ErrorReason::AdminTokenRequired, []);
+            details.add_precondition_failure_violation("ADMIN_TOKEN", "token", why);
+            status(Code::FailedPrecondition, text, details)
+        }
         Error::Unauthenticated(_) => status(Code::Unauthenticated, text, info(ErrorReason::Unauthenticated, [])),
         Error::PermissionDenied(_) => status(Code::PermissionDenied, text, info(ErrorReason::PermissionDenied, [])),
         Error::Overloaded { what, retry_after } => {

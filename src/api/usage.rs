@@ -7,8 +7,9 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Api;
-use super::call::{self, Statuses};
+use super::call::{Statuses, principal, speaks_for};
 use super::crud::respond;
+use crate::access::Principal;
 use crate::domain::{Error, Path, Violations};
 use crate::ledger::{Ack, Acknowledgement, Batch};
 use crate::proto::v1;
@@ -35,8 +36,11 @@ impl UsageService for Api {
         request: Request<v1::RegisterNodeRequest>,
     ) -> Result<Response<v1::RegisterNodeResponse>, Status> {
         let statuses = Statuses::of(&request);
-        let caller = call::registrant(&request);
-        respond(self.register(request.into_inner(), caller).await, &statuses)
+        let registered = async {
+            let principal = principal(&request)?;
+            self.register(request.into_inner(), &principal).await
+        };
+        respond(registered.await, &statuses)
     }
 
     async fn report_usage(
@@ -44,12 +48,14 @@ impl UsageService for Api {
         request: Request<Streaming<v1::ReportUsageRequest>>,
     ) -> Result<Response<Self::ReportUsageStream>, Status> {
         let statuses = Statuses::of(&request);
-        let caller = call::registrant(&request);
         let api = self.clone();
-        let reports = request.into_inner().take_until(self.watch.drained());
+        let principal = principal(&request).map_err(|error| statuses.status(error))?;
+        // What was submitted before is still acknowledged.
+        let end = future::select(Box::pin(self.watch.drained()), Box::pin(principal.lapse().clone().cancelled_owned()));
+        let reports = request.into_inner().take_until(end);
         // `map` submits in the order of the stream; the acknowledgements are awaited together and given in that order.
         let acks = reports.map(move |report| {
-            let counted = report.map(|report| api.report(report, &caller));
+            let counted = report.map(|report| api.report(report, &principal));
             let statuses = statuses.clone();
             async move {
                 match counted {
@@ -78,7 +84,7 @@ impl Api {
     async fn register(
         &self,
         request: v1::RegisterNodeRequest,
-        caller: String,
+        principal: &Principal,
     ) -> Result<v1::RegisterNodeResponse, Error> {
         let v1::RegisterNodeRequest { node_id, version, metadata } = request;
         let mut violations = Violations::new();
@@ -93,9 +99,11 @@ impl Api {
             check_text(value, MAX_METADATA_VALUE, "metadata", &mut violations);
         }
         violations.or(())?;
+        speaks_for(principal, &node_id)?;
+        let registered_by = principal.owner().to_string();
         let metadata = serde_json::to_string(&metadata)
             .map_err(|error| Error::Internal(format!("metadata cannot be written as JSON: {error}")))?;
-        let registration = Registration { node_id, version, metadata, registered_by: caller, at: self.now() };
+        let registration = Registration { node_id, version, metadata, registered_by, at: self.now() };
         let incarnation = self.ledger.register_node(registration).await?;
         Ok(v1::RegisterNodeResponse { incarnation, store_id: self.state().head().store_id.to_string() })
     }
@@ -104,11 +112,13 @@ impl Api {
     fn report(
         &self,
         request: v1::ReportUsageRequest,
-        caller: &str,
+        principal: &Principal,
     ) -> impl Future<Output = Result<v1::ReportUsageResponse, Error>> + Send + use<> {
         let store_id = self.state().head().store_id.to_string();
         let sequence = request.sequence;
-        let counted = parse(request, caller).map(|batch| self.ledger.report_usage(batch));
+        let counted = speaks_for(principal, &request.node_id)
+            .and_then(|()| parse(request, principal.owner()))
+            .map(|batch| self.ledger.report_usage(batch));
         async move { Ok(render(counted?.await?, sequence, store_id)) }
     }
 }

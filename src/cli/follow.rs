@@ -7,11 +7,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::Failure;
-use super::target::Target;
+use super::target::{Server, Target};
 use crate::proto::v1::config_service_client::ConfigServiceClient;
 use crate::proto::v1::{WatchConfigRequest, WatchConfigResponse};
 use crate::watch::{Progress, ProtocolError, Reducer};
@@ -124,6 +123,7 @@ impl Follow {
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .connect_lazy();
+        let channel = target.authenticated(channel)?;
         let mut backoff = MIN_BACKOFF;
         loop {
             let started = Instant::now();
@@ -156,7 +156,7 @@ impl Follow {
 
 /// Follows one stream to its end.
 async fn stream(
-    channel: &Channel,
+    channel: &Server,
     request: WatchConfigRequest,
     reducer: &mut Reducer,
     sink: &mut impl Sink,

@@ -3,6 +3,7 @@
 //! Exit codes: 0 if all went well, 1 if not, 2 if the command line is wrong. A failure is one line on standard error;
 //! standard output has results only.
 
+mod changes;
 mod explain;
 mod follow;
 mod price;
@@ -11,7 +12,9 @@ mod remote;
 mod scripted;
 mod serve;
 mod target;
+mod token;
 mod usage;
+mod verify;
 mod watch;
 
 use std::error::Error;
@@ -44,6 +47,12 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Tell what would happen to a request, and why
     Explain(explain::ExplainArgs),
+    /// Tell who changed what, and when
+    Changes(changes::ChangesArgs),
+    /// Make, list and revoke the tokens of callers
+    Token(token::TokenArgs),
+    /// Tell whether log, tables and memory agree
+    Verify(verify::VerifyArgs),
     /// Tell which pricing override applies to a request, and why the others do not
     Price(price::PriceArgs),
     /// Show the limits that are nearest to exhaustion, and whose they are
@@ -108,6 +117,9 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => block_on(serve::run(args)),
             Command::Watch(args) => block_on(watch::run(args)),
             Command::Explain(args) => block_on(explain::run(args)),
+            Command::Changes(args) => block_on(changes::run(args)),
+            Command::Token(args) => block_on(token::run(args)),
+            Command::Verify(args) => block_on(verify::run(args)),
             Command::Price(args) => block_on(price::run(args)),
             Command::Usage(args) => block_on(usage::run(args)),
         },

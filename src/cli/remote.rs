@@ -1,6 +1,7 @@
 //! What the commands that make one call to a server share: where it is, how the call fails, and how answers are printed.
 
 use std::io::{self, Write as _};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,11 +9,10 @@ use clap::builder::BoolishValueParser;
 use prost::{Message, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use super::Failure;
-use super::target::Target;
+use super::target::{Server, Target};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::LimitKind;
 
@@ -29,7 +29,7 @@ pub(super) struct RemoteArgs {
 }
 
 impl RemoteArgs {
-    pub(super) async fn connect(&self) -> Result<Channel, Failure> {
+    pub(super) async fn connect(&self) -> Result<Server, Failure> {
         self.target.connect(PATIENCE).await
     }
 }
@@ -47,10 +47,15 @@ pub(super) fn refused(status: &Status) -> Failure {
 
 /// Prints a message as protobuf JSON.
 pub(super) fn print_json<M: Message + Name>(message: &M) -> Result<(), Failure> {
-    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
-    let descriptor = pool.get_message_by_name(&M::full_name()).ok_or_else(|| io::Error::other("no descriptor"))?;
-    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?;
-    print(&serde_json::to_string_pretty(&dynamic)?)
+    print(&serde_json::to_string_pretty(&dynamic(message)?)?)
+}
+
+/// A message of which the descriptors tell how it looks as JSON.
+pub(super) fn dynamic<M: Message + Name>(message: &M) -> Result<DynamicMessage, Failure> {
+    static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
+    let descriptor = POOL.as_ref().and_then(|pool| pool.get_message_by_name(&M::full_name()));
+    let descriptor = descriptor.ok_or_else(|| io::Error::other("no descriptor"))?;
+    Ok(DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?)
 }
 
 /// Prints a line. A reader that has gone away is no failure.
@@ -116,6 +121,16 @@ pub(super) fn permille(used: i64, max: i64) -> i64 {
 pub(super) fn percent(used: i64, max: i64) -> String {
     let share = permille(used, max);
     format!("{}.{} %", share / 10, share % 10)
+}
+
+/// A time in whole seconds.
+pub(super) fn moment(time: &prost_types::Timestamp) -> String {
+    prost_types::Timestamp { seconds: time.seconds, nanos: 0 }.to_string()
+}
+
+/// Prints a message as one line of protobuf JSON.
+pub(super) fn print_json_line<M: Message + Name>(message: &M) -> Result<(), Failure> {
+    print(&serde_json::to_string(&dynamic(message)?)?)
 }
 
 /// `name=value`.

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::Failure;
-use crate::config::TransportSettings;
+use crate::access::Registry;
+use crate::api::Auth;
+use crate::config::{AccessSettings, TransportSettings};
 use crate::proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{
@@ -80,10 +82,11 @@ pub(super) async fn against(
     let (mut routes, _health) = server::base_routes().unwrap();
     routes.add_service(ConfigServiceServer::new(scripted.clone()));
     let drain = CancellationToken::new();
+    let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)));
     let shutdown = drain.clone();
     let serving = tokio::spawn(async move {
         let stopped = shutdown.clone().cancelled_owned();
-        server::serve(listener, routes.routes(), TransportSettings::default(), shutdown, stopped).await
+        server::serve(listener, routes.routes(), open, TransportSettings::default(), shutdown, stopped).await
     });
     let done = command(url).await;
     drain.cancel();

@@ -1,5 +1,6 @@
 //! `tollgate serve`: runs the server until SIGINT or SIGTERM.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,10 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 
 use super::{Failure, stop_signal};
-use crate::config::{RetentionSettings, Settings, TlsSettings, TransportSettings, WatchSettings};
+use crate::config::{
+    AccessSettings, BootstrapToken, RetentionSettings, Settings, TlsSettings, TransportSettings, WatchSettings,
+};
+use crate::domain::Token;
 use crate::server::{self, ServerError};
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
@@ -34,7 +38,7 @@ Examples:
   grpcurl -plaintext 127.0.0.1:50051 list
       See what the server offers.")]
 pub(super) struct ServeArgs {
-    /// Address and port to listen on; port 0 takes any free one. Loopback only, as long as there is no authentication
+    /// Address and port to listen on; port 0 takes any free one. Loopback only, as long as there never was a token
     #[arg(long, env = "TOLLGATE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT")]
     listen: String,
 
@@ -46,8 +50,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_DATABASE", default_value = "sqlite://tollgate.db", value_name = "URL")]
     database: String,
 
-    /// Serve gRPC-Web too, on the same port, for web pages of this machine. Without authentication every such page is
-    /// an administrator
+    /// Serve gRPC-Web too, on the same port; not as long as there never was a token
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
     grpc_web: bool,
 
@@ -65,9 +68,32 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_TLS_CLIENT_CA", value_name = "PATH", requires = "tls_cert", help_heading = "TLS")]
     tls_client_ca: Option<PathBuf>,
 
+    /// The first token, of an administrator, if the store never had one: `tg_` and at least 32 letters, digits, `_` or
+    /// `-`. Better given in the environment, where other users of the machine do not see it
+    #[arg(long, env = "TOLLGATE_BOOTSTRAP_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = bootstrap,
+          help_heading = "Access")]
+    bootstrap_token: Option<BootstrapToken>,
+
+    /// Let everybody who reaches the server be an administrator, whatever tokens there are and wherever it listens
+    #[arg(long, env = "TOLLGATE_INSECURE", value_parser = BoolishValueParser::new(), help_heading = "Access")]
+    insecure: bool,
+
     /// Connections open at once; more wait
     #[arg(long, env = "TOLLGATE_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N", value_parser = count())]
     max_connections: usize,
+
+    /// Connections of one address (of one /64 with IPv6) open at once; more are closed
+    #[arg(long, env = "TOLLGATE_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 2_500, value_name = "N",
+          value_parser = count())]
+    max_connections_per_address: usize,
+
+    /// Unary calls of one token in flight at once; more are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "TOLLGATE_MAX_CALLS_PER_CALLER", default_value_t = 1_024, value_name = "N", value_parser = count())]
+    max_calls_per_caller: usize,
+
+    /// Streams of one token open at once; more are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "TOLLGATE_MAX_STREAMS_PER_CALLER", default_value_t = 5_000, value_name = "N", value_parser = count())]
+    max_streams_per_caller: usize,
 
     /// Unary calls in flight at once, over all connections; more are refused with RESOURCE_EXHAUSTED
     #[arg(long, env = "TOLLGATE_MAX_CALLS", default_value_t = 4_096, value_name = "N", value_parser = count())]
@@ -122,6 +148,11 @@ fn count() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=MANY)
 }
 
+/// Whatever is given: clap would repeat what it refuses, and this is a secret.
+fn bootstrap(text: &str) -> Result<BootstrapToken, Infallible> {
+    Ok(BootstrapToken(text.to_owned()))
+}
+
 fn heartbeat(text: &str) -> Result<Duration, String> {
     at_least(text, MIN_HEARTBEAT, "10ms")
 }
@@ -149,7 +180,12 @@ impl ServeArgs {
             tls_cert,
             tls_key,
             tls_client_ca,
+            bootstrap_token,
+            insecure,
             max_connections,
+            max_connections_per_address,
+            max_calls_per_caller,
+            max_streams_per_caller,
             max_calls,
             max_streams,
             heartbeat_interval,
@@ -161,10 +197,12 @@ impl ServeArgs {
         } = self;
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
-            loopback_only: true,
             grpc_web,
             tls,
             max_connections,
+            max_connections_per_address,
+            max_calls_per_caller,
+            max_streams_per_caller,
             max_calls,
             max_streams: max_streams + OTHER_STREAMS,
             shutdown_grace,
@@ -172,17 +210,23 @@ impl ServeArgs {
         let watch = WatchSettings { max_streams, heartbeat_interval };
         let retention =
             RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
-        (listen, Settings { database, ready_file, transport, watch, retention })
+        let access = AccessSettings { insecure, bootstrap_token };
+        (listen, Settings { database, ready_file, transport, watch, retention, access })
     }
 }
 
 /// Runs the server until a signal.
 pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let (listen, settings) = args.settings();
+    if settings.access.bootstrap_token.as_ref().is_some_and(|token| !Token::is_chosen_value(&token.0)) {
+        let text = "--bootstrap-token must be `tg_` and at least 32 letters, digits, `_` or `-`; make one with \
+                    `echo tg_$(openssl rand -hex 32)`";
+        return Err(Failure::Usage(text.into()));
+    }
     let mut first = stop_signal()?;
     let mut second = stop_signal()?;
     let listener = server::bind(&listen).await.map_err(|error| match error {
-        ServerError::Address { .. } | ServerError::NotLoopback { .. } => Failure::Usage(error.into()),
+        ServerError::Address { .. } => Failure::Usage(error.into()),
         error => error.into(),
     })?;
 
@@ -195,7 +239,10 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
         second.received().await;
     };
     tokio::select! {
-        served = server::run(listener, settings, asked) => Ok(served?),
+        served = server::run(listener, settings, asked) => served.map_err(|error| match error {
+            ServerError::NotLoopback { .. } => Failure::Usage(error.into()),
+            error => error.into(),
+        }),
         () = asked_twice => Err(Failure::Failed("stopped at once by a second signal".into())),
     }
 }
@@ -224,6 +271,7 @@ mod tests {
                 transport: TransportSettings::default(),
                 watch: WatchSettings::default(),
                 retention: RetentionSettings::default(),
+                access: AccessSettings::default(),
             }
         );
     }

@@ -1,13 +1,19 @@
 //! Which server the client commands talk to, and how.
 
 use std::error::Error as _;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tonic::Status;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 
 use super::{Failure, with_causes};
@@ -20,6 +26,10 @@ pub(super) struct Target {
     #[arg(long, env = "TOLLGATE_SERVER", default_value = "http://127.0.0.1:50051", value_name = "URL",
           value_parser = server)]
     server: Uri,
+
+    /// The token to show; better given in the environment, where other users of the machine do not see it
+    #[arg(long, env = "TOLLGATE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<Secret>,
 
     /// PEM file of the CA that signed the server's certificate [default: the CAs of this system]
     #[arg(long, env = "TOLLGATE_TLS_CA", value_name = "PATH", help_heading = "TLS")]
@@ -46,6 +56,38 @@ pub(super) struct Target {
     tls_client_key: Option<PathBuf>,
 }
 
+/// A token. It is not shown.
+#[derive(Clone)]
+struct Secret(Arc<str>);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.trim().into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A connection that shows a token with every call, if there is one.
+pub(super) type Server = InterceptedService<Channel, Bearer>;
+
+/// Shows a token.
+#[derive(Clone)]
+pub(super) struct Bearer(Option<AsciiMetadataValue>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// The URL of a server.
 fn server(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
@@ -63,7 +105,7 @@ impl Target {
 
     /// Where and how to connect.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Failure> {
-        let Self { server, tls_ca, tls_client_cert, tls_client_key } = self;
+        let Self { server, token: _, tls_ca, tls_client_cert, tls_client_key } = self;
         let endpoint = Endpoint::from(server.clone()).connect_timeout(CONNECT_PATIENCE);
         if server.scheme_str() != Some("https") {
             let flags = [("--tls-ca", tls_ca), ("--tls-client-cert", tls_client_cert)];
@@ -96,11 +138,26 @@ impl Target {
     }
 
     /// Connects.
-    pub(super) async fn connect(&self, patience: Duration) -> Result<Channel, Failure> {
-        self.endpoint()?.timeout(patience).connect().await.map_err(|error| {
+    pub(super) async fn connect(&self, patience: Duration) -> Result<Server, Failure> {
+        let channel = self.endpoint()?.timeout(patience).connect().await.map_err(|error| {
             let why = with_causes(error.to_string(), error.source());
             Failure::Failed(format!("{}: {}", self.server, self.with_hint(why)).into())
-        })
+        })?;
+        self.authenticated(channel)
+    }
+
+    /// The channel, with the token.
+    pub(super) fn authenticated(&self, channel: Channel) -> Result<Server, Failure> {
+        let token = match &self.token {
+            Some(Secret(token)) => {
+                let value: AsciiMetadataValue = format!("Bearer {token}")
+                    .parse()
+                    .map_err(|_| Failure::Usage("--token has characters that no token has".into()))?;
+                Some(value)
+            }
+            None => None,
+        };
+        Ok(InterceptedService::new(channel, Bearer(token)))
     }
 
     /// Why connecting failed, with what helps, where TLS is the reason.

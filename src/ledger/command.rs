@@ -8,7 +8,7 @@ use crate::state::{Context, Decision, State};
 /// Who calls, and what is known of the call.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Who calls: the name of its token, or `anonymous`.
+    /// Who calls: name and id of its token, as `ops/0190…`, or `anonymous`.
     pub actor: String,
     /// From where.
     pub peer: String,

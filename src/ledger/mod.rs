@@ -13,6 +13,7 @@ mod fold;
 mod group;
 mod retention;
 mod usage;
+mod verify;
 mod writer;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
 use usage::Counting;
 pub use usage::{Ack, Acknowledgement, Batch, Moves};
+pub use verify::{Verification, verify};
 use writer::{Request, Writer};
 
 use crate::config::RetentionSettings;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
+use super::abuse::Connections;
 use super::io::{Io, Stream};
 use super::tls::Tls;
 use crate::api::{ClientCertificate, Peer};
@@ -45,13 +46,21 @@ const MAX_HEADER_LIST: u32 = 16 * 1024;
 const MIN_BACKOFF: Duration = Duration::from_millis(20);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
+/// How many connections may be open.
+pub(super) struct Places {
+    /// All together; more wait.
+    pub(super) all: usize,
+    /// Those of each address; more are closed.
+    pub(super) of_address: Connections,
+}
+
 /// Accepts connections until `shutdown`, then cancels `drain`, lets open calls end for up to `grace`, and drops what is
 /// left. Every task that it or hyper spawned has ended when it returns.
 pub(super) async fn accept<S>(
     listener: TcpListener,
     tls: Option<Tls>,
     service: S,
-    max_connections: usize,
+    places: Places,
     grace: Duration,
     drain: CancellationToken,
     shutdown: impl Future<Output = ()>,
@@ -59,6 +68,7 @@ pub(super) async fn accept<S>(
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
+    let Places { all: max_connections, of_address: per_address } = places;
     let tasks = Tasks { tracker: TaskTracker::new(), kill: CancellationToken::new() };
     // Should this future be dropped, the tasks end too.
     let _kill = tasks.kill.clone().drop_guard();
@@ -84,6 +94,10 @@ pub(super) async fn accept<S>(
                 Ok((stream, address)) => {
                     backoff = MIN_BACKOFF;
                     let peer = Peer::new(address);
+                    let Some(of_address) = per_address.admit(peer) else {
+                        tracing::debug!(peer.addr = %peer, "closed: its address has too many connections");
+                        continue;
+                    };
                     let (tls, service) = (tls.clone(), service.clone());
                     let (http, drain, kill) = (http.clone(), drain.clone(), tasks.kill.clone());
                     tasks.tracker.spawn(async move {
@@ -91,7 +105,7 @@ pub(super) async fn accept<S>(
                         if let Some(Err(error)) = kill.run_until_cancelled(served).await {
                             tracing::debug!(peer.addr = %peer, error = %error, "connection failed");
                         }
-                        drop(place);
+                        drop((place, of_address));
                     });
                 }
                 // The client left before it was accepted.

@@ -1,5 +1,6 @@
 //! What happens to every call before and after the service that answers it: it gets an id and a line in the log, is
-//! refused if the guard or the limits say so, is ended at its deadline, and a panic in it is an INTERNAL answer.
+//! refused if the guard, the caller's rights or the limits say so, is ended at its deadline, and a panic in it is an
+//! INTERNAL answer.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Limited};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -18,30 +20,47 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument as _;
 
+use super::abuse::Abuse;
 use super::guard::{Guard, is_grpc_web};
 use super::limits::{Allowance, Limits};
-use super::log::{CallBody, CallLog, code};
+use super::log::{CallBody, CallLog, Curtain, code};
 use super::status;
-use crate::api::{CallId, Peer};
+use crate::access::Principal;
+use crate::api::{Auth, CallId, Caller, Peer};
 
 /// The answer's field that has the call's id.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long streams may take to end by themselves, with a GoAway or the like, once shutdown has begun.
 const STREAM_LINGER: Duration = Duration::from_secs(1);
+/// The same once their caller's rights have lapsed: all of it within a second.
+const LAPSE_LINGER: Duration = Duration::from_millis(250);
+
+/// Bytes of a request of a caller who is not known.
+const MAX_UNKNOWN_BODY: usize = 16 * 1024;
 
 /// The services, and what every call to them goes through.
 #[derive(Clone)]
 pub(super) struct Calls {
     routes: Routes,
     guard: Guard,
+    auth: Auth,
+    abuse: Arc<Abuse>,
     limits: Arc<Limits>,
     drain: CancellationToken,
 }
 
+/// A call that was served.
+struct Served {
+    response: Response<Body>,
+    allowance: Allowance,
+    caller: Option<Principal>,
+}
+
 impl Calls {
     /// `drain` is cancelled when shutdown begins.
-    pub(super) fn new(routes: Routes, guard: Guard, limits: Limits, drain: CancellationToken) -> Self {
-        Self { routes: routes.prepare(), guard, limits: Arc::new(limits), drain }
+    pub(super) fn new(routes: Routes, guard: Guard, auth: Auth, limits: Limits, drain: CancellationToken) -> Self {
+        let (abuse, limits) = (Arc::new(Abuse::new()), Arc::new(limits));
+        Self { routes: routes.prepare(), guard, auth, abuse, limits, drain }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
@@ -54,13 +73,13 @@ impl Calls {
         let web = request.headers().get(CONTENT_TYPE).filter(|it| is_grpc_web(it)).cloned();
 
         let span = log.span().clone();
-        let mut response = match self.serve(request, &id).instrument(span).await {
-            Ok((response, allowance)) => {
+        let mut response = match self.serve(request, &id, &mut log).instrument(span).await {
+            Ok(Served { response, allowance, caller }) => {
                 let (head, body) = response.into_parts();
                 if let Some(code) = code(&head.headers) {
                     log.end(code);
                 }
-                let curtain = allowance.time.is_none().then(|| self.curtain());
+                let curtain = allowance.time.is_none().then(|| self.curtain(caller.as_ref()));
                 Response::from_parts(head, Body::new(CallBody::new(body, log, allowance.place, curtain)))
             }
             Err(status) => {
@@ -78,10 +97,31 @@ impl Calls {
         response
     }
 
-    async fn serve(&mut self, request: Request<Body>, id: &CallId) -> Result<(Response<Body>, Allowance), Status> {
-        let (head, body) = request.into_parts();
-        self.guard.check(&head).map_err(status::permission_denied)?;
-        let allowance = self.limits.admit(head.uri.path(), &head.headers)?;
+    async fn serve(&mut self, request: Request<Body>, id: &CallId, log: &mut CallLog) -> Result<Served, Status> {
+        let (mut head, body) = request.into_parts();
+        self.guard.check(&head, self.auth.is_virgin()).map_err(status::permission_denied)?;
+        let peer = head.extensions.get::<Peer>().copied();
+        let method = head.uri.path().trim_start_matches('/');
+        let caller = match self.auth.admit(method, &head.headers, head.extensions.get()) {
+            Ok(Caller::Known(principal)) => Some(principal),
+            Ok(Caller::Unknown) => {
+                self.abuse.call(peer).inspect_err(|_| log.hush())?;
+                None
+            }
+            Err(refused) => {
+                if refused.code() == Code::Unauthenticated {
+                    self.abuse.call(peer).inspect_err(|_| log.hush())?;
+                    self.abuse.failure(peer).await.inspect_err(|_| log.hush())?;
+                }
+                return Err(refused);
+            }
+        };
+        if let Some(caller) = &caller {
+            log.caller(caller);
+            head.extensions.insert(caller.clone());
+        }
+        let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref())?;
+        let body = if caller.is_some() { body } else { bounded(body) };
 
         // A service keeps nothing across calls that a panic could leave half done: what is shared changes in the
         // ledger's own task.
@@ -92,20 +132,46 @@ impl Calls {
                 .map_err(|_| Status::new(Code::DeadlineExceeded, "the call took longer than its deadline"))?,
             None => answer.await,
         };
-        match answer {
-            Ok(Ok(response)) => Ok((response, allowance)),
+        let response = match answer {
+            Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
-            Err(_) => Err(status::internal(id)),
+            Err(_) => return Err(status::internal(id)),
+        };
+        if caller.is_none() && code(response.headers()) == Some(Code::Unauthenticated) {
+            // The method itself looked at the credentials, and did not know them.
+            self.abuse.failure(peer).await.inspect_err(|_| log.hush())?;
         }
+        Ok(Served { response, allowance, caller })
     }
 
-    fn curtain(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn curtain(&self, caller: Option<&Principal>) -> Curtain {
         let drain = self.drain.clone();
+        let lapse = caller.map(|caller| caller.lapse().clone());
         Box::pin(async move {
-            drain.cancelled_owned().await;
-            tokio::time::sleep(STREAM_LINGER).await;
+            let lapsed = async {
+                match lapse {
+                    Some(lapse) => lapse.cancelled_owned().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = drain.cancelled_owned() => {
+                    tokio::time::sleep(STREAM_LINGER).await;
+                    status::shutting_down()
+                }
+                () = lapsed => {
+                    tokio::time::sleep(LAPSE_LINGER).await;
+                    status::lapsed()
+                }
+            }
         })
     }
+}
+
+/// The body of a call of somebody who is not known, whose requests have next to nothing to say.
+fn bounded(body: Body) -> Body {
+    let limited = Limited::new(body, MAX_UNKNOWN_BODY);
+    Body::new(limited.map_err(|_| status::overloaded("the request is too large for a caller without a token")))
 }
 
 impl Service<Request<Body>> for Calls {

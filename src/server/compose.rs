@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use super::{ServerError, base_routes};
-use crate::api::{Api, add_services};
-use crate::config::{RetentionSettings, WatchSettings};
+use crate::access::{Registry, Tokens};
+use crate::api::{Api, Auth, add_services};
+use crate::config::{AccessSettings, BootstrapToken, RetentionSettings, WatchSettings};
 use crate::ledger::{Clock, Ledger, LedgerTasks};
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::Watch;
@@ -17,6 +19,8 @@ use crate::watch::Watch;
 pub(super) struct Parts {
     pub(super) routes: Routes,
     pub(super) health: HealthReporter,
+    pub(super) auth: Auth,
+    keeper: Keeper,
     store: Arc<Store>,
     tasks: LedgerTasks,
 }
@@ -24,25 +28,50 @@ pub(super) struct Parts {
 impl Parts {
     /// Finishes the writes that were submitted, and closes the database.
     pub(super) async fn close(self) {
-        self.tasks.finish().await;
-        self.store.close().await;
+        let Self { routes: _, health: _, auth: _, keeper, store, tasks } = self;
+        keeper.stop.cancel();
+        // It ends in any case; had it panicked, the log says so.
+        let _ = keeper.task.await;
+        tasks.finish().await;
+        store.close().await;
     }
 }
 
-/// Opens the store and makes the services on it. Streams send a GoAway and end when `drain` is cancelled.
+/// The task that keeps tokens up to date.
+struct Keeper {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Opens the store and makes the services on it. `certificates`: whether only clients with one get a connection. Streams
+/// send a GoAway and end when `drain` is cancelled.
 pub(super) async fn compose(
     database: &str,
     watch: WatchSettings,
     retention: RetentionSettings,
+    access: AccessSettings,
+    certificates: bool,
     clock: Clock,
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?).await?);
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
+    let registry = Arc::new(Registry::new(&access, certificates));
+    let AccessSettings { insecure: _, bootstrap_token } = access;
+    let tokens = Arc::new(Tokens::open(Arc::clone(&store), Arc::clone(&registry)).await?);
+    if let Some(BootstrapToken(value)) = bootstrap_token {
+        tokens.bootstrap(&value).await?;
+    }
+    let stop = CancellationToken::new();
+    let task = tokio::spawn({
+        let (tokens, stop) = (Arc::clone(&tokens), stop.clone());
+        async move { tokens.keep(stop).await }
+    });
     let watch = Watch::new(ledger.states(), ledger.moves(), Arc::new(move || clock.now()), watch, drain);
     tasks.own(watch.run());
-    let api = Api::new(ledger, watch);
+    let api = Api::new(ledger, watch, tokens);
     let (mut routes, health) = base_routes()?;
     add_services(&mut routes, &health, &api).await;
-    Ok(Parts { routes: routes.routes(), health, store, tasks })
+    let auth = Auth::new(registry);
+    Ok(Parts { routes: routes.routes(), health, auth, keeper: Keeper { stop, task }, store, tasks })
 }

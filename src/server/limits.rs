@@ -1,7 +1,7 @@
 //! How many calls are served at once, and for how long.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -10,34 +10,61 @@ use prost_types::FileDescriptorSet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
+use super::abuse::Held;
 use super::{descriptor_sets, status};
+use crate::access::Principal;
+use crate::config::TransportSettings;
 
 /// How long a unary call may take, whatever deadline its client set: a call that hangs would hold its place for ever.
 const MAX_UNARY: Duration = Duration::from_secs(60);
 
+/// The same for callers who are not known.
+const MAX_UNKNOWN_UNARY: Duration = Duration::from_secs(10);
+/// Calls, and as many streams, of callers who are not known, all together: they must not take the places of others.
+const UNKNOWN: usize = 256;
+
 /// The places for calls. A place is held until the answer is sent whole.
 pub(super) struct Limits {
-    calls: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    known: Places,
+    unknown: Places,
+    calls_per_caller: Share,
+    streams_per_caller: Share,
     /// The paths of all methods of which either side is a stream.
     streaming: HashSet<String>,
+}
+
+struct Places {
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+/// What each caller may have at once, and has.
+struct Share {
+    max: usize,
+    held: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+}
+
+/// A place among all calls, and among those of its caller.
+pub(super) struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_caller: Option<Held<Arc<str>>>,
 }
 
 /// What a call may use.
 pub(super) struct Allowance {
     /// Its place.
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     /// How long the answer may take to begin; `None` for a stream.
     pub(super) time: Option<Duration>,
 }
 
 impl Limits {
-    /// Places for `max_calls` unary and `max_streams` streaming calls.
+    /// As many places as the settings say.
     ///
     /// # Errors
     ///
     /// A descriptor set does not decode.
-    pub(super) fn new(max_calls: usize, max_streams: usize) -> Result<Self, prost::DecodeError> {
+    pub(super) fn new(settings: &TransportSettings) -> Result<Self, prost::DecodeError> {
         let mut streaming = HashSet::new();
         for encoded in descriptor_sets() {
             for file in FileDescriptorSet::decode(encoded)?.file {
@@ -48,23 +75,53 @@ impl Limits {
                 }
             }
         }
-        let calls = Arc::new(Semaphore::new(max_calls));
-        Ok(Self { calls, streams: Arc::new(Semaphore::new(max_streams)), streaming })
+        let share = |max| Share { max, held: Arc::default() };
+        Ok(Self {
+            known: Places::new(settings.max_calls, settings.max_streams),
+            unknown: Places::new(UNKNOWN, UNKNOWN),
+            calls_per_caller: share(settings.max_calls_per_caller),
+            streams_per_caller: share(settings.max_streams_per_caller),
+            streaming,
+        })
     }
 
-    /// Takes a place for a call.
+    /// Takes a place for a call of `caller`, or of somebody who is not known.
     ///
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED if there is none.
-    pub(super) fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Allowance, Status> {
+    pub(super) fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        caller: Option<&Principal>,
+    ) -> Result<Allowance, Status> {
         let streaming = self.streaming.contains(path);
-        let places = if streaming { &self.streams } else { &self.calls };
-        let place = Arc::clone(places).try_acquire_owned().map_err(|_| {
-            status::overloaded(if streaming { "too many streams are open" } else { "too many calls are in flight" })
-        })?;
-        let time = (!streaming).then(|| grpc_timeout(headers).map_or(MAX_UNARY, |timeout| timeout.min(MAX_UNARY)));
-        Ok(Allowance { place, time })
+        let places = if caller.is_some() { &self.known } else { &self.unknown };
+        let (places, share) = match streaming {
+            true => (&places.streams, &self.streams_per_caller),
+            false => (&places.calls, &self.calls_per_caller),
+        };
+        let what = if streaming { "streams are open" } else { "calls are in flight" };
+        // Callers that nobody tells apart share nothing.
+        let of_caller = match caller.filter(|caller| caller.is_authenticated()) {
+            Some(caller) => {
+                let held = Held::take(&share.held, Arc::clone(caller.actor()), share.max);
+                Some(held.ok_or_else(|| status::overloaded(format!("too many {what} with this token")))?)
+            }
+            None => None,
+        };
+        let of_all = Arc::clone(places).try_acquire_owned();
+        let of_all = of_all.map_err(|_| status::overloaded(format!("too many {what}")))?;
+        let longest = if caller.is_some() { MAX_UNARY } else { MAX_UNKNOWN_UNARY };
+        let time = (!streaming).then(|| grpc_timeout(headers).map_or(longest, |timeout| timeout.min(longest)));
+        Ok(Allowance { place: Place { _of_all: of_all, _of_caller: of_caller }, time })
+    }
+}
+
+impl Places {
+    fn new(calls: usize, streams: usize) -> Self {
+        Self { calls: Arc::new(Semaphore::new(calls)), streams: Arc::new(Semaphore::new(streams)) }
     }
 }
 
@@ -90,6 +147,7 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Role;
 
     #[test]
     fn timeouts_are_read_as_the_specification_says() {
@@ -104,16 +162,40 @@ mod tests {
         }
     }
 
+    fn limits(max_calls: usize, max_calls_per_caller: usize) -> Limits {
+        Limits::new(&TransportSettings { max_calls, max_calls_per_caller, ..TransportSettings::default() }).unwrap()
+    }
+
+    fn principal(name: &str) -> Principal {
+        Principal::of_certificate(name, Role::Admin, None)
+    }
+
     #[test]
     fn places_are_given_back() {
-        let limits = Limits::new(1, 1).unwrap();
+        let limits = limits(1, 1);
         let headers = HeaderMap::new();
-        let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers).unwrap();
-        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers).unwrap();
+        let [one, other] = ["one", "other"].map(principal);
+        let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, Some(&one)).unwrap();
+        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers, Some(&one)).unwrap();
         assert_eq!((unary.time, stream.time), (Some(MAX_UNARY), None));
-        let refused = limits.admit("/tollgate.v1.TeamService/ListTeams", &headers).err().unwrap();
+        let refused = limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other)).err().unwrap();
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         drop(unary);
-        assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers).is_ok());
+        assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other)).is_ok());
+    }
+
+    #[test]
+    fn nobody_takes_the_places_of_others() {
+        let limits = limits(4, 2);
+        let headers = HeaderMap::new();
+        let [one, other] = ["one", "other"].map(principal);
+        let admit = |caller| limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, caller);
+        let held = [admit(Some(&one)).unwrap(), admit(Some(&one)).unwrap()];
+        assert!(admit(Some(&one)).is_err() && admit(Some(&other)).is_ok());
+        let unknown: Vec<_> = std::iter::from_fn(|| admit(None).ok()).take(1_000).collect();
+        assert_eq!((unknown.len(), unknown[0].time), (UNKNOWN, Some(MAX_UNKNOWN_UNARY)));
+        assert!(admit(Some(&other)).is_ok());
+        drop(held);
+        assert!(admit(Some(&one)).is_ok());
     }
 }

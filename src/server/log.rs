@@ -10,12 +10,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::{Level, Span};
 
+use super::limits::Place;
 use super::status;
+use crate::access::Principal;
 use crate::api::{CallId, Peer};
 
 /// The part of the program by which filters name these lines, whatever file they are written in.
@@ -26,6 +27,7 @@ pub(super) struct CallLog {
     span: Span,
     started: Instant,
     ended: bool,
+    quiet: bool,
 }
 
 impl CallLog {
@@ -37,9 +39,20 @@ impl CallLog {
             "call",
             rpc.method = method,
             call.id = id.as_str(),
-            peer.addr = peer.map(tracing::field::display)
+            peer.addr = peer.map(tracing::field::display),
+            actor = tracing::field::Empty
         );
-        Self { span, started: Instant::now(), ended: false }
+        Self { span, started: Instant::now(), ended: false, quiet: false }
+    }
+
+    /// Notes who calls.
+    pub(super) fn caller(&self, caller: &Principal) {
+        self.span.record("actor", caller.actor().as_ref());
+    }
+
+    /// Makes the line one of level DEBUG: there are too many like it.
+    pub(super) fn hush(&mut self) {
+        self.quiet = true;
     }
 
     /// The span in which the call is to be served.
@@ -69,6 +82,10 @@ impl CallLog {
                     "call"
                 )
             };
+        }
+        if self.quiet {
+            line!(Level::DEBUG);
+            return;
         }
         match code {
             Code::Internal | Code::Unknown | Code::DataLoss => line!(Level::ERROR),
@@ -104,23 +121,22 @@ pub(super) fn code(fields: &HeaderMap) -> Option<Code> {
     fields.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))
 }
 
+/// What ends a stream from outside.
+pub(super) type Curtain = Pin<Box<dyn Future<Output = Status> + Send>>;
+
 /// The body of an answer, with all that has to end when it ends.
 pub(super) struct CallBody {
     inner: Body,
     log: CallLog,
     /// The call's place among those in flight.
-    place: Option<OwnedSemaphorePermit>,
-    /// When it resolves, the answer ends with UNAVAILABLE. For streams, which would hold up a shutdown.
-    curtain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    place: Option<Place>,
+    /// When it resolves, the answer ends with that status. For streams, which would hold up a shutdown, or outlive the
+    /// rights of their caller.
+    curtain: Option<Curtain>,
 }
 
 impl CallBody {
-    pub(super) fn new(
-        inner: Body,
-        log: CallLog,
-        place: OwnedSemaphorePermit,
-        curtain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    ) -> Self {
+    pub(super) fn new(inner: Body, log: CallLog, place: Place, curtain: Option<Curtain>) -> Self {
         Self { inner, log, place: Some(place), curtain }
     }
 
@@ -139,12 +155,12 @@ impl http_body::Body for CallBody {
         let this = self.get_mut();
         let span = this.log.span().clone();
         let _entered = span.enter();
-        if this.curtain.as_mut().is_some_and(|curtain| curtain.as_mut().poll(cx).is_ready()) {
+        if let Some(Poll::Ready(status)) = this.curtain.as_mut().map(|curtain| curtain.as_mut().poll(cx)) {
             this.inner = Body::empty();
-            this.end(Code::Unavailable);
+            this.end(status.code());
             let mut trailers = HeaderMap::new();
             // It fails only if the message is no header value, and ours is.
-            return Poll::Ready(match status::shutting_down().add_header(&mut trailers) {
+            return Poll::Ready(match status.add_header(&mut trailers) {
                 Ok(()) => Some(Ok(Frame::trailers(trailers))),
                 Err(error) => Some(Err(error)),
             });

@@ -4,13 +4,14 @@
 //! accept   connections, HTTP/1 and HTTP/2, shutdown
 //!   front    what is no gRPC call gets a text
 //!     (gRPC-Web, if on)
-//!       calls    id, log line, guard, limits, deadline, panics
+//!       calls    id, log line, guard, who calls and whether they may, limits, deadline, panics
 //!         routes   the services, from compose
 //! ```
 //!
 //! gRPC-Web is outside of `calls`, so that these see gRPC in either case, and inside of `front`, because it answers
 //! what it does not know with an empty 400.
 
+mod abuse;
 mod accept;
 mod calls;
 mod compose;
@@ -35,12 +36,15 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 
+use self::abuse::Connections;
+use self::accept::Places;
 use self::calls::Calls;
 use self::front::Front;
 use self::guard::Guard;
 use self::limits::Limits;
 pub use self::tls::TlsError;
 use self::tls::{Reload, Tls};
+use crate::api::Auth;
 use crate::config::{Settings, TransportSettings};
 use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -61,15 +65,12 @@ pub enum ServerError {
     },
     /// The address can be reached from other machines, and there is no authentication.
     #[error(
-        "--listen {listen} ({address}) can be reached from other machines. The store has no tokens, so whoever reaches \
-         the server is an administrator; until authentication is set up it listens on loopback addresses only. Use \
-         --listen 127.0.0.1:{} and, from elsewhere, a tunnel such as `ssh -L {}:127.0.0.1:{} <this machine>`",
-        address.port(), address.port(), address.port()
+        "--listen {address} can be reached from other machines, and the store never had a token: whoever reaches the \
+         server would be an administrator. Make a token first (`tollgate token create --database … --role admin`, or \
+         TOLLGATE_BOOTSTRAP_TOKEN), or listen on 127.0.0.1 only; --insecure serves everybody"
     )]
     NotLoopback {
         /// What was given.
-        listen: String,
-        /// What it stands for.
         address: SocketAddr,
     },
     /// The address cannot be listened on.
@@ -104,7 +105,7 @@ pub enum ServerError {
 ///
 /// # Errors
 ///
-/// It is no address, can be reached from other machines, or cannot be had.
+/// It is no address, or cannot be had.
 pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
     let addresses: Vec<SocketAddr> = match lookup_host(listen).await {
         Ok(addresses) => addresses.collect(),
@@ -112,9 +113,6 @@ pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
             return Err(ServerError::Address { listen: listen.to_owned(), source });
         }
     };
-    if let Some(&address) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
-        return Err(ServerError::NotLoopback { listen: listen.to_owned(), address });
-    }
     TcpListener::bind(addresses.as_slice())
         .await
         .map_err(|source| ServerError::Listen { listen: listen.to_owned(), source })
@@ -125,7 +123,8 @@ pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
 ///
 /// # Errors
 ///
-/// The parts cannot be put together, or the ready file cannot be written.
+/// The parts cannot be put together, the listener can be reached from other machines though nobody would be
+/// authenticated, or the ready file cannot be written.
 pub async fn run(
     listener: TcpListener,
     settings: Settings,
@@ -145,23 +144,32 @@ pub async fn run_by(
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings { database, ready_file, mut transport, watch, retention } = settings;
+    let Settings { database, ready_file, mut transport, watch, retention, access } = settings;
+    let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
     let address = listener
         .local_addr()
         .map_err(|source| ServerError::Listen { listen: "the given socket".to_owned(), source })?;
-    if transport.loopback_only && !address.ip().to_canonical().is_loopback() {
-        return Err(ServerError::NotLoopback { listen: address.to_string(), address });
-    }
-
+    let insecure = access.insecure;
     let drain = CancellationToken::new();
-    let parts = compose::compose(&database, watch, retention, clock, drain.clone()).await?;
-    let (routes, health) = (parts.routes.clone(), parts.health.clone());
-    if transport.loopback_only {
+    let composed = compose::compose(&database, watch, retention, access, certificates, clock, drain.clone());
+    let parts = composed.await?;
+    let (routes, health, auth) = (parts.routes.clone(), parts.health.clone(), parts.auth.clone());
+    if insecure {
+        tracing::warn!("--insecure: authentication is OFF, everybody who reaches {address} is an administrator");
+    } else if auth.is_virgin() {
+        if !address.ip().to_canonical().is_loopback() {
+            drain.cancel();
+            parts.close().await;
+            return Err(ServerError::NotLoopback { address });
+        }
         tracing::info!(
             "the store has no tokens: every caller is an administrator, so only callers on this machine are served, \
              by a loopback name"
         );
+        if std::mem::take(&mut transport.grpc_web) {
+            tracing::warn!("gRPC-Web stays off: make a token, then start again");
+        }
     }
     if let Some(path) = &ready_file {
         announce(path, address).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
@@ -173,7 +181,7 @@ pub async fn run_by(
         // Load balancers that watch health hear of it before connections begin to close.
         health.set_service_status("", ServingStatus::NotServing).await;
     };
-    let served = serve_with(listener, tls, routes, transport, drain, shutdown).await;
+    let served = serve_with(listener, tls, routes, auth, transport, drain, shutdown).await;
     parts.close().await;
     if let Some(path) = &ready_file
         && let Err(error) = std::fs::remove_file(path)
@@ -194,36 +202,48 @@ pub async fn run_by(
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
+    auth: Auth,
     mut transport: TransportSettings,
     drain: CancellationToken,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let tls = transport.tls.take().map(Tls::load).transpose()?;
-    serve_with(listener, tls, routes, transport, drain, shutdown).await
+    serve_with(listener, tls, routes, auth, transport, drain, shutdown).await
 }
 
 async fn serve_with(
     listener: TcpListener,
     tls: Option<(Tls, Reload)>,
     routes: Routes,
+    auth: Auth,
     transport: TransportSettings,
     drain: CancellationToken,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let TransportSettings { loopback_only, grpc_web, tls: _, max_connections, max_calls, max_streams, shutdown_grace } =
-        transport;
+    let limits = Limits::new(&transport)?;
+    let TransportSettings {
+        grpc_web,
+        tls: _,
+        max_connections,
+        max_connections_per_address,
+        max_calls: _,
+        max_calls_per_caller: _,
+        max_streams: _,
+        max_streams_per_caller: _,
+        shutdown_grace,
+    } = transport;
     let (tls, reload) = tls.unzip();
-    let limits = Limits::new(max_calls, max_streams)?;
-    let calls = Calls::new(routes, Guard { loopback_only, grpc_web }, limits, drain.clone());
+    let calls = Calls::new(routes, Guard { grpc_web }, auth, limits, drain.clone());
+    let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let accepting = async {
         if grpc_web {
             let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
             let front = Front { inner, grpc_web, tls: has_tls };
-            accept::accept(listener, tls, front, max_connections, shutdown_grace, drain, shutdown).await;
+            accept::accept(listener, tls, front, places, shutdown_grace, drain, shutdown).await;
         } else {
             let front = Front { inner: calls, grpc_web, tls: has_tls };
-            accept::accept(listener, tls, front, max_connections, shutdown_grace, drain, shutdown).await;
+            accept::accept(listener, tls, front, places, shutdown_grace, drain, shutdown).await;
         }
     };
     let following = async {

@@ -15,6 +15,11 @@ pub(super) fn permission_denied(message: impl Into<String>) -> Status {
     api::status(Error::PermissionDenied(message.into()), "")
 }
 
+/// The caller's token is not good any more.
+pub(super) fn lapsed() -> Status {
+    api::status(Error::Unauthenticated("the token was revoked or has expired, or authentication was turned on"), "")
+}
+
 /// Too much at once.
 pub(super) fn overloaded(message: impl Into<String>) -> Status {
     api::status(Error::Overloaded { what: message.into(), retry_after: RETRY_AFTER }, "")

@@ -165,12 +165,12 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-enum Role {
+pub(super) enum Role {
     Writer,
     Reader,
 }
 
-async fn connect(path: &Path, role: Role) -> Result<DatabaseConnection, DbErr> {
+pub(super) async fn connect(path: &Path, role: Role) -> Result<DatabaseConnection, DbErr> {
     // The URL is a formality, it is overridden by the path: as a part of a URL, `%` and `?` would be read as such.
     let mut options = ConnectOptions::new("sqlite://tollgate.db");
     options
@@ -211,7 +211,7 @@ fn sqlite(options: SqliteConnectOptions, path: &Path, role: &Role) -> SqliteConn
     }
 }
 
-fn cannot_open(path: &Path, error: &DbErr) -> StoreError {
+pub(super) fn cannot_open(path: &Path, error: &DbErr) -> StoreError {
     let path = path.display();
     let what = match Fault::of(error) {
         Fault::NoDatabase => format!("cannot open the database {path}: the file is not a SQLite database"),
@@ -243,7 +243,7 @@ async fn query(connection: &DatabaseConnection, sql: &'static str) -> Result<Opt
 }
 
 /// Whether the database is a store that this build understands, or nothing yet.
-async fn examine(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+pub(super) async fn examine(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: DbErr| cannot_open(path, &error);
     if SchemaManager::new(writer).has_table("seaql_migrations").await.map_err(failed)? {
         let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();

@@ -12,11 +12,13 @@
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
 //! | `usage`, `journal`, `threshold` | what was counted, and what it crossed |
+//! | `tokens` | who may call |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite is the engine so far. What is particular to it stands in `connect` (file, lock, pragmas), `tx` (limits, kind
 //! of transaction) and `error` (codes); everything else is portable.
 
+mod beside;
 mod cell;
 mod changelog;
 mod commit;
@@ -43,6 +45,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod tokens;
 mod tx;
 mod usage;
 mod virtual_key;
@@ -58,6 +61,7 @@ pub use group::*;
 pub use journal::JournalEntry;
 pub use persist::{Names, Persist, Rows, Which};
 pub use threshold::AfterCrossing;
+pub use tokens::{TokenTable, TokenWrite};
 pub use tx::ReadTx;
 pub use usage::{LoadedUsage, Registration, Unfolded, UsageGroup, Watermark};
 

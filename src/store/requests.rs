@@ -41,6 +41,25 @@ pub(super) async fn remember(tx: &DatabaseTransaction, requests: &[Remembered]) 
     upsert(tx, rows.collect()).await
 }
 
+/// A row as it is remembered.
+pub(super) fn read(row: request::Model) -> Result<Remembered, StoreError> {
+    let fingerprint = row.fingerprint.as_slice().try_into();
+    let corrupt = |_| StoreError::corrupt("request", &row.request_id, "the fingerprint is not 32 bytes long");
+    Ok(Remembered {
+        fingerprint: fingerprint.map_err(corrupt)?,
+        caller: row.caller,
+        method: row.method,
+        request_id: row.request_id,
+        response: row.response.into(),
+        accepted_at: Timestamp::from_micros(row.accepted_at),
+    })
+}
+
+/// What was accepted at this time or before is forgotten at `now`.
+pub(super) fn since(now: Timestamp) -> Timestamp {
+    now.plus_micros(-MEMORY_MICROS)
+}
+
 impl Store {
     /// Those of the requests (caller, method, request id) that were accepted within the 24 hours before `now`, in no
     /// particular order.
@@ -58,25 +77,13 @@ impl Store {
             return Ok(found);
         }
         let tx = self.begin_read().await?;
-        let since = now.plus_micros(-MEMORY_MICROS).as_micros();
+        let since = since(now).as_micros();
         for chunk in requests.chunks(rows_per_statement(&tx.0, 3) - 1) {
             let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
                 .in_tuples(chunk.iter().copied());
             let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
             for row in rows(&tx, select).await? {
-                let corrupt = |why: &str| StoreError::corrupt("request", &row.request_id, why);
-                found.push(Remembered {
-                    fingerprint: row
-                        .fingerprint
-                        .as_slice()
-                        .try_into()
-                        .map_err(|_| corrupt("the fingerprint is not 32 bytes long"))?,
-                    caller: row.caller,
-                    method: row.method,
-                    request_id: row.request_id,
-                    response: row.response.into(),
-                    accepted_at: Timestamp::from_micros(row.accepted_at),
-                });
+                found.push(read(row)?);
             }
         }
         Ok(found)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::stream::{Follower, Start};
+use super::stream::{Ends, Follower, Start};
 use super::token::Token;
 use super::usage::{Feed, Now};
 use super::{Frame, KindSet};
@@ -78,12 +78,12 @@ impl Watch {
         self.usage.clone().run(self.drain.clone())
     }
 
-    /// Begins a stream.
+    /// Begins a stream, which ends with a GoAway when `lapse` is cancelled: then its caller has lost its rights.
     ///
     /// # Errors
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
     /// not reached in 5 seconds, or on shutdown.
-    pub async fn begin(&self, subscription: Subscription) -> Result<Follower, Error> {
+    pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<Follower, Error> {
         let Subscription { kinds, resume_token, min_revision, include_usage } = subscription;
         let token = if resume_token.is_empty() {
             None
@@ -109,7 +109,7 @@ impl Watch {
             kinds,
             start,
             self.heartbeat,
-            self.drain.clone(),
+            Ends { drain: self.drain.clone(), lapse },
             place,
         )
         .with_usage(include_usage.then(|| self.usage.follow())))

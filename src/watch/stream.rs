@@ -32,6 +32,14 @@ pub(super) enum Start {
     Snapshot(v1::WatchReason),
 }
 
+/// What ends a stream.
+pub(super) struct Ends {
+    /// The server shuts down.
+    pub(super) drain: CancellationToken,
+    /// The caller has lost its rights.
+    pub(super) lapse: CancellationToken,
+}
+
 /// A stream to one client.
 pub struct Follower {
     states: watch::Receiver<Arc<State>>,
@@ -51,7 +59,7 @@ pub struct Follower {
     usage_ready: VecDeque<Frame>,
     heartbeat: Duration,
     quiet_until: Instant,
-    drain: CancellationToken,
+    ends: Ends,
     ended: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -63,7 +71,7 @@ impl Follower {
         kinds: KindSet,
         start: Start,
         heartbeat: Duration,
-        drain: CancellationToken,
+        ends: Ends,
         place: OwnedSemaphorePermit,
     ) -> Self {
         let (cursor, snapshot, mode, reason) = match start {
@@ -97,7 +105,7 @@ impl Follower {
             usage_ready: VecDeque::new(),
             heartbeat,
             quiet_until: Instant::now() + heartbeat,
-            drain,
+            ends,
             ended: false,
             _place: place,
         }
@@ -122,8 +130,12 @@ impl Follower {
             if let Some(frame) = self.usage_ready.pop_front() {
                 return Some(frame);
             }
-            if self.drain.is_cancelled() {
+            if self.ends.drain.is_cancelled() {
                 self.leave("the server is shutting down");
+                continue;
+            }
+            if self.ends.lapse.is_cancelled() {
+                self.leave("the rights of the caller have changed: its token was revoked or has expired");
                 continue;
             }
             // The state is let go before anything is waited for: a slow client pins nothing.
@@ -151,7 +163,8 @@ impl Follower {
                 },
                 () = tokio::time::sleep_until(self.quiet_until) => self.beat(),
                 () = usage_changed(&mut self.usage) => {}
-                () = self.drain.cancelled() => {}
+                () = self.ends.drain.cancelled() => {}
+                () = self.ends.lapse.cancelled() => {}
             }
         }
     }

@@ -15,6 +15,7 @@ mod routing_rule;
 mod scope;
 mod team;
 mod text;
+mod token;
 mod virtual_key;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing
 pub use provider::render_key as render_provider_key;
 pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
+pub use token::{parse_token, render_role, render_token};
 pub use virtual_key::parse_value;
 
 /// The most that an encoded resource may have, so that no resource can ever stop a watcher.

@@ -5,7 +5,7 @@ use std::future::Future;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate::config::{RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::customer_service_client::CustomerServiceClient;
@@ -35,6 +35,7 @@ impl Server {
             transport: TransportSettings::default(),
             watch: WatchSettings::default(),
             retention: RetentionSettings::default(),
+            access: AccessSettings::default(),
         };
         let task = tokio::spawn(server::run(listener, settings, async move {
             let _ = stopped.await;

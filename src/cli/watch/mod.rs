@@ -72,7 +72,7 @@ pub(super) struct WatchArgs {
     node_id: String,
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
+pub(super) fn kind(text: &str) -> Result<Kind, String> {
     let name = text.trim().replace('-', "_");
     Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
         let names: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();

@@ -29,7 +29,9 @@ use tonic_types::StatusExt as _;
 use tower::{Service, ServiceExt as _};
 
 use super::*;
+use crate::access::Registry;
 use crate::api::{CallId, Peer};
+use crate::config::AccessSettings;
 
 /// A service with a method for each way to go wrong.
 #[derive(Clone)]
@@ -70,13 +72,24 @@ struct Server {
 
 impl Server {
     async fn start(transport: TransportSettings) -> Self {
+        Self::start_with(transport, AccessSettings::default()).await
+    }
+
+    async fn start_with(transport: TransportSettings, access: AccessSettings) -> Self {
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (mut routes, _health) = base_routes().unwrap();
         routes.add_service(Trouble);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let served = tokio::spawn(serve(listener, routes.routes(), transport, CancellationToken::new(), shutdown));
+        let served = tokio::spawn(serve(
+            listener,
+            routes.routes(),
+            Auth::new(Arc::new(Registry::new(&access, false))),
+            transport,
+            CancellationToken::new(),
+            shutdown,
+        ));
         Self { address, stop, served }
     }
 

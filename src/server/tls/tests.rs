@@ -18,7 +18,10 @@ use tower::{Service, ServiceExt as _};
 
 use super::reload::Look;
 use super::*;
+use crate::access::Registry;
+use crate::api::Auth;
 use crate::api::{CertificateRole, Holder};
+use crate::config::AccessSettings;
 use crate::config::TransportSettings;
 use crate::server::{base_routes, bind, serve};
 
@@ -210,7 +213,8 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let transport = TransportSettings { tls: Some(files.settings.clone()), ..TransportSettings::default() };
         let stopped = async { drop(stopped.await) };
-        tokio::spawn(serve(listener, routes.routes(), transport, CancellationToken::new(), stopped));
+        let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)));
+        tokio::spawn(serve(listener, routes.routes(), open, transport, CancellationToken::new(), stopped));
         Self { address, _stop: stop, _files: files }
     }
 

@@ -25,6 +25,8 @@ pub mod routing_rule;
 pub mod routing_target;
 pub mod team;
 pub mod threshold_event;
+pub mod token;
+pub mod token_head;
 pub mod usage_counter;
 pub mod usage_journal;
 pub mod usage_node;

@@ -6,6 +6,7 @@ mod m0001_first;
 mod m0002_usage;
 mod m0003_thresholds;
 mod m0004_usage_journal;
+mod m0005_tokens;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_usage::Migration),
             Box::new(m0003_thresholds::Migration),
             Box::new(m0004_usage_journal::Migration),
+            Box::new(m0005_tokens::Migration),
         ]
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate::config::{RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::ledger::Clock;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
@@ -48,6 +48,7 @@ impl Rig {
             transport: TransportSettings::default(),
             watch: WatchSettings { heartbeat_interval: Duration::from_millis(50), ..WatchSettings::default() },
             retention: RetentionSettings::default(),
+            access: AccessSettings::default(),
         };
         Self { dir, settings, clock: Clock::system(), running: None }
     }

@@ -1,0 +1,163 @@
+//! `tollgate changes`: the audit trail for people. Who did what, when, by which call, and what differs since.
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::Failure;
+use super::remote::{RemoteArgs, dynamic, moment, print, print_json_line, refused};
+use crate::domain::Kind;
+use crate::proto::v1;
+use crate::proto::v1::config_service_client::ConfigServiceClient;
+
+/// Fields that differ after every change, and tell nothing.
+const ALWAYS_DIFFERENT: [&str; 2] = ["revision", "updatedAt"];
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Newest first. Times are RFC 3339, as 2026-03-01T00:00:00Z, or a duration back from now, as 24h.
+Secrets and their hashes are left out; who made and revoked tokens is in `tollgate token list --all`.
+
+Examples:
+  tollgate changes --from 24h
+      What happened since yesterday.
+  tollgate changes --kind virtual_key --id 0190a8f0-… --actor ops
+      What one token did to one key.
+  tollgate changes --json --limit 1000000 | jq -c 'select(.op == \"CHANGE_OP_DELETE\")'
+      All deletions, one object a line.")]
+pub(super) struct ChangesArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// Only changes of this kind of resource
+    #[arg(long, env = "TOLLGATE_KIND", value_name = "KIND", value_parser = super::watch::kind)]
+    kind: Option<Kind>,
+
+    /// Only changes of the resource with this id
+    #[arg(long, env = "TOLLGATE_ID", value_name = "ID", default_value = "", hide_default_value = true)]
+    id: String,
+
+    /// Only changes by this actor: the name of a token, or as the trail shows it
+    #[arg(long, env = "TOLLGATE_ACTOR", value_name = "TEXT", default_value = "", hide_default_value = true)]
+    actor: String,
+
+    /// Only changes at this time or later
+    #[arg(long, env = "TOLLGATE_FROM", value_name = "TIME", value_parser = time)]
+    from: Option<prost_types::Timestamp>,
+
+    /// Only changes before this time
+    #[arg(long, env = "TOLLGATE_TO", value_name = "TIME", value_parser = time)]
+    to: Option<prost_types::Timestamp>,
+
+    /// Only changes of this store revision
+    #[arg(long, env = "TOLLGATE_REVISION", value_name = "N", default_value_t = 0, hide_default_value = true)]
+    revision: i64,
+
+    /// The most changes to print
+    #[arg(long, env = "TOLLGATE_LIMIT", value_name = "N", default_value_t = 100)]
+    limit: usize,
+}
+
+/// An instant, or how long ago it was.
+fn time(text: &str) -> Result<prost_types::Timestamp, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let time = std::time::SystemTime::now().checked_sub(ago).ok_or("is too long ago")?;
+        return Ok(time.into());
+    }
+    text.parse().map_err(|_| "is no time; write 2026-03-01T00:00:00Z, or a duration back from now as 24h".to_owned())
+}
+
+pub(super) async fn run(args: ChangesArgs) -> Result<(), Failure> {
+    let ChangesArgs { remote, kind, id, actor, from, to, revision, limit } = args;
+    let kind = kind.map_or(0, Kind::number);
+    let mut request = v1::ListChangesRequest { kind, id, actor, from, to, revision, ..Default::default() };
+    let mut client = ConfigServiceClient::new(remote.connect().await?);
+    let mut left = limit;
+    while left > 0 {
+        request.page_size = i32::try_from(left.min(500)).unwrap_or(500);
+        let page = client.list_changes(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
+        left -= page.changes.len().min(left);
+        for change in &page.changes {
+            if remote.json { print_json_line(change)? } else { show(change)? }
+        }
+        if page.next_page_token.is_empty() {
+            return Ok(());
+        }
+        request.page_token = page.next_page_token;
+    }
+    eprintln!("tollgate: there is more; ask for it with --limit, or narrow it");
+    Ok(())
+}
+
+fn show(change: &v1::Change) -> Result<(), Failure> {
+    let v1::Change { revision, id, commit_time, actor, peer, method, request_id, before, after, .. } = change;
+    let at = commit_time.as_ref().map(moment).unwrap_or_default();
+    let kind = change.kind().as_str_name().trim_start_matches("RESOURCE_KIND_").to_lowercase();
+    let op = change.op().as_str_name().trim_start_matches("CHANGE_OP_").to_lowercase();
+    let (before, after) = (fields(before.as_ref())?, fields(after.as_ref())?);
+    let name = [&after, &before].into_iter().find_map(|it| it.get("name")).and_then(Value::as_str);
+    let name = name.map(|name| format!(" {name:?}")).unwrap_or_default();
+    print(&format!("{revision}  {at}  {op} {kind} {id}{name}"))?;
+    let method = method.rsplit('.').next().unwrap_or_default();
+    let request = if request_id.is_empty() { String::new() } else { format!(", request {request_id}") };
+    let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
+    print(&format!("    by {actor}{from}, {method}{request}"))?;
+    for line in differences(&before, &after) {
+        print(&format!("    {line}"))?;
+    }
+    Ok(())
+}
+
+/// One line for each top-level field that differs.
+fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    let differs = |name: &&String| before.get(*name) != after.get(*name);
+    let told = |name: &&String| !ALWAYS_DIFFERENT.contains(&name.as_str());
+    let text = |value: Option<&Value>| value.map_or_else(|| "(nothing)".to_owned(), Value::to_string);
+    names
+        .into_iter()
+        .filter(|name| differs(name) && told(name))
+        .map(|name| match (before.is_empty(), after.is_empty()) {
+            (true, _) => format!("{name}: {}", text(after.get(name))),
+            (false, true) => format!("{name}: {} is gone", text(before.get(name))),
+            (false, false) => format!("{name}: {} → {}", text(before.get(name)), text(after.get(name))),
+        })
+        .collect()
+}
+
+/// The fields of a resource, as protobuf JSON; none if there is none.
+fn fields(resource: Option<&v1::ConfigResource>) -> Result<Map<String, Value>, Failure> {
+    let Some(resource) = resource else { return Ok(Map::new()) };
+    // The one field is the one of the kind.
+    let Value::Object(kinds) = serde_json::to_value(dynamic(resource)?)? else { return Ok(Map::new()) };
+    Ok(match kinds.into_iter().next() {
+        Some((_, Value::Object(fields))) => fields,
+        Some(_) | None => Map::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(json: &str) -> Map<String, Value> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn what_differs_is_told_and_what_always_differs_is_not() {
+        let before = map(r#"{"name": "a", "budgets": [1], "revision": "1", "updatedAt": "x"}"#);
+        let after = map(r#"{"name": "b", "budgets": [1], "description": "new", "revision": "2", "updatedAt": "y"}"#);
+        assert_eq!(differences(&before, &after), [r#"description: (nothing) → "new""#, r#"name: "a" → "b""#]);
+        assert_eq!(differences(&Map::new(), &map(r#"{"name": "a"}"#)), [r#"name: "a""#]);
+        assert_eq!(differences(&map(r#"{"name": "a"}"#), &Map::new()), [r#"name: "a" is gone"#]);
+    }
+
+    #[test]
+    fn times_are_instants_or_durations_back() {
+        assert_eq!(time("1970-01-01T00:00:01Z"), Ok(prost_types::Timestamp { seconds: 1, nanos: 0 }));
+        assert!(time("24h").is_ok_and(|it| it.seconds > 1_700_000_000));
+        assert!(time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! `tollgate token`: makes, lists and revokes tokens at a server, or makes one in the database of a stopped server.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Failure;
+use super::remote::{RemoteArgs, moment, print, print_json, refused, table};
+use crate::access::{Registry, Tokens};
+use crate::config::AccessSettings;
+use crate::domain::{Path, Timestamp, Violations};
+use crate::ledger::Call;
+use crate::proto::v1;
+use crate::proto::v1::token_service_client::TokenServiceClient;
+use crate::store::{DatabaseUrl, Store};
+use crate::wire::{parse_token, render_token};
+
+#[derive(Args, Debug)]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum TokenCommand {
+    /// Make a token, and print it on standard output, this once
+    Create(CreateArgs),
+    /// List tokens
+    List(ListArgs),
+    /// Revoke a token for ever
+    Revoke(RevokeArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The first token must be an ADMIN token that does not expire; from then on callers must show one.
+
+Examples:
+  tollgate token create --name ops --role admin
+      Make the first token, at a server on this machine.
+  tollgate token create --name gw-1 --role node --node-id gw-1 --expires-in 90d
+      Make a token for one node, with the token in TOLLGATE_TOKEN.
+  tollgate token create --name rescue --role admin --database sqlite://tollgate.db
+      Make a token without one, in the database of a server that is stopped.")]
+struct CreateArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// Its name, for people and the audit trail; never used again
+    #[arg(long, env = "TOLLGATE_TOKEN_NAME", value_name = "TEXT")]
+    name: String,
+
+    /// What its holder may do
+    #[arg(long, env = "TOLLGATE_TOKEN_ROLE", value_enum)]
+    role: RoleArg,
+
+    /// The one node that its holder speaks for (role node) [default: any]
+    #[arg(long, env = "TOLLGATE_TOKEN_NODE_ID", value_name = "TEXT", default_value = "", hide_default_value = true)]
+    node_id: String,
+
+    /// When it ends, from now on [default: never]
+    #[arg(long, env = "TOLLGATE_EXPIRES_IN", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    expires_in: Option<Duration>,
+
+    /// Make it in this database instead, whose server is stopped
+    #[arg(long, env = "TOLLGATE_TOKEN_DATABASE", value_name = "URL")]
+    database: Option<String>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum RoleArg {
+    /// Everything
+    Admin,
+    /// Reads
+    Viewer,
+    /// What a data-plane node needs
+    Node,
+}
+
+#[derive(Args, Debug)]
+struct ListArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// Also tokens that were revoked or have expired
+    #[arg(long, env = "TOLLGATE_ALL", value_parser = BoolishValueParser::new())]
+    all: bool,
+}
+
+#[derive(Args, Debug)]
+struct RevokeArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// Id or name of the token
+    #[arg(env = "TOLLGATE_TOKEN_ID", value_name = "ID")]
+    id: String,
+}
+
+pub(super) async fn run(args: TokenArgs) -> Result<(), Failure> {
+    match args.command {
+        TokenCommand::Create(args) => create(args).await,
+        TokenCommand::List(args) => list(args).await,
+        TokenCommand::Revoke(args) => revoke(args).await,
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<(), Failure> {
+    let CreateArgs { remote, name, role, node_id, expires_in, database } = args;
+    let role = match role {
+        RoleArg::Admin => v1::Role::Admin,
+        RoleArg::Viewer => v1::Role::Viewer,
+        RoleArg::Node => v1::Role::Node,
+    };
+    let expires_at = expires_in.map(|time| SystemTime::now() + time).map(prost_types::Timestamp::from);
+    let token = v1::Token { name, role: role.into(), node_id, expires_at, ..v1::Token::default() };
+    let made = match database {
+        Some(database) => create_offline(&database, token).await?,
+        None => {
+            let request = v1::CreateTokenRequest { token: Some(token), ..v1::CreateTokenRequest::default() };
+            let answer = TokenServiceClient::new(remote.connect().await?).create_token(request).await;
+            answer.map_err(|status| refused(&status))?.into_inner().token.unwrap_or_default()
+        }
+    };
+    if remote.json {
+        return print_json(&made);
+    }
+    // Standard output has the token alone, for scripts.
+    eprintln!("token {} ({}), shown this once:", made.name, made.id);
+    print(&made.value)
+}
+
+/// Makes a token in a database that no server has.
+async fn create_offline(database: &str, token: v1::Token) -> Result<v1::Token, Failure> {
+    let mut violations = Violations::new();
+    let new = parse_token(token, &Path::root("token"), Timestamp::now(), &mut violations);
+    let Some(new) = new.filter(|_| violations.is_empty()) else {
+        let all: Vec<_> = violations.iter().map(|it| format!("{}: {}", it.field, it.description)).collect();
+        return Err(Failure::Failed(all.join("; ").into()));
+    };
+    let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?).await?);
+    let made = async {
+        let tokens =
+            Tokens::open(Arc::clone(&store), Arc::new(Registry::new(&AccessSettings::default(), false))).await?;
+        let call = Call { actor: "tollgate".to_owned(), ..Call::of("token create --database") };
+        let mut made = v1::Token::default();
+        let render = |token: &crate::domain::Token| {
+            made = render_token(token);
+            Vec::new()
+        };
+        let (_, value) = tokens.create(call, new, render).await?;
+        Ok::<_, Failure>(v1::Token { value: value.unwrap_or_default(), ..made })
+    };
+    let made = made.await;
+    store.close().await;
+    made
+}
+
+async fn list(args: ListArgs) -> Result<(), Failure> {
+    let ListArgs { remote, all } = args;
+    let tokens = fetch(&remote, all).await?;
+    if remote.json {
+        return print_json(&v1::ListTokensResponse { tokens, ..Default::default() });
+    }
+    let rows = tokens.iter().map(|token| {
+        let ended = token.revoked_at.as_ref().map(|at| format!("revoked {} by {}", moment(at), token.revoked_by));
+        let ended = ended.or_else(|| token.expires_at.as_ref().map(|at| format!("expires {}", moment(at))));
+        vec![
+            token.name.clone(),
+            token.role().as_str_name().trim_start_matches("ROLE_").to_lowercase(),
+            token.node_id.clone(),
+            token.id.clone(),
+            token.created_by.clone(),
+            token.last_used_at.as_ref().map_or_else(|| "never".to_owned(), moment),
+            ended.unwrap_or_default(),
+        ]
+    });
+    table(&["NAME", "ROLE", "NODE", "ID", "MADE BY", "LAST USED", ""], &rows.collect::<Vec<_>>())
+}
+
+async fn fetch(remote: &RemoteArgs, include_ended: bool) -> Result<Vec<v1::Token>, Failure> {
+    let mut client = TokenServiceClient::new(remote.connect().await?);
+    let mut request = v1::ListTokensRequest { page_size: 1_000, include_ended, ..Default::default() };
+    let mut tokens = Vec::new();
+    loop {
+        let page = client.list_tokens(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
+        tokens.extend(page.tokens);
+        if page.next_page_token.is_empty() {
+            return Ok(tokens);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+async fn revoke(args: RevokeArgs) -> Result<(), Failure> {
+    let RevokeArgs { remote, id } = args;
+    let named = fetch(&remote, true).await?.into_iter().find(|token| token.name == id);
+    let id = named.map_or(id, |token| token.id);
+    let request = v1::RevokeTokenRequest { id, ..Default::default() };
+    let answer = TokenServiceClient::new(remote.connect().await?).revoke_token(request).await;
+    let answer = answer.map_err(|status| refused(&status))?.into_inner();
+    if remote.json {
+        return print_json(&answer);
+    }
+    let token = answer.token.unwrap_or_default();
+    print(&format!("revoked {} ({})", token.name, token.id))
+}

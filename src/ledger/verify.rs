@@ -1,0 +1,139 @@
+//! Whether a store is what its history says: the chain recomputed from the log, the log folded and compared with the
+//! tables. It reads one snapshot of the tables and the log up to it, so that it can run beside a server.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::group::chain_row;
+use crate::domain::ResourceKey;
+use crate::state::{Chain, Head, Op};
+use crate::store::{Store, StoreError, Txn};
+use crate::wire::{self, Form};
+
+/// Revisions read at a time.
+const REVISIONS: u64 = 1_000;
+/// Faults that are told.
+const FAULTS: usize = 100;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Verification {
+    /// Where the store stands.
+    pub head: Head,
+    /// The first revision that the log still has; 0 if it has none.
+    pub first_revision: i64,
+    /// How many revisions were recomputed.
+    pub revisions: u64,
+    /// A hash of each resource of the tables, as streams bring it.
+    pub resources: HashMap<ResourceKey, blake3::Hash>,
+    /// Everything that is not as it should be, the first 100.
+    pub faults: Vec<String>,
+}
+
+impl Verification {
+    /// Adds a fault.
+    pub fn fault(&mut self, text: String) {
+        if self.faults.len() < FAULTS {
+            self.faults.push(text);
+        }
+    }
+}
+
+/// Verifies a store.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if it is so wrong that it cannot be read as one, else [`StoreError::Unavailable`].
+pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
+    let loaded = store.load().await?;
+    let head = loaded.head.clone();
+    let mut found = Verification {
+        head: loaded.head,
+        first_revision: 0,
+        revisions: 0,
+        resources: HashMap::with_capacity(loaded.resources.len()),
+        faults: Vec::new(),
+    };
+    let mut fold = Fold { chain: None, last: HashMap::new() };
+    let mut after = 0;
+    while after < head.revision {
+        let txns = store.read_log(after, REVISIONS).await?;
+        let Some(last) = txns.last().map(|txn| txn.revision) else { break };
+        after = last;
+        for txn in txns.iter().take_while(|txn| txn.revision <= head.revision) {
+            if found.first_revision == 0 {
+                found.first_revision = txn.revision;
+            }
+            found.revisions += 1;
+            fold.take(txn, &mut found);
+            if txn.revision == head.compacted_revision && txn.chain != head.compacted_chain {
+                found.fault(format!("revision {}: the head remembers another chain of it", txn.revision));
+            }
+        }
+    }
+    if fold.chain.is_some_and(|chain| chain != head.chain) || after < head.revision {
+        found.fault(format!("the log does not lead to the head, which is at revision {}", head.revision));
+    }
+
+    for any in &loaded.resources {
+        let key = any.key();
+        let body = wire::render_any(any, Form::Log).encode_to_vec();
+        match fold.last.remove(&key) {
+            Some((revision, None)) => {
+                found.fault(format!("{key} is in the tables, but was deleted at revision {revision}"));
+            }
+            Some((revision, Some(hash))) if hash != blake3::hash(&body) => {
+                found.fault(format!("{key} is not in the tables as revision {revision}, its last change, left it"));
+            }
+            Some(_) => {}
+            // Its last change is older than the log; had it none at all, its revision would be younger.
+            None if any.revision() < found.first_revision => {}
+            None => found.fault(format!("{key} is in the tables, but the log knows nothing of it")),
+        }
+        let body = wire::render_any(any, Form::Stream).encode_to_vec();
+        found.resources.insert(key, blake3::hash(&body));
+    }
+    for (key, (revision, after)) in fold.last {
+        if after.is_some() {
+            found.fault(format!("{key} is not in the tables, but was last written at revision {revision}"));
+        }
+    }
+    Ok(found)
+}
+
+/// The log, read so far.
+struct Fold {
+    /// The chain of the revision before; `None` before the first.
+    chain: Option<Chain>,
+    /// For each resource its last change, and a hash of what that left; `None` for nothing.
+    last: HashMap<ResourceKey, (i64, Option<blake3::Hash>)>,
+}
+
+impl Fold {
+    fn take(&mut self, txn: &Txn, found: &mut Verification) {
+        let revision = txn.revision;
+        // What came before the first revision that is left is not known, unless it is the very first.
+        let before = self.chain.or((revision == 1).then_some(Chain::ORIGIN));
+        if before.is_some_and(|before| before.next(revision, txn.rows.iter().map(chain_row)) != txn.chain) {
+            found.fault(format!(
+                "revision {revision}: its changes do not give the chain that was recorded; it was altered afterwards"
+            ));
+        }
+        self.chain = Some(txn.chain);
+        for row in &txn.rows {
+            let key = ResourceKey { kind: row.kind, id: row.id.clone() };
+            let hash = |body: &Option<Bytes>| body.as_ref().map(|body| blake3::hash(body));
+            let fits = match row.op {
+                Op::Create => row.before.is_none() && row.after.is_some(),
+                Op::Update => row.before.is_some() && row.after.is_some(),
+                Op::Delete => row.before.is_some() && row.after.is_none(),
+            };
+            let earlier = self.last.insert(key.clone(), (revision, hash(&row.after)));
+            if !fits || earlier.is_some_and(|(_, after)| after != hash(&row.before)) {
+                found.fault(format!("revision {revision}: {key} does not begin with what was there before"));
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Who may call: tokens and roles, safe defaults, secrets, and what strangers may do.
+
+mod abuse;
+mod attack;
+mod audit;
+mod canary;
+mod defaults;
+mod lapse;
+mod matrix;
+mod service;
+pub(crate) mod support;
