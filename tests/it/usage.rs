@@ -320,3 +320,26 @@ async fn a_reset_zeroes_the_budgets_of_its_owner_and_takes_a_revision() {
     drop((api, keys));
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_request_for_the_model_star_counts_once() {
+    let (mut rig, api) = Rig::started().await;
+    for provider in ["", "openai"] {
+        let config = v1::ModelConfig {
+            model_name: "*".to_owned(),
+            provider: provider.to_owned(),
+            scope: v1::ModelConfigScope::Global.into(),
+            budgets: vec![budget("1d")],
+            ..Default::default()
+        };
+        api.create_model_config(config).await.unwrap();
+    }
+    let incarnation = register(&api).await;
+    for (sequence, model) in [(1, "*"), (2, "openai/*"), (3, "gpt-4o")] {
+        let star = v1::UsageEntry { model: model.to_owned(), ..entry("", 5) };
+        report(&api, vec![batch(incarnation, sequence, vec![star])]).await;
+        assert_eq!(spent(&api).await, [sequence * 5; 2], "{model}");
+    }
+    drop(api);
+    rig.stop().await;
+}
