@@ -343,3 +343,44 @@ async fn a_request_for_the_model_star_counts_once() {
     drop(api);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_dimension_that_was_left_out_begins_at_zero() {
+    let (mut rig, api) = Rig::started().await;
+    let long = || Some("1Y".to_owned());
+    let both = v1::RateLimit {
+        token_max_limit: Some(1_000),
+        token_reset_duration: long(),
+        request_max_limit: Some(10),
+        request_reset_duration: long(),
+        ..Default::default()
+    };
+    let team = v1::Team {
+        name: "team".to_owned(),
+        calendar_aligned: true,
+        rate_limit: Some(both.clone()),
+        ..Default::default()
+    };
+    let team = api.create_team(team).await.unwrap();
+    let key = v1::VirtualKey { name: "key".to_owned(), team_id: team.id.clone(), ..Default::default() };
+    let key = api.create_virtual_key(key).await.unwrap();
+    let incarnation = register(&api).await;
+    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 1)])]).await;
+    let requests = v1::RateLimit { token_max_limit: None, token_reset_duration: None, ..both.clone() };
+    for rate_limit in [requests, both] {
+        let changed = v1::Team { id: team.id.clone(), rate_limit: Some(rate_limit), ..Default::default() };
+        api.update_team(changed, &["rate_limit"]).await.unwrap();
+    }
+    let used = async |api: &Api| {
+        let request = v1::ListRateLimitsRequest::default();
+        let limits = RateLimitServiceClient::new(api.0.clone()).list_rate_limits(request).await.unwrap().into_inner();
+        let limit = &limits.rate_limits[0];
+        (limit.token_current_usage, limit.request_current_usage)
+    };
+    assert_eq!(used(&api).await.0, 0);
+    let api = rig.restart().await;
+    report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 1)])]).await;
+    assert_eq!(used(&api).await, (100, 2));
+    drop(api);
+    rig.stop().await;
+}
