@@ -16,8 +16,14 @@ use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
 mod cli;
+mod crash;
+mod disk;
+mod history;
+mod model;
+mod seeded;
 mod stream;
 mod thresholds;
+mod time;
 
 const NODE: &str = "node-1";
 
