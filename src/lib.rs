@@ -29,6 +29,9 @@ pub mod ledger;
 pub mod proto;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
+#[cfg(not(feature = "seeded-bugs"))]
+#[expect(unreachable_pub, reason = "only test builds export it")]
+mod seeded;
 pub mod server;
 pub mod state;
 pub mod store;

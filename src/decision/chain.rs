@@ -59,21 +59,22 @@ fn add_models<'a>(state: &'a State, scope: Scope, provider: &str, model: &str, f
         return;
     }
     let bare = super::checks::bare(model, provider);
-    let names: &[&str] = if bare == model { &[model] } else { &[model, bare] };
+    // A request for the model "*" has no name but the one that every request has.
+    let mut names = vec![model, bare];
+    names.dedup();
+    names.retain(|name| *name != "*");
     let provider = (!provider.is_empty()).then(|| Id::new(provider));
     let named = |names: &[&str], provider: Option<Id<_>>| {
         let places = names.iter().map(|name| (scope.clone(), Box::<str>::from(*name), provider.clone()));
         places.collect::<Vec<_>>()
     };
     let mut places = Vec::with_capacity(6);
-    for names in [names, &["*"]] {
+    for names in [names.as_slice(), &["*"]] {
         if provider.is_some() {
             places.extend(named(names, provider.clone()));
         }
         places.extend(named(names, None));
     }
-    // A request for the model "*" would find the same ones twice.
-    places.dedup();
     for stored in places.iter().filter_map(|place| state.model_config(place)) {
         let (limits, calendar_aligned) = (&stored.resource.limits, stored.resource.calendar_aligned);
         found.push(Applied { owner: LimitOwner::ModelConfig(stored.id.clone()), limits, calendar_aligned });

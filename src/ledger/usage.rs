@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use crate::domain::{Error, Timestamp};
+use crate::seeded::{self, Bug};
 use crate::state::{FormerKey, Moved, State, Tally, UsageMoves};
 use crate::store::{Registration, Store, StoreError, Unfolded, UsageGroup, Watermark};
 use crate::usage::{Entry, FormerKeys, Refusal, count};
@@ -152,6 +153,9 @@ impl Counting {
                             let watermark = Watermark { sequence, fingerprint, ..watermark.clone() };
                             moved.insert(incarnation, watermark);
                             expected += 1;
+                        } else if matches!(ack, Ack::Gap) && seeded::is(Bug::AdvanceOnGap) {
+                            let watermark = Watermark { sequence: batch.sequence, ..watermark.clone() };
+                            moved.insert(batch.incarnation, watermark);
                         }
                         (ack, expected)
                     }
@@ -168,6 +172,9 @@ impl Counting {
             }
             tally.close()
         };
+        if seeded::is(Bug::AckBeforeCommit) {
+            acknowledge(std::mem::take(&mut acks));
+        }
         if !moved.is_empty() {
             let from_version = state.usage().version();
             // A batch without a counter moves it too, so that whoever follows it finds the batch's number.
@@ -196,10 +203,7 @@ impl Counting {
             state.usage_mut().reach(version);
             show(Arc::new(state), &moved);
         }
-        for (ack, reply) in acks {
-            // A node that is gone sends its batch again, and hears that it is a duplicate.
-            let _ = reply.send(Ok(ack));
-        }
+        acknowledge(acks);
         true
     }
 
@@ -236,6 +240,13 @@ impl Counting {
             }
         }
         Ack::Applied { rejected, late }
+    }
+}
+
+fn acknowledge(acks: Vec<(Acknowledgement, oneshot::Sender<Result<Acknowledgement, Error>>)>) {
+    for (ack, reply) in acks {
+        // A node that is gone sends its batch again, and hears that it is a duplicate.
+        let _ = reply.send(Ok(ack));
     }
 }
 

@@ -25,6 +25,7 @@ use crate::domain::{
     AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
     ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
 };
+use crate::seeded::{self, Bug};
 
 pub use decide::{Change, Context, Decision, create, delete, govern, rotate, ungovern, update};
 pub use facet::{Facet, Indexed};
@@ -298,7 +299,7 @@ impl State {
             self.marks.remove(&(before.revision, ResourceKey::of(&before.id)));
             R::leave(self, before);
             R::table_mut(self).remove(before);
-            if after.is_none() && !skip_removal_marker() {
+            if after.is_none() && !seeded::is(Bug::SkipRemovalMarker) {
                 let key = ResourceKey::of(&before.id);
                 self.removed.insert(key.clone(), self.head.revision);
                 self.marks.insert((self.head.revision, key), Mark::Remove);
@@ -314,15 +315,4 @@ impl State {
             self.marks.insert((after.revision, key), Mark::Upsert);
         }
     }
-}
-
-/// A bug that the tests plant to show that they would find it.
-#[cfg(feature = "seeded-bugs")]
-fn skip_removal_marker() -> bool {
-    crate::seeded::is(crate::seeded::Bug::SkipRemovalMarker)
-}
-
-#[cfg(not(feature = "seeded-bugs"))]
-const fn skip_removal_marker() -> bool {
-    false
 }

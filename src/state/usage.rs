@@ -193,6 +193,24 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
+    /// Sets what a window of `dimension` has counted. `before` are used and ceiling before.
+    fn set(&mut self, key: CounterKey, used: i64, before: (i64, i64), dimension: &Dimension<'_>) {
+        let Dimension { max, owner, .. } = dimension;
+        self.moved.insert(key, Move { used, max: *max, owner: owner.clone(), before });
+    }
+
+    /// Sets all to zero that can be counted in. The current window is written in any case: those who follow usage may have
+    /// been told of it before the dimension was left out.
+    fn begin_anew(&mut self, dimension: &Dimension<'_>) {
+        let current = dimension.window(self.now);
+        for at in [current.start.plus_micros(-1), current.start, current.end] {
+            let key = dimension.counter(at);
+            if at == current.start || self.counters.get(&key).used != 0 {
+                self.set(key, 0, (0, dimension.max), dimension);
+            }
+        }
+    }
+
     /// What is to be written.
     pub fn close(self) -> Moved {
         let mut moves: Vec<_> = self.moved.into_iter().collect();
@@ -218,8 +236,9 @@ fn crosses(before: (i64, i64), after: (i64, i64), percent: i32) -> bool {
 }
 
 /// What a decision does to usage (`semantics.md` §2): a reset sets budgets to zero; alignment that is switched on begins at
-/// zero; a window whose bounds move otherwise takes along what it counted. A ceiling that moves changes nothing that was
-/// counted, but its share; that too is told to those who follow usage.
+/// zero; a window whose bounds move otherwise takes along what it counted, so that it is in one window still. A dimension
+/// of a rate limit that was left out for a while begins at zero. A ceiling or an end that moves changes nothing that was
+/// counted, but its share or how long it counts; that too is told to those who follow usage.
 pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) -> Moved {
     let mut tally = Tally::new(counters, now);
     for Change { before, after } in &decision.changes {
@@ -228,17 +247,23 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
         let old = dimensions(before);
         for new in dimensions(after) {
             let Some(old) = old.iter().find(|old| old.limit_id == new.limit_id && old.kind == new.kind) else {
+                if old.iter().any(|old| old.limit_id == new.limit_id) {
+                    tally.begin_anew(&new);
+                }
                 continue;
             };
             let (from, to) = (old.counter(now), new.counter(now));
             let was = counters.get(&from).used;
+            if was != 0 && from != to {
+                tally.set(from, 0, (0, old.max), &new);
+            }
+            let ends_otherwise = old.window(now).end != new.window(now).end;
             let used = match (reset && new.kind == LimitKind::Budget, new.aligned && !old.aligned) {
                 (true, _) | (_, true) => 0,
                 (false, false) => was,
             };
-            if used != counters.get(&to).used || (used != 0 && new.max != old.max) {
-                let moved = Move { used, max: new.max, owner: new.owner, before: (was, old.max) };
-                tally.moved.insert(to, moved);
+            if used != counters.get(&to).used || (used != 0 && (new.max != old.max || ends_otherwise)) {
+                tally.set(to, used, (was, old.max), &new);
             }
         }
     }

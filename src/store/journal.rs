@@ -21,6 +21,7 @@ use super::tx::{ReadTx, finish};
 use super::usage::{UsageGroup, Watermark, kind, number};
 use super::{Store, threshold};
 use crate::domain::Timestamp;
+use crate::seeded::{self, Bug};
 use crate::state::{Counter, CounterKey};
 
 /// The format of a row's body.
@@ -64,7 +65,9 @@ pub(super) async fn append(tx: &DatabaseTransaction, group: &UsageGroup) -> Resu
     if at_its_place.rows_affected != 1 {
         return Err(StoreError::Fenced);
     }
-    let watermarks = watermarks.iter().map(|it| (it.incarnation, it.sequence, it.fingerprint)).collect::<Vec<_>>();
+    let apart = seeded::is(Bug::WatermarkApart);
+    let watermarks = watermarks.iter().filter(|_| !apart);
+    let watermarks = watermarks.map(|it| (it.incarnation, it.sequence, it.fingerprint)).collect::<Vec<_>>();
     let body = encode(*from_version, &moved.counters, &watermarks);
     insert(tx, vec![Model { version: *version, from_version: *from_version, body }]).await?;
     threshold::record(tx, &moved.crossings).await

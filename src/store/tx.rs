@@ -7,6 +7,7 @@ use sea_orm::{
 
 use super::Store;
 use super::error::StoreError;
+use crate::seeded::{self, Bug};
 
 /// A snapshot of the tables: what is read within it is of one revision.
 pub struct ReadTx(pub(super) DatabaseTransaction);
@@ -34,6 +35,12 @@ pub(super) fn rows_per_statement(connection: &impl ConnectionTrait, columns: usi
 
 impl Store {
     pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
+        // The limit is one of the connection, of which there is one; at the least it becomes the present size.
+        for (fault, pages) in [(Bug::DiskFull, "1"), (Bug::DiskFreed, "4294967294")] {
+            if seeded::is(fault) {
+                self.writer.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
+            }
+        }
         Ok(begin_write(&self.writer).await?)
     }
 

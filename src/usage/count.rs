@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::decision::{Applied, Caller, chain, permits_model};
 use crate::domain::{LimitKind, Timestamp, VirtualKey, Window};
+use crate::seeded::{self, Bug};
 use crate::state::{Amount, CounterKey, Dimension, FormerKey, State, Tally, add_dimensions};
 
 /// How long the owners of a deleted key are remembered, so that its usage still counts for them.
@@ -99,6 +100,9 @@ pub fn count(
         let (own, current) = (dimension.window(at), dimension.window(now));
         // One window back counts where it belongs. Of what is older, money is never dropped; rates are of their time.
         let too_late = own.end < current.start;
+        if own != current && seeded::is(Bug::ZeroAtTurn) {
+            continue;
+        }
         late |= too_late;
         let (amount, window_start) = match dimension.kind {
             LimitKind::Budget if too_late => (*cost, current.start),

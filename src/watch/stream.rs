@@ -21,6 +21,7 @@ use super::usage::UsageCursor;
 use super::{Frame, KindSet};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
+use crate::seeded::{self, Bug};
 use crate::state::{Mark, State};
 use crate::wire;
 
@@ -280,8 +281,7 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
     };
     let mut frames = encode::batch(&head, &entries);
     let bookmark = encode::bookmark(state, kinds, false, false);
-    #[cfg(feature = "seeded-bugs")]
-    if crate::seeded::is(crate::seeded::Bug::BookmarkBeforeBatch) {
+    if seeded::is(Bug::BookmarkBeforeBatch) {
         frames.insert(0, bookmark);
         return frames;
     }
@@ -289,14 +289,8 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
     frames
 }
 
-#[cfg(not(feature = "seeded-bugs"))]
-fn snapshot_bookmark(state: &State, _: &watch::Receiver<Arc<State>>, kinds: KindSet) -> Frame {
-    encode::bookmark(state, kinds, true, true)
-}
-
-#[cfg(feature = "seeded-bugs")]
 fn snapshot_bookmark(state: &State, states: &watch::Receiver<Arc<State>>, kinds: KindSet) -> Frame {
-    if crate::seeded::is(crate::seeded::Bug::SnapshotRevisionApart) {
+    if seeded::is(Bug::SnapshotRevisionApart) {
         std::thread::sleep(Duration::from_millis(5));
         return encode::bookmark(&states.borrow(), kinds, true, true);
     }

@@ -123,10 +123,18 @@ type LimitKey = (Arc<str>, LimitKind);
 #[derive(Default)]
 struct Book {
     view: View,
-    /// Where each limit is in the view, and the end of its window.
-    limits: HashMap<LimitKey, (i64, Timestamp)>,
-    /// The ends of the windows.
+    limits: HashMap<LimitKey, Known>,
+    /// When which limits are to be looked at: at the ends of windows that are followed by another value.
     turns: BTreeSet<(Timestamp, LimitKey)>,
+}
+
+/// What the task knows of a limit.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Where it is in the view, if it was ever told.
+    place: Option<i64>,
+    /// When its window turns, if that is to be told.
+    turns: Option<Timestamp>,
 }
 
 impl Book {
@@ -155,52 +163,60 @@ impl Book {
 
     /// Looks at those whose window has turned.
     fn turn(&mut self, state: &State, now: Timestamp) {
-        while let Some((end, limit)) = self.turns.first().filter(|(end, _)| *end <= now).cloned() {
-            self.look(state, limit.clone(), now);
-            // Whatever the look found: a window that has ended is looked at once.
-            self.turns.remove(&(end, limit));
+        while let Some((_, limit)) = self.turns.first().filter(|(end, _)| *end <= now).cloned() {
+            self.look(state, limit, now);
         }
     }
 
     /// Notes what is counted in the current window of a limit, if that is new.
     fn look(&mut self, state: &State, limit: LimitKey, now: Timestamp) {
-        let held = self.limits.get(&limit).copied();
+        let Known { mut place, turns } = self.limits.remove(&limit).unwrap_or(Known { place: None, turns: None });
+        if let Some(end) = turns {
+            self.turns.remove(&(end, limit.clone()));
+        }
         let Some(dimension) = state.limit(&limit.0, limit.1) else {
-            if let Some((place, end)) = self.limits.remove(&limit) {
+            if let Some(place) = place {
                 self.view.places.remove(&place);
-                self.turns.remove(&(end, limit));
             }
             return;
         };
         let window = dimension.window(now);
         let counter = state.usage().get(&dimension.counter(now));
-        let before = held.and_then(|(place, _)| self.view.places.get(&place));
-        if counter.used == 0 && before.is_none_or(|before| before.used == 0) {
-            // Nobody was told anything else.
-            return;
-        }
+        // What came early is there already.
+        let next = state.usage().get(&dimension.counter(window.end));
+        let before = place.and_then(|place| self.view.places.get(&place));
+        // A window that nothing was counted in has no version of its own: it is as of all that was counted. One that was
+        // counted in early has an older one than the window before it.
+        let version = if counter.version == 0 { state.usage().version() } else { counter.version };
+        let version = before.map_or(version, |before| before.version.max(version));
         let usage = v1::LimitUsage {
             limit_id: limit.0.to_string(),
             kind: wire::limit_kind(limit.1).into(),
             window_start: Some(wire::timestamp(window.start)),
             used: counter.used,
             max: dimension.max,
-            // A window that nothing was counted in has no version of its own: it is as of all that was counted.
-            version: if counter.version == 0 { state.usage().version() } else { counter.version },
+            version,
         };
-        if before == Some(&usage) {
-            return;
+        // Of a limit with nothing in it that was never told, nobody was told anything else.
+        let is_news = match before {
+            Some(before) => *before != usage && (before.used, usage.used) != (0, 0),
+            None => counter.version != 0,
+        };
+        if is_news {
+            if let Some(place) = place {
+                self.view.places.remove(&place);
+            }
+            self.view.last += 1;
+            self.view.places.insert(self.view.last, usage);
+            place = Some(self.view.last);
         }
-        if let Some((place, end)) = held {
-            self.view.places.remove(&place);
-            self.turns.remove(&(end, limit.clone()));
+        let turns = (counter.used != 0 || next.used != 0).then_some(window.end);
+        if let Some(end) = turns {
+            self.turns.insert((end, limit.clone()));
         }
-        self.view.last += 1;
-        self.view.places.insert(self.view.last, usage);
-        if counter.used != 0 {
-            self.turns.insert((window.end, limit.clone()));
+        if place.is_some() || turns.is_some() {
+            self.limits.insert(limit, Known { place, turns });
         }
-        self.limits.insert(limit, (self.view.last, window.end));
     }
 }
 

@@ -29,15 +29,21 @@ const WRITERS: u64 = 4;
 const WATCHERS: usize = 3;
 
 /// The server's process. Dropping it kills it.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
     async fn start(dir: &Path) -> (Self, Channel) {
+        Self::start_with(dir, &[]).await
+    }
+
+    /// With more in its environment.
+    pub(crate) async fn start_with(dir: &Path, environment: &[(&str, &str)]) -> (Self, Channel) {
         let ready = dir.join("ready");
         drop(std::fs::remove_file(&ready));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(url(dir)).arg("--ready-file").arg(&ready);
+        command.envs(environment.iter().copied());
         let mut server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let address = soon(async {
             loop {
@@ -57,7 +63,7 @@ impl Server {
     }
 
     /// SIGKILL.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

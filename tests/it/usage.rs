@@ -16,8 +16,14 @@ use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
 mod cli;
+mod crash;
+mod disk;
+mod history;
+mod model;
+mod seeded;
 mod stream;
 mod thresholds;
+mod time;
 
 const NODE: &str = "node-1";
 
@@ -318,5 +324,69 @@ async fn a_reset_zeroes_the_budgets_of_its_owner_and_takes_a_revision() {
     let api = rig.restart().await;
     assert_eq!(spent(&api).await, [605, 0, 5, 5]);
     drop((api, keys));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_for_the_model_star_counts_once() {
+    let (mut rig, api) = Rig::started().await;
+    for provider in ["", "openai"] {
+        let config = v1::ModelConfig {
+            model_name: "*".to_owned(),
+            provider: provider.to_owned(),
+            scope: v1::ModelConfigScope::Global.into(),
+            budgets: vec![budget("1d")],
+            ..Default::default()
+        };
+        api.create_model_config(config).await.unwrap();
+    }
+    let incarnation = register(&api).await;
+    for (sequence, model) in [(1, "*"), (2, "openai/*"), (3, "gpt-4o")] {
+        let star = v1::UsageEntry { model: model.to_owned(), ..entry("", 5) };
+        report(&api, vec![batch(incarnation, sequence, vec![star])]).await;
+        assert_eq!(spent(&api).await, [sequence * 5; 2], "{model}");
+    }
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_dimension_that_was_left_out_begins_at_zero() {
+    let (mut rig, api) = Rig::started().await;
+    let long = || Some("1Y".to_owned());
+    let both = v1::RateLimit {
+        token_max_limit: Some(1_000),
+        token_reset_duration: long(),
+        request_max_limit: Some(10),
+        request_reset_duration: long(),
+        ..Default::default()
+    };
+    let team = v1::Team {
+        name: "team".to_owned(),
+        calendar_aligned: true,
+        rate_limit: Some(both.clone()),
+        ..Default::default()
+    };
+    let team = api.create_team(team).await.unwrap();
+    let key = v1::VirtualKey { name: "key".to_owned(), team_id: team.id.clone(), ..Default::default() };
+    let key = api.create_virtual_key(key).await.unwrap();
+    let incarnation = register(&api).await;
+    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 1)])]).await;
+    let requests = v1::RateLimit { token_max_limit: None, token_reset_duration: None, ..both.clone() };
+    for rate_limit in [requests, both] {
+        let changed = v1::Team { id: team.id.clone(), rate_limit: Some(rate_limit), ..Default::default() };
+        api.update_team(changed, &["rate_limit"]).await.unwrap();
+    }
+    let used = async |api: &Api| {
+        let request = v1::ListRateLimitsRequest::default();
+        let limits = RateLimitServiceClient::new(api.0.clone()).list_rate_limits(request).await.unwrap().into_inner();
+        let limit = &limits.rate_limits[0];
+        (limit.token_current_usage, limit.request_current_usage)
+    };
+    assert_eq!(used(&api).await.0, 0);
+    let api = rig.restart().await;
+    report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 1)])]).await;
+    assert_eq!(used(&api).await, (100, 2));
+    drop(api);
     rig.stop().await;
 }

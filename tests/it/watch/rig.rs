@@ -3,13 +3,16 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
-use tollgate::ledger::Clock;
+use tollgate::domain::Timestamp;
+use tollgate::ledger::{Clock, Reading};
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
 use tollgate::server::{self, Listeners, ServerError};
@@ -132,6 +135,17 @@ impl Rig {
 
 pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint::from_shared(format!("http://{address}")).unwrap()
+}
+
+/// A clock that shows `now`, in microseconds, and goes on when the test says so.
+pub(crate) fn clock(now: &Arc<AtomicI64>) -> Clock {
+    let now = Arc::clone(now);
+    let started = now.load(Ordering::SeqCst);
+    Clock::new(move || {
+        let now = now.load(Ordering::SeqCst);
+        let steady = Duration::from_micros(u64::try_from(now - started).unwrap());
+        Reading { wall: Timestamp::from_micros(now), steady }
+    })
 }
 
 /// A client of the stream: it folds what comes and checks every digest. A stream that breaks its promises is a panic.

@@ -1,0 +1,352 @@
+//! Writes that move limits while usage flows.
+
+use rand::Rng as _;
+use rand::seq::IteratorRandom as _;
+use tollgate::proto::v1;
+use tollgate::proto::v1::ModelConfigScope;
+use tollgate::proto::v1::config_resource::Resource;
+use tonic::{Code, Status};
+
+use super::calls::{Answer, create, update};
+use super::desired::{Desired, config};
+use super::{History, MODELS, PROVIDERS};
+use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent};
+
+impl History {
+    /// One write that may be refused for what it asks. Whether it was done.
+    pub(super) async fn configure(&mut self) -> bool {
+        let provider = PROVIDERS[self.rng.random_range(0..2)].to_owned();
+        let result = match self.rng.random_range(-3..20) {
+            ..0 => self.create_model_config().await,
+            0 => self.create_customer().await,
+            1 | 2 => self.create_team().await,
+            3..6 => self.create_key().await,
+            6 | 7 => self.update_limits(Owner::Provider(provider)).await,
+            8..14 => {
+                let owner = self.model.limits.keys().choose(&mut self.rng).cloned();
+                match owner {
+                    Some(Owner::Config(key, _)) => self.update_key(&key).await,
+                    Some(owner) => self.update_limits(owner).await,
+                    None => Ok(()),
+                }
+            }
+            14 | 15 => match self.model.keys.keys().choose(&mut self.rng).cloned() {
+                Some(key) => self.update_key(&key).await,
+                None => Ok(()),
+            },
+            16 => self.reparent_key().await,
+            17 => self.reparent_team().await,
+            _ => self.delete().await,
+        };
+        match result {
+            Ok(()) => true,
+            Err(status) => {
+                let refused = [Code::InvalidArgument, Code::AlreadyExists];
+                assert!(refused.contains(&status.code()), "{status:?}");
+                false
+            }
+        }
+    }
+
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("name {}", self.names)
+    }
+
+    fn limits(&self, owner: &Owner) -> Vec<Limit> {
+        self.model.limits.get(owner).cloned().unwrap_or_default()
+    }
+
+    /// Notes a write that was answered. Whether it changed anything.
+    fn wrote(&mut self, answer: &Answer) -> bool {
+        self.writes += 1;
+        let is_new = answer.revision > self.revision;
+        self.revision = self.revision.max(answer.revision);
+        is_new
+    }
+
+    fn set(&mut self, owner: Owner, asked: (&Desired, bool, bool), answer: &Answer) {
+        let (desired, aligned, reset) = asked;
+        let old = self.limits(&owner);
+        let limits = desired.answered(&old, &answer.budgets, answer.rate_limit.as_ref(), aligned, answer.at);
+        self.model.set_limits(owner, limits, reset, answer.at);
+    }
+
+    async fn create_customer(&mut self) -> Result<(), Status> {
+        let calendar_aligned = self.rng.random_bool(0.4);
+        let desired = Desired::new(&mut self.rng, calendar_aligned);
+        let Desired { budgets, rate_limit } = desired.clone();
+        let customer = v1::Customer { name: self.name(), budgets, rate_limit, calendar_aligned, ..Default::default() };
+        let answer = create(&self.api, Resource::Customer(customer)).await?;
+        self.wrote(&answer);
+        self.model.customers.insert(answer.id.clone());
+        self.set(Owner::Customer(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        Ok(())
+    }
+
+    async fn create_team(&mut self) -> Result<(), Status> {
+        let calendar_aligned = self.rng.random_bool(0.4);
+        let desired = Desired::new(&mut self.rng, calendar_aligned);
+        let Desired { budgets, rate_limit } = desired.clone();
+        let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.8));
+        let customer_id = customer.clone().unwrap_or_default();
+        let team =
+            v1::Team { name: self.name(), customer_id, budgets, rate_limit, calendar_aligned, ..Default::default() };
+        let answer = create(&self.api, Resource::Team(team)).await?;
+        self.wrote(&answer);
+        self.model.teams.insert(answer.id.clone(), customer);
+        self.set(Owner::Team(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        Ok(())
+    }
+
+    fn parent(&mut self) -> Parent {
+        let rng = &mut self.rng;
+        match (rng.random_range(0..5), self.model.teams.keys().choose(rng), self.model.customers.iter().choose(rng)) {
+            (0..3, Some(team), _) => Parent::Team(team.clone()),
+            (3, _, Some(customer)) => Parent::Customer(customer.clone()),
+            _ => Parent::Nobody,
+        }
+    }
+
+    async fn create_key(&mut self) -> Result<(), Status> {
+        let calendar_aligned = self.rng.random_bool(0.4);
+        let desired = Desired::new(&mut self.rng, calendar_aligned);
+        let Desired { budgets, rate_limit } = desired.clone();
+        let parent = self.parent();
+        let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None, calendar_aligned));
+        let configs: Vec<_> = configs.collect();
+        let key = v1::VirtualKey {
+            name: self.name(),
+            budgets,
+            rate_limit,
+            calendar_aligned,
+            provider_configs: configs.iter().map(|(config, _)| config.clone()).collect(),
+            ..with_parent(&parent)
+        };
+        let answer = create(&self.api, Resource::VirtualKey(key)).await?;
+        self.wrote(&answer);
+        self.model.keys.insert(answer.id.clone(), Key { parent, configs: Vec::new() });
+        self.set(Owner::Key(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        self.set_configs(&configs, (calendar_aligned, false), &answer);
+        Ok(())
+    }
+
+    /// The key of the answer has these provider configs from now on.
+    fn set_configs(
+        &mut self,
+        asked: &[(v1::VirtualKeyProviderConfig, Desired)],
+        (aligned, reset): (bool, bool),
+        answer: &Answer,
+    ) {
+        assert_eq!(answer.configs.len(), asked.len());
+        let mut configs = Vec::new();
+        for ((asked, desired), answered) in asked.iter().zip(&answer.configs) {
+            let owner = Owner::Config(answer.id.clone(), answered.id);
+            let old = self.limits(&owner);
+            assert!(asked.id == answered.id || (asked.id == 0 && old.is_empty()));
+            let rate_limit = answered.rate_limit.as_ref();
+            let limits = desired.answered(&old, &answered.budgets, rate_limit, aligned, answer.at);
+            self.model.set_limits(owner, limits, reset, answer.at);
+            configs.push(Config {
+                id: answered.id,
+                provider: asked.provider.clone(),
+                allowed: asked.allowed_models.clone(),
+                blacklisted: asked.blacklisted_models.clone(),
+            });
+        }
+        let kept: Vec<i64> = configs.iter().map(|config| config.id).collect();
+        self.model.limits.retain(|owner, _| match owner {
+            Owner::Config(key, id) => *key != answer.id || kept.contains(id),
+            _ => true,
+        });
+        self.model.keys.get_mut(&answer.id).unwrap().configs = configs;
+    }
+
+    async fn create_model_config(&mut self) -> Result<(), Status> {
+        let rng = &mut self.rng;
+        let model = &self.model;
+        let (scope, scope_id) = match rng.random_range(0..5) {
+            0 => (ModelConfigScope::VirtualKey, model.keys.keys().choose(rng)),
+            1 => (ModelConfigScope::Team, model.teams.keys().choose(rng)),
+            2 => (ModelConfigScope::Customer, model.customers.iter().choose(rng)),
+            _ => (ModelConfigScope::Global, None),
+        };
+        let (scope, scope_id) = match scope_id {
+            Some(id) => (scope, id.clone()),
+            None => (ModelConfigScope::Global, String::new()),
+        };
+        let calendar_aligned = rng.random_bool(0.4);
+        let desired = Desired::new(rng, calendar_aligned);
+        let Desired { budgets, rate_limit } = desired.clone();
+        let (model, provider) =
+            (MODELS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
+        let config = v1::ModelConfig {
+            model_name: model.clone(),
+            provider: provider.to_owned(),
+            scope: scope.into(),
+            scope_id: scope_id.clone(),
+            budgets,
+            rate_limit,
+            calendar_aligned,
+            ..Default::default()
+        };
+        let answer = create(&self.api, Resource::ModelConfig(config)).await?;
+        self.wrote(&answer);
+        let config = ModelConfig { scope, scope_id, model, provider: provider.to_owned() };
+        self.model.model_configs.insert(answer.id.clone(), config);
+        self.set(Owner::ModelConfig(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        Ok(())
+    }
+
+    async fn update_limits(&mut self, owner: Owner) -> Result<(), Status> {
+        let old = self.limits(&owner);
+        let was_aligned = old.first().is_some_and(|limit| limit.aligned);
+        let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
+        let reset = self.rng.random_bool(0.2);
+        let desired = Desired::instead_of(&mut self.rng, &old, calendar_aligned);
+        let Desired { budgets, rate_limit } = desired.clone();
+        let resource = match &owner {
+            Owner::Customer(id) => Resource::Customer(v1::Customer {
+                id: id.clone(),
+                budgets,
+                rate_limit,
+                calendar_aligned,
+                ..Default::default()
+            }),
+            Owner::Team(id) => {
+                Resource::Team(v1::Team { id: id.clone(), budgets, rate_limit, calendar_aligned, ..Default::default() })
+            }
+            Owner::ModelConfig(id) => Resource::ModelConfig(v1::ModelConfig {
+                id: id.clone(),
+                budgets,
+                rate_limit,
+                calendar_aligned,
+                ..Default::default()
+            }),
+            Owner::Provider(provider) => Resource::ProviderGovernance(v1::ProviderGovernance {
+                id: provider.clone(),
+                budgets,
+                rate_limit,
+                calendar_aligned,
+                ..Default::default()
+            }),
+            Owner::Key(id) | Owner::Config(id, _) => return self.update_key(&id.clone()).await,
+        };
+        let answer = update(&self.api, resource, &["budgets", "rate_limit", "calendar_aligned"], reset).await?;
+        let gone = matches!(owner, Owner::Provider(_)) && desired.is_empty();
+        if gone {
+            self.model.limits.remove(&owner);
+        } else if self.wrote(&answer) {
+            self.set(owner, (&desired, calendar_aligned, reset), &answer);
+        }
+        Ok(())
+    }
+
+    async fn update_key(&mut self, id: &str) -> Result<(), Status> {
+        let owner = Owner::Key(id.to_owned());
+        let old = self.limits(&owner);
+        let key = self.model.keys[id].clone();
+        let of_configs = key.configs.iter().flat_map(|it| self.limits(&Owner::Config(id.to_owned(), it.id)));
+        let was_aligned = old.iter().cloned().chain(of_configs).any(|limit| limit.aligned);
+        let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
+        let reset = self.rng.random_bool(0.2);
+        let desired = Desired::instead_of(&mut self.rng, &old, calendar_aligned);
+        let mut configs = Vec::new();
+        for old in &key.configs {
+            if self.rng.random_bool(0.85) {
+                let limits = self.limits(&Owner::Config(id.to_owned(), old.id));
+                configs.push(config(&mut self.rng, Some((old, &limits)), calendar_aligned));
+            }
+        }
+        if self.rng.random_bool(0.2) {
+            configs.push(config(&mut self.rng, None, calendar_aligned));
+        }
+        let Desired { budgets, rate_limit } = desired.clone();
+        let provider_configs = configs.iter().map(|(config, _)| config.clone()).collect();
+        let key = v1::VirtualKey {
+            id: id.to_owned(),
+            budgets,
+            rate_limit,
+            calendar_aligned,
+            provider_configs,
+            ..Default::default()
+        };
+        let paths = ["budgets", "rate_limit", "calendar_aligned", "provider_configs"];
+        let answer = update(&self.api, Resource::VirtualKey(key), &paths, reset).await?;
+        if self.wrote(&answer) {
+            self.set(owner, (&desired, calendar_aligned, reset), &answer);
+            self.set_configs(&configs, (calendar_aligned, reset), &answer);
+        }
+        Ok(())
+    }
+
+    async fn reparent_key(&mut self) -> Result<(), Status> {
+        let Some(id) = self.model.keys.keys().choose(&mut self.rng).cloned() else { return Ok(()) };
+        let parent = self.parent();
+        let key = v1::VirtualKey { id: id.clone(), ..with_parent(&parent) };
+        let path = if matches!(parent, Parent::Customer(_)) { "customer_id" } else { "team_id" };
+        let held = &mut self.model.keys.get_mut(&id).unwrap().parent;
+        if parent == Parent::Nobody && matches!(held, Parent::Customer(_)) {
+            // Clearing the team leaves the customer.
+            return Ok(());
+        }
+        *held = parent;
+        let answer = update(&self.api, Resource::VirtualKey(key), &[path], false).await?;
+        self.wrote(&answer);
+        Ok(())
+    }
+
+    async fn reparent_team(&mut self) -> Result<(), Status> {
+        let Some(id) = self.model.teams.keys().choose(&mut self.rng).cloned() else { return Ok(()) };
+        let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.7));
+        let customer_id = customer.clone().unwrap_or_default();
+        let team = v1::Team { id: id.clone(), customer_id, ..Default::default() };
+        let answer = update(&self.api, Resource::Team(team), &["customer_id"], false).await?;
+        self.wrote(&answer);
+        self.model.teams.insert(id, customer);
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<(), Status> {
+        let rng = &mut self.rng;
+        let model = &self.model;
+        let (kind, id) = match rng.random_range(0..6) {
+            0 => ("customer", model.customers.iter().choose(rng)),
+            1 => ("team", model.teams.keys().choose(rng)),
+            2 | 3 => ("model config", model.model_configs.keys().choose(rng)),
+            _ => ("key", model.keys.keys().choose(rng)),
+        };
+        let Some(id) = id.cloned() else { return Ok(()) };
+        self.writes += 1;
+        // Of the time of a write, a microsecond apart from that of the clock, only a month after is to be told.
+        let now = self.model.now;
+        self.revision = match kind {
+            "customer" => {
+                self.model.delete_customer(&id);
+                self.api.delete_customer(&id).await?.revision
+            }
+            "team" => {
+                self.model.delete_team(&id);
+                self.api.delete_team(&id).await?.revision
+            }
+            "key" => {
+                self.model.delete_key(&id, now);
+                self.api.delete_virtual_key(&id).await?.revision
+            }
+            _ => {
+                self.model.delete_model_config(&id);
+                self.api.delete_model_config(&id).await?.revision
+            }
+        };
+        Ok(())
+    }
+}
+
+fn with_parent(parent: &Parent) -> v1::VirtualKey {
+    let (team_id, customer_id) = match parent {
+        Parent::Nobody => Default::default(),
+        Parent::Team(id) => (id.clone(), String::new()),
+        Parent::Customer(id) => (String::new(), id.clone()),
+    };
+    v1::VirtualKey { team_id, customer_id, ..Default::default() }
+}

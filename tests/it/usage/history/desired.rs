@@ -1,0 +1,148 @@
+//! Limits that clients ask for, and what becomes of those that they have before their eyes (`semantics.md` §3).
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
+use tollgate::proto::v1;
+use tollgate::proto::v1::LimitKind;
+
+use super::PROVIDERS;
+use crate::usage::model::window::{Length, Micros};
+use crate::usage::model::{Config, Limit};
+
+const LENGTHS: [&str; 10] = ["1d", "2d", "1w", "2w", "1M", "3M", "1Y", "7d", "30d", "2Y"];
+const CLOCK_LENGTHS: [&str; 4] = ["1h", "24h", "90m", "45s"];
+
+/// Limits that a client asks for.
+#[derive(Clone, Default)]
+pub(super) struct Desired {
+    pub(super) budgets: Vec<v1::Budget>,
+    pub(super) rate_limit: Option<v1::RateLimit>,
+}
+
+fn length(rng: &mut StdRng, aligned: bool) -> String {
+    let lengths = if aligned || rng.random_bool(0.7) { &LENGTHS[..] } else { &CLOCK_LENGTHS };
+    lengths[rng.random_range(0..lengths.len())].to_owned()
+}
+
+fn budget(rng: &mut StdRng, id: &str, reset_duration: String) -> v1::Budget {
+    let max_limit = f64::from(rng.random_range(1..60)) / 20_000.0;
+    v1::Budget { id: id.to_owned(), max_limit, reset_duration, ..Default::default() }
+}
+
+impl Desired {
+    pub(super) fn new(rng: &mut StdRng, aligned: bool) -> Self {
+        Self::instead_of(rng, &[], aligned)
+    }
+
+    /// What a client asks for that has `old` before its eyes.
+    pub(super) fn instead_of(rng: &mut StdRng, old: &[Limit], aligned: bool) -> Self {
+        let mut budgets = Vec::new();
+        for limit in old.iter().filter(|limit| limit.kind == LimitKind::Budget) {
+            let moved = rng.random_bool(0.3) || (aligned && !limit.length.can_align());
+            let length = if moved { length(rng, aligned) } else { limit.length.text.clone() };
+            let mut entry = budget(rng, &limit.id, length);
+            if rng.random_bool(0.6) {
+                entry.max_limit = limit.max as f64 / 1e9;
+            }
+            match rng.random_range(0..10) {
+                0..6 => budgets.push(entry),
+                6..8 => budgets.push(v1::Budget { id: String::new(), ..entry }),
+                _ => {}
+            }
+        }
+        if rng.random_bool(if old.is_empty() { 0.7 } else { 0.2 }) {
+            let length = length(rng, aligned);
+            budgets.push(budget(rng, "", length));
+        }
+        let mut rate_limit = v1::RateLimit::default();
+        let mut dimension = |kind: LimitKind, most: i64| {
+            let old = old.iter().find(|limit| limit.kind == kind);
+            if !rng.random_bool(if old.is_some() { 0.8 } else { 0.4 }) {
+                return (None, None);
+            }
+            let kept = old.filter(|old| (!aligned || old.length.can_align()) && rng.random_bool(0.7));
+            let length = kept.map_or_else(|| length(rng, aligned), |old| old.length.text.clone());
+            let max = kept.filter(|_| rng.random_bool(0.6)).map_or_else(|| rng.random_range(1..most), |old| old.max);
+            (Some(max), Some(length))
+        };
+        (rate_limit.token_max_limit, rate_limit.token_reset_duration) = dimension(LimitKind::Tokens, 20_000);
+        (rate_limit.request_max_limit, rate_limit.request_reset_duration) = dimension(LimitKind::Requests, 40);
+        Self { budgets, rate_limit: Some(rate_limit) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let rate = self.rate_limit.as_ref();
+        self.budgets.is_empty() && rate.is_none_or(|it| it.token_max_limit.or(it.request_max_limit).is_none())
+    }
+
+    /// These limits with the ids that the answer gives them, which must be those of `old` where they go on.
+    pub(super) fn answered(
+        &self,
+        old: &[Limit],
+        budgets: &[v1::Budget],
+        rate_limit: Option<&v1::RateLimit>,
+        aligned: bool,
+        at: Micros,
+    ) -> Vec<Limit> {
+        assert_eq!(budgets.len(), self.budgets.len());
+        let mut limits = Vec::new();
+        let mut add = |id: &str, kind, max, text: &str| {
+            let (id, length) = (id.to_owned(), Length::new(text));
+            limits.push(Limit { id, kind, max, length, anchor: at, aligned, counted: Default::default() });
+        };
+        let mut unclaimed: Vec<&Limit> = old.iter().filter(|it| it.kind == LimitKind::Budget).collect();
+        unclaimed.retain(|limit| self.budgets.iter().all(|desired| desired.id != limit.id));
+        for (desired, answered) in self.budgets.iter().zip(budgets) {
+            let length = Length::new(&desired.reset_duration);
+            let claimed = unclaimed.iter().position(|limit| limit.length.same(&length, aligned));
+            let id = match claimed {
+                _ if !desired.id.is_empty() => desired.id.clone(),
+                Some(_) if unclaimed.iter().filter(|it| it.length.same(&length, aligned)).count() > 1 => {
+                    answered.id.clone()
+                }
+                Some(index) => unclaimed.remove(index).id.clone(),
+                None => {
+                    assert!(old.iter().all(|limit| limit.id != answered.id), "a new budget has the id of an old one");
+                    answered.id.clone()
+                }
+            };
+            assert_eq!(answered.id, id, "a budget that is kept keeps its id");
+            add(&id, LimitKind::Budget, (desired.max_limit * 1e9).round() as i64, &desired.reset_duration);
+        }
+        if let (Some(desired), Some(answered)) = (&self.rate_limit, rate_limit) {
+            let id = &answered.id;
+            let kept = old.iter().find(|limit| limit.kind != LimitKind::Budget);
+            assert!(kept.is_none_or(|kept| kept.id == *id), "a rate limit that is kept keeps its id");
+            if let (Some(max), Some(text)) = (desired.token_max_limit, &desired.token_reset_duration) {
+                add(id, LimitKind::Tokens, max, text);
+            }
+            if let (Some(max), Some(text)) = (desired.request_max_limit, &desired.request_reset_duration) {
+                add(id, LimitKind::Requests, max, text);
+            }
+        }
+        limits
+    }
+}
+
+/// A provider config that a client asks for.
+pub(super) fn config(
+    rng: &mut StdRng,
+    old: Option<(&Config, &[Limit])>,
+    aligned: bool,
+) -> (v1::VirtualKeyProviderConfig, Desired) {
+    let desired = Desired::instead_of(rng, old.map_or(&[], |(_, limits)| limits), aligned);
+    let some = |rng: &mut StdRng, lists: &[&[&str]]| {
+        lists.iter().choose(rng).unwrap().iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()
+    };
+    let asked = v1::VirtualKeyProviderConfig {
+        id: old.map_or(0, |(old, _)| old.id),
+        provider: old.map_or_else(|| PROVIDERS[rng.random_range(0..2)].to_owned(), |(old, _)| old.provider.clone()),
+        allowed_models: some(rng, &[&["*"], &["gpt-4o"], &["openai/gpt-4o", "o3"], &[]]),
+        blacklisted_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
+        budgets: desired.budgets.clone(),
+        rate_limit: desired.rate_limit.clone(),
+        ..Default::default()
+    };
+    (asked, desired)
+}

@@ -1,0 +1,306 @@
+//! What each limit and window must have counted, told anew from `usage.md` and `semantics.md` §§2, 3, 5 and 8: its own
+//! windows, its own chain of limits, nothing of the product's code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollgate::proto::v1::{LimitKind, ModelConfigScope, UsageEntry};
+
+use window::{Length, Micros};
+
+pub(crate) mod window;
+
+/// How far ahead an entry may be.
+const AHEAD: Micros = 5 * 60 * 1_000_000;
+/// How long a deleted key still counts for its owners.
+const REMEMBERED: Micros = 30 * 24 * 3_600 * 1_000_000;
+
+/// Who has limits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Owner {
+    Customer(String),
+    Team(String),
+    Key(String),
+    /// Of a key, by its number.
+    Config(String, i64),
+    ModelConfig(String),
+    Provider(String),
+}
+
+/// A budget, or one dimension of a rate limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) id: String,
+    pub(crate) kind: LimitKind,
+    pub(crate) max: i64,
+    pub(crate) length: Length,
+    pub(crate) anchor: Micros,
+    pub(crate) aligned: bool,
+    /// By the start of the window.
+    pub(crate) counted: BTreeMap<Micros, i64>,
+}
+
+impl Limit {
+    pub(crate) fn window(&self, at: Micros) -> (Micros, Micros) {
+        self.length.window(self.anchor, self.aligned, at)
+    }
+
+    fn used(&self, start: Micros) -> i64 {
+        self.counted.get(&start).copied().unwrap_or_default()
+    }
+}
+
+/// Whom a key belongs to.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Parent {
+    Nobody,
+    Team(String),
+    Customer(String),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) id: i64,
+    pub(crate) provider: String,
+    pub(crate) allowed: Vec<String>,
+    pub(crate) blacklisted: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) parent: Parent,
+    pub(crate) configs: Vec<Config>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ModelConfig {
+    pub(crate) scope: ModelConfigScope,
+    pub(crate) scope_id: String,
+    pub(crate) model: String,
+    pub(crate) provider: String,
+}
+
+/// The current window of a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Current {
+    pub(crate) used: i64,
+    pub(crate) max: i64,
+    pub(crate) window: (Micros, Micros),
+}
+
+/// Of all limits, by id and kind.
+pub(crate) type Currents = BTreeMap<(String, LimitKind), Current>;
+
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) now: Micros,
+    pub(crate) limits: BTreeMap<Owner, Vec<Limit>>,
+    pub(crate) customers: BTreeSet<String>,
+    /// With their customers.
+    pub(crate) teams: BTreeMap<String, Option<String>>,
+    pub(crate) keys: BTreeMap<String, Key>,
+    pub(crate) model_configs: BTreeMap<String, ModelConfig>,
+    /// Deleted keys: whom they belonged to, and when they were deleted.
+    pub(crate) former: BTreeMap<String, (Parent, Micros)>,
+    /// Limit, kind, window and percentage that was reached, with the ceiling.
+    pub(crate) events: BTreeMap<(String, LimitKind, Micros, i32), i64>,
+}
+
+/// A model without the provider's prefix.
+fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
+    model.strip_prefix(&format!("{provider}/")).unwrap_or(model)
+}
+
+fn permits(config: &Config, model: &str) -> bool {
+    let named = |names: &[String]| {
+        names.iter().any(|name| name == "*" || bare(name, &config.provider) == bare(model, &config.provider))
+    };
+    named(&config.allowed) && !named(&config.blacklisted)
+}
+
+impl Model {
+    /// What is used in the current windows.
+    pub(crate) fn currents(&self) -> Currents {
+        let current = |limit: &Limit| {
+            let window = limit.window(self.now);
+            let current = Current { used: limit.used(window.0), max: limit.max, window };
+            ((limit.id.clone(), limit.kind), current)
+        };
+        self.limits.values().flatten().map(current).collect()
+    }
+
+    /// Counts a batch. Places of the entries that do not count, and how many came late.
+    pub(crate) fn count(&mut self, entries: &[UsageEntry]) -> (Vec<i32>, i32) {
+        let (mut refused, mut late) = (Vec::new(), 0);
+        for (index, entry) in entries.iter().enumerate() {
+            match self.count_entry(entry) {
+                Some(came_late) => late += i32::from(came_late),
+                None => refused.push(i32::try_from(index).unwrap()),
+            }
+        }
+        (refused, late)
+    }
+
+    /// Whether it came late; `None` if it does not count at all.
+    fn count_entry(&mut self, entry: &UsageEntry) -> Option<bool> {
+        let UsageEntry { requests, input_tokens, output_tokens, cost_nano_usd, occurred_at, .. } = entry;
+        if [requests, input_tokens, output_tokens, cost_nano_usd].into_iter().any(|amount| *amount < 0) {
+            return None;
+        }
+        let tokens = input_tokens.checked_add(*output_tokens)?;
+        let now = self.now;
+        let told = occurred_at.map_or(now, |at| at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000);
+        let at = if told > now + AHEAD { now } else { told };
+
+        let mut moves = Vec::new();
+        let mut late = false;
+        for owner in self.owners(entry)? {
+            for (place, limit) in self.limits.get(&owner).into_iter().flatten().enumerate() {
+                let (amount, is_money) = match limit.kind {
+                    LimitKind::Budget => (*cost_nano_usd, true),
+                    LimitKind::Tokens => (tokens, false),
+                    LimitKind::Requests => (*requests, false),
+                    LimitKind::Unspecified => unreachable!(),
+                };
+                let current = limit.window(now);
+                let before = limit.window(current.0 - 1);
+                let too_late = at < before.0;
+                late |= too_late;
+                let start = if too_late { current.0 } else { limit.window(at).0 };
+                if amount > 0 && (is_money || !too_late) {
+                    moves.push((owner.clone(), place, start, limit.used(start).checked_add(amount)?));
+                }
+            }
+        }
+        for (owner, place, start, used) in moves {
+            let limit = &mut self.limits.get_mut(&owner).unwrap()[place];
+            let was = limit.counted.insert(start, used).unwrap_or_default();
+            let max = limit.max;
+            let limit = limit.clone();
+            self.cross(&limit, start, (was, max), (used, max));
+        }
+        Some(late)
+    }
+
+    /// Whose limits an entry touches; `None` if its key is not known.
+    fn owners(&self, entry: &UsageEntry) -> Option<Vec<Owner>> {
+        let UsageEntry { virtual_key_id: key_id, provider, model, .. } = entry;
+        let mut owners = vec![Owner::Provider(provider.clone())];
+        let mut parent = Parent::Nobody;
+        let mut scopes = vec![(ModelConfigScope::Global, String::new())];
+        if let Some(key) = self.keys.get(key_id) {
+            parent = key.parent.clone();
+            owners.push(Owner::Key(key_id.clone()));
+            scopes.push((ModelConfigScope::VirtualKey, key_id.clone()));
+            let configs = key.configs.iter().filter(|config| config.provider == *provider && permits(config, model));
+            owners.extend(configs.map(|config| Owner::Config(key_id.clone(), config.id)));
+        } else if !key_id.is_empty() {
+            let (former, deleted_at) = self.former.get(key_id)?;
+            if self.now >= deleted_at + REMEMBERED {
+                return None;
+            }
+            parent = former.clone();
+        }
+        let (team, customer) = match parent {
+            Parent::Nobody => (None, None),
+            Parent::Customer(customer) => (None, Some(customer)),
+            Parent::Team(team) => (Some(team.clone()), self.teams.get(&team).cloned().flatten()),
+        };
+        if let Some(team) = team.filter(|team| self.teams.contains_key(team)) {
+            owners.push(Owner::Team(team.clone()));
+            scopes.push((ModelConfigScope::Team, team));
+        }
+        if let Some(customer) = customer.filter(|customer| self.customers.contains(customer)) {
+            owners.push(Owner::Customer(customer.clone()));
+            scopes.push((ModelConfigScope::Customer, customer));
+        }
+        for (id, config) in &self.model_configs {
+            let scoped = scopes.contains(&(config.scope, config.scope_id.clone()));
+            let of_provider = config.provider.is_empty() || config.provider == *provider;
+            let of_model = ["*", model, bare(model, provider)].contains(&config.model.as_str());
+            if scoped && of_provider && of_model {
+                owners.push(Owner::ModelConfig(id.clone()));
+            }
+        }
+        Some(owners)
+    }
+
+    /// Notes the thresholds that are reached by (used, ceiling) `after` and were not `before`.
+    fn cross(&mut self, limit: &Limit, start: Micros, before: (i64, i64), after: (i64, i64)) {
+        for percent in [80, 90, 100] {
+            let reached =
+                |(used, max): (i64, i64)| used > 0 && i128::from(used) * 100 / i128::from(percent) >= max.into();
+            if reached(after) && !reached(before) {
+                self.events.entry((limit.id.clone(), limit.kind, start, percent)).or_insert(after.1);
+            }
+        }
+    }
+
+    /// The owner has these limits from `now` on, if any; with `reset`, its budgets start over.
+    pub(crate) fn set_limits(&mut self, owner: Owner, desired: Vec<Limit>, reset: bool, now: Micros) {
+        let old = self.limits.remove(&owner).unwrap_or_default();
+        let mut limits = Vec::with_capacity(desired.len());
+        for mut limit in desired {
+            if let Some(old) = old.iter().find(|old| (&old.id, old.kind) == (&limit.id, limit.kind)) {
+                limit.anchor = old.anchor;
+                let (from, to) = (old.window(now), limit.window(now));
+                limit.counted = old.counted.clone();
+                let was = limit.counted.remove(&from.0).unwrap_or_default();
+                let zero = (reset && limit.kind == LimitKind::Budget) || (limit.aligned && !old.aligned);
+                let used = if zero { 0 } else { was };
+                limit.counted.insert(to.0, used);
+                self.cross(&limit, to.0, (was, old.max), (used, limit.max));
+            }
+            limits.push(limit);
+        }
+        if !limits.is_empty() {
+            self.limits.insert(owner, limits);
+        }
+    }
+
+    pub(crate) fn delete_customer(&mut self, id: &str) {
+        self.customers.remove(id);
+        self.limits.remove(&Owner::Customer(id.to_owned()));
+        for customer in self.teams.values_mut() {
+            customer.take_if(|customer| customer == id);
+        }
+        self.orphan(&Parent::Customer(id.to_owned()));
+        self.unscope(ModelConfigScope::Customer, id);
+    }
+
+    pub(crate) fn delete_team(&mut self, id: &str) {
+        self.teams.remove(id);
+        self.limits.remove(&Owner::Team(id.to_owned()));
+        self.orphan(&Parent::Team(id.to_owned()));
+        self.unscope(ModelConfigScope::Team, id);
+    }
+
+    pub(crate) fn delete_key(&mut self, id: &str, deleted_at: Micros) {
+        let key = self.keys.remove(id).unwrap();
+        self.former.insert(id.to_owned(), (key.parent, deleted_at));
+        self.limits.retain(|owner, _| !matches!(owner, Owner::Key(key) | Owner::Config(key, _) if key == id));
+        self.unscope(ModelConfigScope::VirtualKey, id);
+    }
+
+    pub(crate) fn delete_model_config(&mut self, id: &str) {
+        self.model_configs.remove(id);
+        self.limits.remove(&Owner::ModelConfig(id.to_owned()));
+    }
+
+    fn orphan(&mut self, parent: &Parent) {
+        for key in self.keys.values_mut().filter(|key| key.parent == *parent) {
+            key.parent = Parent::Nobody;
+        }
+    }
+
+    fn unscope(&mut self, scope: ModelConfigScope, id: &str) {
+        let gone: Vec<String> = self
+            .model_configs
+            .iter()
+            .filter(|(_, config)| config.scope == scope && config.scope_id == id)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            self.delete_model_config(&id);
+        }
+    }
+}
