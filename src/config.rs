@@ -1,14 +1,15 @@
 //! Typed settings. `cli` fills them from flags and the environment; `server` and `telemetry` take them apart field by
 //! field, so that a setting without a use does not compile. The defaults are those of the flags.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// All that a server needs to know.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// Where the store is, as `sqlite://tollgate.db`.
-    pub database: String,
+    /// Where the store is.
+    pub database: DatabaseSettings,
     /// A file to write the address to once the server answers calls, and to remove when it stops.
     pub ready_file: Option<PathBuf>,
     /// How connections and calls are taken.
@@ -17,6 +18,27 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// What history is kept.
     pub retention: RetentionSettings,
+}
+
+/// Where the store is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Never shown: there may be a password in it.
+    pub url: String,
+    /// Connections to PostgreSQL at most; at least 4. SQLite has a number of its own.
+    pub connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { url: "sqlite://tollgate.db".to_owned(), connections: 10 }
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings").field("connections", &self.connections).finish_non_exhaustive()
+    }
 }
 
 /// How connections and calls are taken.

@@ -8,7 +8,7 @@ use tonic_health::server::HealthReporter;
 
 use super::{ServerError, base_routes};
 use crate::api::{Api, add_services};
-use crate::config::{RetentionSettings, WatchSettings};
+use crate::config::{DatabaseSettings, RetentionSettings, WatchSettings};
 use crate::ledger::{Clock, Ledger, LedgerTasks};
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::Watch;
@@ -31,13 +31,13 @@ impl Parts {
 
 /// Opens the store and makes the services on it. Streams send a GoAway and end when `drain` is cancelled.
 pub(super) async fn compose(
-    database: &str,
+    database: &DatabaseSettings,
     watch: WatchSettings,
     retention: RetentionSettings,
     clock: Clock,
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
-    let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?).await?);
+    let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
     let watch = Watch::new(ledger.states(), ledger.moves(), Arc::new(move || clock.now()), watch, drain);
     tasks.own(watch.run());

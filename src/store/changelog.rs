@@ -106,6 +106,10 @@ impl Store {
         use change_row::Column::{Kind as KindNumber, Ord, ResourceId, Revision};
         use change_txn::Column::{Actor, CommittedAt};
         let ChangeFilter { kind, id, actor, from, to, revision } = filter;
+        if [id, actor].into_iter().flatten().any(|text| text.contains('\0')) {
+            // PostgreSQL has no NUL in texts, and refuses to be asked.
+            return Ok(Vec::new());
+        }
         let older = before.map(|(revision, ord)| {
             // Said twice, so that an engine that sees no range in the OR finds one.
             let same = Condition::all().add(Revision.eq(revision)).add(Ord.lt(ord));

@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `group` | the types at the border |
-//! | `connect`, `tx`, `error` | connections, transactions, and what errors mean |
+//! | `connect`, `tx`, `error` | engines, connections, transactions, and what errors mean |
 //! | `commit`, `load` | writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
@@ -14,8 +14,9 @@
 //! | `usage`, `journal`, `threshold` | what was counted, and what it crossed |
 //! | `entity`, `migration` | the tables |
 //!
-//! SQLite is the engine so far. What is particular to it stands in `connect` (file, lock, pragmas), `tx` (limits, kind
-//! of transaction) and `error` (codes); everything else is portable.
+//! SQLite and PostgreSQL are the engines. What is particular to one stands in `connect` (where it is, connections and their
+//! settings), `tx` (limits, kinds of transactions) and `error` (codes); everything else is portable: text is compared by
+//! its bytes for equality only, and no order comes from the database but that of numbers.
 
 mod cell;
 mod changelog;
@@ -47,8 +48,7 @@ mod tx;
 mod usage;
 mod virtual_key;
 
-use std::fs::File;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, EntityTrait as _};
 
@@ -67,11 +67,10 @@ use crate::state::{Chain, Head};
 /// An open database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    /// One connection: SQLite has one writer, and a queue here is fairer than its busy timeout.
+    /// On SQLite one connection: it has one writer, and a queue here is fairer than its busy timeout.
     writer: DatabaseConnection,
     readers: DatabaseConnection,
-    /// Held as long as the store is open.
-    lock: Arc<Mutex<Option<File>>>,
+    engine: Arc<connect::Engine>,
 }
 
 impl Store {

@@ -11,7 +11,7 @@ use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Row, rows, upsert};
-use super::tx::{finish, rows_per_statement};
+use super::tx::{KEYS, finish};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -59,7 +59,7 @@ impl Store {
         }
         let tx = self.begin_read().await?;
         let since = now.plus_micros(-MEMORY_MICROS).as_micros();
-        for chunk in requests.chunks(rows_per_statement(&tx.0, 3) - 1) {
+        for chunk in requests.chunks(KEYS) {
             let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
                 .in_tuples(chunk.iter().copied());
             let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));

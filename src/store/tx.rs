@@ -20,12 +20,16 @@ pub(super) async fn begin_write(writer: &DatabaseConnection) -> Result<DatabaseT
 }
 
 /// How many parameters one statement may bind.
-pub(super) fn bind_limit(connection: &impl ConnectionTrait) -> usize {
+fn bind_limit(connection: &impl ConnectionTrait) -> usize {
     match connection.get_database_backend() {
         DbBackend::Sqlite => 32_766,
         _ => 65_535,
     }
 }
+
+/// How many keys one statement may look for. PostgreSQL compares each row with all of a long list, and reads keys of
+/// several columns as so many nested conditions, for which its stack is small.
+pub(super) const KEYS: usize = 1_000;
 
 /// How many rows of `columns` parameters each fit into one statement.
 pub(super) fn rows_per_statement(connection: &impl ConnectionTrait, columns: usize) -> usize {

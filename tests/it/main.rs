@@ -8,6 +8,7 @@ mod cases;
 mod contract;
 mod crash;
 mod decisions;
+mod engine;
 mod journey;
 mod operations;
 mod tls;
