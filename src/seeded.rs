@@ -14,6 +14,12 @@ pub enum Bug {
     BookmarkBeforeBatch,
     /// A snapshot's revision is read apart from its resources.
     SnapshotRevisionApart,
+    /// Revisions are taken from what this replica knows, and not from the head that it locked.
+    SequenceInsteadOfCounter,
+    /// A revision that another replica wrote is left out when memory follows.
+    SkipGap,
+    /// A group is published before it is committed.
+    PublishBeforeCommit,
 }
 
 static PLANTED: AtomicU8 = AtomicU8::new(Bug::None as u8);

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::{ServerError, base_routes};
@@ -11,7 +13,11 @@ use crate::api::{Api, add_services};
 use crate::config::{DatabaseSettings, RetentionSettings, WatchSettings};
 use crate::ledger::{Clock, Ledger, LedgerTasks};
 use crate::store::{DatabaseUrl, Store};
-use crate::watch::Watch;
+use crate::watch::{CatchUp, Watch};
+
+/// The name in the health service that says whether writes get through. Reads and streams go on without the database, so
+/// that the server as a whole serves.
+const WRITES: &str = "tollgate.v1.writes";
 
 /// What serves calls, and what is to be ended after the last of them.
 pub(super) struct Parts {
@@ -39,10 +45,32 @@ pub(super) async fn compose(
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
-    let watch = Watch::new(ledger.states(), ledger.moves(), Arc::new(move || clock.now()), watch, drain);
+    let follower = ledger.clone();
+    let catch_up: CatchUp = Arc::new(move || {
+        let ledger = follower.clone();
+        Box::pin(async move { ledger.catch_up().await })
+    });
+    let now = Arc::new(move || clock.now());
+    let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, watch, drain.clone());
     tasks.own(watch.run());
-    let api = Api::new(ledger, watch);
     let (mut routes, health) = base_routes()?;
+    tasks.own(tell_writes(ledger.writable(), health.clone(), drain));
+    let api = Api::new(ledger, watch);
     add_services(&mut routes, &health, &api).await;
     Ok(Parts { routes: routes.routes(), health, store, tasks })
+}
+
+/// Says by the health of [`WRITES`] whether writes get through, until the server stops.
+async fn tell_writes(mut writable: watch::Receiver<bool>, health: HealthReporter, drain: CancellationToken) {
+    loop {
+        let status = match *writable.borrow_and_update() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        health.set_service_status(WRITES, status).await;
+        tokio::select! {
+            changed = writable.changed() => if changed.is_err() { return },
+            () = drain.cancelled() => return,
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `group` | the types at the border |
 //! | `connect`, `tx`, `error` | engines, connections, transactions, and what errors mean |
-//! | `commit`, `load` | writing a group, reading everything |
+//! | `notify` | hints between servers |
+//! | `lock`, `commit`, `load` | the lock of all writers and what others wrote, writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
@@ -31,9 +32,11 @@ mod journal;
 mod labels;
 mod limits;
 mod load;
+mod lock;
 mod mcp_client;
 mod migration;
 mod model_config;
+mod notify;
 mod persist;
 mod pricing_override;
 mod provider;
@@ -51,11 +54,13 @@ mod virtual_key;
 use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, EntityTrait as _};
+use tokio::sync::Notify;
 
 pub use connect::DatabaseUrl;
 pub use error::StoreError;
 pub use group::*;
 pub use journal::JournalEntry;
+pub use lock::WriteTx;
 pub use persist::{Names, Persist, Rows, Which};
 pub use threshold::AfterCrossing;
 pub use tx::ReadTx;
@@ -71,6 +76,8 @@ pub struct Store {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
     engine: Arc<connect::Engine>,
+    /// That something was committed, to be told to other servers.
+    announced: Arc<Notify>,
 }
 
 impl Store {
@@ -86,11 +93,16 @@ impl Store {
 
 /// The head in the snapshot.
 async fn head(tx: &ReadTx) -> Result<Head, StoreError> {
-    let corrupt = |why: &str| StoreError::corrupt("head", 1, why);
     let row = persist::rows(tx, entity::head::Entity::find_by_id(1)).await?.pop();
+    Ok(position_of(row)?.head)
+}
+
+/// Where a store with this head stands.
+fn position_of(row: Option<entity::head::Model>) -> Result<Position, StoreError> {
+    let corrupt = |why: &str| StoreError::corrupt("head", 1, why);
     let row = row.ok_or_else(|| corrupt("it is missing"))?;
     let chain = |bytes: &[u8]| Chain::from_slice(bytes).ok_or_else(|| corrupt("a chain is not 32 bytes long"));
-    Ok(Head {
+    let head = Head {
         revision: row.revision,
         chain: chain(&row.chain)?,
         committed_at: Timestamp::from_micros(row.committed_at),
@@ -98,5 +110,6 @@ async fn head(tx: &ReadTx) -> Result<Head, StoreError> {
         compacted_chain: chain(&row.compacted_chain)?,
         last_config_id: row.last_config_id,
         store_id: row.store_id.into(),
-    })
+    };
+    Ok(Position { head, usage_version: row.usage_version })
 }

@@ -11,7 +11,7 @@ use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Row, rows, upsert};
-use super::tx::{KEYS, finish};
+use super::tx::{KEYS, ReadTx, finish};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -41,47 +41,38 @@ pub(super) async fn remember(tx: &DatabaseTransaction, requests: &[Remembered]) 
     upsert(tx, rows.collect()).await
 }
 
-impl Store {
-    /// Those of the requests (caller, method, request id) that were accepted within the 24 hours before `now`, in no
-    /// particular order.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn find_requests(
-        &self,
-        requests: &[(&str, &str, &str)],
-        now: Timestamp,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        let mut found = Vec::new();
-        if requests.is_empty() {
-            return Ok(found);
+/// Those of the requests that were accepted within the 24 hours before `now`.
+pub(super) async fn find(
+    tx: &ReadTx,
+    requests: &[(&str, &str, &str)],
+    now: Timestamp,
+) -> Result<Vec<Remembered>, StoreError> {
+    let mut found = Vec::new();
+    let since = now.plus_micros(-MEMORY_MICROS).as_micros();
+    for chunk in requests.chunks(KEYS) {
+        let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
+            .in_tuples(chunk.iter().copied());
+        let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
+        for row in rows(tx, select).await? {
+            let corrupt = |why: &str| StoreError::corrupt("request", &row.request_id, why);
+            found.push(Remembered {
+                fingerprint: row
+                    .fingerprint
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| corrupt("the fingerprint is not 32 bytes long"))?,
+                caller: row.caller,
+                method: row.method,
+                request_id: row.request_id,
+                response: row.response.into(),
+                accepted_at: Timestamp::from_micros(row.accepted_at),
+            });
         }
-        let tx = self.begin_read().await?;
-        let since = now.plus_micros(-MEMORY_MICROS).as_micros();
-        for chunk in requests.chunks(KEYS) {
-            let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
-                .in_tuples(chunk.iter().copied());
-            let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
-            for row in rows(&tx, select).await? {
-                let corrupt = |why: &str| StoreError::corrupt("request", &row.request_id, why);
-                found.push(Remembered {
-                    fingerprint: row
-                        .fingerprint
-                        .as_slice()
-                        .try_into()
-                        .map_err(|_| corrupt("the fingerprint is not 32 bytes long"))?,
-                    caller: row.caller,
-                    method: row.method,
-                    request_id: row.request_id,
-                    response: row.response.into(),
-                    accepted_at: Timestamp::from_micros(row.accepted_at),
-                });
-            }
-        }
-        Ok(found)
     }
+    Ok(found)
+}
 
+impl Store {
     /// Forgets at most `limit` requests that were accepted before `before`; returns how many.
     ///
     /// # Errors

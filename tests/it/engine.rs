@@ -36,6 +36,12 @@ impl Database {
         Self { settings: DatabaseSettings { url, connections: Store::MIN_CONNECTIONS }, directory }
     }
 
+    /// A new one of another cluster.
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        let settings = DatabaseSettings { url: cluster.create(), connections: Store::MIN_CONNECTIONS };
+        Self { settings, directory: TempDir::new().unwrap() }
+    }
+
     /// A directory of the test's own.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()

@@ -11,6 +11,7 @@ mod decisions;
 mod engine;
 mod journey;
 mod operations;
+mod replicas;
 mod tls;
 mod usage;
 mod watch;

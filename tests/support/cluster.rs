@@ -102,6 +102,11 @@ impl Cluster {
         run(program("pg_ctl").args(["start", "-w", "-s", "-D"]).arg(self.data()).arg("-l").arg(log));
     }
 
+    /// Ends all its processes at once, as a crash of the machine would.
+    pub(crate) fn crash(&self) {
+        run(program("pg_ctl").args(["stop", "-s", "-m", "immediate", "-D"]).arg(self.data()));
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.join("data")
     }

@@ -7,7 +7,7 @@ mod sqlite;
 mod url;
 
 use std::fs::File;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::DatabaseConnection;
 
@@ -48,7 +48,7 @@ impl Store {
             }
             DatabaseUrl::Postgres(url) => (postgres::open(url, connections).await?, Engine::Postgres),
         };
-        Ok(Self { writer, readers, engine: engine.into() })
+        Ok(Self { writer, readers, engine: engine.into(), announced: Arc::default() })
     }
 
     /// Closes all connections and gives the database free; on SQLite this brings the write-ahead log into the file. All

@@ -154,6 +154,20 @@ impl Bench {
     }
 }
 
+impl Store {
+    async fn commit(&self, group: &Group) -> Result<(), StoreError> {
+        self.lock().await?.commit(group).await
+    }
+
+    async fn find_requests(
+        &self,
+        requests: &[(&str, &str, &str)],
+        now: Timestamp,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        self.lock().await?.find_requests(requests, now).await
+    }
+}
+
 /// One change of a call.
 enum Change {
     Put(AnyResource),

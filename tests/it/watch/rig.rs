@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -25,7 +26,7 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(crate) struct Rig {
-    pub(crate) database: Database,
+    pub(crate) database: Arc<Database>,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     running: Option<Running>,
@@ -40,7 +41,11 @@ struct Running {
 impl Rig {
     /// A server that is not started yet.
     pub(crate) fn new() -> Self {
-        let database = Database::new();
+        Self::on(Arc::new(Database::new()))
+    }
+
+    /// A server that is not started yet on a database that may have others.
+    pub(crate) fn on(database: Arc<Database>) -> Self {
         let settings = Settings {
             database: database.settings.clone(),
             ready_file: None,
