@@ -8,8 +8,8 @@ use std::time::Duration;
 /// All that a server needs to know.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
-    /// Where the store is, as `sqlite://tollgate.db`.
-    pub database: String,
+    /// Where the store is.
+    pub database: DatabaseSettings,
     /// A file to write the address to once the server answers calls, and to remove when it stops.
     pub ready_file: Option<PathBuf>,
     /// How connections and calls are taken.
@@ -38,6 +38,27 @@ pub struct BootstrapToken(pub String);
 impl fmt::Debug for BootstrapToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BootstrapToken(…)")
+    }
+}
+
+/// Where the store is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Never shown: there may be a password in it.
+    pub url: String,
+    /// Connections to PostgreSQL at most; at least 4. SQLite has a number of its own.
+    pub connections: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { url: "sqlite://tollgate.db".to_owned(), connections: 10 }
+    }
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings").field("connections", &self.connections).finish_non_exhaustive()
     }
 }
 

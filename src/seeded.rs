@@ -31,6 +31,12 @@ pub enum Bug {
     DiskFull,
     /// It can again.
     DiskFreed,
+    /// Revisions are taken from what this replica knows, and not from the head that it locked.
+    SequenceInsteadOfCounter,
+    /// A revision that another replica wrote is left out when memory follows.
+    SkipGap,
+    /// A group is published before it is committed.
+    PublishBeforeCommit,
 }
 
 /// The variable of the environment that plants a bug, by its name, when the process starts.
@@ -46,7 +52,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -57,6 +63,9 @@ impl Bug {
         Self::AdvanceOnGap,
         Self::DiskFull,
         Self::DiskFreed,
+        Self::SequenceInsteadOfCounter,
+        Self::SkipGap,
+        Self::PublishBeforeCommit,
     ];
 }
 

@@ -100,7 +100,7 @@ fn a_change_of_one_token_leaves_the_streams_and_uses_of_others() {
 async fn every_replica_learns_of_what_another_one_did() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", dir.path().join("t.db").display());
-    let store = Arc::new(Store::open(&DatabaseUrl::parse(&url).unwrap()).await.unwrap());
+    let store = Arc::new(Store::open(&DatabaseUrl::parse(&url).unwrap(), Store::MIN_CONNECTIONS).await.unwrap());
     let replica = || async {
         let registry = Arc::new(insecurely(false));
         let tokens = Arc::new(Tokens::open(Arc::clone(&store), Arc::clone(&registry)).await.unwrap());

@@ -9,7 +9,8 @@ use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 
 use super::{Failure, stop_signal};
 use crate::config::{
-    AccessSettings, BootstrapToken, RetentionSettings, Settings, TlsSettings, TransportSettings, WatchSettings,
+    AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, Settings, TlsSettings, TransportSettings,
+    WatchSettings,
 };
 use crate::domain::Token;
 use crate::server::{self, Listeners, ServerError};
@@ -35,6 +36,8 @@ Examples:
       Take a free port, and write its address to the file once calls are answered.
   tollgate serve --database sqlite:///var/lib/tollgate/tollgate.db --log-format json
       Keep the database elsewhere (an absolute path has three slashes), log for machines.
+  PGPASSWORD=… tollgate serve --database 'postgres://tollgate@db.example/tollgate?sslmode=verify-full'
+      Share a PostgreSQL database with other servers; any of them takes any call.
   grpcurl -plaintext 127.0.0.1:50051 list
       See what the server offers.")]
 pub(super) struct ServeArgs {
@@ -46,9 +49,21 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_READY_FILE", value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
-    /// The database; created if it does not exist
-    #[arg(long, env = "TOLLGATE_DATABASE", default_value = "sqlite://tollgate.db", value_name = "URL")]
+    /// The database: sqlite://PATH, created if it does not exist, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which
+    /// several servers may share. A password is better kept in PGPASSWORD or ~/.pgpass
+    #[arg(
+        long,
+        env = "TOLLGATE_DATABASE",
+        hide_env_values = true,
+        default_value = "sqlite://tollgate.db",
+        value_name = "URL"
+    )]
     database: String,
+
+    /// Connections to PostgreSQL at most. Two of them write, one listens; the others read
+    #[arg(long, env = "TOLLGATE_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(4..=1_000))]
+    database_connections: u32,
 
     /// Serve gRPC-Web too, on the same port; not as long as there never was a token
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
@@ -186,6 +201,7 @@ impl ServeArgs {
             listen,
             ready_file,
             database,
+            database_connections,
             grpc_web,
             tls_cert,
             tls_key,
@@ -223,6 +239,7 @@ impl ServeArgs {
         let watch = WatchSettings { max_streams, heartbeat_interval };
         let retention =
             RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
+        let database = DatabaseSettings { url: database, connections: database_connections };
         let access = AccessSettings { insecure, bootstrap_token };
         (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, access })
     }
@@ -284,7 +301,7 @@ mod tests {
         assert_eq!(
             settings,
             Settings {
-                database: "sqlite://tollgate.db".to_owned(),
+                database: DatabaseSettings::default(),
                 ready_file: None,
                 transport: TransportSettings::default(),
                 watch: WatchSettings::default(),

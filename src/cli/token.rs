@@ -140,7 +140,7 @@ async fn create_offline(database: &str, token: v1::Token) -> Result<v1::Token, F
         let all: Vec<_> = violations.iter().map(|it| format!("{}: {}", it.field, it.description)).collect();
         return Err(Failure::Failed(all.join("; ").into()));
     };
-    let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?).await?);
+    let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?, Store::MIN_CONNECTIONS).await?);
     let made = async {
         let tokens =
             Tokens::open(Arc::clone(&store), Arc::new(Registry::new(&AccessSettings::default(), false))).await?;

@@ -1,12 +1,11 @@
 //! Folding the journal of usage into its tables: when, and how much at a time.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::state::{CounterKey, Counters, Moved};
-use crate::store::{Store, StoreError, Unfolded, Watermark};
+use crate::store::{News, Store, StoreError, Unfolded, Watermark};
 
 /// Between two folds. The longer, the more often a counter moves before it is written once; and the longer the journal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -49,6 +48,12 @@ impl Fold {
         self.waiting.incarnations.extend(watermarks.iter().map(|watermark| watermark.incarnation));
     }
 
+    /// Notes what others put into the journal.
+    pub(super) fn learn(&mut self, news: &News) {
+        self.waiting.counters.extend(news.counters.iter().map(|(key, _)| key.clone()));
+        self.waiting.incarnations.extend(news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
+    }
+
     /// When the next step is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let Unfolded { counters, incarnations } = &self.waiting;
@@ -65,7 +70,7 @@ impl Fold {
         &mut self,
         store: &Store,
         usage: &Counters,
-        watermarks: &HashMap<i64, Watermark>,
+        watermark: impl Fn(i64) -> Option<Watermark>,
     ) -> Result<(), StoreError> {
         let running = self.running.get_or_insert_with(|| {
             let Unfolded { counters, incarnations } = std::mem::take(&mut self.waiting);
@@ -80,7 +85,7 @@ impl Fold {
         // As they are now: what moved on since is in the journal again. What was forgotten meanwhile has no version.
         let counters = part.iter().map(|key| (key.clone(), usage.get(key))).filter(|(_, counter)| counter.version != 0);
         let counters: Vec<_> = counters.collect();
-        let counted = running.incarnations.iter().filter_map(|incarnation| watermarks.get(incarnation).cloned());
+        let counted = running.incarnations.iter().filter_map(|incarnation| watermark(*incarnation));
         let counted: Vec<_> = counted.collect();
         if !counters.is_empty() || !counted.is_empty() {
             store.fold_usage(&counters, &counted).await.inspect_err(|_| self.next += RETRY)?;

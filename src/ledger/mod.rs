@@ -10,6 +10,7 @@ mod clock;
 mod command;
 mod fault;
 mod fold;
+mod follow;
 mod group;
 mod metrics;
 mod retention;
@@ -20,7 +21,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,12 +34,14 @@ pub use verify::{Verification, verify};
 use writer::{Request, Writer};
 
 use crate::config::RetentionSettings;
-use crate::domain::{BUILT_IN, Error, Provider, Timestamp};
+use crate::domain::{BUILT_IN, Error, Id, Provider, ResourceKey, Timestamp};
 use crate::state::{Context, CounterKey, Decision, State, UsageMoves, create};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 
 /// Commands that may wait; more are refused.
 const QUEUE: usize = 4_096;
+/// How often the clock is compared with the database's.
+const REFER: Duration = Duration::from_secs(60);
 /// When to come back if the queue is full.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -51,6 +54,7 @@ pub struct Ledger {
     clock: Clock,
     store: Arc<Store>,
     metrics: LedgerMetrics,
+    writable: watch::Receiver<bool>,
 }
 
 /// Ends the ledger.
@@ -89,9 +93,23 @@ impl Ledger {
         let metrics = LedgerMetrics::default();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let moves = Moves::new(UsageMoves::default());
-        let writer = Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone(), metrics.clone());
-        tracker.spawn(writer.run(queue, stop.clone()));
-        let ledger = Self { requests, states, moves, clock, store, metrics };
+        let (can_write, writable) = watch::channel(true);
+        let writer = Writer::new(
+            Arc::clone(&store),
+            publish,
+            moves.clone(),
+            counting,
+            clock.clone(),
+            can_write,
+            metrics.clone(),
+        );
+        let hint = Arc::new(Notify::new());
+        tracker.spawn(writer.run(queue, Arc::clone(&hint), stop.clone()));
+        if store.is_shared() {
+            tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
+            tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
+        }
+        let ledger = Self { requests, states, moves, clock, store, writable, metrics };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop }))
@@ -130,6 +148,27 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Request::Command { call, command, reply })?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Whether writes get through, now and whenever that changes.
+    pub fn writable(&self) -> watch::Receiver<bool> {
+        self.writable.clone()
+    }
+
+    /// Brings memory to where the store stood at the time of the call or later. Where nobody else writes, it is there.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database does not answer.
+    pub async fn catch_up(&self) -> Result<(), Error> {
+        if !self.store.is_shared() {
+            return Ok(());
+        }
+        let (reply, done) = oneshot::channel();
+        self.enqueue(Request::CatchUp { reply })?;
+        match done.await {
+            Ok(caught_up) => caught_up.map_err(|error| error.to_domain()),
+            Err(_) => Err(shutting_down()),
+        }
     }
 
     /// Registers a node; returns its incarnation.
@@ -190,21 +229,21 @@ impl Ledger {
     }
 
     async fn create_built_in_providers(&self) -> Result<(), StoreError> {
-        let state = self.state();
-        let missing: Vec<&str> = BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none()).collect();
-        if missing.is_empty() {
+        fn missing(state: &State) -> impl Iterator<Item = &'static str> {
+            BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none())
+        }
+        if missing(&self.state()).next().is_none() {
             return Ok(());
         }
-        let decide = move |state: &State, cx: &mut Context<'_>| {
-            let mut all: Option<Decision> = None;
-            for name in &missing {
+        let decide = |state: &State, cx: &mut Context<'_>| {
+            // Another server that starts may have been first.
+            let subject = ResourceKey::of(&Id::<Provider>::new(BUILT_IN[0]));
+            let mut all = Decision { subject, changes: Vec::new(), reset_budget_usage: false };
+            for name in missing(state) {
                 let decision = create(state, cx, Some(name), &Provider { keys: Vec::new(), built_in: true })?;
-                match &mut all {
-                    Some(all) => all.changes.extend(decision.changes),
-                    None => all = Some(decision),
-                }
+                all.changes.extend(decision.changes);
             }
-            all.ok_or_else(|| Error::Internal("no built-in provider is missing".to_owned()))
+            Ok(all)
         };
         let call = Call { actor: "tollgate".to_owned(), peer: String::new(), ..Call::of("bootstrap") };
         let command = Command { decide: Box::new(decide), answer: Box::new(|_, _, _| Vec::new()) };
@@ -214,6 +253,18 @@ impl Ledger {
                 what: "the built-in providers cannot be written",
                 detail: error.to_string(),
             }),
+        }
+    }
+}
+
+/// Takes the time of the database for the reference, now and then.
+async fn refer(store: Arc<Store>, clock: Clock) {
+    let mut interval = tokio::time::interval(REFER);
+    loop {
+        interval.tick().await;
+        match store.time().await {
+            Ok(time) => clock.refer(time),
+            Err(error) => tracing::debug!(error = %error.report(), "the time of the database cannot be read"),
         }
     }
 }

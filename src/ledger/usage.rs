@@ -3,7 +3,7 @@
 //! A group of batches is decided on working copies, written in one transaction, and only then acknowledged and shown. A
 //! crash before the commit leaves nothing of it, one after it a batch that is answered as a duplicate when sent again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
@@ -14,7 +14,7 @@ use super::metrics::{LedgerMetrics, Purpose};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{FormerKey, Moved, State, Tally, UsageMoves};
-use crate::store::{Registration, Store, StoreError, Unfolded, UsageGroup, Watermark};
+use crate::store::{News, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
 use crate::usage::{Entry, FormerKeys, Refusal, count};
 
 /// A batch of a node.
@@ -78,6 +78,8 @@ pub(super) type Reported = (Batch, oneshot::Sender<Result<Acknowledgement, Error
 pub(super) struct Counting {
     watermarks: HashMap<i64, Watermark>,
     former_keys: FormerKeys,
+    /// How far batches of incarnations were counted that registered at another server: number and hash of the last.
+    heard: HashMap<i64, (i64, [u8; 32])>,
     fold: Fold,
 }
 
@@ -99,6 +101,19 @@ impl Counting {
         self.former_keys.retain(|_, former| former.deleted_at >= before);
     }
 
+    /// Learns what others did. Whatever they counted is folded here too, unless they were first: who of them is gone is
+    /// nobody's knowledge.
+    pub(super) fn learn(&mut self, news: &News) {
+        self.remember(news.former_keys.iter().cloned());
+        for (incarnation, sequence, fingerprint) in &news.watermarks {
+            match self.watermarks.get_mut(incarnation) {
+                Some(watermark) => (watermark.sequence, watermark.fingerprint) = (*sequence, *fingerprint),
+                None => drop(self.heard.insert(*incarnation, (*sequence, *fingerprint))),
+            }
+        }
+        self.fold.learn(news);
+    }
+
     /// Notes what a change of configuration did to usage.
     pub(super) fn note(&mut self, moved: &Moved) {
         self.fold.note(moved, &[]);
@@ -111,8 +126,16 @@ impl Counting {
 
     /// Folds a part.
     pub(super) async fn fold(&mut self, store: &Store, state: &State) {
-        let Self { watermarks, fold, .. } = self;
-        if let Err(error) = fold.step(store, state.usage(), watermarks).await {
+        let Self { watermarks, heard, fold, .. } = self;
+        let find = |incarnation: i64| {
+            let heard = || {
+                let (sequence, fingerprint) = *heard.get(&incarnation)?;
+                let (node_id, registered_by) = Default::default();
+                Some(Watermark { incarnation, node_id, registered_by, sequence, fingerprint })
+            };
+            watermarks.get(&incarnation).cloned().or_else(heard)
+        };
+        if let Err(error) = fold.step(store, state.usage(), find).await {
             tracing::warn!(error = %error.report(), "usage was not folded; it stays in the journal");
         }
     }
@@ -127,17 +150,38 @@ impl Counting {
     }
 
     /// Counts a group of batches in `state` and acknowledges them, or fails them all. `show` makes the state that of all
-    /// readers, after the commit and before the acknowledgements. Whether memory is still what the tables are: where that
-    /// is not known, the batches are not acknowledged, and sent again they show whether they were counted.
+    /// readers, after the commit and before the acknowledgements. Where it is not known what was written, the batches are
+    /// not acknowledged, and sent again they show whether they were counted.
     pub(super) async fn count(
         &mut self,
-        store: &Store,
+        tx: WriteTx,
         mut state: State,
         now: Timestamp,
         batches: Vec<Reported>,
         metrics: &LedgerMetrics,
         show: impl FnOnce(Arc<State>, &Moved),
-    ) -> bool {
+    ) -> Result<(), StoreError> {
+        // Nodes may have registered at another server. What was counted there came with the journal.
+        let unknown = batches.iter().map(|(batch, _)| batch.incarnation);
+        let unknown: BTreeSet<i64> = unknown.filter(|it| !self.watermarks.contains_key(it)).collect();
+        if !unknown.is_empty() {
+            match tx.watermarks(&unknown).await {
+                Ok(found) => {
+                    for mut watermark in found {
+                        // The table is a fold behind the journal.
+                        if let Some(heard) = self.heard.remove(&watermark.incarnation) {
+                            (watermark.sequence, watermark.fingerprint) = heard;
+                        }
+                        self.watermarks.insert(watermark.incarnation, watermark);
+                    }
+                }
+                Err(failed) => {
+                    tx.let_go().await;
+                    refuse(batches.into_iter().map(|(_, reply)| reply), &failed);
+                    return Err(failed);
+                }
+            }
+        }
         let mut moved: HashMap<i64, Watermark> = HashMap::new();
         let mut acks = Vec::with_capacity(batches.len());
         let counted = {
@@ -175,27 +219,21 @@ impl Counting {
         if seeded::is(Bug::AckBeforeCommit) {
             acknowledge(std::mem::take(&mut acks));
         }
-        if !moved.is_empty() {
+        if moved.is_empty() {
+            tx.let_go().await;
+        } else {
             let from_version = state.usage().version();
             // A batch without a counter moves it too, so that whoever follows it finds the batch's number.
             let version =
                 from_version + i64::try_from(counted.counters.len()).unwrap_or(i64::MAX - from_version).max(1);
             let group = UsageGroup { from_version, version, moved: counted, watermarks: moved.into_values().collect() };
             let started = Instant::now();
-            let written = store.count(&group).await;
-            if written.is_ok() {
-                let applied = acks.iter().filter(|((ack, _), _)| matches!(ack, Ack::Applied { .. })).count();
-                metrics.committed(Purpose::Usage, applied, started.elapsed());
+            if let Err(failed) = tx.count(&group).await {
+                refuse(acks.into_iter().map(|(_, reply)| reply), &failed);
+                return Err(failed);
             }
-            if let Err(failed) = written {
-                tracing::warn!(error = %failed.report(), "a group of usage batches was not written");
-                let error = failed.to_domain();
-                for (_, reply) in acks {
-                    // A node that is gone sends its batch again.
-                    let _ = reply.send(Err(error.clone()));
-                }
-                return !matches!(failed, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
-            }
+            let applied = acks.iter().filter(|((ack, _), _)| matches!(ack, Ack::Applied { .. })).count();
+            metrics.committed(Purpose::Usage, applied, started.elapsed());
             let UsageGroup { moved, watermarks, .. } = group;
             self.fold.note(&moved, &watermarks);
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
@@ -204,7 +242,7 @@ impl Counting {
             show(Arc::new(state), &moved);
         }
         acknowledge(acks);
-        true
+        Ok(())
     }
 
     fn decide(
@@ -247,6 +285,14 @@ fn acknowledge(acks: Vec<(Acknowledgement, oneshot::Sender<Result<Acknowledgemen
     for (ack, reply) in acks {
         // A node that is gone sends its batch again, and hears that it is a duplicate.
         let _ = reply.send(Ok(ack));
+    }
+}
+
+fn refuse(replies: impl Iterator<Item = oneshot::Sender<Result<Acknowledgement, Error>>>, failed: &StoreError) {
+    let error = failed.to_domain();
+    for reply in replies {
+        // A node that is gone sends its batch again.
+        let _ = reply.send(Err(error.clone()));
     }
 }
 

@@ -3,23 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Decided, Gathering, request_key};
 use super::metrics::{LedgerMetrics, Purpose};
 use super::usage::{Acknowledgement, Batch, Counting, Reported, note};
-use super::{Answer, Call, Clock, Command, Moves};
+use super::{Answer, Call, Clock, Command, Moves, follow};
 use crate::domain::{Error, Timestamp};
 use crate::state::{CounterKey, Head, Moved, State};
-use crate::store::{Group, Registration, Store, StoreError};
+use crate::store::{Group, News, Registration, Store, StoreError, Txn, WriteTx};
 use crate::usage::is_over;
 
 /// Commands in one group at most.
 const GROUP: usize = 256;
-/// How long to wait between tries to find out whether a commit happened.
-const RESOLVE_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a database that is shared is asked what others wrote, and one that was away whether it is back. A hint may
+/// come earlier; correctness rests on this alone.
+const POLL: Duration = Duration::from_millis(250);
+/// How long to go on asking whether a commit happened before its callers are told that it is not known.
+const RESOLVE: Duration = Duration::from_secs(5);
+/// How often to begin again if the history turns out to be another one while it is being read.
+const ATTEMPTS: usize = 3;
 
 /// What the task is asked.
 pub(super) enum Request {
@@ -31,6 +36,8 @@ pub(super) enum Request {
     Usage { batch: Batch, reply: oneshot::Sender<Result<Acknowledgement, Error>> },
     /// To move the point from which watchers can resume.
     Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
+    /// To read what others wrote up to now.
+    CatchUp { reply: oneshot::Sender<Result<(), StoreError>> },
     /// To forget windows and deleted keys that nothing counts against any more.
     ForgetUsage { counters: Vec<CounterKey>, former_before: Timestamp, reply: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -45,6 +52,12 @@ pub(super) struct Writer {
     clock: Clock,
     /// Whether memory may differ from the tables: the database refused what memory allowed.
     doubtful: bool,
+    /// Why nothing is followed and nothing written any more: the database contradicts itself.
+    broken: Option<String>,
+    /// Whether the last attempt to write got through.
+    writable: watch::Sender<bool>,
+    /// Whether the database cannot be reached: then writes are refused at once until a poll finds it again.
+    away: bool,
     counting: Counting,
     metrics: LedgerMetrics,
 }
@@ -56,25 +69,36 @@ impl Writer {
         moves: Moves,
         counting: Counting,
         clock: Clock,
+        writable: watch::Sender<bool>,
         metrics: LedgerMetrics,
     ) -> Self {
-        Self { store, publish, moves, clock, doubtful: false, counting, metrics }
+        Self { store, publish, moves, clock, doubtful: false, broken: None, writable, away: false, counting, metrics }
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Request>, stop: CancellationToken) {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Request>, hint: Arc<Notify>, stop: CancellationToken) {
         let mut requests = Vec::with_capacity(GROUP);
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let folds_at = self.counting.folds_at();
+            let folds_at = self.counting.folds_at().filter(|_| !self.away);
             if folds_at.is_some_and(|at| at <= Instant::now()) {
                 // One part between two groups: neither waits for all of the other.
                 let state = Arc::clone(&self.publish.borrow());
                 self.counting.fold(&self.store, &state).await;
             }
-            let folds_at = self.counting.folds_at();
+            let folds_at = self.counting.folds_at().filter(|_| !self.away);
             let received = tokio::select! {
                 biased;
                 received = queue.recv_many(&mut requests, GROUP) => received,
+                _ = poll.tick() => {
+                    self.poll().await;
+                    continue;
+                }
+                () = hint.notified(), if !self.away => {
+                    self.poll().await;
+                    continue;
+                }
                 () = stop.cancelled() => {
                     queue.close();
                     queue.recv_many(&mut requests, GROUP).await
@@ -96,12 +120,20 @@ impl Writer {
                 Request::Command { call, command, reply } => commands.push((call, command, reply)),
                 Request::Register { registration, reply } => {
                     // A caller that is gone has nothing to hear.
-                    let _ = reply.send(self.counting.register(&self.store, registration).await);
+                    let registered = match self.away {
+                        true => Err(away()),
+                        false => self.counting.register(&self.store, registration).await,
+                    };
+                    let _ = reply.send(self.noted(registered));
                 }
                 Request::Usage { batch, reply } => batches.push((batch, reply)),
                 Request::Compact { revision, reply } => {
                     // A caller that is gone has nothing to hear.
                     let _ = reply.send(self.compact(revision).await);
+                }
+                Request::CatchUp { reply } => {
+                    // A caller that is gone has nothing to hear.
+                    let _ = reply.send(self.follow().await);
                 }
                 Request::ForgetUsage { counters, former_before, reply } => {
                     // A caller that is gone has nothing to hear.
@@ -117,29 +149,154 @@ impl Writer {
         }
     }
 
-    async fn count(&mut self, batches: Vec<Reported>) {
-        if self.doubtful
-            && let Err(error) = self.rebuild().await
-        {
-            fail(batches.into_iter().map(|(_, reply)| reply), &error);
-            return;
+    /// Looks at what others wrote, and whether a database that was away is back.
+    async fn poll(&mut self) {
+        if !*self.writable.borrow() {
+            // Only a write tells whether one can be made.
+            let probed = self.store.probe().await;
+            if self.noted(probed).is_err() {
+                return;
+            }
+            tracing::info!("the database can be written again");
         }
-        let Self { store, publish, moves, clock, counting, doubtful, metrics } = self;
-        let state = State::clone(&publish.borrow());
-        let show = |state, moved: &Moved| {
-            quietly(publish, state);
-            note(moves, moved);
+        // An error was logged where it came up; the next poll tries again.
+        let _ = self.follow().await;
+    }
+
+    /// Brings memory to where the store stands now.
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        if !self.store.is_shared() || self.broken.is_some() {
+            return Ok(());
+        }
+        let known = follow::position(&self.publish.borrow());
+        let news = self.store.news(&known).await;
+        match self.noted(news)? {
+            Some(news) if news.position == known => Ok(()),
+            Some(news) => self.apply(news),
+            None => self.rebuild().await,
+        }
+    }
+
+    /// Locks the store and brings memory to where it stands: until the transaction ends, memory *is* the store.
+    async fn lock(&mut self) -> Result<WriteTx, StoreError> {
+        if self.away {
+            return Err(away());
+        }
+        if let Some(why) = &self.broken {
+            return Err(StoreError::Corrupt { table: "change_txn", id: String::new(), why: why.clone() });
+        }
+        if self.doubtful {
+            self.rebuild().await?;
+        }
+        for _ in 0..ATTEMPTS {
+            let locked = self.store.lock().await;
+            let tx = self.noted(locked)?;
+            let known = follow::position(&self.publish.borrow());
+            if tx.position().is_none_or(|position| *position == known) || self.seeded_sequence() {
+                return Ok(tx);
+            }
+            let news = tx.news(&known).await;
+            match news {
+                Ok(Some(news)) => match self.apply(news) {
+                    Ok(()) => return Ok(tx),
+                    Err(error) => {
+                        tx.let_go().await;
+                        return Err(error);
+                    }
+                },
+                Ok(None) => {
+                    tx.let_go().await;
+                    self.rebuild().await?;
+                }
+                Err(error) => {
+                    tx.let_go().await;
+                    return self.noted(Err(error));
+                }
+            }
+        }
+        Err(StoreError::Unavailable { what: "its history changes while it is being read", detail: String::new() })
+    }
+
+    /// Applies what others wrote, and shows it.
+    fn apply(&mut self, news: News) -> Result<(), StoreError> {
+        let mut state = State::clone(&self.publish.borrow());
+        let (revision, compacted) = (state.revision(), state.head().compacted_revision);
+        self.counting.learn(&news);
+        let moved = match follow::apply(&mut state, news) {
+            Ok(moved) => moved,
+            Err(error) => return self.noted(Err(error)),
         };
-        *doubtful = !counting.count(store, state, clock.now(), batches, metrics, show).await;
+        match state.revision() > revision || state.head().compacted_revision > compacted {
+            true => drop(self.publish.send_replace(Arc::new(state))),
+            false => quietly(&self.publish, Arc::new(state)),
+        }
+        note(&self.moves, &moved);
+        Ok(())
+    }
+
+    /// Notes what an attempt to use the database tells of it.
+    fn noted<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &result {
+            Ok(_) => {
+                self.away = false;
+                self.writable.send_if_modified(|writable| !std::mem::replace(writable, true));
+            }
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(
+                    error = %error,
+                    "the database contradicts itself; nothing is followed or written any more. Restore a backup"
+                );
+                self.broken = Some(error.to_string());
+                self.writable.send_replace(false);
+            }
+            Err(error @ (StoreError::Away { .. } | StoreError::Unavailable { .. } | StoreError::Unknown { .. })) => {
+                self.away = matches!(error, StoreError::Away { .. });
+                if self.writable.send_replace(false) {
+                    tracing::warn!(error = %error.report(), "the database cannot be written; reads and streams go on");
+                }
+            }
+            Err(
+                StoreError::Url(_)
+                | StoreError::Open { .. }
+                | StoreError::InUse { .. }
+                | StoreError::Newer { .. }
+                | StoreError::Refused { .. }
+                | StoreError::Fenced,
+            ) => {}
+        }
+        result
+    }
+
+    async fn count(&mut self, batches: Vec<Reported>) {
+        let tx = match self.lock().await {
+            Ok(tx) => tx,
+            Err(error) => {
+                fail(batches.into_iter().map(|(_, reply)| reply), &error);
+                return;
+            }
+        };
+        let state = State::clone(&self.publish.borrow());
+        let (publish, moves) = (self.publish.clone(), self.moves.clone());
+        let show = |state, moved: &Moved| {
+            quietly(&publish, state);
+            note(&moves, moved);
+        };
+        let counted = self.counting.count(tx, state, self.clock.now(), batches, &self.metrics, show).await;
+        if let Err(error) = self.noted(counted) {
+            tracing::warn!(error = %error.report(), "a group of usage batches was not written");
+            self.doubtful =
+                matches!(error, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
+        }
     }
 
     async fn write(&mut self, commands: Vec<Submitted>) {
-        if self.doubtful
-            && let Err(error) = self.rebuild().await
-        {
-            fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
-            return;
-        }
+        let tx = match self.lock().await {
+            Ok(tx) => tx,
+            Err(error) => {
+                fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
+                return;
+            }
+        };
         let now = self.clock.now();
         let keys: Vec<_> = commands
             .iter()
@@ -148,10 +305,10 @@ impl Writer {
             .collect();
         let keys: Vec<_> =
             keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
-        let remembered = if keys.is_empty() { Ok(Vec::new()) } else { self.store.find_requests(&keys, now).await };
-        let remembered = match remembered {
+        let remembered = match tx.find_requests(&keys, now).await {
             Ok(remembered) => remembered,
             Err(error) => {
+                tx.let_go().await;
                 fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
                 return;
             }
@@ -167,15 +324,20 @@ impl Writer {
             })
             .collect();
 
-        if let Some((group, state)) = gathering.close() {
-            if let Err(error) = self.commit(&group).await {
-                fail(decided.into_iter().map(|decided| decided.reply), &error);
-                return;
+        match gathering.close() {
+            None => tx.let_go().await,
+            Some((group, state)) => {
+                self.seeded_publish(&state);
+                if let Err(error) = self.commit(tx, &group).await {
+                    fail(decided.into_iter().map(|decided| decided.reply), &error);
+                    return;
+                }
+                self.counting.remember(group.former_keys);
+                self.publish.send_replace(Arc::new(state));
+                note(&self.moves, &group.usage.moved);
+                self.counting.note(&group.usage.moved);
+                self.store.announce();
             }
-            self.counting.remember(group.former_keys);
-            self.publish.send_replace(Arc::new(state));
-            note(&self.moves, &group.usage.moved);
-            self.counting.note(&group.usage.moved);
         }
         for Decided { reply, answer } in decided {
             // A caller that is gone has nothing to hear.
@@ -183,16 +345,21 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+    async fn commit(&mut self, tx: WriteTx, group: &Group) -> Result<(), StoreError> {
         let started = Instant::now();
-        match self.store.commit(group).await {
+        let committed = tx.commit(group).await;
+        match self.noted(committed) {
             Ok(()) => {
                 self.metrics.committed(Purpose::Changes, group.txns.len(), started.elapsed());
                 Ok(())
             }
             Err(error @ StoreError::Unknown { .. }) => {
-                tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the head back");
-                if self.resolve(&group.head).await? { Ok(()) } else { Err(error) }
+                tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the log back");
+                match group.txns.last() {
+                    Some(last) if self.resolve(last).await => Ok(()),
+                    // What was only to be remembered, and was not, is decided again when the caller tries again.
+                    _ => Err(error),
+                }
             }
             Err(error @ (StoreError::Refused { .. } | StoreError::Fenced)) => {
                 tracing::error!(error = %error.report(), "the database refused what memory allowed; memory is rebuilt");
@@ -206,21 +373,41 @@ impl Writer {
         }
     }
 
-    /// Whether the group that leads to `head` was committed: asks the store until it answers.
-    async fn resolve(&self, head: &Head) -> Result<bool, StoreError> {
+    /// Whether the group that ends with `last` was committed. It is asked under the lock: a server that still had the
+    /// commit before it when the connection was lost has the lock until it is done. Should the database not answer in
+    /// time, the group counts as not committed, and memory is not touched: if it was, the log tells when it is read again.
+    async fn resolve(&mut self, last: &Txn) -> bool {
+        let deadline = Instant::now() + RESOLVE;
         loop {
-            match self.store.read_head().await {
-                Ok(stored) => return Ok(stored.revision == head.revision && stored.chain == head.chain),
-                Err(error) => {
-                    tracing::warn!(error = %error.report(), "the head cannot be read; trying again");
-                    tokio::time::sleep(RESOLVE_INTERVAL).await;
+            let found = async {
+                let tx = self.store.lock().await?;
+                let found = tx.has(last).await;
+                tx.let_go().await;
+                found
+            };
+            match found.await {
+                Ok(found) => {
+                    tracing::info!(revision = last.revision, committed = found, "the outcome of the commit is known");
+                    self.away = false;
+                    self.writable.send_replace(true);
+                    return found;
+                }
+                Err(error) if Instant::now() < deadline => {
+                    tracing::warn!(error = %error.report(), "the log cannot be read; trying again");
+                    tokio::time::sleep(POLL).await;
+                }
+                Err(_) => {
+                    // On a file of one's own nobody else's log tells what became of it.
+                    self.doubtful |= !self.store.is_shared();
+                    return false;
                 }
             }
         }
     }
 
     async fn rebuild(&mut self) -> Result<(), StoreError> {
-        let (state, counting) = super::load(&self.store).await?;
+        let loaded = super::load(&self.store).await;
+        let (state, counting) = self.noted(loaded)?;
         self.counting = counting;
         self.publish.send_replace(Arc::new(state));
         self.moves.send_modify(|moves| moves.anything = true);
@@ -241,6 +428,7 @@ impl Writer {
     }
 
     async fn compact(&mut self, revision: i64) -> Result<(), StoreError> {
+        self.follow().await?;
         let mut state = State::clone(&self.publish.borrow());
         if revision <= state.head().compacted_revision || revision > state.revision() {
             return Ok(());
@@ -260,6 +448,33 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// Bugs that the tests plant to show that they would find them.
+#[cfg(feature = "seeded-bugs")]
+impl Writer {
+    fn seeded_sequence(&self) -> bool {
+        crate::seeded::is(crate::seeded::Bug::SequenceInsteadOfCounter)
+    }
+
+    fn seeded_publish(&self, state: &State) {
+        if crate::seeded::is(crate::seeded::Bug::PublishBeforeCommit) {
+            self.publish.send_replace(Arc::new(state.clone()));
+        }
+    }
+}
+
+#[cfg(not(feature = "seeded-bugs"))]
+impl Writer {
+    const fn seeded_sequence(&self) -> bool {
+        false
+    }
+
+    const fn seeded_publish(&self, _: &State) {}
+}
+
+fn away() -> StoreError {
+    StoreError::Away { detail: String::new() }
 }
 
 /// Publishes a state without waking anybody: readers find it when they look. Usage is no change of configuration.

@@ -3,18 +3,24 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry as Metrics;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::{ServerError, base_routes};
 use crate::access::{Registry, Tokens};
 use crate::api::{Api, Auth, add_services};
-use crate::config::{AccessSettings, BootstrapToken, RetentionSettings, WatchSettings};
+use crate::config::{AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, WatchSettings};
 use crate::ledger::{Clock, Ledger, LedgerTasks};
 use crate::store::{DatabaseUrl, Store};
-use crate::watch::Watch;
+use crate::watch::{CatchUp, Watch};
+
+/// The name in the health service that says whether writes get through. Reads and streams go on without the database, so
+/// that the server as a whole serves.
+const WRITES: &str = "tollgate.v1.writes";
 
 /// What serves calls, and what is to be ended after the last of them.
 pub(super) struct Parts {
@@ -61,7 +67,7 @@ struct Keeper {
 /// Opens the store and makes the services on it. `certificates`: whether only clients with one get a connection. Streams
 /// send a GoAway and end when `drain` is cancelled.
 pub(super) async fn compose(
-    database: &str,
+    database: &DatabaseSettings,
     watch: WatchSettings,
     retention: RetentionSettings,
     access: AccessSettings,
@@ -69,7 +75,7 @@ pub(super) async fn compose(
     clock: Clock,
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
-    let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?).await?);
+    let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
@@ -82,11 +88,33 @@ pub(super) async fn compose(
         let (tokens, stop) = (Arc::clone(&tokens), stop.clone());
         async move { tokens.keep(stop).await }
     });
-    let watch = Watch::new(ledger.states(), ledger.moves(), Arc::new(move || clock.now()), watch, drain);
+    let follower = ledger.clone();
+    let catch_up: CatchUp = Arc::new(move || {
+        let ledger = follower.clone();
+        Box::pin(async move { ledger.catch_up().await })
+    });
+    let now = Arc::new(move || clock.now());
+    let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, watch, drain.clone());
     tasks.own(watch.run());
     let api = Api::new(ledger.clone(), watch.clone(), tokens);
     let (mut routes, health) = base_routes()?;
+    tasks.own(tell_writes(ledger.writable(), health.clone(), drain));
     add_services(&mut routes, &health, &api).await;
     let (auth, keeper) = (Auth::new(registry), Keeper { stop, task });
     Ok(Parts { routes: routes.routes(), health, auth, keeper, ledger, watch, store, tasks })
+}
+
+/// Says by the health of [`WRITES`] whether writes get through, until the server stops.
+async fn tell_writes(mut writable: watch::Receiver<bool>, health: HealthReporter, drain: CancellationToken) {
+    loop {
+        let status = match *writable.borrow_and_update() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        health.set_service_status(WRITES, status).await;
+        tokio::select! {
+            changed = writable.changed() => if changed.is_err() { return },
+            () = drain.cancelled() => return,
+        }
+    }
 }

@@ -262,6 +262,42 @@ impl State {
         }
     }
 
+    /// Goes on to a later `head` of the same history in one step: with the starts of the chains of the revisions in between
+    /// and of the head, the resources that these changed as they are at the head, and what they removed with the revisions
+    /// of the removals.
+    pub fn advance(
+        &mut self,
+        head: Head,
+        chain_prefixes: impl IntoIterator<Item = u64>,
+        resources: impl IntoIterator<Item = AnyResource>,
+        removed: impl IntoIterator<Item = (i64, ResourceKey)>,
+    ) {
+        self.chain_prefixes.extend(chain_prefixes);
+        let (resources, removed): (Vec<_>, Vec<_>) = (resources.into_iter().collect(), removed.into_iter().collect());
+        // All leave before any enters: one may have taken what another was unique by.
+        for key in resources.iter().map(AnyResource::key).chain(removed.iter().map(|(_, key)| key.clone())) {
+            let before = self.any(&key);
+            self.replace(before.as_ref(), None);
+        }
+        for resource in &resources {
+            self.replace(None, Some(resource));
+        }
+        for (revision, key) in removed {
+            // What came and went in between is marked too: a watcher may have seen it at another replica.
+            if let Some(marked) = self.removed.insert(key.clone(), revision) {
+                self.marks.remove(&(marked, key.clone()));
+            }
+            self.marks.insert((revision, key), Mark::Remove);
+        }
+        let compacted = (head.compacted_revision, head.compacted_chain);
+        let before = (self.head.compacted_revision, self.head.compacted_chain);
+        self.head = Head { compacted_revision: before.0, compacted_chain: before.1, ..head };
+        if compacted != before {
+            let head = Head { compacted_revision: compacted.0, compacted_chain: compacted.1, ..self.head.clone() };
+            self.compact(head);
+        }
+    }
+
     /// Forgets removals up to `head.compacted_revision`, from which watchers can no longer resume.
     pub fn compact(&mut self, head: Head) {
         let dropped = usize::try_from(head.compacted_revision - self.head.compacted_revision).unwrap_or(0);

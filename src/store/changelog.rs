@@ -106,6 +106,10 @@ impl Store {
         use change_row::Column::{Kind as KindNumber, Ord, ResourceId, Revision};
         use change_txn::Column::{Actor, CommittedAt};
         let ChangeFilter { kind, id, actor, from, to, revision } = filter;
+        if [id, actor].into_iter().flatten().any(|text| text.contains('\0')) {
+            // PostgreSQL has no NUL in texts, and refuses to be asked.
+            return Ok(Vec::new());
+        }
         let older = before.map(|(revision, ord)| {
             // Said twice, so that an engine that sees no range in the OR finds one.
             let same = Condition::all().add(Revision.eq(revision)).add(Ord.lt(ord));
@@ -145,30 +149,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if a revision is missing.
     pub async fn read_log(&self, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
-        use change_row::Column as RowColumn;
-        use change_txn::Column as TxnColumn;
-        let tx = self.begin_read().await?;
-        let select = change_txn::Entity::find()
-            .filter(TxnColumn::Revision.gt(after_revision))
-            .order_by(TxnColumn::Revision, Order::Asc)
-            .limit(limit_revisions);
-        let mut txns = rows(&tx, select).await?.into_iter().map(txn).collect::<Result<Vec<_>, _>>()?;
-        let (Some(first), Some(last)) = (txns.first().map(|txn| txn.revision), txns.last().map(|txn| txn.revision))
-        else {
-            return Ok(txns);
-        };
-        dense(first, txns.iter().map(|txn| txn.revision))?;
-        let select = change_row::Entity::find()
-            .filter(RowColumn::Revision.between(first, last))
-            .order_by(RowColumn::Revision, Order::Asc)
-            .order_by(RowColumn::Ord, Order::Asc);
-        for row in rows(&tx, select).await? {
-            let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
-            if let Some(of) = of {
-                of.rows.push(log_row(row)?);
-            }
-        }
-        Ok(txns)
+        read(&self.begin_read().await?, after_revision, limit_revisions).await
     }
 
     /// The chain at `revision`, if the log reaches back so far; revision 0 has one as well.
@@ -177,12 +158,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn chain_at(&self, revision: i64) -> Result<Option<Chain>, StoreError> {
-        if revision == 0 {
-            return Ok(Some(Chain::ORIGIN));
-        }
-        let tx = self.begin_read().await?;
-        let found = rows(&tx, change_txn::Entity::find_by_id(revision)).await?.pop();
-        found.map(|row| chain(row.revision, &row.chain)).transpose()
+        chain_of(&self.begin_read().await?, revision).await
     }
 
     /// The last revision committed at `time` or before, if the log has one. Should the clock have been set back in
@@ -262,4 +238,39 @@ pub(super) async fn removed(tx: &ReadTx, head: &Head) -> Result<Vec<(i64, Resour
     }
     removed.sort();
     Ok(removed)
+}
+
+/// At most `limit_revisions` revisions after `after_revision`, in order, with their changes.
+pub(super) async fn read(tx: &ReadTx, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
+    use change_row::Column as RowColumn;
+    use change_txn::Column as TxnColumn;
+    let select = change_txn::Entity::find()
+        .filter(TxnColumn::Revision.gt(after_revision))
+        .order_by(TxnColumn::Revision, Order::Asc)
+        .limit(limit_revisions);
+    let mut txns = rows(tx, select).await?.into_iter().map(txn).collect::<Result<Vec<_>, _>>()?;
+    let (Some(first), Some(last)) = (txns.first().map(|txn| txn.revision), txns.last().map(|txn| txn.revision)) else {
+        return Ok(txns);
+    };
+    dense(first, txns.iter().map(|txn| txn.revision))?;
+    let select = change_row::Entity::find()
+        .filter(RowColumn::Revision.between(first, last))
+        .order_by(RowColumn::Revision, Order::Asc)
+        .order_by(RowColumn::Ord, Order::Asc);
+    for row in rows(tx, select).await? {
+        let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
+        if let Some(of) = of {
+            of.rows.push(log_row(row)?);
+        }
+    }
+    Ok(txns)
+}
+
+/// The chain at `revision`, if the log reaches back so far.
+pub(super) async fn chain_of(tx: &ReadTx, revision: i64) -> Result<Option<Chain>, StoreError> {
+    if revision == 0 {
+        return Ok(Some(Chain::ORIGIN));
+    }
+    let found = rows(tx, change_txn::Entity::find_by_id(revision)).await?.pop();
+    found.map(|row| chain(row.revision, &row.chain)).transpose()
 }

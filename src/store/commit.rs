@@ -6,34 +6,8 @@ use super::entity::head::{Column, Entity};
 use super::error::StoreError;
 use super::group::{Group, Txn};
 use super::persist::Batch;
-use super::tx::finish;
-use super::{Store, changelog, journal, requests, usage};
+use super::{changelog, journal, requests, usage};
 use crate::state::Head;
-
-impl Store {
-    /// Writes a group in one transaction: with one statement per table and operation, since statements are what a write
-    /// costs, not rows.
-    ///
-    /// # Errors
-    ///
-    /// Nothing of the group is visible after an error, except perhaps after [`StoreError::Unknown`]: then the head tells.
-    /// [`StoreError::Fenced`] if the head is not where the group begins, [`StoreError::Refused`] if the tables do not
-    /// allow the changes or are not as the group believes, [`StoreError::Unavailable`] if it may be tried again.
-    pub async fn commit(&self, group: &Group) -> Result<(), StoreError> {
-        let Group { head, txns, net, requests, usage: _, former_keys: _ } = group;
-        check(head, txns, net.is_empty())?;
-        if txns.is_empty() && requests.is_empty() {
-            return Ok(());
-        }
-        let mut batch = Batch::default();
-        for net in net {
-            batch.add(net);
-        }
-        let tx = self.begin_write().await?;
-        let result = write(&tx, group, batch).await;
-        finish(tx, result).await
-    }
-}
 
 /// Whether the group is whole: its revisions dense and up to its head.
 fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreError> {
@@ -48,7 +22,13 @@ fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreEr
     }
 }
 
-async fn write(tx: &DatabaseTransaction, group: &Group, batch: Batch) -> Result<(), StoreError> {
+/// Writes a group.
+pub(super) async fn write(tx: &DatabaseTransaction, group: &Group) -> Result<(), StoreError> {
+    check(&group.head, &group.txns, group.net.is_empty())?;
+    let mut batch = Batch::default();
+    for net in &group.net {
+        batch.add(net);
+    }
     if let Some(first) = group.txns.first() {
         // First of all, because the row is the lock of all writers.
         move_head(tx, &group.head, first.revision - 1).await?;

@@ -1,8 +1,9 @@
 //! What can go wrong with the store, in terms of what its callers do about it. The driver's errors are read here and
 //! nowhere else. Texts name paths and tables, never values; what the driver said is kept apart, for the log.
 
+use sea_orm::sqlx;
+use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::sqlx::sqlite::SqliteError;
-use sea_orm::sqlx::{self};
 use sea_orm::{DbErr, RuntimeErr};
 
 /// Why the store could not do what it was asked. The text is for people and free of the driver's words; those are in
@@ -33,12 +34,12 @@ pub enum StoreError {
     },
     /// A newer build has migrated the database.
     #[error(
-        "the database {path:?} was written by a newer version of tollgate (unknown migrations: {}); run that version, or \
+        "the database {database:?} was written by a newer version of tollgate (unknown migrations: {}); run that version, or \
          restore a backup made before the upgrade", .migrations.join(", ")
     )]
     Newer {
         /// The database.
-        path: String,
+        database: String,
         /// The migrations that this build does not know.
         migrations: Vec<String>,
     },
@@ -63,6 +64,12 @@ pub enum StoreError {
     /// The head is not where the caller believes it to be: somebody else has written.
     #[error("the store has been changed by another server")]
     Fenced,
+    /// The database cannot be reached. Nothing was changed.
+    #[error("the database cannot be reached")]
+    Away {
+        /// For the log.
+        detail: String,
+    },
     /// It cannot be done now. Nothing was changed.
     #[error("the store is not available: {what}")]
     Unavailable {
@@ -87,6 +94,7 @@ impl StoreError {
         match self {
             Self::Open { detail, .. }
             | Self::Refused { detail, .. }
+            | Self::Away { detail }
             | Self::Unavailable { detail, .. }
             | Self::Unknown { detail, .. } => detail,
             Self::Url(_) | Self::InUse { .. } | Self::Newer { .. } | Self::Corrupt { .. } | Self::Fenced => "",
@@ -118,15 +126,28 @@ impl StoreError {
         }
     }
 
-    /// The meaning of an error of COMMIT. Out of space and a held lock are refusals that leave nothing behind; of
-    /// everything else (an I/O error, a lost connection) nobody can say whether it came before the commit or after.
+    /// The meaning of an error of COMMIT. Out of space and a held lock are refusals that leave nothing behind, and so is
+    /// whatever PostgreSQL calls an error: it has ended the transaction. Of everything else (an I/O error, a lost
+    /// connection) nobody can say whether it came before the commit or after.
     pub(super) fn committing(error: &DbErr) -> Self {
         let fault = Fault::of(error);
-        match fault {
-            Fault::Constraint | Fault::Full | Fault::Busy | Fault::ReadOnly => Self::from(error),
-            Fault::Io | Fault::Damaged | Fault::NoDatabase | Fault::CannotOpen | Fault::Pool | Fault::Other => {
-                Self::Unknown { what: fault.text(), detail: error.to_string() }
-            }
+        let refused = match fault {
+            Fault::Constraint | Fault::Full | Fault::Busy | Fault::ReadOnly => true,
+            Fault::Io
+            | Fault::Damaged
+            | Fault::NoDatabase
+            | Fault::CannotOpen
+            | Fault::Pool
+            | Fault::Away
+            | Fault::Denied
+            | Fault::Permission
+            | Fault::Tls
+            | Fault::Slow
+            | Fault::Other => postgres(error).is_some_and(|error| matches!(error.severity(), PgSeverity::Error)),
+        };
+        match refused {
+            true => Self::from(error),
+            false => Self::Unknown { what: fault.text(), detail: error.to_string() },
         }
     }
 }
@@ -136,6 +157,7 @@ impl From<&DbErr> for StoreError {
         let detail = error.to_string();
         match Fault::of(error) {
             Fault::Constraint => Self::Refused { what: "a constraint of the database is violated".to_owned(), detail },
+            Fault::Away => Self::Away { detail },
             fault => Self::Unavailable { what: fault.text(), detail },
         }
     }
@@ -168,6 +190,16 @@ pub(super) enum Fault {
     CannotOpen,
     /// No connection became free in time, or all were closed.
     Pool,
+    /// The server of the database cannot be reached, or is about to stop or to start.
+    Away,
+    /// The server does not let the user in.
+    Denied,
+    /// The user may not do this.
+    Permission,
+    /// No secured connection can be made.
+    Tls,
+    /// It took too long.
+    Slow,
     /// Anything else.
     Other,
 }
@@ -175,17 +207,20 @@ pub(super) enum Fault {
 impl Fault {
     /// Reads the driver's error.
     pub(super) fn of(error: &DbErr) -> Self {
-        let error = match error {
-            DbErr::ConnectionAcquire(_) => return Self::Pool,
-            DbErr::Conn(RuntimeErr::SqlxError(error))
-            | DbErr::Exec(RuntimeErr::SqlxError(error))
-            | DbErr::Query(RuntimeErr::SqlxError(error)) => error,
-            _ => return Self::Other,
+        let Some(error) = driver(error) else {
+            return match error {
+                DbErr::ConnectionAcquire(_) => Self::Pool,
+                _ => Self::Other,
+            };
         };
-        match &**error {
-            sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_some() => {
+        match error {
+            sqlx::Error::Database(error) => {
+                if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+                    return Self::of_postgres(error.code());
+                }
                 // The low byte of the extended result code is the primary one (https://www.sqlite.org/rescode.html).
-                match error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default() & 0xff {
+                let sqlite = error.try_downcast_ref::<SqliteError>().and_then(|_| error.code()?.parse::<i32>().ok());
+                match sqlite.unwrap_or_default() & 0xff {
                     5 | 6 => Self::Busy,
                     8 => Self::ReadOnly,
                     10 => Self::Io,
@@ -197,9 +232,33 @@ impl Fault {
                     _ => Self::Other,
                 }
             }
-            sqlx::Error::Io(_) => Self::Io,
+            // SQLite's own I/O errors have a code: this is a connection to a server.
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => Self::Away,
+            sqlx::Error::Tls(_) => Self::Tls,
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Pool,
             _ => Self::Other,
+        }
+    }
+
+    /// Reads a SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+    fn of_postgres(code: &str) -> Self {
+        match code {
+            // Stopping, crashed, starting; a session that was idle in a transaction for too long; too many connections.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" => Self::Away,
+            "57014" => Self::Slow,
+            "3D000" => Self::NoDatabase,
+            "42501" => Self::Permission,
+            "25006" => Self::ReadOnly,
+            "55P03" | "40001" | "40P01" => Self::Busy,
+            "53100" => Self::Full,
+            "58030" => Self::Io,
+            _ => match code.get(..2) {
+                Some("08") => Self::Away,
+                Some("28") => Self::Denied,
+                Some("23") => Self::Constraint,
+                Some("XX") => Self::Damaged,
+                _ => Self::Other,
+            },
         }
     }
 
@@ -211,11 +270,33 @@ impl Fault {
             Self::Full => "the disk is full",
             Self::Io => "the disk reports an error",
             Self::ReadOnly => "the database is read-only",
-            Self::Damaged => "the database file is damaged",
-            Self::NoDatabase => "the file is not a SQLite database",
+            Self::Damaged => "the database is damaged",
+            Self::NoDatabase => "there is no such database",
             Self::CannotOpen => "the database file cannot be opened",
             Self::Pool => "no connection to the database is free",
+            Self::Away => "the database cannot be reached",
+            Self::Denied => "the database does not let the user in",
+            Self::Permission => "the user of the database may not do this",
+            Self::Tls => "no secured connection to the database can be made",
+            Self::Slow => "the database took too long",
             Self::Other => "the database reports an error",
         }
+    }
+}
+
+/// What the driver said.
+fn driver(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn postgres(error: &DbErr) -> Option<&PgDatabaseError> {
+    match driver(error)? {
+        sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>(),
+        _ => None,
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::usage::UsageGroup;
 use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
-use crate::state::{Chain, FormerKey, Head, Op};
+use crate::state::{Chain, Counter, CounterKey, FormerKey, Head, Op};
 
 /// What one transaction writes: the changes of all commands that were gathered, and what is remembered of them.
 pub struct Group {
@@ -95,6 +95,48 @@ pub struct Loaded {
     pub chain_prefixes: Vec<u64>,
     /// What was removed after `head.compacted_revision` and does not exist now: with the revision of its (last) removal.
     pub removed: Vec<(i64, ResourceKey)>,
+}
+
+/// Where a store stands, usage included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// Its head.
+    pub head: Head,
+    /// The version of the counter that moved last.
+    pub usage_version: i64,
+}
+
+/// What others wrote.
+pub struct News {
+    /// Where the store stands now.
+    pub position: Position,
+    /// The revisions since, dense, in order.
+    pub txns: Vec<Txn>,
+    /// The resources that they changed and that exist, as they are now.
+    pub resources: Vec<AnyResource>,
+    /// Those that exist no more, with the revisions of their (last) removal, in no particular order.
+    pub removed: Vec<(i64, ResourceKey)>,
+    /// Counters that moved, in the order in which they did: the last of each is as it is now.
+    pub counters: Vec<(CounterKey, Counter)>,
+    /// Incarnations whose batches were counted: the number of the last, and its hash. In order, too.
+    pub watermarks: Vec<(i64, i64, [u8; 32])>,
+    /// Keys that were deleted and still count.
+    pub former_keys: Vec<(Box<str>, FormerKey)>,
+}
+
+impl News {
+    /// Nothing happened.
+    pub(super) fn none(position: Position) -> Self {
+        Self {
+            position,
+            txns: Vec::new(),
+            resources: Vec::new(),
+            removed: Vec::new(),
+            counters: Vec::new(),
+            watermarks: Vec::new(),
+            former_keys: Vec::new(),
+        }
+    }
 }
 
 /// Which changes `Store::list_changes` returns. All that is given must match.

@@ -6,8 +6,9 @@
 //! | file | what |
 //! |---|---|
 //! | `group` | the types at the border |
-//! | `connect`, `tx`, `error` | connections, transactions, and what errors mean |
-//! | `commit`, `load` | writing a group, reading everything |
+//! | `connect`, `tx`, `error` | engines, connections, transactions, and what errors mean |
+//! | `notify` | hints between servers |
+//! | `lock`, `commit`, `load` | the lock of all writers and what others wrote, writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
@@ -15,10 +16,10 @@
 //! | `tokens` | who may call |
 //! | `entity`, `migration` | the tables |
 //!
-//! SQLite is the engine so far. What is particular to it stands in `connect` (file, lock, pragmas), `tx` (limits, kind
-//! of transaction) and `error` (codes); everything else is portable.
+//! SQLite and PostgreSQL are the engines. What is particular to one stands in `connect` (where it is, connections and their
+//! settings), `tx` (limits, kinds of transactions) and `error` (codes); everything else is portable: text is compared by
+//! its bytes for equality only, and no order comes from the database but that of numbers.
 
-mod beside;
 mod cell;
 mod changelog;
 mod commit;
@@ -32,9 +33,11 @@ mod journal;
 mod labels;
 mod limits;
 mod load;
+mod lock;
 mod mcp_client;
 mod migration;
 mod model_config;
+mod notify;
 mod persist;
 mod pool;
 mod pricing_override;
@@ -51,15 +54,16 @@ mod tx;
 mod usage;
 mod virtual_key;
 
-use std::fs::File;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, EntityTrait as _};
+use tokio::sync::Notify;
 
 pub use connect::DatabaseUrl;
 pub use error::StoreError;
 pub use group::*;
 pub use journal::JournalEntry;
+pub use lock::WriteTx;
 pub use persist::{Names, Persist, Rows, Which};
 pub use pool::Pool;
 pub use threshold::AfterCrossing;
@@ -73,11 +77,12 @@ use crate::state::{Chain, Head};
 /// An open database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    /// One connection: SQLite has one writer, and a queue here is fairer than its busy timeout.
+    /// On SQLite one connection: it has one writer, and a queue here is fairer than its busy timeout.
     writer: DatabaseConnection,
     readers: DatabaseConnection,
-    /// Held as long as the store is open.
-    lock: Arc<Mutex<Option<File>>>,
+    engine: Arc<connect::Engine>,
+    /// That something was committed, to be told to other servers.
+    announced: Arc<Notify>,
 }
 
 impl Store {
@@ -93,11 +98,16 @@ impl Store {
 
 /// The head in the snapshot.
 async fn head(tx: &ReadTx) -> Result<Head, StoreError> {
-    let corrupt = |why: &str| StoreError::corrupt("head", 1, why);
     let row = persist::rows(tx, entity::head::Entity::find_by_id(1)).await?.pop();
+    Ok(position_of(row)?.head)
+}
+
+/// Where a store with this head stands.
+fn position_of(row: Option<entity::head::Model>) -> Result<Position, StoreError> {
+    let corrupt = |why: &str| StoreError::corrupt("head", 1, why);
     let row = row.ok_or_else(|| corrupt("it is missing"))?;
     let chain = |bytes: &[u8]| Chain::from_slice(bytes).ok_or_else(|| corrupt("a chain is not 32 bytes long"));
-    Ok(Head {
+    let head = Head {
         revision: row.revision,
         chain: chain(&row.chain)?,
         committed_at: Timestamp::from_micros(row.committed_at),
@@ -105,5 +115,6 @@ async fn head(tx: &ReadTx) -> Result<Head, StoreError> {
         compacted_chain: chain(&row.compacted_chain)?,
         last_config_id: row.last_config_id,
         store_id: row.store_id.into(),
-    })
+    };
+    Ok(Position { head, usage_version: row.usage_version })
 }

@@ -19,7 +19,7 @@ use super::entity::{
 };
 use super::error::StoreError;
 use super::group::Net;
-use super::tx::{ReadTx, bind_limit, rows_per_statement};
+use super::tx::{KEYS, ReadTx, rows_per_statement};
 use crate::domain::{AnyResource, Id, Resource, Stored};
 
 /// How a kind of resource lies in tables.
@@ -40,7 +40,7 @@ pub trait Persist: Resource {
 pub enum Which<'a> {
     /// All.
     All,
-    /// Those with these ids. Not more than a statement can bind twice.
+    /// Those with these ids. At most [`KEYS`], so that every engine looks them up and none compares each row with all.
     These(&'a [&'a str]),
 }
 
@@ -270,7 +270,7 @@ async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(
         <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
     let mut keys = keys.into_iter().map(IntoValueTuple::into_value_tuple).peekable();
     while keys.peek().is_some() {
-        let chunk: Vec<ValueTuple> = keys.by_ref().take(rows_per_statement(tx, columns.len())).collect();
+        let chunk: Vec<ValueTuple> = keys.by_ref().take(KEYS).collect();
         let expected = chunk.len() as u64;
         let these = match columns.as_slice() {
             [column] => column.is_in(chunk.into_iter().flatten()),
@@ -342,9 +342,9 @@ impl Store {
         let head = super::head(&tx).await?;
         let mut names = Names::default();
         let mut found = HashMap::with_capacity(ids.len());
-        let ids: Vec<&str> = ids.iter().map(Id::as_str).collect();
-        // Half, because the limits of virtual keys are asked for by the key and by its provider configs.
-        for chunk in ids.chunks(bind_limit(&tx.0) / 2) {
+        // PostgreSQL has no NUL in texts, so that nothing has such an id, and refuses to be asked.
+        let ids: Vec<&str> = ids.iter().map(Id::as_str).filter(|id| !id.contains('\0')).collect();
+        for chunk in ids.chunks(KEYS) {
             for stored in R::fetch(&tx, Which::These(chunk), &mut names).await? {
                 found.insert(stored.id.shared(), stored);
             }

@@ -11,7 +11,7 @@ use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Row, rows, upsert};
-use super::tx::{finish, rows_per_statement};
+use super::tx::{KEYS, ReadTx, finish};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -60,35 +60,26 @@ pub(super) fn since(now: Timestamp) -> Timestamp {
     now.plus_micros(-MEMORY_MICROS)
 }
 
-impl Store {
-    /// Those of the requests (caller, method, request id) that were accepted within the 24 hours before `now`, in no
-    /// particular order.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn find_requests(
-        &self,
-        requests: &[(&str, &str, &str)],
-        now: Timestamp,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        let mut found = Vec::new();
-        if requests.is_empty() {
-            return Ok(found);
+/// Those of the requests that were accepted within the 24 hours before `now`.
+pub(super) async fn find(
+    tx: &ReadTx,
+    requests: &[(&str, &str, &str)],
+    now: Timestamp,
+) -> Result<Vec<Remembered>, StoreError> {
+    let mut found = Vec::new();
+    let since = since(now).as_micros();
+    for chunk in requests.chunks(KEYS) {
+        let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
+            .in_tuples(chunk.iter().copied());
+        let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
+        for row in rows(tx, select).await? {
+            found.push(read(row)?);
         }
-        let tx = self.begin_read().await?;
-        let since = since(now).as_micros();
-        for chunk in requests.chunks(rows_per_statement(&tx.0, 3) - 1) {
-            let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
-                .in_tuples(chunk.iter().copied());
-            let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
-            for row in rows(&tx, select).await? {
-                found.push(read(row)?);
-            }
-        }
-        Ok(found)
     }
+    Ok(found)
+}
 
+impl Store {
     /// Forgets at most `limit` requests that were accepted before `before`; returns how many.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
 //! Transactions: how they begin and end, on which connection, and how many parameters a statement may have.
 
+use std::time::Duration;
+
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait as _,
 };
 
 use super::Store;
-use super::error::StoreError;
-use crate::seeded::{self, Bug};
+use super::error::{Fault, StoreError};
 
 /// A snapshot of the tables: what is read within it is of one revision.
 pub struct ReadTx(pub(super) DatabaseTransaction);
@@ -21,12 +22,22 @@ pub(super) async fn begin_write(writer: &DatabaseConnection) -> Result<DatabaseT
 }
 
 /// How many parameters one statement may bind.
-pub(super) fn bind_limit(connection: &impl ConnectionTrait) -> usize {
+fn bind_limit(connection: &impl ConnectionTrait) -> usize {
     match connection.get_database_backend() {
         DbBackend::Sqlite => 32_766,
         _ => 65_535,
     }
 }
+
+/// How long a server of a database may take to answer before it is taken to be gone: longer than its own limits are.
+pub(super) const PATIENCE: Duration = Duration::from_secs(12);
+
+/// How many connections that turn out to be dead are tried before the database is taken to be away.
+const DEAD_CONNECTIONS: usize = 3;
+
+/// How many keys one statement may look for. PostgreSQL compares each row with all of a long list, and reads keys of
+/// several columns as so many nested conditions, for which its stack is small.
+pub(super) const KEYS: usize = 1_000;
 
 /// How many rows of `columns` parameters each fit into one statement.
 pub(super) fn rows_per_statement(connection: &impl ConnectionTrait, columns: usize) -> usize {
@@ -34,17 +45,21 @@ pub(super) fn rows_per_statement(connection: &impl ConnectionTrait, columns: usi
 }
 
 impl Store {
+    /// Begins a transaction that writes, with the lock of all writers: what is done in the background is done by one server
+    /// at a time, and one that lost its lock with its session cannot commit.
     pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
-        // The limit is one of the connection, of which there is one; at the least it becomes the present size.
-        for (fault, pages) in [(Bug::DiskFull, "1"), (Bug::DiskFreed, "4294967294")] {
-            if seeded::is(fault) {
-                self.writer.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
-            }
-        }
-        Ok(begin_write(&self.writer).await?)
+        Ok(self.lock().await?.into_transaction())
     }
 
     pub(super) async fn begin_read(&self) -> Result<ReadTx, StoreError> {
+        for _ in 0..DEAD_CONNECTIONS {
+            match self.readers.begin().await {
+                Ok(transaction) => return Ok(ReadTx(transaction)),
+                // The server closed the connection while it was idle, perhaps it was away for a moment.
+                Err(error) if Fault::of(&error) == Fault::Away => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(ReadTx(self.readers.begin().await?))
     }
 }
@@ -58,10 +73,18 @@ pub(super) async fn finish<T>(
     result: Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     match result {
-        Ok(value) => match transaction.commit().await {
-            Ok(()) => Ok(value),
-            Err(error) => Err(StoreError::committing(&error)),
-        },
+        Ok(value) => {
+            let server = transaction.get_database_backend() == DbBackend::Postgres;
+            let committed = async { transaction.commit().await.map_err(|error| StoreError::committing(&error)) };
+            match server {
+                true => match tokio::time::timeout(PATIENCE, committed).await {
+                    Ok(committed) => committed,
+                    Err(_) => Err(StoreError::Unknown { what: "the database does not answer", detail: String::new() }),
+                },
+                false => committed.await,
+            }
+            .map(|()| value)
+        }
         Err(error) => {
             let _ = transaction.rollback().await;
             Err(error)

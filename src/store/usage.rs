@@ -11,9 +11,8 @@ use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::journal::{self, JournalEntry};
 use super::persist::{Row, each, insert, rows, upsert};
-use super::tx::{finish, rows_per_statement};
+use super::tx::{KEYS, finish};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
-use crate::seeded::{self, Bug};
 use crate::state::{Counter, CounterKey, Counters, FormerKey, Moved};
 
 /// How far the batches of an incarnation of a node have been counted.
@@ -141,21 +140,6 @@ pub(super) async fn remember_former(
 }
 
 impl Store {
-    /// Makes what a group of batches adds durable, in one transaction.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::commit`]. [`StoreError::Fenced`] if usage is not where the group begins.
-    pub async fn count(&self, group: &UsageGroup) -> Result<(), StoreError> {
-        let tx = self.begin_write().await?;
-        let result = journal::append(&tx, group).await;
-        finish(tx, result).await?;
-        if seeded::is(Bug::WatermarkApart) {
-            self.fold_usage(&[], &group.watermarks).await?;
-        }
-        Ok(())
-    }
-
     /// Registers a node; returns its incarnation.
     ///
     /// # Errors
@@ -201,7 +185,7 @@ impl Store {
         use usage_counter::Column::{Kind, LimitId, WindowStart};
         let tx = self.begin_write().await?;
         let result = async {
-            for chunk in counters.chunks(rows_per_statement(&tx, 3)) {
+            for chunk in counters.chunks(KEYS) {
                 let keys = chunk.iter().map(|key| {
                     (key.limit_id.to_string(), number(key.kind), key.window_start.as_micros()).into_value_tuple()
                 });
@@ -228,13 +212,7 @@ impl Store {
         let version = rows(&tx, head::Entity::find_by_id(1)).await?.pop().map_or(0, |head| head.usage_version);
         let mut counters = Vec::new();
         each(&tx, "usage_counter", usage_counter::Entity::find().into_model::<usage_counter::Model>(), |row| {
-            let corrupt = || StoreError::corrupt("usage_counter", &row.limit_id, "its kind is unknown");
-            let key = CounterKey {
-                kind: kind(row.kind).ok_or_else(corrupt)?,
-                limit_id: row.limit_id.as_str().into(),
-                window_start: Timestamp::from_micros(row.window_start),
-            };
-            counters.push((key, Counter { used: row.used, version: row.version }));
+            counters.push(counter(&row)?);
             Ok(())
         })
         .await?;
@@ -254,23 +232,45 @@ impl Store {
         loaded.counters = counted;
         loaded.unfolded.incarnations.extend(journaled.keys());
         for row in rows(&tx, usage_node::Entity::find()).await? {
-            let corrupt = |_| StoreError::corrupt("usage_node", row.incarnation, "its hash is not 32 bytes long");
-            let in_table = (row.last_sequence, row.last_fingerprint.as_slice().try_into().map_err(corrupt)?);
-            let (sequence, fingerprint) = journaled.get(&row.incarnation).copied().unwrap_or(in_table);
-            loaded.watermarks.push(Watermark {
-                incarnation: row.incarnation,
-                node_id: row.node_id.as_str().into(),
-                registered_by: row.registered_by.as_str().into(),
-                sequence,
-                fingerprint,
-            });
+            let mut watermark = watermark(row)?;
+            if let Some((sequence, fingerprint)) = journaled.get(&watermark.incarnation) {
+                (watermark.sequence, watermark.fingerprint) = (*sequence, *fingerprint);
+            }
+            loaded.watermarks.push(watermark);
         }
         for row in rows(&tx, former_key::Entity::find()).await? {
-            let team = row.team_id.map(|id| KeyOwner::Team(Id::new(id)));
-            let owner = team.or_else(|| row.customer_id.map(|id| KeyOwner::Customer(Id::new(id))));
-            let former = FormerKey { owner, deleted_at: Timestamp::from_micros(row.deleted_at) };
-            loaded.former_keys.push((row.virtual_key_id.into(), former));
+            loaded.former_keys.push(former_key(row));
         }
         Ok(loaded)
     }
+}
+
+/// A counter of the tables.
+fn counter(row: &usage_counter::Model) -> Result<(CounterKey, Counter), StoreError> {
+    let corrupt = || StoreError::corrupt("usage_counter", &row.limit_id, "its kind is unknown");
+    let key = CounterKey {
+        kind: kind(row.kind).ok_or_else(corrupt)?,
+        limit_id: row.limit_id.as_str().into(),
+        window_start: Timestamp::from_micros(row.window_start),
+    };
+    Ok((key, Counter { used: row.used, version: row.version }))
+}
+
+/// A watermark of the tables.
+pub(super) fn watermark(row: usage_node::Model) -> Result<Watermark, StoreError> {
+    let corrupt = |_| StoreError::corrupt("usage_node", row.incarnation, "its hash is not 32 bytes long");
+    Ok(Watermark {
+        incarnation: row.incarnation,
+        node_id: row.node_id.as_str().into(),
+        registered_by: row.registered_by.as_str().into(),
+        sequence: row.last_sequence,
+        fingerprint: row.last_fingerprint.as_slice().try_into().map_err(corrupt)?,
+    })
+}
+
+/// The owner of a deleted key.
+pub(super) fn former_key(row: former_key::Model) -> (Box<str>, FormerKey) {
+    let team = row.team_id.map(|id| KeyOwner::Team(Id::new(id)));
+    let owner = team.or_else(|| row.customer_id.map(|id| KeyOwner::Customer(Id::new(id))));
+    (row.virtual_key_id.into(), FormerKey { owner, deleted_at: Timestamp::from_micros(row.deleted_at) })
 }

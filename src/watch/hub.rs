@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,11 @@ pub struct Watch {
     drain: CancellationToken,
     usage: Feed,
     pub(super) open: OpenStreams,
+    catch_up: CatchUp,
 }
+
+/// Brings the states to where the database stands, or fails if that cannot be told.
+pub type CatchUp = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -57,12 +62,13 @@ impl Watch {
         self.drain.clone().cancelled_owned()
     }
 
-    /// Streams of `states`, and of the usage that is noted in `moves` and counted by the time that `now` tells; they end
+    /// Streams of `states`, which `catch_up` brings to where the database stands, and of the usage that is noted in `moves` and counted by the time that `now` tells; they end
     /// with a GoAway when `drain` is cancelled. [`Self::run`] is to be run beside it.
     pub fn new(
         states: watch::Receiver<Arc<State>>,
         moves: watch::Sender<UsageMoves>,
         now: Now,
+        catch_up: CatchUp,
         settings: WatchSettings,
         drain: CancellationToken,
     ) -> Self {
@@ -75,6 +81,7 @@ impl Watch {
             heartbeat: heartbeat_interval,
             drain,
             open: OpenStreams::default(),
+            catch_up,
         }
     }
 
@@ -107,7 +114,15 @@ impl Watch {
             retry_after: Duration::from_secs(5),
         })?;
         self.reach(min_revision).await?;
-        let start = start(&self.states.borrow(), token.as_ref(), kinds);
+        let mut start = begin_at(&self.states.borrow(), token.as_ref(), kinds);
+        if matches!(start, Start::Snapshot(WatchReason::Diverged | WatchReason::StoreChanged)) {
+            // Perhaps another replica wrote that revision and this one has not read it yet: only the database can tell.
+            match tokio::time::timeout(REACH, (self.catch_up)()).await {
+                Ok(caught_up) => caught_up?,
+                Err(_) => return Err(self.late("the revision of the token")),
+            }
+            start = begin_at(&self.states.borrow(), token.as_ref(), kinds);
+        }
         Ok(Follower::new(
             self.states.clone(),
             Arc::clone(&self.shared),
@@ -122,25 +137,34 @@ impl Watch {
 
     async fn reach(&self, revision: i64) -> Result<(), Error> {
         let mut states = self.states.clone();
-        let reached = states.wait_for(|state| state.revision() >= revision);
+        let reached = async {
+            if self.states.borrow().revision() < revision {
+                // Should that fail, it may still be reached by itself.
+                let _ = (self.catch_up)().await;
+            }
+            states.wait_for(|state| state.revision() >= revision).await.map(drop)
+        };
         let reached = tokio::select! {
-            reached = tokio::time::timeout(REACH, reached) => matches!(reached, Ok(Ok(_))),
+            reached = tokio::time::timeout(REACH, reached) => matches!(reached, Ok(Ok(()))),
             () = self.drain.cancelled() => false,
         };
         if reached {
             return Ok(());
         }
+        Err(self.late(&format!("min_revision {revision}")))
+    }
+
+    fn late(&self, what: &str) -> Error {
         let at = self.states.borrow().revision();
-        Err(Error::Unavailable {
-            what: format!("this replica is at revision {at} and did not reach min_revision {revision}"),
+        Error::Unavailable {
+            what: format!("this replica is at revision {at} and did not reach {what}"),
             retry_after: Duration::from_secs(1),
-        })
+        }
     }
 }
 
-/// How a stream with this token starts. The memory of a store with one owner is never behind its database, so a
-/// revision that it lacks does not exist.
-fn start(state: &State, token: Option<&Token>, kinds: KindSet) -> Start {
+/// How a stream with this token starts, if memory has all that the database has.
+fn begin_at(state: &State, token: Option<&Token>, kinds: KindSet) -> Start {
     let head = state.head();
     let Some(token) = token else { return Start::Snapshot(WatchReason::First) };
     if !token.is_of(head) {
@@ -167,16 +191,25 @@ pub(super) struct Shared {
 struct SharedBatch {
     from: i64,
     to: i64,
+    /// The start of the chain at `to`: after a restore, the same revisions are others.
+    chain: u64,
     kinds: KindSet,
     frames: Arc<[Frame]>,
 }
 
 impl Shared {
-    pub(super) fn frames(&self, from: i64, to: i64, kinds: KindSet, make: impl FnOnce() -> Vec<Frame>) -> Arc<[Frame]> {
+    pub(super) fn frames(
+        &self,
+        from: i64,
+        (to, chain): (i64, u64),
+        kinds: KindSet,
+        make: impl FnOnce() -> Vec<Frame>,
+    ) -> Arc<[Frame]> {
         // Made under the lock, so that streams which wake together make it once. The lock guards no invariant that a
         // panic could break.
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = batches.iter().rev().find(|batch| batch.from == from && batch.to == to && batch.kinds == kinds);
+        let wanted = (from, to, chain, kinds);
+        let found = batches.iter().rev().find(|batch| (batch.from, batch.to, batch.chain, batch.kinds) == wanted);
         if let Some(batch) = found {
             return Arc::clone(&batch.frames);
         }
@@ -185,7 +218,7 @@ impl Shared {
             if batches.len() == KEPT_BATCHES {
                 batches.pop_front();
             }
-            batches.push_back(SharedBatch { from, to, kinds, frames: Arc::clone(&frames) });
+            batches.push_back(SharedBatch { from, to, chain, kinds, frames: Arc::clone(&frames) });
         }
         frames
     }

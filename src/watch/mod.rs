@@ -17,7 +17,7 @@ mod stream;
 mod token;
 mod usage;
 
-pub use hub::{Subscription, Watch};
+pub use hub::{CatchUp, Subscription, Watch};
 pub use kinds::KindSet;
 pub use stream::Follower;
 

@@ -53,6 +53,8 @@ pub struct Follower {
     told: i64,
     /// Where the store stood when the stream began.
     begun_at: i64,
+    /// The revision of the state that was looked at last, and the start of its chain.
+    seen: (i64, u64),
     /// Whether the bookmark that ends the snapshot is still to come.
     snapshot: bool,
     ready: VecDeque<Frame>,
@@ -103,6 +105,7 @@ impl Follower {
             cursor,
             told: cursor,
             begun_at: head_revision,
+            seen: (head_revision, state.head().chain.prefix()),
             snapshot,
             ready,
             usage: None,
@@ -147,6 +150,11 @@ impl Follower {
             // The state is let go before anything is waited for: a slow client pins nothing.
             let behind = {
                 let state = Arc::clone(&self.states.borrow_and_update());
+                if state.chain_prefix(self.seen.0) != Some(self.seen.1) {
+                    self.leave("what the stream was at is not in the store's history any more");
+                    continue;
+                }
+                self.seen = (state.revision(), state.head().chain.prefix());
                 let behind = self.snapshot || self.cursor < state.revision();
                 if behind {
                     self.advance(&state);
@@ -181,7 +189,7 @@ impl Follower {
             return;
         }
         let (from, to) = (self.told, state.revision());
-        let frames = self.shared.frames(from, to, self.kinds, || delta(state, from, self.kinds));
+        let frames = self.shared.frames(from, self.seen, self.kinds, || delta(state, from, self.kinds));
         if !frames.is_empty() {
             self.ready.extend(frames.iter().cloned());
             self.told = to;

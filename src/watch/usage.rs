@@ -242,7 +242,7 @@ impl UsageCursor {
         let view = self.views.borrow_and_update().clone();
         let Some(view) = view.filter(|view| self.at.is_none_or(|at| at < view.last)) else { return Arc::default() };
         let from = self.at.replace(view.last);
-        self.shared.frames(from.unwrap_or(-1), view.last, KindSet::ALL, || match from {
+        self.shared.frames(from.unwrap_or(-1), (view.last, 0), KindSet::ALL, || match from {
             Some(from) => frames(view.places.range(from + 1..).map(|(_, usage)| usage)),
             None => frames(view.places.values().filter(|usage| usage.used != 0)),
         })

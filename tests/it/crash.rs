@@ -2,13 +2,11 @@
 //! was answered is there, once, and watchers go on from where they were.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
@@ -16,10 +14,10 @@ use tollgate::proto::v1::{
     CreateTeamRequest, DeleteTeamRequest, ListTeamsRequest, Team, UpdateTeamRequest, WatchMode, WatchReason,
 };
 use tollgate::state::{Chain, ChainRow};
-use tollgate::store::{DatabaseUrl, Store};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::engine::Database;
 use crate::watch::api::Api;
 use crate::watch::rig::{Node, endpoint, soon};
 
@@ -32,18 +30,22 @@ const WATCHERS: usize = 3;
 pub(crate) struct Server(Child);
 
 impl Server {
-    async fn start(dir: &Path) -> (Self, Channel) {
-        Self::start_with(dir, &[]).await
+    async fn start(database: &Database) -> (Self, Channel) {
+        Self::start_with(database, &[]).await
     }
 
     /// With more in its environment.
-    pub(crate) async fn start_with(dir: &Path, environment: &[(&str, &str)]) -> (Self, Channel) {
+    pub(crate) async fn start_with(database: &Database, environment: &[(&str, &str)]) -> (Self, Channel) {
+        let dir = database.directory();
         let ready = dir.join("ready");
         drop(std::fs::remove_file(&ready));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--database"]).arg(url(dir)).arg("--ready-file").arg(&ready);
-        command.envs(environment.iter().copied());
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--database", &database.settings.url])
+            .arg("--ready-file")
+            .arg(&ready)
+            .envs(environment.iter().copied());
         let mut server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let address = soon(async {
             loop {
@@ -74,10 +76,6 @@ impl Drop for Server {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-fn url(dir: &Path) -> String {
-    format!("sqlite://{}", dir.join("t.db").display())
 }
 
 /// Where the server is, and the writes that it has answered. `None`: there will be no server any more.
@@ -189,9 +187,9 @@ async fn follow(place: Arc<Place>) -> (Node, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
     let kills = std::env::var("TOLLGATE_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    let dir = TempDir::new().unwrap();
+    let database = Database::new();
     let mut rng = StdRng::seed_from_u64(kills);
-    let (mut server, channel) = Server::start(dir.path()).await;
+    let (mut server, channel) = Server::start(&database).await;
     let place = Arc::new(Place::new(Some(channel)));
     let answered = watch::Sender::new(0_u64);
 
@@ -213,7 +211,7 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
         }
         server.kill();
         let channel;
-        (server, channel) = Server::start(dir.path()).await;
+        (server, channel) = Server::start(&database).await;
         place.send_replace(Some(channel));
     }
     let until = *answered.borrow() + 20;
@@ -232,7 +230,7 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
     server.kill();
     for (mut node, streams) in soon(watchers.join_all()).await {
         assert!(streams > 1, "it never resumed while the server was being killed");
-        let (again, channel) = Server::start(dir.path()).await;
+        let (again, channel) = Server::start(&database).await;
         assert_eq!(node.connect(&Api(channel)).await.unwrap(), (WatchMode::Resumed, WatchReason::Unspecified, head));
         node.until_proved(head).await;
         assert_eq!(node.reducer.state(), last.reducer.state());
@@ -246,7 +244,7 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
     assert_eq!(given.iter().collect::<HashSet<_>>().len(), revisions, "no two writes were given one revision");
     let first = given.iter().min().copied().unwrap();
     assert_eq!(head - first + 1, i64::try_from(revisions).unwrap(), "revisions are dense: one for each answered write");
-    check_log(dir.path(), head).await;
+    check_log(&database, head).await;
     println!("{kills} kills, {revisions} writes");
 }
 
@@ -265,8 +263,8 @@ async fn all(channel: Channel) -> BTreeMap<String, String> {
 }
 
 /// The chain of the log, computed anew, leads to the head; no revision is missing.
-async fn check_log(dir: &Path, head: i64) {
-    let store = Store::open(&DatabaseUrl::parse(&url(dir)).unwrap()).await.unwrap();
+async fn check_log(database: &Database, head: i64) {
+    let store = database.store().await;
     let mut chain = Chain::ORIGIN;
     let mut revision = 0;
     for txn in store.read_log(0, u64::try_from(head).unwrap() + 1).await.unwrap() {

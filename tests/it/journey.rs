@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
@@ -18,6 +17,8 @@ use tonic::Code;
 use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
+use crate::engine::Database;
+
 struct Server {
     channel: Channel,
     stop: Option<oneshot::Sender<()>>,
@@ -25,12 +26,12 @@ struct Server {
 }
 
 impl Server {
-    async fn start(dir: &TempDir) -> Self {
+    async fn start(database: &Database) -> Self {
         let listener = server::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let settings = Settings {
-            database: format!("sqlite://{}", dir.path().join("tollgate.db").display()),
+            database: database.settings.clone(),
             ready_file: None,
             transport: TransportSettings::default(),
             watch: WatchSettings::default(),
@@ -85,8 +86,8 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 #[test]
 fn what_is_written_is_streamed_and_survives_a_restart() {
     run(async {
-        let dir = TempDir::new().unwrap();
-        let server = Server::start(&dir).await;
+        let database = Database::new();
+        let server = Server::start(&database).await;
         let mut customers = CustomerServiceClient::new(server.channel.clone());
         let mut teams = TeamServiceClient::new(server.channel.clone());
         let mut keys = VirtualKeyServiceClient::new(server.channel.clone());
@@ -115,7 +116,7 @@ fn what_is_written_is_streamed_and_survives_a_restart() {
         drop((customers, teams, keys));
         server.stop().await;
 
-        let server = Server::start(&dir).await;
+        let server = Server::start(&database).await;
         let mut customers = CustomerServiceClient::new(server.channel.clone());
         let request = v1::DeleteCustomerRequest { id: acme.id.clone(), ..Default::default() };
         let deleted = customers.delete_customer(request).await.unwrap().into_inner();
@@ -135,8 +136,8 @@ fn what_is_written_is_streamed_and_survives_a_restart() {
 #[test]
 fn a_refused_write_says_everything_that_is_wrong_and_takes_no_revision() {
     run(async {
-        let dir = TempDir::new().unwrap();
-        let server = Server::start(&dir).await;
+        let database = Database::new();
+        let server = Server::start(&database).await;
         let mut customers = CustomerServiceClient::new(server.channel.clone());
         let bad = v1::Customer {
             name: " ".to_owned(),

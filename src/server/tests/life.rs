@@ -55,7 +55,10 @@ async fn a_running_server_announces_its_address() {
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = Settings {
-        database: format!("sqlite://{}", directory.path().join("tollgate.db").display()),
+        database: crate::config::DatabaseSettings {
+            url: format!("sqlite://{}", directory.path().join("tollgate.db").display()),
+            ..Default::default()
+        },
         ready_file: Some(path.clone()),
         transport: TransportSettings::default(),
         watch: crate::config::WatchSettings::default(),

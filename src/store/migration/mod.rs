@@ -1,5 +1,11 @@
 //! The schema's history, oldest first. A migration that was released is never changed, so migrations spell out their
 //! tables instead of deriving them from `entity`. Run by `connect` when a store is opened.
+//!
+//! On PostgreSQL a server of this version may run beside one of the version before, which goes on while this one migrates.
+//! So a migration only adds: tables, indexes, columns with a default; entities name their columns, so that who does not
+//! know a column neither reads nor writes it. What renames, narrows or removes takes two versions: the first adds the new
+//! and writes both, the second, which may only be started when no server of the version before the first is left,
+//! removes the old. A server does not start on a database with a migration that it does not know.
 
 mod columns;
 mod m0001_first;

@@ -153,16 +153,24 @@ async fn pruning_keeps_what_is_young_what_is_not_compacted_and_no_gaps() {
 #[tokio::test]
 async fn a_log_that_does_not_lead_to_the_head_is_corrupt() {
     use sea_orm::ConnectionTrait as _;
+    let bytes = |count: usize| match on_postgres() {
+        true => format!("'\\x{}'", "00".repeat(count)),
+        false => format!("x'{}'", "00".repeat(count)),
+    };
+    let set = |column: &str, count: usize| format!("UPDATE {column} = {}", bytes(count));
     for (spoil, named) in [
-        ("DELETE FROM change_txn WHERE revision = 3", "table change_txn, row \"3\": the revision is missing"),
-        ("DELETE FROM change_txn WHERE revision = 6", "table head, row \"1\": the log ends at revision 5"),
-        ("UPDATE head SET chain = zeroblob(32)", "table head, row \"1\": the log ends at revision 6"),
-        ("UPDATE head SET chain = zeroblob(3)", "table head, row \"1\": a chain is not 32 bytes long"),
-        ("UPDATE change_txn SET chain = x'00' WHERE revision = 2", "table change_txn, row \"2\""),
-        ("DELETE FROM head", "table head, row \"1\": it is missing"),
+        (
+            "DELETE FROM change_txn WHERE revision = 3".to_owned(),
+            "table change_txn, row \"3\": the revision is missing",
+        ),
+        ("DELETE FROM change_txn WHERE revision = 6".to_owned(), "table head, row \"1\": the log ends at revision 5"),
+        (set("head SET chain", 32), "table head, row \"1\": the log ends at revision 6"),
+        (set("head SET chain", 3), "table head, row \"1\": a chain is not 32 bytes long"),
+        (set("change_txn SET chain", 1) + " WHERE revision = 2", "table change_txn, row \"2\""),
+        ("DELETE FROM head".to_owned(), "table head, row \"1\": it is missing"),
     ] {
         let bench = with_history().await;
-        bench.store.writer.execute_unprepared(spoil).await.unwrap();
+        bench.store.writer.execute_unprepared(&spoil).await.unwrap();
         let error = bench.store.load().await.err().unwrap();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{spoil}: {error:?}");
         assert!(error.to_string().contains(named), "{spoil}: {error}");

@@ -1,7 +1,8 @@
-//! The store against a real file. Groups are made by a small stand-in of the ledger.
+//! The store against a real database, of either engine. Groups are made by a small stand-in of the ledger.
 
 mod log;
 mod opening;
+mod postgres;
 mod requests;
 mod resources;
 mod trouble;
@@ -9,9 +10,13 @@ mod trouble;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[path = "../../../tests/support/cluster.rs"]
+mod cluster;
+
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
     AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd, Permit, PreviousSecret,
@@ -23,6 +28,7 @@ use crate::state::{ChainRow, Op};
 /// A store in a directory of its own, and a stand-in of the ledger that knows what should be in it.
 struct Bench {
     directory: TempDir,
+    url: DatabaseUrl,
     store: Store,
     head: Head,
     expected: BTreeMap<ResourceKey, AnyResource>,
@@ -32,9 +38,13 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&url(&directory)).await.unwrap();
+        let url = match on_postgres() {
+            true => DatabaseUrl::parse(&Cluster::shared().create()).unwrap(),
+            false => url(&directory),
+        };
+        let store = open(&url).await.unwrap();
         let head = store.read_head().await.unwrap();
-        Self { directory, store, head, expected: BTreeMap::new(), log: Vec::new() }
+        Self { directory, url, store, head, expected: BTreeMap::new(), log: Vec::new() }
     }
 
     /// A group of one revision per entry; an entry is what one call changes.
@@ -144,6 +154,20 @@ impl Bench {
     }
 }
 
+impl Store {
+    async fn commit(&self, group: &Group) -> Result<(), StoreError> {
+        self.lock().await?.commit(group).await
+    }
+
+    async fn find_requests(
+        &self,
+        requests: &[(&str, &str, &str)],
+        now: Timestamp,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        self.lock().await?.find_requests(requests, now).await
+    }
+}
+
 /// One change of a call.
 enum Change {
     Put(AnyResource),
@@ -173,6 +197,10 @@ fn put<R: Resource>(id: &str, revision: i64, resource: R) -> Change {
 
 fn remove<R: Resource>(id: &str) -> Change {
     Change::Remove(ResourceKey::of(&Id::<R>::new(id)))
+}
+
+async fn open(url: &DatabaseUrl) -> Result<Store, StoreError> {
+    Store::open(url, Store::MIN_CONNECTIONS).await
 }
 
 fn url(directory: &TempDir) -> DatabaseUrl {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollgate::proto::v1::LimitKind;
@@ -16,6 +15,7 @@ use tonic::transport::Channel;
 use super::history::currents;
 use super::*;
 use crate::crash::Server;
+use crate::engine::Database;
 use crate::watch::rig::soon;
 
 /// How often the server is killed, where the environment does not say otherwise.
@@ -183,11 +183,11 @@ async fn prepare(api: &Api) -> (v1::Team, Vec<v1::VirtualKey>) {
 /// Kills the server so often while nodes report. What is counted must be what they noted, now and after every restart of
 /// the server. The error says what is not.
 async fn run(kills: u64, seed: u64, bug: Bug) -> Result<String, String> {
-    let dir = TempDir::new().unwrap();
+    let database = Database::new();
     let mut rng = StdRng::seed_from_u64(seed);
     let planted = format!("{bug:?}");
     let environment = [(VARIABLE, planted.as_str())];
-    let (mut server, channel) = Server::start_with(dir.path(), &environment).await;
+    let (mut server, channel) = Server::start_with(&database, &environment).await;
     let (team, keys) = prepare(&Api(channel.clone())).await;
     let place = Arc::new(Place::new(channel));
     let progress = watch::Sender::new(Progress::default());
@@ -227,7 +227,7 @@ async fn run(kills: u64, seed: u64, bug: Bug) -> Result<String, String> {
         }
         server.kill();
         let channel;
-        (server, channel) = Server::start_with(dir.path(), &environment).await;
+        (server, channel) = Server::start_with(&database, &environment).await;
         place.send_replace(channel);
     }
     done.send_replace(true);
@@ -264,7 +264,7 @@ async fn run(kills: u64, seed: u64, bug: Bug) -> Result<String, String> {
         }
         server.kill();
         let channel;
-        (server, channel) = Server::start_with(dir.path(), &environment).await;
+        (server, channel) = Server::start_with(&database, &environment).await;
         place.send_replace(channel);
     }
     server.kill();

@@ -109,7 +109,7 @@ async fn a_restored_backup_is_noticed_and_answered_by_a_snapshot() {
     let (mut rig, api) = Rig::started().await;
     api.team("in the backup").await;
     rig.stop().await;
-    let backup = std::fs::read(rig.file()).unwrap();
+    let backup = rig.database.back_up();
 
     rig.start().await;
     let api = rig.api().await;
@@ -117,7 +117,7 @@ async fn a_restored_backup_is_noticed_and_answered_by_a_snapshot() {
     let mut longer = node(&api, &[]).await;
     let mut forked = node(&api, &[]).await;
     rig.stop().await;
-    std::fs::write(rig.file(), backup).unwrap();
+    rig.database.restore(&backup);
 
     // The token's revision does not exist.
     rig.start().await;

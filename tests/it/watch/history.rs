@@ -16,18 +16,22 @@ use super::api::Api;
 use super::rig::{Node, Rig, endpoint, soon};
 use super::world::{World, foreign_token};
 use super::writes::{Model, write};
+use crate::engine::on_postgres;
 
 const HISTORIES: u64 = 200;
+/// On PostgreSQL a server takes longer to start, and what is tested is the same.
+const HISTORIES_ON_POSTGRES: u64 = 12;
 const WRITES: usize = 25;
 /// Histories at once.
 const LANES: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_holds_at_every_revision_what_the_store_held() {
+    let histories = if on_postgres() { HISTORIES_ON_POSTGRES } else { HISTORIES };
     let mut lanes = JoinSet::new();
     for lane in 0..LANES {
         lanes.spawn(async move {
-            for seed in (lane..HISTORIES).step_by(LANES as usize) {
+            for seed in (lane..histories).step_by(LANES as usize) {
                 run(seed).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             }
         });

@@ -2,12 +2,10 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
@@ -16,12 +14,13 @@ use tollgate::ledger::{Clock, Reading};
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
 use tollgate::server::{self, Listeners, ServerError};
-use tollgate::store::{DatabaseUrl, Store};
+use tollgate::store::Store;
 use tollgate::watch::{Progress, Reducer};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
 use super::api::Api;
+use crate::engine::Database;
 
 /// What must happen, waited for. No law is about time: this only turns a hang into a failure.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
@@ -29,7 +28,7 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(crate) struct Rig {
-    dir: TempDir,
+    pub(crate) database: Arc<Database>,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     running: Option<Running>,
@@ -44,16 +43,20 @@ struct Running {
 impl Rig {
     /// A server that is not started yet.
     pub(crate) fn new() -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::on(Arc::new(Database::new()))
+    }
+
+    /// A server that is not started yet on a database that may have others.
+    pub(crate) fn on(database: Arc<Database>) -> Self {
         let settings = Settings {
-            database: format!("sqlite://{}", dir.path().join("t.db").display()),
+            database: database.settings.clone(),
             ready_file: None,
             transport: TransportSettings::default(),
             watch: WatchSettings { heartbeat_interval: Duration::from_millis(50), ..WatchSettings::default() },
             retention: RetentionSettings::default(),
             access: AccessSettings::default(),
         };
-        Self { dir, settings, clock: Clock::system(), running: None }
+        Self { database, settings, clock: Clock::system(), running: None }
     }
 
     pub(crate) async fn started() -> (Self, Api) {
@@ -111,11 +114,6 @@ impl Rig {
         self.running.as_ref().unwrap().address
     }
 
-    /// The file of the database.
-    pub(crate) fn file(&self) -> PathBuf {
-        self.dir.path().join("t.db")
-    }
-
     /// Moves the point from which watchers can resume to `revision`, on a stopped server's database: the ledger does it
     /// in the background only, and never for what is younger than a day.
     pub(crate) async fn compact(&self, revision: i64) {
@@ -129,7 +127,7 @@ impl Rig {
 
     /// A stopped server's store.
     pub(crate) async fn store(&self) -> Store {
-        Store::open(&DatabaseUrl::parse(&self.settings.database).unwrap()).await.unwrap()
+        self.database.store().await
     }
 }
 

@@ -1,0 +1,54 @@
+//! Following what other servers write to the same database: memory is brought to where the store stands, from the log and
+//! never by a guess. A revision that is missing, or whose hash is not that of what it says, is corruption.
+
+use super::group::chain_row;
+use crate::state::{Moved, State};
+use crate::store::{News, Position, StoreError};
+
+/// Where memory stands.
+pub(super) fn position(state: &State) -> Position {
+    Position { head: state.head().clone(), usage_version: state.usage().version() }
+}
+
+/// Applies what others wrote to `state`; the usage that moved.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] if the chain of the log, computed anew, is another.
+pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> {
+    let News { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
+    #[cfg(feature = "seeded-bugs")]
+    let resources = skip_gap(&txns, resources);
+    let mut chain = state.head().chain;
+    let mut prefixes = Vec::with_capacity(txns.len());
+    for txn in &txns {
+        chain = chain.next(txn.revision, txn.rows.iter().map(chain_row));
+        if chain != txn.chain {
+            return Err(StoreError::Corrupt {
+                table: "change_txn",
+                id: txn.revision.to_string(),
+                why: "its chain is not the hash of its changes".to_owned(),
+            });
+        }
+        prefixes.push(chain.prefix());
+    }
+    state.advance(position.head, prefixes, resources, removed);
+    state.usage_mut().set(counters.iter().cloned());
+    state.usage_mut().reach(position.usage_version);
+    Ok(Moved { counters, crossings: Vec::new() })
+}
+
+/// A bug that the tests plant to show that they would find it.
+#[cfg(feature = "seeded-bugs")]
+fn skip_gap(
+    txns: &[crate::store::Txn],
+    mut resources: Vec<crate::domain::AnyResource>,
+) -> Vec<crate::domain::AnyResource> {
+    if crate::seeded::is(crate::seeded::Bug::SkipGap)
+        && let Some(first) = txns.first()
+        && txns.len() > 1
+    {
+        resources.retain(|resource| resource.revision() != first.revision);
+    }
+    resources
+}

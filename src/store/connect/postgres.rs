@@ -1,0 +1,173 @@
+//! PostgreSQL: connections, the settings of their sessions, and what people are told when there is none.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnection, PgPoolOptions};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector, Statement};
+
+use super::schema::{self, Found};
+use super::url::PostgresUrl;
+use super::{Connections, open_error, readable};
+use crate::store::Store;
+use crate::store::error::{Fault, StoreError};
+use crate::store::tx;
+
+/// How long to wait for a connection before giving up: the server is away, or all connections are taken.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A connection that was not used for so long is asked whether it still is one.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long a connection that is given back may take to become idle. One whose other end is gone would take for ever.
+const RELEASE: Duration = Duration::from_secs(2);
+/// Prepared statements kept per connection. Multi-row statements differ by their number of rows and are large, so that
+/// a greater cache would cost memory without being hit more often.
+const STATEMENTS: usize = 32;
+/// Connections that write. All writers wait for one row, so that more than one is only for while another is given up.
+const WRITERS: u32 = 2;
+/// The connection that listens for notifications; it belongs to those that read.
+const LISTENERS: u32 = 1;
+
+/// What sessions that write begin with. Whoever holds the head and is gone (a stopped process, a cut cable) loses it after
+/// `idle_in_transaction_session_timeout`; others wait for it no longer than `lock_timeout`. The isolation must not come
+/// from the server's defaults: what follows the lock has to see what was committed before it.
+const WRITING: &str = "\
+    SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_read_only = off; \
+    SET synchronous_commit = on; \
+    SET lock_timeout = '3s'; \
+    SET statement_timeout = '10s'; \
+    SET idle_in_transaction_session_timeout = '5s'; \
+    SET client_min_messages = warning";
+
+/// What sessions that read begin with: each transaction sees one moment. Reading everything takes its time.
+const READING: &str = "\
+    SET default_transaction_isolation = 'repeatable read'; \
+    SET default_transaction_read_only = on; \
+    SET lock_timeout = '3s'; \
+    SET statement_timeout = '5min'; \
+    SET idle_in_transaction_session_timeout = '1min'; \
+    SET client_min_messages = warning";
+
+/// Identifies the lock on the schema among the advisory locks of the database: "toll" in ASCII.
+const SCHEMA_LOCK: i64 = 0x746f_6c6c;
+
+pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<Connections, StoreError> {
+    let connections = connections.max(Store::MIN_CONNECTIONS);
+    let writer = connect(url, WRITING, WRITERS).await.map_err(|error| cannot_open(url, &error))?;
+    match prepare(&writer, url).await {
+        Ok(()) => {}
+        Err(error) => {
+            let _ = writer.close().await;
+            return Err(error);
+        }
+    }
+    let readers = connect(url, READING, connections - WRITERS).await.map_err(|error| cannot_open(url, &error))?;
+    debug_assert!(connections > WRITERS + LISTENERS);
+    Ok(Connections { writer, readers })
+}
+
+/// Opens the database for reading, beside whoever has it.
+pub(super) async fn open_beside(url: &PostgresUrl) -> Result<DatabaseConnection, StoreError> {
+    let readers = connect(url, READING, WRITERS).await.map_err(|error| cannot_open(url, &error))?;
+    let found = schema::examine(&readers).await.map_err(|error| cannot_open(url, &error))?;
+    readable(found, url)?;
+    Ok(readers)
+}
+
+async fn connect(url: &PostgresUrl, settings: &'static str, max: u32) -> Result<DatabaseConnection, DbErr> {
+    // Not through sea-orm, which would show the URL to the log at its finest level.
+    let mut options = (*url.0).clone().statement_cache_capacity(STATEMENTS).disable_statement_logging();
+    if options.get_application_name().is_none() {
+        options = options.application_name("tollgate");
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(max)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(Duration::from_secs(600))
+        .max_lifetime(Duration::from_secs(1800))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| Box::pin(async move { connection.execute(settings).await.map(drop) }))
+        .after_release(|connection, _| Box::pin(settled(connection)));
+    let pool = pool.connect_with(options).await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+/// Whether a connection that is given back can be used again: whatever was left unfinished on it ends in time.
+async fn settled(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE, connection.ping()).await {
+        Ok(done) => done.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
+fn cannot_open(url: &PostgresUrl, error: &DbErr) -> StoreError {
+    let why = match Fault::of(error) {
+        Fault::Away | Fault::Pool => {
+            "the server cannot be reached; is it running, and are host and port (or the directory of the socket) right?"
+        }
+        Fault::Denied => "the server refuses the user or the password",
+        Fault::NoDatabase => "the database does not exist; create it with `createdb`, in the encoding UTF8",
+        Fault::Tls => {
+            "no secured connection can be made; do sslmode and sslrootcert fit the certificate of the server?"
+        }
+        Fault::Permission => {
+            "the user may not do what is needed; it must be able to create tables in the first schema of its search_path"
+        }
+        fault => fault.text(),
+    };
+    open_error(format!("cannot open the database {url}: {why}"), error)
+}
+
+/// Makes the database ours, if it may be: nothing is written before that is certain.
+async fn prepare(writer: &DatabaseConnection, url: &PostgresUrl) -> Result<(), StoreError> {
+    let failed = |error: DbErr| cannot_open(url, &error);
+    let refused = |what: &str| StoreError::Open { what: format!("the database {url} {what}"), detail: String::new() };
+    if text(writer, "SHOW server_encoding").await.map_err(failed)?.as_deref() != Some("UTF8") {
+        return Err(refused("has another encoding than UTF8; create one with `createdb --encoding=UTF8`"));
+    }
+    let transaction = tx::begin_write(writer).await.map_err(failed)?;
+    let result = async {
+        // Servers that start at once migrate one after the other, however long that takes.
+        transaction
+            .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+            .await
+            .map_err(failed)?;
+        let lock = format!("SELECT pg_advisory_xact_lock({SCHEMA_LOCK})");
+        transaction.execute_unprepared(&lock).await.map_err(failed)?;
+        match schema::examine(&transaction).await.map_err(failed)? {
+            Found::Current => Ok(()),
+            Found::Older => schema::migrate(&transaction).await.map_err(failed),
+            Found::Newer(migrations) => Err(StoreError::Newer { database: url.to_string(), migrations }),
+            Found::Other => {
+                let tables =
+                    "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = current_schema() LIMIT 1";
+                match text(&transaction, tables).await.map_err(failed)? {
+                    None => schema::migrate(&transaction).await.map_err(failed),
+                    Some(_) => Err(refused("belongs to another program; give tollgate one of its own, or a schema")),
+                }
+            }
+        }
+    };
+    match result.await {
+        Ok(()) => transaction.commit().await.map_err(failed),
+        Err(error) => {
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// The first column of the first row.
+async fn text(connection: &impl sea_orm::ConnectionTrait, sql: &str) -> Result<Option<String>, DbErr> {
+    let row = connection.query_one_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
+    row.map(|row| row.try_get_by_index(0)).transpose()
+}

@@ -1,0 +1,327 @@
+//! Several servers on one database: the head is locked before anything is written, and whoever has the lock first learns
+//! what others wrote before.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+};
+
+use super::entity::{former_key, head, usage_node};
+use super::error::{Fault, StoreError};
+use super::group::{News, Position, Remembered, Txn};
+use super::persist::{Names, Persist, Which, rows};
+use super::tx::{KEYS, PATIENCE, ReadTx, begin_write, finish};
+use super::usage::{UsageGroup, Watermark};
+use super::{Group, Store, changelog, commit, connect, journal, position_of, requests, usage};
+use crate::domain::{
+    AnyResource, Customer, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, ResourceKey,
+    RoutingRule, Team, Timestamp, VirtualKey,
+};
+use crate::seeded::{self, Bug};
+use crate::state::Op;
+
+/// Revisions that are read one after the other at most; whoever is further behind reads the store anew.
+const STRIDE: i64 = 10_000;
+
+/// A transaction that has the lock of all writers: until it ends, the store stands still for everybody else.
+pub struct WriteTx {
+    tx: ReadTx,
+    position: Option<Position>,
+}
+
+impl Store {
+    /// Whether other servers may write to the database.
+    pub fn is_shared(&self) -> bool {
+        match *self.engine {
+            connect::Engine::Sqlite(_) => false,
+            connect::Engine::Postgres => true,
+        }
+    }
+
+    /// Locks the store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`], or [`StoreError::Unavailable`] if another server does not let go of the lock.
+    pub async fn lock(&self) -> Result<WriteTx, StoreError> {
+        if !self.is_shared() {
+            self.fill_disk().await?;
+            return Ok(WriteTx { tx: ReadTx(begin_write(&self.writer).await?), position: None });
+        }
+        match self.lock_shared().await {
+            // A connection that the server closed while it was idle; nothing was done on it.
+            Err(StoreError::Away { .. }) => self.lock_shared().await,
+            locked => locked,
+        }
+    }
+
+    /// A fault that the tests plant: the file of the database cannot grow. The limit is one of the connection, of which
+    /// there is one; at the least it becomes the present size.
+    async fn fill_disk(&self) -> Result<(), StoreError> {
+        for (fault, pages) in [(Bug::DiskFull, "1"), (Bug::DiskFreed, "4294967294")] {
+            if seeded::is(fault) {
+                self.writer.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lock_shared(&self) -> Result<WriteTx, StoreError> {
+        in_time(true, async {
+            // Nobody else uses the connections that write: if none can be had, the server is away.
+            let begun = begin_write(&self.writer).await.map_err(|error| match Fault::of(&error) {
+                Fault::Pool => StoreError::Away { detail: error.to_string() },
+                _ => StoreError::from(error),
+            });
+            let tx = ReadTx(begun?);
+            let row = head::Entity::find_by_id(1).lock_exclusive();
+            match rows(&tx, row).await.and_then(|mut rows| position_of(rows.pop())) {
+                Ok(position) => Ok(WriteTx { tx, position: Some(position) }),
+                Err(error) => {
+                    let _ = tx.0.rollback().await;
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Where the store stands, and what happened since `known`; `None` instead of the news if `known` is of another
+    /// history or too long ago: then everything is to be read anew. Nothing is locked.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if a revision is missing, else [`StoreError::Away`] or [`StoreError::Unavailable`].
+    pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
+        in_time(self.is_shared(), async {
+            let tx = self.begin_read().await?;
+            let position = position_of(rows(&tx, head::Entity::find_by_id(1)).await?.pop())?;
+            if position == *known {
+                return Ok(Some(News::none(position)));
+            }
+            news(&tx, position, known).await
+        })
+        .await
+    }
+
+    /// Whether the store can be written: writes to it, without changing anything.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let WriteTx { tx, .. } = self.lock().await?;
+        let touch = head::Entity::update_many()
+            .col_expr(head::Column::LastConfigId, sea_orm::sea_query::Expr::col(head::Column::LastConfigId));
+        let result = touch.exec(&tx.0).await.map(drop).map_err(StoreError::from);
+        finish(tx.0, result).await
+    }
+}
+
+impl WriteTx {
+    /// Where the store stands; `None` if nobody else can have moved it.
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+
+    /// As [`Store::news`], up to where the store is locked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::news`].
+    pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
+        match &self.position {
+            None => Ok(Some(News::none(known.clone()))),
+            Some(position) => news(&self.tx, position.clone(), known).await,
+        }
+    }
+
+    /// Those of the requests (caller, method, request id) that were accepted within the 24 hours before `now`, in no
+    /// particular order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn find_requests(
+        &self,
+        requests: &[(&str, &str, &str)],
+        now: Timestamp,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        requests::find(&self.tx, requests, now).await
+    }
+
+    /// What the table has of these incarnations, which another server may have registered.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn watermarks(&self, incarnations: &BTreeSet<i64>) -> Result<Vec<Watermark>, StoreError> {
+        if self.position.is_none() {
+            return Ok(Vec::new());
+        }
+        let these = usage_node::Column::Incarnation.is_in(incarnations.iter().copied());
+        let found = rows(&self.tx, usage_node::Entity::find().filter(these)).await?;
+        found.into_iter().map(usage::watermark).collect()
+    }
+
+    /// Writes a group and ends the transaction: with one statement per table and operation, since statements are what a
+    /// write costs, not rows.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of the group is visible after an error, except perhaps after [`StoreError::Unknown`]: then the log tells.
+    /// [`StoreError::Fenced`] if the head is not where the group begins, [`StoreError::Refused`] if the tables do not
+    /// allow the changes or are not as the group believes, [`StoreError::Unavailable`] if it may be tried again.
+    pub async fn commit(self, group: &Group) -> Result<(), StoreError> {
+        let result = in_time(self.position.is_some(), commit::write(&self.tx.0, group)).await;
+        finish(self.tx.0, result).await
+    }
+
+    /// Writes what a group of batches adds, and ends the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`WriteTx::commit`]. [`StoreError::Fenced`] if a watermark or version is not below what is to be written.
+    pub async fn count(self, group: &UsageGroup) -> Result<(), StoreError> {
+        let result = in_time(self.position.is_some(), journal::append(&self.tx.0, group)).await;
+        finish(self.tx.0, result).await
+    }
+
+    /// Whether the log has this revision with this hash: tells what became of a commit whose outcome was unknown, since
+    /// nobody who might still commit it can have the lock now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn has(&self, txn: &Txn) -> Result<bool, StoreError> {
+        Ok(changelog::chain_of(&self.tx, txn.revision).await? == Some(txn.chain))
+    }
+
+    pub(super) fn into_transaction(self) -> DatabaseTransaction {
+        self.tx.0
+    }
+
+    /// Ends the transaction without writing anything.
+    pub async fn let_go(self) {
+        // A rollback that fails is no further error: the connection is given up then, and with it the lock.
+        let _ = self.tx.0.rollback().await;
+    }
+}
+
+/// The result of `work`, for which a server of a database has some time.
+async fn in_time<T>(server: bool, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    if !server {
+        return work.await;
+    }
+    let late = |_| StoreError::Away { detail: "it does not answer".to_owned() };
+    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
+}
+
+/// What happened from `known` to `position`, which is that of the snapshot; `None` if it cannot be told.
+async fn news(tx: &ReadTx, position: Position, known: &Position) -> Result<Option<News>, StoreError> {
+    let (now, before) = (&position.head, &known.head);
+    let same = now.store_id == before.store_id
+        && now.revision >= before.revision
+        && position.usage_version >= known.usage_version
+        && now.compacted_revision >= before.compacted_revision;
+    if !same || now.compacted_revision > before.revision || now.revision - before.revision > STRIDE {
+        return Ok(None);
+    }
+    let mut txns = Vec::new();
+    if now.revision == before.revision {
+        if now.chain != before.chain {
+            return Ok(None);
+        }
+    } else {
+        // From the known revision on, so that the log says whether it is of this history.
+        txns = changelog::read(tx, before.revision - 1, STRIDE.unsigned_abs() + 1).await?;
+        if before.revision > 0 {
+            match txns.first() {
+                Some(first) if first.revision == before.revision && first.chain == before.chain => {
+                    txns.remove(0);
+                }
+                _ => return Ok(None),
+            }
+        }
+        let missing = |revision: i64| StoreError::corrupt("change_txn", revision, "the revision is missing");
+        match (txns.first(), txns.last()) {
+            (Some(first), _) if first.revision != before.revision + 1 => return Err(missing(before.revision + 1)),
+            (_, Some(last)) if last.revision == now.revision && last.chain == now.chain => {}
+            (_, last) => return Err(missing(last.map_or(before.revision, |last| last.revision) + 1)),
+        }
+    }
+    let (mut changed, mut deleted) = (BTreeMap::new(), BTreeSet::new());
+    for txn in &txns {
+        for row in &txn.rows {
+            changed.insert(ResourceKey { kind: row.kind, id: Arc::clone(&row.id) }, txn.revision);
+            if row.kind == Kind::VirtualKey && row.op == Op::Delete {
+                deleted.insert(row.id.to_string());
+            }
+        }
+    }
+    let resources = fetch_changed(tx, changed.keys()).await?;
+    for resource in &resources {
+        changed.remove(&resource.key());
+    }
+    let (mut counters, mut watermarks) = (Vec::new(), Vec::new());
+    if position.usage_version > known.usage_version {
+        let journal = journal::read(tx, known.usage_version).await?;
+        let whole = journal.first().is_some_and(|first| first.from_version == known.usage_version)
+            && journal.last().is_some_and(|last| last.version == position.usage_version);
+        if !whole {
+            // What is missing was folded into the tables.
+            return Ok(None);
+        }
+        for entry in journal {
+            counters.extend(entry.counters);
+            watermarks.extend(entry.watermarks);
+        }
+    }
+    let mut former_keys = Vec::new();
+    for chunk in deleted.iter().collect::<Vec<_>>().chunks(KEYS) {
+        let these = former_key::Column::VirtualKeyId.is_in(chunk.iter().map(|id| id.as_str()));
+        let found = rows(tx, former_key::Entity::find().filter(these)).await?;
+        former_keys.extend(found.into_iter().map(usage::former_key));
+    }
+    let removed = changed.into_iter().map(|(key, revision)| (revision, key)).collect();
+    Ok(Some(News { position, txns, resources, removed, counters, watermarks, former_keys }))
+}
+
+/// Those of the resources that exist.
+async fn fetch_changed(tx: &ReadTx, keys: impl Iterator<Item = &ResourceKey>) -> Result<Vec<AnyResource>, StoreError> {
+    let mut by_kind: HashMap<Kind, Vec<&str>> = HashMap::new();
+    for key in keys {
+        by_kind.entry(key.kind).or_default().push(&key.id);
+    }
+    let (mut names, mut found) = (Names::default(), Vec::new());
+    for (kind, ids) in by_kind {
+        for ids in ids.chunks(KEYS) {
+            let (names, found) = (&mut names, &mut found);
+            match kind {
+                Kind::Customer => fetch::<Customer>(tx, ids, names, found).await?,
+                Kind::Team => fetch::<Team>(tx, ids, names, found).await?,
+                Kind::VirtualKey => fetch::<VirtualKey>(tx, ids, names, found).await?,
+                Kind::RoutingRule => fetch::<RoutingRule>(tx, ids, names, found).await?,
+                Kind::ModelConfig => fetch::<ModelConfig>(tx, ids, names, found).await?,
+                Kind::ProviderGovernance => fetch::<ProviderGovernance>(tx, ids, names, found).await?,
+                Kind::PricingOverride => fetch::<PricingOverride>(tx, ids, names, found).await?,
+                Kind::Provider => fetch::<Provider>(tx, ids, names, found).await?,
+                Kind::McpClient => fetch::<McpClient>(tx, ids, names, found).await?,
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn fetch<R: Persist>(
+    tx: &ReadTx,
+    ids: &[&str],
+    names: &mut Names,
+    found: &mut Vec<AnyResource>,
+) -> Result<(), StoreError> {
+    let stored = R::fetch(tx, Which::These(ids), names).await?;
+    found.extend(stored.into_iter().map(|stored| R::wrap(Arc::new(stored))));
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Hints between servers that share a database: a notification after each commit, outside of the transaction. Nothing
+//! rests on them; a database without notifications only makes others learn of a commit at their next poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::PgListener;
+use sea_orm::{ConnectionTrait as _, DbErr, Statement};
+
+use super::Store;
+use super::error::StoreError;
+use crate::domain::Timestamp;
+
+/// The name of the notifications.
+const CHANNEL: &str = "tollgate";
+/// How long to wait before listening anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Store {
+    /// Tells others soon that something was committed.
+    pub fn announce(&self) {
+        self.announced.notify_one();
+    }
+
+    /// Calls `hint` whenever another server says that it committed something, and says so for this one; until it is
+    /// dropped.
+    pub async fn listen(self: Arc<Self>, hint: impl Fn() + Send + Sync) {
+        let name = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+        let listening = async {
+            loop {
+                // Why it fails shows elsewhere, if it matters.
+                if let Ok(mut listener) = PgListener::connect_with(self.readers.get_postgres_connection_pool()).await
+                    && listener.listen(CHANNEL).await.is_ok()
+                {
+                    // What was missed while nobody listened.
+                    hint();
+                    while let Ok(notification) = listener.recv().await {
+                        if notification.payload() != name {
+                            hint();
+                        }
+                    }
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        let announcing = async {
+            loop {
+                self.announced.notified().await;
+                let backend = self.readers.get_database_backend();
+                let sql = "SELECT pg_notify($1, $2)";
+                let notify = Statement::from_sql_and_values(backend, sql, [CHANNEL.into(), name.as_str().into()]);
+                // A hint that is lost costs others some time, no more.
+                drop(self.readers.query_one_raw(notify).await);
+            }
+        };
+        tokio::join!(listening, announcing);
+    }
+
+    /// The time of the database.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`] or [`StoreError::Unavailable`].
+    pub async fn time(&self) -> Result<Timestamp, StoreError> {
+        if !self.is_shared() {
+            return Ok(Timestamp::now());
+        }
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let asked = std::time::Instant::now();
+        let row = self.readers.query_one_raw(Statement::from_string(self.readers.get_database_backend(), sql)).await?;
+        let micros = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        let micros = micros.ok_or_else(|| DbErr::RecordNotFound("the time".to_owned()))?;
+        let half = i64::try_from(asked.elapsed().as_micros() / 2).unwrap_or(0);
+        Ok(Timestamp::from_micros(micros.saturating_add(half)))
+    }
+}
