@@ -69,32 +69,28 @@ async fn rapid_reset(address: SocketAddr, counts: Arc<Counts>) {
     }
 }
 
-/// Opens 1,000 calls of which the rest never comes; one that is answered is replaced.
+/// Opens 1,000 calls of which the rest never comes, and holds them, answered or not.
 async fn half_open(address: SocketAddr, counts: Arc<Counts>) {
     let (mut send, connection) = h2::client::handshake(connect(address).await.unwrap()).await.unwrap();
     counts.connections.fetch_add(1, Ordering::Relaxed);
     tokio::spawn(connection);
     let mut open = JoinSet::new();
-    loop {
-        while open.len() < 1_000 {
-            let Ok((answer, body)) = send.send_request(call(address, "grpc.health.v1.Health/Check"), false) else {
-                return;
-            };
-            counts.streams.fetch_add(1, Ordering::Relaxed);
-            open.spawn(async move {
-                drop(answer.await);
-                // Asking again at once would be another attack.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                drop(body);
-            });
-            match send.ready().await {
-                Ok(ready) => send = ready,
-                Err(_) => return,
-            }
+    while open.len() < 1_000 {
+        let Ok((answer, body)) = send.send_request(call(address, "grpc.health.v1.Health/Check"), false) else { return };
+        counts.streams.fetch_add(1, Ordering::Relaxed);
+        let counts = Arc::clone(&counts);
+        open.spawn(async move {
+            drop(answer.await);
+            counts.ended.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+            drop(body);
+        });
+        match send.ready().await {
+            Ok(ready) => send = ready,
+            Err(_) => return,
         }
-        open.join_next().await;
-        counts.ended.fetch_add(1, Ordering::Relaxed);
     }
+    std::future::pending::<()>().await;
 }
 
 /// Begins a header block and sends a byte of it every second.
