@@ -49,6 +49,8 @@ pub struct TransportSettings {
     pub grpc_web: bool,
     /// The certificate to serve with; without one, connections are not encrypted.
     pub tls: Option<TlsSettings>,
+    /// The OpenTelemetry collector to send a span of each call to, as `http://127.0.0.1:4317`.
+    pub otlp_endpoint: Option<String>,
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
     /// Connections of one address open at once; more are closed.
@@ -71,6 +73,7 @@ impl Default for TransportSettings {
         Self {
             grpc_web: false,
             tls: None,
+            otlp_endpoint: None,
             max_connections: 10_000,
             max_connections_per_address: 2_500,
             max_calls_per_caller: 1_024,

@@ -6,11 +6,11 @@ use futures_util::{Stream, stream};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
-use super::Api;
 use super::call;
 use super::call::{Statuses, principal};
 use super::crud::respond;
 use super::page::{self, Scope};
+use super::{Api, CallNotes};
 use crate::domain::{Error, Kind, Path, Violations};
 use crate::proto::shared::config_service_server::ConfigService;
 use crate::proto::v1;
@@ -29,6 +29,7 @@ impl ConfigService for Api {
         request: Request<v1::WatchConfigRequest>,
     ) -> Result<Response<Self::WatchConfigStream>, Status> {
         let statuses = Statuses::of(&request);
+        let notes = CallNotes::of(&request);
         let begun = async {
             let principal = principal(&request)?;
             let request = request.into_inner();
@@ -36,7 +37,9 @@ impl ConfigService for Api {
             if !request.node_id.is_empty() {
                 call::speaks_for(&principal, &request.node_id)?;
             }
-            self.watch.begin(subscription(request)?, principal.lapse().clone()).await
+            let subscription = subscription(request)?;
+            notes.node(&subscription.node_id);
+            self.watch.begin(subscription, principal.lapse().clone()).await
         };
         let follower = begun.await.map_err(|error| statuses.status(error))?;
         let frames = stream::unfold(follower, |mut follower| async move {
@@ -158,7 +161,7 @@ fn subscription(request: v1::WatchConfigRequest) -> Result<Subscription, Error> 
         })
         .collect();
     violations.or(())?;
-    Ok(Subscription { kinds: KindSet::of_numbers(&numbers), resume_token, min_revision, include_usage })
+    Ok(Subscription { node_id, kinds: KindSet::of_numbers(&numbers), resume_token, min_revision, include_usage })
 }
 
 /// The kind that a filter names; a violation if it is none.

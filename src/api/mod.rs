@@ -13,6 +13,7 @@ mod limits;
 mod mask;
 mod mcp_client;
 mod model_config;
+mod notes;
 mod page;
 mod permissions;
 mod pricing_override;
@@ -38,6 +39,7 @@ pub use auth::Auth;
 pub(crate) use auth::Caller;
 pub use caller::{CallId, Peer};
 pub use certificate::{CertificateRole, ClientCertificate, Holder};
+pub use notes::CallNotes;
 pub use serve::add_services;
 pub(crate) use status::of as status;
 

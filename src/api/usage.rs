@@ -6,9 +6,9 @@ use futures_util::{Stream, StreamExt as _, future};
 use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Api;
 use super::call::{Statuses, principal, speaks_for};
 use super::crud::respond;
+use super::{Api, CallNotes};
 use crate::access::Principal;
 use crate::domain::{Error, Path, Violations};
 use crate::ledger::{Ack, Acknowledgement, Batch};
@@ -35,10 +35,10 @@ impl UsageService for Api {
         &self,
         request: Request<v1::RegisterNodeRequest>,
     ) -> Result<Response<v1::RegisterNodeResponse>, Status> {
-        let statuses = Statuses::of(&request);
+        let (statuses, notes) = (Statuses::of(&request), CallNotes::of(&request));
         let registered = async {
             let principal = principal(&request)?;
-            self.register(request.into_inner(), &principal).await
+            self.register(request.into_inner(), &principal, &notes).await
         };
         respond(registered.await, &statuses)
     }
@@ -47,7 +47,7 @@ impl UsageService for Api {
         &self,
         request: Request<Streaming<v1::ReportUsageRequest>>,
     ) -> Result<Response<Self::ReportUsageStream>, Status> {
-        let statuses = Statuses::of(&request);
+        let (statuses, notes) = (Statuses::of(&request), CallNotes::of(&request));
         let api = self.clone();
         let principal = principal(&request).map_err(|error| statuses.status(error))?;
         // What was submitted before is still acknowledged.
@@ -55,7 +55,7 @@ impl UsageService for Api {
         let reports = request.into_inner().take_until(end);
         // `map` submits in the order of the stream; the acknowledgements are awaited together and given in that order.
         let acks = reports.map(move |report| {
-            let counted = report.map(|report| api.report(report, &principal));
+            let counted = report.map(|report| api.report(report, &principal, &notes));
             let statuses = statuses.clone();
             async move {
                 match counted {
@@ -85,6 +85,7 @@ impl Api {
         &self,
         request: v1::RegisterNodeRequest,
         principal: &Principal,
+        notes: &CallNotes,
     ) -> Result<v1::RegisterNodeResponse, Error> {
         let v1::RegisterNodeRequest { node_id, version, metadata } = request;
         let mut violations = Violations::new();
@@ -101,6 +102,7 @@ impl Api {
         violations.or(())?;
         speaks_for(principal, &node_id)?;
         let registered_by = principal.owner().to_string();
+        notes.node(&node_id);
         let metadata = serde_json::to_string(&metadata)
             .map_err(|error| Error::Internal(format!("metadata cannot be written as JSON: {error}")))?;
         let registration = Registration { node_id, version, metadata, registered_by, at: self.now() };
@@ -113,12 +115,15 @@ impl Api {
         &self,
         request: v1::ReportUsageRequest,
         principal: &Principal,
+        notes: &CallNotes,
     ) -> impl Future<Output = Result<v1::ReportUsageResponse, Error>> + Send + use<> {
         let store_id = self.state().head().store_id.to_string();
         let sequence = request.sequence;
-        let counted = speaks_for(principal, &request.node_id)
-            .and_then(|()| parse(request, principal.owner()))
-            .map(|batch| self.ledger.report_usage(batch));
+        let counted =
+            speaks_for(principal, &request.node_id).and_then(|()| parse(request, principal.owner())).map(|batch| {
+                notes.node(&batch.node_id);
+                self.ledger.report_usage(batch)
+            });
         async move { Ok(render(counted?.await?, sequence, store_id)) }
     }
 }

@@ -12,7 +12,7 @@ use crate::config::{
     AccessSettings, BootstrapToken, RetentionSettings, Settings, TlsSettings, TransportSettings, WatchSettings,
 };
 use crate::domain::Token;
-use crate::server::{self, ServerError};
+use crate::server::{self, Listeners, ServerError};
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
 const OTHER_STREAMS: usize = 1_000;
@@ -77,6 +77,16 @@ pub(super) struct ServeArgs {
     /// Let everybody who reaches the server be an administrator, whatever tokens there are and wherever it listens
     #[arg(long, env = "TOLLGATE_INSECURE", value_parser = BoolishValueParser::new(), help_heading = "Access")]
     insecure: bool,
+
+    /// Address and port from which Prometheus reads metrics, as GET /metrics over plain HTTP (docs/metrics.md) [default:
+    /// off]
+    #[arg(long, env = "TOLLGATE_METRICS_LISTEN", value_name = "ADDRESS:PORT", help_heading = "Telemetry")]
+    metrics_listen: Option<String>,
+
+    /// OpenTelemetry collector to send a span of each call to, by OTLP over gRPC, as http://127.0.0.1:4317 (docs/traces.md)
+    /// [default: off]
+    #[arg(long, env = "TOLLGATE_OTLP_ENDPOINT", value_name = "URL", help_heading = "Telemetry")]
+    otlp_endpoint: Option<String>,
 
     /// Connections open at once; more wait
     #[arg(long, env = "TOLLGATE_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N", value_parser = count())]
@@ -170,8 +180,8 @@ fn at_least(text: &str, least: Duration, written: &str) -> Result<Duration, Stri
 }
 
 impl ServeArgs {
-    /// Where to listen, and everything else.
-    fn settings(self) -> (String, Settings) {
+    /// Where to listen for calls, and for who reads metrics, and everything else.
+    fn settings(self) -> (String, Option<String>, Settings) {
         let Self {
             listen,
             ready_file,
@@ -182,6 +192,8 @@ impl ServeArgs {
             tls_client_ca,
             bootstrap_token,
             insecure,
+            metrics_listen,
+            otlp_endpoint,
             max_connections,
             max_connections_per_address,
             max_calls_per_caller,
@@ -199,6 +211,7 @@ impl ServeArgs {
         let transport = TransportSettings {
             grpc_web,
             tls,
+            otlp_endpoint,
             max_connections,
             max_connections_per_address,
             max_calls_per_caller,
@@ -211,13 +224,13 @@ impl ServeArgs {
         let retention =
             RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
         let access = AccessSettings { insecure, bootstrap_token };
-        (listen, Settings { database, ready_file, transport, watch, retention, access })
+        (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, access })
     }
 }
 
 /// Runs the server until a signal.
 pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
-    let (listen, settings) = args.settings();
+    let (listen, metrics_listen, settings) = args.settings();
     if settings.access.bootstrap_token.as_ref().is_some_and(|token| !Token::is_chosen_value(&token.0)) {
         let text = "--bootstrap-token must be `tg_` and at least 32 letters, digits, `_` or `-`; make one with \
                     `echo tg_$(openssl rand -hex 32)`";
@@ -225,10 +238,15 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     }
     let mut first = stop_signal()?;
     let mut second = stop_signal()?;
-    let listener = server::bind(&listen).await.map_err(|error| match error {
+    let calls = server::bind(&listen).await.map_err(|error| match error {
         ServerError::Address { .. } => Failure::Usage(error.into()),
         error => error.into(),
     })?;
+    let metrics = match metrics_listen {
+        Some(listen) => Some(server::bind_metrics(&listen).await?),
+        None => None,
+    };
+    let listeners = Listeners { calls, metrics };
 
     let asked = async {
         let signal = first.received().await;
@@ -239,7 +257,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
         second.received().await;
     };
     tokio::select! {
-        served = server::run(listener, settings, asked) => served.map_err(|error| match error {
+        served = server::run(listeners, settings, asked) => served.map_err(|error| match error {
             ServerError::NotLoopback { .. } => Failure::Usage(error.into()),
             error => error.into(),
         }),
@@ -261,8 +279,8 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_flags_are_those_of_the_settings() {
-        let (listen, settings) = Only::parse_from(["serve"]).args.settings();
-        assert_eq!(listen, "127.0.0.1:50051");
+        let (listen, metrics_listen, settings) = Only::parse_from(["serve"]).args.settings();
+        assert_eq!((listen.as_str(), metrics_listen), ("127.0.0.1:50051", None));
         assert_eq!(
             settings,
             Settings {

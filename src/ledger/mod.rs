@@ -11,6 +11,7 @@ mod command;
 mod fault;
 mod fold;
 mod group;
+mod metrics;
 mod retention;
 mod usage;
 mod verify;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
+use metrics::LedgerMetrics;
 use usage::Counting;
 pub use usage::{Ack, Acknowledgement, Batch, Moves};
 pub use verify::{Verification, verify};
@@ -48,6 +50,7 @@ pub struct Ledger {
     moves: Moves,
     clock: Clock,
     store: Arc<Store>,
+    metrics: LedgerMetrics,
 }
 
 /// Ends the ledger.
@@ -83,11 +86,12 @@ impl Ledger {
         let (state, counting) = load(&store).await?;
         let (publish, states) = watch::channel(Arc::new(state));
         let (requests, queue) = mpsc::channel(QUEUE);
+        let metrics = LedgerMetrics::default();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let moves = Moves::new(UsageMoves::default());
-        let writer = Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone());
+        let writer = Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone(), metrics.clone());
         tracker.spawn(writer.run(queue, stop.clone()));
-        let ledger = Self { requests, states, moves, clock, store };
+        let ledger = Self { requests, states, moves, clock, store, metrics };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop }))
@@ -148,10 +152,13 @@ impl Ledger {
     /// be answered as a duplicate.
     pub fn report_usage(&self, batch: Batch) -> impl Future<Output = Result<Acknowledgement, Error>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
+        let (metrics, entries) = (self.metrics.clone(), batch.entries.len());
         let queued = self.enqueue(Request::Usage { batch, reply });
         async move {
             queued?;
-            answer.await.unwrap_or_else(|_| Err(shutting_down()))
+            let answer = answer.await.unwrap_or_else(|_| Err(shutting_down()))?;
+            metrics.answered(&answer.0, entries);
+            Ok(answer)
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::fold::Fold;
+use super::metrics::{LedgerMetrics, Purpose};
 use crate::domain::{Error, Timestamp};
 use crate::state::{FormerKey, Moved, State, Tally, UsageMoves};
 use crate::store::{Registration, Store, StoreError, Unfolded, UsageGroup, Watermark};
@@ -133,6 +134,7 @@ impl Counting {
         mut state: State,
         now: Timestamp,
         batches: Vec<Reported>,
+        metrics: &LedgerMetrics,
         show: impl FnOnce(Arc<State>, &Moved),
     ) -> bool {
         let mut moved: HashMap<i64, Watermark> = HashMap::new();
@@ -172,7 +174,13 @@ impl Counting {
             let version =
                 from_version + i64::try_from(counted.counters.len()).unwrap_or(i64::MAX - from_version).max(1);
             let group = UsageGroup { from_version, version, moved: counted, watermarks: moved.into_values().collect() };
-            if let Err(failed) = store.count(&group).await {
+            let started = Instant::now();
+            let written = store.count(&group).await;
+            if written.is_ok() {
+                let applied = acks.iter().filter(|((ack, _), _)| matches!(ack, Ack::Applied { .. })).count();
+                metrics.committed(Purpose::Usage, applied, started.elapsed());
+            }
+            if let Err(failed) = written {
                 tracing::warn!(error = %failed.report(), "a group of usage batches was not written");
                 let error = failed.to_domain();
                 for (_, reply) in acks {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Decided, Gathering, request_key};
+use super::metrics::{LedgerMetrics, Purpose};
 use super::usage::{Acknowledgement, Batch, Counting, Reported, note};
 use super::{Answer, Call, Clock, Command, Moves};
 use crate::domain::{Error, Timestamp};
@@ -45,6 +46,7 @@ pub(super) struct Writer {
     /// Whether memory may differ from the tables: the database refused what memory allowed.
     doubtful: bool,
     counting: Counting,
+    metrics: LedgerMetrics,
 }
 
 impl Writer {
@@ -54,8 +56,9 @@ impl Writer {
         moves: Moves,
         counting: Counting,
         clock: Clock,
+        metrics: LedgerMetrics,
     ) -> Self {
-        Self { store, publish, moves, clock, doubtful: false, counting }
+        Self { store, publish, moves, clock, doubtful: false, counting, metrics }
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
@@ -121,13 +124,13 @@ impl Writer {
             fail(batches.into_iter().map(|(_, reply)| reply), &error);
             return;
         }
-        let Self { store, publish, moves, clock, counting, doubtful } = self;
+        let Self { store, publish, moves, clock, counting, doubtful, metrics } = self;
         let state = State::clone(&publish.borrow());
         let show = |state, moved: &Moved| {
             quietly(publish, state);
             note(moves, moved);
         };
-        *doubtful = !counting.count(store, state, clock.now(), batches, show).await;
+        *doubtful = !counting.count(store, state, clock.now(), batches, metrics, show).await;
     }
 
     async fn write(&mut self, commands: Vec<Submitted>) {
@@ -181,8 +184,12 @@ impl Writer {
     }
 
     async fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+        let started = Instant::now();
         match self.store.commit(group).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.metrics.committed(Purpose::Changes, group.txns.len(), started.elapsed());
+                Ok(())
+            }
             Err(error @ StoreError::Unknown { .. }) => {
                 tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the head back");
                 if self.resolve(&group.head).await? { Ok(()) } else { Err(error) }

@@ -24,6 +24,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::abuse::Connections;
 use super::io::{Io, Stream};
+use super::metrics::ConnectionMetrics;
 use super::tls::Tls;
 use crate::api::{ClientCertificate, Peer};
 
@@ -54,11 +55,18 @@ pub(super) struct Places {
     pub(super) of_address: Connections,
 }
 
+/// What connections go through.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    pub(super) tls: Option<Tls>,
+    pub(super) connections: ConnectionMetrics,
+}
+
 /// Accepts connections until `shutdown`, then cancels `drain`, lets open calls end for up to `grace`, and drops what is
 /// left. Every task that it or hyper spawned has ended when it returns.
 pub(super) async fn accept<S>(
     listener: TcpListener,
-    tls: Option<Tls>,
+    entrance: Entrance,
     service: S,
     places: Places,
     grace: Duration,
@@ -98,14 +106,15 @@ pub(super) async fn accept<S>(
                         tracing::debug!(peer.addr = %peer, "closed: its address has too many connections");
                         continue;
                     };
-                    let (tls, service) = (tls.clone(), service.clone());
+                    let (entrance, service) = (entrance.clone(), service.clone());
+                    let open = entrance.connections.open();
                     let (http, drain, kill) = (http.clone(), drain.clone(), tasks.kill.clone());
                     tasks.tracker.spawn(async move {
-                        let served = connection(stream, peer, tls.as_ref(), &http, service, &drain);
+                        let served = connection(stream, peer, &entrance, &http, service, &drain);
                         if let Some(Err(error)) = kill.run_until_cancelled(served).await {
                             tracing::debug!(peer.addr = %peer, error = %error, "connection failed");
                         }
-                        drop((place, of_address));
+                        drop((place, of_address, open));
                     });
                 }
                 // The client left before it was accepted.
@@ -143,7 +152,7 @@ pub(super) async fn accept<S>(
 async fn connection<S>(
     stream: TcpStream,
     peer: Peer,
-    tls: Option<&Tls>,
+    entrance: &Entrance,
     http: &auto::Builder<Tasks>,
     service: S,
     drain: &CancellationToken,
@@ -153,7 +162,7 @@ where
     S::Future: Send,
 {
     stream.set_nodelay(true)?;
-    let Some(opened) = drain.run_until_cancelled(open(stream, tls)).await else {
+    let Some(opened) = drain.run_until_cancelled(open(stream, entrance)).await else {
         return Ok(());
     };
     let (io, certificate) = opened?;
@@ -173,11 +182,12 @@ where
 }
 
 /// Waits for what comes before the first request.
-async fn open(stream: TcpStream, tls: Option<&Tls>) -> io::Result<(Io, Option<ClientCertificate>)> {
-    let (stream, certificate) = match tls {
+async fn open(stream: TcpStream, entrance: &Entrance) -> io::Result<(Io, Option<ClientCertificate>)> {
+    let (stream, certificate) = match &entrance.tls {
         None => (Stream::Plain(stream), None),
         Some(tls) => {
-            let (stream, certificate) = tls.shake_hands(stream).await?;
+            let shaken = tls.shake_hands(stream).await;
+            let (stream, certificate) = shaken.inspect_err(|_| entrance.connections.handshake_failed())?;
             (Stream::Tls(Box::new(stream)), certificate)
         }
     };

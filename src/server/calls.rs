@@ -24,6 +24,7 @@ use super::abuse::Abuse;
 use super::guard::{Guard, is_grpc_web};
 use super::limits::{Allowance, Limits};
 use super::log::{CallBody, CallLog, Curtain, code};
+use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
@@ -46,6 +47,7 @@ pub(super) struct Calls {
     auth: Auth,
     abuse: Arc<Abuse>,
     limits: Arc<Limits>,
+    observers: Observers,
     drain: CancellationToken,
 }
 
@@ -58,16 +60,27 @@ struct Served {
 
 impl Calls {
     /// `drain` is cancelled when shutdown begins.
-    pub(super) fn new(routes: Routes, guard: Guard, auth: Auth, limits: Limits, drain: CancellationToken) -> Self {
+    pub(super) fn new(
+        routes: Routes,
+        guard: Guard,
+        auth: Auth,
+        limits: Limits,
+        observers: Observers,
+        drain: CancellationToken,
+    ) -> Self {
         let (abuse, limits) = (Arc::new(Abuse::new()), Arc::new(limits));
-        Self { routes: routes.prepare(), guard, auth, abuse, limits, drain }
+        Self { routes: routes.prepare(), guard, auth, abuse, limits, observers, drain }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
         let id = CallId::make();
         let method = request.uri().path().trim_start_matches('/');
-        let mut log = CallLog::begin(method, &id, request.extensions().get::<Peer>().copied());
+        let peer = request.extensions().get::<Peer>().copied();
+        let observed = self.observers.begin(method, request.headers(), &id, peer);
+        let notes = observed.notes().clone();
+        let mut log = CallLog::begin(method, &id, peer, observed);
         request.extensions_mut().insert(id.clone());
+        request.extensions_mut().insert(notes);
         // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of
         // their own type.
         let web = request.headers().get(CONTENT_TYPE).filter(|it| is_grpc_web(it)).cloned();

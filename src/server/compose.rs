@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry as Metrics;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -21,14 +22,28 @@ pub(super) struct Parts {
     pub(super) health: HealthReporter,
     pub(super) auth: Auth,
     keeper: Keeper,
+    ledger: Ledger,
+    watch: Watch,
     store: Arc<Store>,
     tasks: LedgerTasks,
 }
 
 impl Parts {
+    /// Adds what the parts tell of themselves.
+    pub(super) fn register_metrics(&self, metrics: &mut Metrics) {
+        self.ledger.register_metrics(metrics);
+        self.watch.register_metrics(metrics);
+    }
+
+    /// Tells where the store stands, whenever it is asked.
+    pub(super) fn head(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
+        let ledger = self.ledger.clone();
+        Arc::new(move || ledger.state().revision())
+    }
+
     /// Finishes the writes that were submitted, and closes the database.
     pub(super) async fn close(self) {
-        let Self { routes: _, health: _, auth: _, keeper, store, tasks } = self;
+        let Self { routes: _, health: _, auth: _, keeper, ledger: _, watch: _, store, tasks } = self;
         keeper.stop.cancel();
         // It ends in any case; had it panicked, the log says so.
         let _ = keeper.task.await;
@@ -69,9 +84,9 @@ pub(super) async fn compose(
     });
     let watch = Watch::new(ledger.states(), ledger.moves(), Arc::new(move || clock.now()), watch, drain);
     tasks.own(watch.run());
-    let api = Api::new(ledger, watch, tokens);
+    let api = Api::new(ledger.clone(), watch.clone(), tokens);
     let (mut routes, health) = base_routes()?;
     add_services(&mut routes, &health, &api).await;
-    let auth = Auth::new(registry);
-    Ok(Parts { routes: routes.routes(), health, auth, keeper: Keeper { stop, task }, store, tasks })
+    let (auth, keeper) = (Auth::new(registry), Keeper { stop, task });
+    Ok(Parts { routes: routes.routes(), health, auth, keeper, ledger, watch, store, tasks })
 }

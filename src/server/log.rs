@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 use tracing::{Level, Span};
 
 use super::limits::Place;
+use super::observe::Observed;
 use super::status;
 use crate::access::Principal;
 use crate::api::{CallId, Peer};
@@ -28,11 +29,12 @@ pub(super) struct CallLog {
     started: Instant,
     ended: bool,
     quiet: bool,
+    observed: Observed,
 }
 
 impl CallLog {
     /// Begins the call `method`, written as `package.Service/Method`.
-    pub(super) fn begin(method: &str, id: &CallId, peer: Option<Peer>) -> Self {
+    pub(super) fn begin(method: &str, id: &CallId, peer: Option<Peer>, observed: Observed) -> Self {
         // A span of level ERROR is there whatever lines are filtered, so that those that are left have its fields.
         let span = tracing::error_span!(
             target: TARGET,
@@ -42,7 +44,7 @@ impl CallLog {
             peer.addr = peer.map(tracing::field::display),
             actor = tracing::field::Empty
         );
-        Self { span, started: Instant::now(), ended: false, quiet: false }
+        Self { span, started: Instant::now(), ended: false, quiet: false, observed }
     }
 
     /// Notes who calls.
@@ -69,7 +71,10 @@ impl CallLog {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let duration_ms = self.started.elapsed().as_micros() as f64 / 1000.0;
+        let took = self.started.elapsed();
+        self.observed.end(code, took);
+        let duration_ms = took.as_micros() as f64 / 1000.0;
+        let node_id = self.observed.notes().node_id();
         let _entered = self.span.enter();
         macro_rules! line {
             ($level:expr) => {
@@ -77,6 +82,7 @@ impl CallLog {
                     target: TARGET,
                     $level,
                     rpc.status = status::name(code),
+                    node.id = node_id,
                     outcome,
                     duration_ms,
                     "call"

@@ -20,10 +20,13 @@ mod guard;
 mod io;
 mod limits;
 mod log;
+mod metrics;
+mod observe;
 mod status;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traces;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -37,13 +40,17 @@ use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 
 use self::abuse::Connections;
-use self::accept::Places;
+use self::accept::{Entrance, Places};
 use self::calls::Calls;
 use self::front::Front;
 use self::guard::Guard;
 use self::limits::Limits;
+use self::metrics::{CallMetrics, ConnectionMetrics};
+use self::observe::Observers;
 pub use self::tls::TlsError;
 use self::tls::{Reload, Tls};
+use self::traces::Traces;
+pub use self::traces::TracesError;
 use crate::api::Auth;
 use crate::config::{Settings, TransportSettings};
 use crate::ledger::Clock;
@@ -81,9 +88,20 @@ pub enum ServerError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The address for metrics cannot be listened on.
+    #[error("cannot listen on {listen} (--metrics-listen); it is written as 127.0.0.1:9464")]
+    MetricsListen {
+        /// What was given.
+        listen: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A certificate file cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The ready file cannot be written.
     #[error("cannot write {} (--ready-file)", path.display())]
     ReadyFile {
@@ -118,7 +136,31 @@ pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
         .map_err(|source| ServerError::Listen { listen: listen.to_owned(), source })
 }
 
-/// Runs a server on `listener` until `shutdown`, and ends it in order: streams get a GoAway, open calls get their
+/// Binds the address from which metrics are read.
+///
+/// # Errors
+///
+/// It is no address, or cannot be had.
+pub async fn bind_metrics(listen: &str) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(listen).await.map_err(|source| ServerError::MetricsListen { listen: listen.to_owned(), source })
+}
+
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For calls.
+    pub calls: TcpListener,
+    /// For whoever reads metrics.
+    pub metrics: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(calls: TcpListener) -> Self {
+        Self { calls, metrics: None }
+    }
+}
+
+/// Runs a server on `listeners` until `shutdown`, and ends it in order: streams get a GoAway, open calls get their
 /// grace, and all tasks have ended when this returns.
 ///
 /// # Errors
@@ -126,11 +168,11 @@ pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
 /// The parts cannot be put together, the listener can be reached from other machines though nobody would be
 /// authenticated, or the ready file cannot be written.
 pub async fn run(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    run_by(listener, settings, Clock::system(), shutdown).await
+    run_by(listeners, settings, Clock::system(), shutdown).await
 }
 
 /// As [`run`], by another clock: for simulations.
@@ -139,14 +181,16 @@ pub async fn run(
 ///
 /// As [`run`].
 pub async fn run_by(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     settings: Settings,
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let Settings { database, ready_file, mut transport, watch, retention, access } = settings;
+    let Listeners { calls: listener, metrics: metrics_listener } = listeners.into();
     let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
+    let traces = transport.otlp_endpoint.take().map(|endpoint| Traces::start(&endpoint)).transpose()?;
     let address = listener
         .local_addr()
         .map_err(|source| ServerError::Listen { listen: "the given socket".to_owned(), source })?;
@@ -181,8 +225,27 @@ pub async fn run_by(
         // Load balancers that watch health hear of it before connections begin to close.
         health.set_service_status("", ServingStatus::NotServing).await;
     };
-    let served = serve_with(listener, tls, routes, auth, transport, drain, shutdown).await;
+    let (calls, connections) = (CallMetrics::new()?, ConnectionMetrics::default());
+    let mut registry = metrics::registry();
+    calls.register(&mut registry);
+    connections.register(&mut registry);
+    parts.register_metrics(&mut registry);
+    let reading = async {
+        match metrics_listener {
+            Some(listener) => metrics::listen(listener, registry).await,
+            None => std::future::pending().await,
+        }
+    };
+    let observers = Observers::new(calls, traces.clone(), Some(parts.head()));
+    let service = Service { routes, auth, connections, observers };
+    let served = tokio::select! {
+        served = serve_with(listener, tls, service, transport, drain, shutdown) => served,
+        never = reading => match never {},
+    };
     parts.close().await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
     if let Some(path) = &ready_file
         && let Err(error) = std::fs::remove_file(path)
     {
@@ -190,6 +253,14 @@ pub async fn run_by(
     }
     tracing::info!("stopped");
     served
+}
+
+/// What is served, for whom, and what counts it.
+struct Service {
+    routes: Routes,
+    auth: Auth,
+    connections: ConnectionMetrics,
+    observers: Observers,
 }
 
 /// Serves `routes` on `listener` until `shutdown`; then cancels `drain` and waits for open calls, at most for the grace
@@ -208,14 +279,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let tls = transport.tls.take().map(Tls::load).transpose()?;
-    serve_with(listener, tls, routes, auth, transport, drain, shutdown).await
+    let observers = Observers::new(CallMetrics::new()?, None, None);
+    let service = Service { routes, auth, connections: ConnectionMetrics::default(), observers };
+    serve_with(listener, tls, service, transport, drain, shutdown).await
 }
 
 async fn serve_with(
     listener: TcpListener,
     tls: Option<(Tls, Reload)>,
-    routes: Routes,
-    auth: Auth,
+    service: Service,
     transport: TransportSettings,
     drain: CancellationToken,
     shutdown: impl Future<Output = ()>,
@@ -224,6 +296,7 @@ async fn serve_with(
     let TransportSettings {
         grpc_web,
         tls: _,
+        otlp_endpoint: _,
         max_connections,
         max_connections_per_address,
         max_calls: _,
@@ -233,17 +306,19 @@ async fn serve_with(
         shutdown_grace,
     } = transport;
     let (tls, reload) = tls.unzip();
-    let calls = Calls::new(routes, Guard { grpc_web }, auth, limits, drain.clone());
+    let Service { routes, auth, connections, observers } = service;
+    let calls = Calls::new(routes, Guard { grpc_web }, auth, limits, observers, drain.clone());
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
+    let entrance = Entrance { tls, connections };
     let accepting = async {
         if grpc_web {
             let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
             let front = Front { inner, grpc_web, tls: has_tls };
-            accept::accept(listener, tls, front, places, shutdown_grace, drain, shutdown).await;
+            accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         } else {
             let front = Front { inner: calls, grpc_web, tls: has_tls };
-            accept::accept(listener, tls, front, places, shutdown_grace, drain, shutdown).await;
+            accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         }
     };
     let following = async {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::open::OpenStreams;
 use super::stream::{Ends, Follower, Start};
 use super::token::Token;
 use super::usage::{Feed, Now};
@@ -26,17 +27,20 @@ const KEPT_BYTES: usize = 256 * 1024;
 /// Begins streams. Cloning is cheap.
 #[derive(Clone)]
 pub struct Watch {
-    states: watch::Receiver<Arc<State>>,
+    pub(super) states: watch::Receiver<Arc<State>>,
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
     heartbeat: Duration,
     drain: CancellationToken,
     usage: Feed,
+    pub(super) open: OpenStreams,
 }
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
 pub struct Subscription {
+    /// How it names itself, or empty.
+    pub node_id: String,
     /// The kinds it wants.
     pub kinds: KindSet,
     /// Its token, or empty.
@@ -70,6 +74,7 @@ impl Watch {
             places: Arc::new(Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS))),
             heartbeat: heartbeat_interval,
             drain,
+            open: OpenStreams::default(),
         }
     }
 
@@ -84,7 +89,7 @@ impl Watch {
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
     /// not reached in 5 seconds, or on shutdown.
     pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<Follower, Error> {
-        let Subscription { kinds, resume_token, min_revision, include_usage } = subscription;
+        let Subscription { node_id, kinds, resume_token, min_revision, include_usage } = subscription;
         let token = if resume_token.is_empty() {
             None
         } else {
@@ -110,7 +115,7 @@ impl Watch {
             start,
             self.heartbeat,
             Ends { drain: self.drain.clone(), lapse },
-            place,
+            (place, self.open.enter(&node_id)),
         )
         .with_usage(include_usage.then(|| self.usage.follow())))
     }

@@ -11,6 +11,7 @@ pub mod digest;
 mod encode;
 mod hub;
 mod kinds;
+mod open;
 mod reducer;
 mod stream;
 mod token;

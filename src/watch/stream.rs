@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{self, MAX_FRAGMENT};
 use super::hub::Shared;
+use super::open::Place;
 use super::usage::UsageCursor;
 use super::{Frame, KindSet};
 use crate::proto::v1;
@@ -61,7 +62,8 @@ pub struct Follower {
     quiet_until: Instant,
     ends: Ends,
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Follower {
@@ -72,7 +74,7 @@ impl Follower {
         start: Start,
         heartbeat: Duration,
         ends: Ends,
-        place: OwnedSemaphorePermit,
+        (permit, place): (OwnedSemaphorePermit, Place),
     ) -> Self {
         let (cursor, snapshot, mode, reason) = match start {
             Start::Resumed(revision) => (revision, false, v1::WatchMode::Resumed, v1::WatchReason::Unspecified),
@@ -92,6 +94,7 @@ impl Follower {
             // Tells the client at once that it is up to date, and whether its copy is right.
             ready.push_back(encode::bookmark(&state, kinds, true, false));
         }
+        place.reached(cursor);
         Self {
             states,
             shared,
@@ -107,7 +110,8 @@ impl Follower {
             quiet_until: Instant::now() + heartbeat,
             ends,
             ended: false,
-            _place: place,
+            _permit: permit,
+            place,
         }
     }
 
@@ -130,6 +134,7 @@ impl Follower {
             if let Some(frame) = self.usage_ready.pop_front() {
                 return Some(frame);
             }
+            self.place.reached(self.cursor);
             if self.ends.drain.is_cancelled() {
                 self.leave("the server is shutting down");
                 continue;

@@ -12,7 +12,7 @@ use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSet
 use tollgate::ledger::Clock;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
-use tollgate::server::{self, ServerError};
+use tollgate::server::{self, Listeners, ServerError};
 use tollgate::store::{DatabaseUrl, Store};
 use tollgate::watch::{Progress, Reducer};
 use tonic::transport::{Channel, Endpoint};
@@ -62,10 +62,23 @@ impl Rig {
 
     pub(crate) async fn start(&mut self) -> SocketAddr {
         let listener = server::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        self.start_on(listener.into())
+    }
+
+    /// Also tells where metrics are read.
+    pub(crate) async fn start_with_metrics(&mut self) -> SocketAddr {
+        let calls = server::bind("127.0.0.1:0").await.unwrap();
+        let metrics = server::bind_metrics("127.0.0.1:0").await.unwrap();
+        let address = metrics.local_addr().unwrap();
+        self.start_on(Listeners { calls, metrics: Some(metrics) });
+        address
+    }
+
+    fn start_on(&mut self, listeners: Listeners) -> SocketAddr {
+        let address = listeners.calls.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let (settings, clock) = (self.settings.clone(), self.clock.clone());
-        let served = tokio::spawn(server::run_by(listener, settings, clock, async { drop(stopped.await) }));
+        let served = tokio::spawn(server::run_by(listeners, settings, clock, async { drop(stopped.await) }));
         self.running = Some(Running { address, stop, served });
         address
     }

@@ -1,0 +1,62 @@
+//! Metrics: what is counted in the transport, and the listener from which all metrics are read (`docs/metrics.md`).
+//!
+//! Each layer counts its own and registers it; nothing is global, so that two servers in one process count apart.
+//! Labels are from closed sets; node ids, which are not, are bounded in number.
+
+mod calls;
+mod http;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+pub(super) use self::calls::{CallMeter, CallMetrics};
+pub(super) use self::http::listen;
+
+/// What every metric's name begins with.
+const PREFIX: &str = "tollgate";
+
+/// Connections, counted as they come and go. Clones count together.
+#[derive(Clone, Default)]
+pub(super) struct ConnectionMetrics {
+    open: Gauge,
+    failed_handshakes: Counter,
+}
+
+/// A connection that is open.
+pub(super) struct OpenConnection(Gauge);
+
+impl ConnectionMetrics {
+    pub(super) fn open(&self) -> OpenConnection {
+        self.open.inc();
+        OpenConnection(self.open.clone())
+    }
+
+    pub(super) fn handshake_failed(&self) {
+        self.failed_handshakes.inc();
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let Self { open, failed_handshakes } = self.clone();
+        registry.register("connections", "Connections that are open", open);
+        registry.register(
+            "tls_handshake_failures",
+            "TLS handshakes that failed: clients that speak no TLS, or are not let in",
+            failed_handshakes,
+        );
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A registry with what is true of the whole process.
+pub(super) fn registry() -> Registry {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register("build", "Which version runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    registry
+}
