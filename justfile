@@ -20,13 +20,20 @@ run:
 examples:
     cargo build
     examples/run.sh target/debug/tollgate
+    examples/mtls/run.sh target/debug/tollgate
 
 # Measures decisions, prices and expressions, and what usage costs.
 bench:
     cargo bench --bench decisions
     cargo bench --bench usage
 
-# Feeds hostile expressions to the CEL compiler for `seconds`; needs cargo-fuzz and a nightly toolchain.
-fuzz seconds="60":
-    mkdir -p fuzz/corpus/cel
-    cargo +nightly fuzz run cel fuzz/corpus/cel fuzz/seeds/cel -- -max_total_time={{seconds}} -max_len=8192 -timeout=5
+# Fuzzes `target` (the names in fuzz/fuzz_targets) for `seconds`, guided by coverage; needs cargo-fuzz. It asks for a
+# nightly toolchain, or for a stable one that RUSTC_BOOTSTRAP makes pass for one.
+fuzz target="cel" seconds="60":
+    mkdir -p fuzz/corpus/{{target}} fuzz/seeds/{{target}}
+    cargo test --quiet --test it write_the_seeds_of_requests -- --ignored
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -max_total_time={{seconds}} -max_len=8192 -timeout=5
+
+# Feeds every parser of foreign bytes `inputs` mutations of the seeds, on any toolchain.
+fuzz-all inputs="1000000":
+    TOLLGATE_FUZZ_INPUTS={{inputs}} cargo test --release --test it fuzz:: -- --nocapture

@@ -9,6 +9,7 @@ mod cases;
 mod contract;
 mod crash;
 mod decisions;
+mod fuzz;
 mod journey;
 mod metrics;
 mod operations;
