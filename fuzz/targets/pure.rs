@@ -1,11 +1,14 @@
 //! Targets that call a parser itself.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use prost::Message as _;
+use tollgate::access::Registry;
 use tollgate::api::ClientCertificate;
 use tollgate::cel::{Expression, Inputs};
-use tollgate::domain::ResetDuration;
+use tollgate::config::AccessSettings;
+use tollgate::domain::{ResetDuration, Timestamp, Token};
 use tollgate::proto::v1::WatchConfigResponse;
 use tollgate::watch::Reducer;
 
@@ -46,6 +49,19 @@ pub(crate) fn certificate_uri(input: &[u8]) {
         assert!(uri.to_ascii_lowercase().starts_with("tollgate://"), "{uri:?}");
         let two = ClientCertificate::of_names([uri, uri]);
         assert!(matches!(two, ClientCertificate::Unclear(_)), "two names are nobody's");
+    }
+}
+
+/// A made-up token is nobody's, and one that an operator may choose is one that a header can carry.
+pub(crate) fn token(input: &[u8]) {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::new(&AccessSettings::default(), true));
+    let Ok(value) = std::str::from_utf8(input) else { return };
+    assert!(REGISTRY.authenticate(value, Timestamp::now()).is_none(), "{value:?}");
+    if Token::is_chosen_value(value) {
+        assert!(
+            value.starts_with("tg_") && value.is_ascii() && http::HeaderValue::from_str(value).is_ok(),
+            "{value:?}"
+        );
     }
 }
 

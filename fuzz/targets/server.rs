@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tollgate::config::{RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
@@ -64,6 +64,7 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
         transport: TransportSettings::default(),
         watch: WatchSettings::default(),
         retention: RetentionSettings::default(),
+        access: AccessSettings::default(),
     };
     tokio::spawn(server::run(listener, settings, async { drop(stopped.await) }));
     address

@@ -192,6 +192,11 @@ fn uris_of_certificates() {
 }
 
 #[test]
+fn tokens() {
+    pure("token", targets::token);
+}
+
+#[test]
 fn messages_to_nodes() {
     pure("watch_message", targets::watch_message);
 }
