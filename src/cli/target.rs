@@ -164,7 +164,8 @@ impl Target {
     pub(super) fn with_hint(&self, why: String) -> String {
         let secure = self.server.scheme_str() == Some("https");
         // With TLS 1.3 a client has connected before its certificate is looked at, and may hear of it or not.
-        let refused = why.contains("CertificateRequired") || why.contains("connection closed");
+        let ends = ["CertificateRequired", "connection closed", "broken pipe", "connection reset"];
+        let refused = ends.iter().any(|end| why.contains(end));
         if why.contains("UnknownIssuer") || why.contains("BadSignature") {
             format!("{why}; give the CA that signed the server's certificate with --tls-ca")
         } else if secure && refused && self.tls_client_cert.is_none() {
