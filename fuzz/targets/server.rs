@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::config::{
+    AccessSettings, DatabaseSettings, RetentionSettings, Settings, TransportSettings, WatchSettings,
+};
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::server;
+use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
 
 /// A server on a store of its own, with a few things in it.
@@ -59,7 +62,10 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
     let listener = server::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = Settings {
-        database: format!("sqlite://{}", dir.path().join("fuzz.db").display()),
+        database: DatabaseSettings {
+            url: format!("sqlite://{}", dir.path().join("fuzz.db").display()),
+            connections: Store::MIN_CONNECTIONS,
+        },
         ready_file: None,
         transport: TransportSettings::default(),
         watch: WatchSettings::default(),

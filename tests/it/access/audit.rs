@@ -4,6 +4,7 @@ use tollgate::proto::v1;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 
 use super::support::{Process, ROOT, caller};
+use crate::engine::on_postgres;
 use crate::watch::rig::{Rig, endpoint, soon};
 
 #[tokio::test]
@@ -66,7 +67,7 @@ async fn a_token_can_be_made_in_the_database_of_a_stopped_server() {
     rig.stop().await;
     let create = |name: &str, role: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        let args = ["token", "create", "--name", name, "--role", role, "--database", &rig.settings.database];
+        let args = ["token", "create", "--name", name, "--role", role, "--database", &rig.settings.database.url];
         command.args(args).output().unwrap()
     };
     let made = create("rescue", "admin");
@@ -82,13 +83,18 @@ async fn a_token_can_be_made_in_the_database_of_a_stopped_server() {
 
 /// Runs SQL on the database of a stopped server, as somebody would who has its file.
 fn tamper(rig: &Rig, sql: &str) {
+    let file = rig.settings.database.url.trim_start_matches("sqlite://");
     let script = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
     let mut command = std::process::Command::new("python3");
-    assert!(command.arg("-c").arg(script).arg(rig.file()).arg(sql).status().unwrap().success());
+    assert!(command.arg("-c").arg(script).arg(file).arg(sql).status().unwrap().success());
 }
 
 #[tokio::test]
 async fn what_was_altered_behind_the_servers_back_is_found() {
+    if on_postgres() {
+        // What is verified is the same code, and tampering needs the file.
+        return;
+    }
     for (sql, fault) in [
         ("UPDATE team SET name = 'Other'", "is not in the tables as revision"),
         ("DELETE FROM team", "is not in the tables, but was last written"),
@@ -105,7 +111,7 @@ async fn what_was_altered_behind_the_servers_back_is_found() {
         rig.stop().await;
         let verify = || {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
-            let output = command.args(["verify", "--database", &rig.settings.database]).output().unwrap();
+            let output = command.args(["verify", "--database", &rig.settings.database.url]).output().unwrap();
             let text = [output.stdout, output.stderr].concat();
             (output.status.success(), String::from_utf8(text).unwrap())
         };
