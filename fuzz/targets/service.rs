@@ -102,7 +102,7 @@ async fn call(
     fields: &[(&'static str, MetadataValue<tonic::metadata::Ascii>)],
 ) -> Result<Option<Bytes>, Status> {
     let mut grpc = tonic::client::Grpc::new(rig.channel.clone());
-    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    grpc.ready().await.map_err(|error| Status::unknown(error.to_string()))?;
     let mut request = Request::new(tokio_stream::once(Bytes::from(message)));
     for (name, value) in fields {
         request.metadata_mut().insert(*name, value.clone());
@@ -113,7 +113,7 @@ async fn call(
 /// An answer that says whose fault it is.
 fn sound(answer: Result<Option<Bytes>, Status>, what: &str) {
     if let Err(status) = answer {
-        let ours = matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable);
+        let ours = matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss);
         // tonic itself answers so where the bytes are no message.
         let decoding = status.message().starts_with("failed to decode Protobuf message");
         assert!(!ours || decoding, "{what}: {status:?}");
