@@ -29,6 +29,7 @@ fn everything_on_postgresql() {
         "usage::model",
         "usage::seeded",
         "usage::stream::a_window_that_turns",
+        "usage::stream::what_came_early",
         "usage::time",
     ];
     let skip: Vec<&str> = once.iter().flat_map(|module| ["--skip", module]).collect();
