@@ -1,6 +1,6 @@
 //! The store: everything that knows SQL. It holds the resources, the log of all changes, and the head.
 //!
-//! It decides nothing. The ledger, its only writer, hands it a [`Group`] that is decided already, and [`Store::commit`]
+//! It decides nothing. The ledger, its only writer, hands it a [`Group`] that is decided already, and [`WriteTx::commit`]
 //! writes that or nothing. It names no message of the API: bodies of the log and answers of requests are bytes to it.
 //!
 //! | file | what |

@@ -140,7 +140,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::commit`], and [`StoreError::Corrupt`].
+    /// As [`WriteTx::commit`](super::WriteTx::commit), and [`StoreError::Corrupt`].
     pub async fn change_tokens<T>(
         &self,
         request: Option<(&str, &str, &str)>,
