@@ -40,7 +40,7 @@ pub trait Persist: Resource {
 pub enum Which<'a> {
     /// All.
     All,
-    /// Those with these ids. At most [`KEYS`], so that every engine looks them up and none compares each row with all.
+    /// Those with these ids. At most `KEYS`, so that every engine looks them up and none compares each row with all.
     These(&'a [&'a str]),
 }
 
