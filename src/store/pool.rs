@@ -35,6 +35,10 @@ fn size(connection: &DatabaseConnection) -> (u32, usize, u32) {
             let pool = connection.get_sqlite_connection_pool();
             (pool.size(), pool.num_idle(), pool.options().get_max_connections())
         }
+        DbBackend::Postgres => {
+            let pool = connection.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        }
         // Not among the engines of this build.
         _ => (0, 0, 0),
     }
