@@ -2,8 +2,10 @@
 //! never by a guess. A revision that is missing, or whose hash is not that of what it says, is corruption.
 
 use super::group::chain_row;
+use crate::domain::AnyResource;
+use crate::seeded::{self, Bug};
 use crate::state::{Moved, State};
-use crate::store::{News, Position, StoreError};
+use crate::store::{News, Position, StoreError, Txn};
 
 /// Where memory stands.
 pub(super) fn position(state: &State) -> Position {
@@ -17,7 +19,6 @@ pub(super) fn position(state: &State) -> Position {
 /// [`StoreError::Corrupt`] if the chain of the log, computed anew, is another.
 pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> {
     let News { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
-    #[cfg(feature = "seeded-bugs")]
     let resources = skip_gap(&txns, resources);
     let mut chain = state.head().chain;
     let mut prefixes = Vec::with_capacity(txns.len());
@@ -39,14 +40,9 @@ pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> 
 }
 
 /// A bug that the tests plant to show that they would find it.
-#[cfg(feature = "seeded-bugs")]
-fn skip_gap(
-    txns: &[crate::store::Txn],
-    mut resources: Vec<crate::domain::AnyResource>,
-) -> Vec<crate::domain::AnyResource> {
-    if crate::seeded::is(crate::seeded::Bug::SkipGap)
-        && let Some(first) = txns.first()
-        && txns.len() > 1
+fn skip_gap(txns: &[Txn], mut resources: Vec<AnyResource>) -> Vec<AnyResource> {
+    if seeded::is(Bug::SkipGap)
+        && let [first, _, ..] = txns
     {
         resources.retain(|resource| resource.revision() != first.revision);
     }

@@ -12,6 +12,7 @@ use super::metrics::{LedgerMetrics, Purpose};
 use super::usage::{Acknowledgement, Batch, Counting, Reported, note};
 use super::{Answer, Call, Clock, Command, Moves, follow};
 use crate::domain::{Error, Timestamp};
+use crate::seeded::{self, Bug};
 use crate::state::{CounterKey, Head, Moved, State};
 use crate::store::{Group, News, Registration, Store, StoreError, Txn, WriteTx};
 use crate::usage::is_over;
@@ -192,7 +193,7 @@ impl Writer {
             let locked = self.store.lock().await;
             let tx = self.noted(locked)?;
             let known = follow::position(&self.publish.borrow());
-            if tx.position().is_none_or(|position| *position == known) || self.seeded_sequence() {
+            if tx.position().is_none_or(|position| *position == known) || seeded::is(Bug::SequenceInsteadOfCounter) {
                 return Ok(tx);
             }
             let news = tx.news(&known).await;
@@ -327,7 +328,9 @@ impl Writer {
         match gathering.close() {
             None => tx.let_go().await,
             Some((group, state)) => {
-                self.seeded_publish(&state);
+                if seeded::is(Bug::PublishBeforeCommit) {
+                    self.publish.send_replace(Arc::new(state.clone()));
+                }
                 if let Err(error) = self.commit(tx, &group).await {
                     fail(decided.into_iter().map(|decided| decided.reply), &error);
                     return;
@@ -448,29 +451,6 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Bugs that the tests plant to show that they would find them.
-#[cfg(feature = "seeded-bugs")]
-impl Writer {
-    fn seeded_sequence(&self) -> bool {
-        crate::seeded::is(crate::seeded::Bug::SequenceInsteadOfCounter)
-    }
-
-    fn seeded_publish(&self, state: &State) {
-        if crate::seeded::is(crate::seeded::Bug::PublishBeforeCommit) {
-            self.publish.send_replace(Arc::new(state.clone()));
-        }
-    }
-}
-
-#[cfg(not(feature = "seeded-bugs"))]
-impl Writer {
-    const fn seeded_sequence(&self) -> bool {
-        false
-    }
-
-    const fn seeded_publish(&self, _: &State) {}
 }
 
 fn away() -> StoreError {
