@@ -12,7 +12,7 @@ use super::entity::{former_key, head, usage_node};
 use super::error::{Fault, StoreError};
 use super::group::{News, Position, Remembered, Txn};
 use super::persist::{Names, Persist, Which, rows};
-use super::tx::{KEYS, PATIENCE, ReadTx, begin_write, finish};
+use super::tx::{DEAD_CONNECTIONS, KEYS, PATIENCE, ReadTx, begin_write, finish};
 use super::usage::{UsageGroup, Watermark};
 use super::{Group, Store, changelog, commit, connect, journal, position_of, requests, usage};
 use crate::domain::{
@@ -50,11 +50,18 @@ impl Store {
             self.fill_disk().await?;
             return Ok(WriteTx { tx: ReadTx(begin_write(&self.writer).await?), position: None });
         }
-        match self.lock_shared().await {
-            // A connection that the server closed while it was idle; nothing was done on it.
-            Err(StoreError::Away { .. }) => self.lock_shared().await,
-            locked => locked,
-        }
+        in_time(true, async {
+            // Connections that the server closed while they were idle are found out one by one, and nothing was done on
+            // any: what comes after the last of them is a new one.
+            for _ in 0..DEAD_CONNECTIONS {
+                match self.lock_shared().await {
+                    Err(StoreError::Away { .. }) => {}
+                    locked => return locked,
+                }
+            }
+            self.lock_shared().await
+        })
+        .await
     }
 
     /// A fault that the tests plant: the file of the database cannot grow. The limit is one of the connection, of which
@@ -69,23 +76,20 @@ impl Store {
     }
 
     async fn lock_shared(&self) -> Result<WriteTx, StoreError> {
-        in_time(true, async {
-            // Nobody else uses the connections that write: if none can be had, the server is away.
-            let begun = begin_write(&self.writer).await.map_err(|error| match Fault::of(&error) {
-                Fault::Pool => StoreError::Away { detail: error.to_string() },
-                _ => StoreError::from(error),
-            });
-            let tx = ReadTx(begun?);
-            let row = head::Entity::find_by_id(1).lock_exclusive();
-            match rows(&tx, row).await.and_then(|mut rows| position_of(rows.pop())) {
-                Ok(position) => Ok(WriteTx { tx, position: Some(position) }),
-                Err(error) => {
-                    let _ = tx.0.rollback().await;
-                    Err(error)
-                }
+        // Nobody else uses the connections that write: if none can be had, the server is away.
+        let begun = begin_write(&self.writer).await.map_err(|error| match Fault::of(&error) {
+            Fault::Pool => StoreError::Away { detail: error.to_string() },
+            _ => StoreError::from(error),
+        });
+        let tx = ReadTx(begun?);
+        let row = head::Entity::find_by_id(1).lock_exclusive();
+        match rows(&tx, row).await.and_then(|mut rows| position_of(rows.pop())) {
+            Ok(position) => Ok(WriteTx { tx, position: Some(position) }),
+            Err(error) => {
+                let _ = tx.0.rollback().await;
+                Err(error)
             }
-        })
-        .await
+        }
     }
 
     /// Where the store stands, and what happened since `known`; `None` instead of the news if `known` is of another

@@ -33,7 +33,7 @@ fn bind_limit(connection: &impl ConnectionTrait) -> usize {
 pub(super) const PATIENCE: Duration = Duration::from_secs(12);
 
 /// How many connections that turn out to be dead are tried before the database is taken to be away.
-const DEAD_CONNECTIONS: usize = 3;
+pub(super) const DEAD_CONNECTIONS: usize = 3;
 
 /// How many keys one statement may look for. PostgreSQL compares each row with all of a long list, and reads keys of
 /// several columns as so many nested conditions, for which its stack is small.
