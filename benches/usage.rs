@@ -1,4 +1,4 @@
-//! What usage costs: `cargo bench --bench usage`.
+//! What usage costs: `cargo bench --bench usage`, or with other numbers of keys `cargo bench --bench usage -- 10000`.
 //!
 //! A server of its own on SQLite, in a process of its own; nodes that report batches of 100 entries, each on a stream of
 //! its own, with up to 64 unacknowledged batches. An entry counts against six windows: budget, tokens and requests of its
@@ -264,7 +264,8 @@ async fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    for count in [1_000, 100_000] {
+    let chosen: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    for count in if chosen.is_empty() { vec![1_000, 100_000] } else { chosen } {
         let server = serve().await;
         let channel = &server.channel;
         let keys = Arc::new(organise(channel, count).await);

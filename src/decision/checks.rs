@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::chain::{Applied, chain};
 use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
-use crate::domain::{LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window};
+use crate::domain::{
+    LimitId, LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window,
+};
 use crate::state::State;
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -117,7 +119,7 @@ pub(super) fn check(
     aligned: bool,
     found: &mut Vec<LimitCheck>,
 ) {
-    let mut push = |id: Arc<str>, kind: LimitKind, used: i64, max: i64, estimate: i64, window: Window| {
+    let mut push = |id: LimitId, kind: LimitKind, used: i64, max: i64, estimate: i64, window: Window| {
         let blocks = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
         found.push(LimitCheck {
             owner: owner.clone(),
@@ -135,12 +137,19 @@ pub(super) fn check(
             |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
         if let Some(token) = &rate.token {
             let (window, estimate) = (at(token), request.estimated_tokens);
-            push(rate.id.shared(), LimitKind::Tokens, usage.tokens(rate, &window), token.max_limit, estimate, window);
+            push(
+                rate.id.as_str().into(),
+                LimitKind::Tokens,
+                usage.tokens(rate, &window),
+                token.max_limit,
+                estimate,
+                window,
+            );
         }
         if let Some(requests) = &rate.request {
             let window = at(requests);
             let used = usage.requests(rate, &window);
-            push(rate.id.shared(), LimitKind::Requests, used, requests.max_limit, 0, window);
+            push(rate.id.as_str().into(), LimitKind::Requests, used, requests.max_limit, 0, window);
         }
     }
     let mut budgets: Vec<_> = limits.budgets.iter().collect();
@@ -151,7 +160,7 @@ pub(super) fn check(
     for budget in budgets {
         let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
         let (used, max) = (usage.budget(budget, &window), budget.max_limit.nanos());
-        push(budget.id.shared(), LimitKind::Budget, used, max, request.estimated_cost, window);
+        push(budget.id.as_str().into(), LimitKind::Budget, used, max, request.estimated_cost, window);
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) use checks::permits_model;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, resolve_price};
 
 use crate::domain::{
-    Budget, Customer, Fallback, Id, KeyOwner, LimitKind, LimitOwner, ProviderConfig, RateLimit, RoutingRule, Stored,
-    Team, Timestamp, VirtualKey, Window,
+    Budget, Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, ProviderConfig, RateLimit, RoutingRule,
+    Stored, Team, Timestamp, VirtualKey, Window,
 };
 use crate::state::{Counters, State};
 
@@ -58,15 +58,15 @@ impl Usage for NoUsage {
 
 impl Usage for Counters {
     fn budget(&self, budget: &Budget, window: &Window) -> i64 {
-        self.used(budget.id.shared(), LimitKind::Budget, window)
+        self.used(budget.id.as_str().into(), LimitKind::Budget, window)
     }
 
     fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(limit.id.shared(), LimitKind::Tokens, window)
+        self.used(limit.id.as_str().into(), LimitKind::Tokens, window)
     }
 
     fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(limit.id.shared(), LimitKind::Requests, window)
+        self.used(limit.id.as_str().into(), LimitKind::Requests, window)
     }
 }
 
@@ -150,7 +150,7 @@ pub struct LimitCheck {
     /// Who owns it.
     pub owner: LimitOwner,
     /// Id of the budget or rate limit.
-    pub limit_id: Arc<str>,
+    pub limit_id: LimitId,
     /// What it counts.
     pub kind: LimitKind,
     /// What is used in the current window.

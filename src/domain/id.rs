@@ -77,3 +77,40 @@ impl<R> fmt::Debug for Id<R> {
         fmt::Debug::fmt(&self.0, f)
     }
 }
+
+/// Id of a budget or rate limit where many are looked up: without a pointer to follow, because looking up is mostly
+/// waiting for memory. The server makes them, as UUIDs in lower case; anything else is kept as the text that it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitId {
+    /// A UUID.
+    Uuid([u8; 16]),
+    /// Any other text.
+    Text(Arc<str>),
+}
+
+impl From<&str> for LimitId {
+    fn from(text: &str) -> Self {
+        match uuid::Uuid::try_parse(text) {
+            // Only what comes back letter by letter.
+            Ok(uuid) if uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()) == text => {
+                Self::Uuid(uuid.into_bytes())
+            }
+            Ok(_) | Err(_) => Self::Text(text.into()),
+        }
+    }
+}
+
+impl fmt::Display for LimitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uuid(bytes) => fmt::Display::fmt(&uuid::Uuid::from_bytes(*bytes), f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for LimitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}

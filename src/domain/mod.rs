@@ -30,7 +30,7 @@ pub use customer::Customer;
 pub use digest::resource_digest;
 pub use duration::{ResetDuration, Unit};
 pub use error::{Error, Reference};
-pub use id::Id;
+pub use id::{Id, LimitId};
 pub use limits::{Budget, LimitKind, LimitOwner, Limits, RateDimension, RateLimit};
 pub use mcp_client::McpClient;
 pub use model_config::ModelConfig;

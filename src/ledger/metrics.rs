@@ -11,9 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::sync::mpsc;
 
-use super::writer::Request;
 use super::{Ack, Ledger};
 
 /// Seconds. A commit is a flush of the disk; 5 s is the database's patience.
@@ -121,7 +119,11 @@ impl Collector for Standing {
         let gauges = [
             ("revision", "The revision of the last change", state.revision()),
             ("compacted_revision", "The revision from which watchers can resume", state.head().compacted_revision),
-            ("ledger_queue", "Writes and usage batches that wait for the ledger", waiting(&self.0.requests)),
+            (
+                "ledger_queue",
+                "Writes and usage batches that wait for the ledger",
+                i64::try_from(self.0.queue.waiting()).unwrap_or(i64::MAX),
+            ),
         ];
         for (name, help, value) in gauges {
             ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
@@ -151,8 +153,4 @@ impl Collector for Standing {
         }
         Ok(())
     }
-}
-
-fn waiting(requests: &mpsc::Sender<Request>) -> i64 {
-    i64::try_from(requests.max_capacity() - requests.capacity()).unwrap_or(i64::MAX)
 }

@@ -13,6 +13,7 @@ mod fold;
 mod follow;
 mod group;
 mod metrics;
+mod queue;
 mod retention;
 mod usage;
 mod verify;
@@ -21,34 +22,31 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
 use metrics::LedgerMetrics;
+use queue::{Request, Sender, queue};
 use usage::Counting;
 pub use usage::{Ack, Acknowledgement, Batch, Moves};
 pub use verify::{Verification, verify};
-use writer::{Request, Writer};
+use writer::Writer;
 
 use crate::config::RetentionSettings;
 use crate::domain::{BUILT_IN, Error, Id, Provider, ResourceKey, Timestamp};
 use crate::state::{Context, CounterKey, Decision, State, UsageMoves, create};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 
-/// Commands that may wait; more are refused.
-const QUEUE: usize = 4_096;
 /// How often the clock is compared with the database's.
 const REFER: Duration = Duration::from_secs(60);
-/// When to come back if the queue is full.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// Submits commands and gives the state. Cloning is cheap.
 #[derive(Clone)]
 pub struct Ledger {
-    requests: mpsc::Sender<Request>,
+    queue: Sender,
     states: watch::Receiver<Arc<State>>,
     moves: Moves,
     clock: Clock,
@@ -89,7 +87,7 @@ impl Ledger {
     ) -> Result<(Self, LedgerTasks), StoreError> {
         let (state, counting) = load(&store).await?;
         let (publish, states) = watch::channel(Arc::new(state));
-        let (requests, queue) = mpsc::channel(QUEUE);
+        let (sender, queue) = queue();
         let metrics = LedgerMetrics::default();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let moves = Moves::new(UsageMoves::default());
@@ -109,7 +107,7 @@ impl Ledger {
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
         }
-        let ledger = Self { requests, states, moves, clock, store, writable, metrics };
+        let ledger = Self { queue: sender, states, moves, clock, store, writable, metrics };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop }))
@@ -146,7 +144,7 @@ impl Ledger {
     /// What the decision refused; `Overloaded` if too much is queued; `Unavailable` if it cannot be written now.
     pub async fn submit(&self, call: Call, command: Command) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Request::Command { call, command, reply })?;
+        self.queue.request(Request::Command { call, command, reply })?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
@@ -164,7 +162,7 @@ impl Ledger {
             return Ok(());
         }
         let (reply, done) = oneshot::channel();
-        self.enqueue(Request::CatchUp { reply })?;
+        self.queue.request(Request::CatchUp { reply })?;
         match done.await {
             Ok(caught_up) => caught_up.map_err(|error| error.to_domain()),
             Err(_) => Err(shutting_down()),
@@ -177,7 +175,7 @@ impl Ledger {
     /// `Unavailable` if it cannot be written now.
     pub async fn register_node(&self, registration: Registration) -> Result<i64, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Request::Register { registration, reply })?;
+        self.queue.request(Request::Register { registration, reply })?;
         match answer.await {
             Ok(registered) => registered.map_err(|error| error.to_domain()),
             Err(_) => Err(shutting_down()),
@@ -192,7 +190,7 @@ impl Ledger {
     pub fn report_usage(&self, batch: Batch) -> impl Future<Output = Result<Acknowledgement, Error>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
         let (metrics, entries) = (self.metrics.clone(), batch.entries.len());
-        let queued = self.enqueue(Request::Usage { batch, reply });
+        let queued = self.queue.report((batch, reply));
         async move {
             queued?;
             let answer = answer.await.unwrap_or_else(|_| Err(shutting_down()))?;
@@ -201,19 +199,10 @@ impl Ledger {
         }
     }
 
-    fn enqueue(&self, request: Request) -> Result<(), Error> {
-        self.requests.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                Error::Overloaded { what: "too many writes are queued".to_owned(), retry_after: RETRY_AFTER }
-            }
-            mpsc::error::TrySendError::Closed(_) => shutting_down(),
-        })
-    }
-
     /// Moves the point from which watchers can resume to `revision`.
     async fn compact(&self, revision: i64) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
-        if self.requests.send(Request::Compact { revision, reply }).await.is_err() {
+        if !self.queue.request_patiently(Request::Compact { revision, reply }).await {
             return Ok(());
         }
         done.await.unwrap_or(Ok(()))
@@ -222,7 +211,7 @@ impl Ledger {
     /// Forgets windows that are of no use any more, and keys that were deleted before `former_before`.
     async fn forget_usage(&self, counters: Vec<CounterKey>, former_before: Timestamp) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
-        if self.requests.send(Request::ForgetUsage { counters, former_before, reply }).await.is_err() {
+        if !self.queue.request_patiently(Request::ForgetUsage { counters, former_before, reply }).await {
             return Ok(());
         }
         done.await.unwrap_or(Ok(()))

@@ -3,22 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::group::{Decided, Gathering, request_key};
 use super::metrics::{LedgerMetrics, Purpose};
-use super::usage::{Acknowledgement, Batch, Counting, Reported, note};
+use super::queue::{Queue, Request, Taken};
+use super::usage::{Counting, Reported, note};
 use super::{Answer, Call, Clock, Command, Moves, follow};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{CounterKey, Head, Moved, State};
-use crate::store::{Group, News, Registration, Store, StoreError, Txn, WriteTx};
+use crate::store::{Group, News, Store, StoreError, Txn, WriteTx};
 use crate::usage::is_over;
 
-/// Commands in one group at most.
-const GROUP: usize = 256;
 /// How often a database that is shared is asked what others wrote, and one that was away whether it is back. A hint may
 /// come earlier; correctness rests on this alone.
 const POLL: Duration = Duration::from_millis(250);
@@ -26,22 +25,6 @@ const POLL: Duration = Duration::from_millis(250);
 const RESOLVE: Duration = Duration::from_secs(5);
 /// How often to begin again if the history turns out to be another one while it is being read.
 const ATTEMPTS: usize = 3;
-
-/// What the task is asked.
-pub(super) enum Request {
-    /// To decide and write a command.
-    Command { call: Call, command: Command, reply: oneshot::Sender<Result<Answer, Error>> },
-    /// To register a node.
-    Register { registration: Registration, reply: oneshot::Sender<Result<i64, StoreError>> },
-    /// To count a batch of usage.
-    Usage { batch: Batch, reply: oneshot::Sender<Result<Acknowledgement, Error>> },
-    /// To move the point from which watchers can resume.
-    Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
-    /// To read what others wrote up to now.
-    CatchUp { reply: oneshot::Sender<Result<(), StoreError>> },
-    /// To forget windows and deleted keys that nothing counts against any more.
-    ForgetUsage { counters: Vec<CounterKey>, former_before: Timestamp, reply: oneshot::Sender<Result<(), StoreError>> },
-}
 
 /// A command, and where its answer goes.
 type Submitted = (Call, Command, oneshot::Sender<Result<Answer, Error>>);
@@ -77,8 +60,7 @@ impl Writer {
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Request>, hint: Arc<Notify>, stop: CancellationToken) {
-        let mut requests = Vec::with_capacity(GROUP);
+    pub(super) async fn run(mut self, mut queue: Queue, hint: Arc<Notify>, stop: CancellationToken) {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -89,9 +71,9 @@ impl Writer {
                 self.counting.fold(&self.store, &state).await;
             }
             let folds_at = self.counting.folds_at().filter(|_| !self.away);
-            let received = tokio::select! {
+            let taken = tokio::select! {
                 biased;
-                received = queue.recv_many(&mut requests, GROUP) => received,
+                taken = queue.take() => taken,
                 _ = poll.tick() => {
                     self.poll().await;
                     continue;
@@ -102,20 +84,19 @@ impl Writer {
                 }
                 () = stop.cancelled() => {
                     queue.close();
-                    queue.recv_many(&mut requests, GROUP).await
+                    queue.take().await
                 }
                 () = sleep_until(folds_at) => continue,
             };
-            if received == 0 {
+            if taken.requests.is_empty() && taken.batches.is_empty() {
                 return;
             }
-            self.take(std::mem::take(&mut requests)).await;
+            self.serve(taken).await;
         }
     }
 
-    async fn take(&mut self, requests: Vec<Request>) {
+    async fn serve(&mut self, Taken { requests, batches }: Taken) {
         let mut commands = Vec::with_capacity(requests.len());
-        let mut batches = Vec::new();
         for request in requests {
             match request {
                 Request::Command { call, command, reply } => commands.push((call, command, reply)),
@@ -127,7 +108,6 @@ impl Writer {
                     };
                     let _ = reply.send(self.noted(registered));
                 }
-                Request::Usage { batch, reply } => batches.push((batch, reply)),
                 Request::Compact { revision, reply } => {
                     // A caller that is gone has nothing to hear.
                     let _ = reply.send(self.compact(revision).await);

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use crate::domain::{
-    AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
-    ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
+    AnyResource, Customer, Id, Kind, LimitId, LimitKind, McpClient, ModelConfig, PricingOverride, Provider,
+    ProviderGovernance, ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
 };
 use crate::seeded::{self, Bug};
 
@@ -36,8 +36,8 @@ pub use rules::Rules;
 pub use table::{Slot, Table};
 pub(crate) use usage::add_dimensions;
 pub use usage::{
-    Amount, Counter, CounterKey, Counters, Crossing, Dimension, FormerKey, Moved, THRESHOLDS, Tally, UsageMoves,
-    dimensions, settle_usage,
+    Amount, Counter, CounterKey, CounterKeys, Counters, Crossing, Dimension, FormerKey, Moved, THRESHOLDS, Tally,
+    UsageMoves, dimensions, settle_usage,
 };
 
 /// Everything at one revision.
@@ -67,7 +67,7 @@ pub struct State {
     budgets: OrdSet<(Timestamp, Arc<str>)>,
     rate_limits: OrdSet<(Timestamp, Arc<str>)>,
     /// Where each of them lies.
-    limit_places: imbl::HashMap<Arc<str>, LimitPlace>,
+    limit_places: Lookup<LimitId, LimitPlace>,
     /// The routing rules in the order in which they are looked at.
     routing: routing::Order,
     /// The model configs by what they are unique on.
@@ -79,6 +79,9 @@ pub struct State {
     /// What was counted against the limits of all of these.
     usage: Counters,
 }
+
+/// A map that is only looked into: cloning is cheap, and it has no order.
+type Lookup<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
 /// What a model config is unique on.
 pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
@@ -118,7 +121,7 @@ impl State {
             provider_keys: OrdMap::new(),
             budgets: OrdSet::new(),
             rate_limits: OrdSet::new(),
-            limit_places: imbl::HashMap::new(),
+            limit_places: Lookup::default(),
             routing: routing::Order::default(),
             models: OrdMap::new(),
             model_scopes: counts::Counts::default(),
@@ -207,12 +210,12 @@ impl State {
     }
 
     /// What the limit with this id allows of `kind`.
-    pub fn limit(&self, limit_id: &str, kind: LimitKind) -> Option<Dimension<'_>> {
+    pub fn limit(&self, limit_id: &LimitId, kind: LimitKind) -> Option<Dimension<'_>> {
         let place = self.limit_places.get(limit_id)?;
         let (limits, aligned) = place.limits(self)?;
         let mut found = Vec::with_capacity(4);
         add_dimensions(&place.owner(), limits, aligned, &mut found);
-        found.into_iter().find(|dimension| &*dimension.limit_id == limit_id && dimension.kind == kind)
+        found.into_iter().find(|dimension| dimension.limit_id == *limit_id && dimension.kind == kind)
     }
 
     /// Whether any model config is for this scope.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Facet, Indexed, State};
 use crate::domain::{
-    Budget, Customer, Id, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Stored, Team, Timestamp,
-    VirtualKey,
+    Budget, Customer, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Stored, Team,
+    Timestamp, VirtualKey,
 };
 
 /// What a list asks for. All that is given must match.
@@ -183,7 +183,9 @@ impl State {
         let (mut items, total): (Vec<_>, usize) = match owners {
             [] => {
                 let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
-                let found = walk.take(query.limit + 1).filter_map(|(_, id)| find(self.limit_places.get(id)?, id));
+                let found = walk
+                    .take(query.limit + 1)
+                    .filter_map(|(_, id)| find(self.limit_places.get(&LimitId::from(&**id))?, id));
                 (found.collect(), index.len())
             }
             [owner, rest @ ..] => {

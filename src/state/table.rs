@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
-use super::{Facet, Indexed};
+use super::{Facet, Indexed, Lookup};
 use crate::domain::{Id, Stored, Timestamp, resource_digest};
 
 /// A resource and its encoding for the watch stream, made when it is first needed and shared by all streams.
@@ -28,7 +28,7 @@ struct Having {
 /// All resources of one kind.
 #[derive(Clone)]
 pub struct Table<R> {
-    by_id: OrdMap<Id<R>, Arc<Slot<R>>>,
+    by_id: Lookup<Id<R>, Arc<Slot<R>>>,
     by_name: OrdMap<Box<str>, Id<R>>,
     by_creation: OrdSet<(Timestamp, Id<R>)>,
     /// By the number of the facet, because a facet is larger than all else of an entry.
@@ -42,7 +42,7 @@ pub struct Table<R> {
 impl<R> Default for Table<R> {
     fn default() -> Self {
         Self {
-            by_id: OrdMap::new(),
+            by_id: Lookup::default(),
             by_name: OrdMap::new(),
             by_creation: OrdSet::new(),
             by_facet: OrdSet::new(),
@@ -74,9 +74,9 @@ impl<R: Indexed> Table<R> {
         self.by_name.get(name)
     }
 
-    /// All of them, by id.
+    /// All of them, by creation.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Stored<R>>> {
-        self.by_id.values().map(|slot| &slot.stored)
+        self.by_creation.iter().filter_map(|(_, id)| self.by_id.get(id)).map(|slot| &slot.stored)
     }
 
     /// How many have this facet.

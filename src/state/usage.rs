@@ -1,11 +1,13 @@
 //! What was counted, beside the resources that it is counted for, so that whoever reads a state reads both as of one moment.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-use super::{Change, Decision};
+use foldhash::fast::RandomState;
+
+use super::{Change, Decision, Lookup};
 use crate::domain::{
-    AnyResource, Id, KeyOwner, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
+    AnyResource, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
 };
 
 /// Percentages of a limit whose crossing is recorded.
@@ -15,12 +17,15 @@ pub const THRESHOLDS: [i32; 3] = [80, 90, 100];
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CounterKey {
     /// Id of the budget or rate limit.
-    pub limit_id: Arc<str>,
+    pub limit_id: LimitId,
     /// What of it.
     pub kind: LimitKind,
     /// The start of the window.
     pub window_start: Timestamp,
 }
+
+/// Windows of limits.
+pub type CounterKeys = HashSet<CounterKey, RandomState>;
 
 /// What was counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,7 +39,7 @@ pub struct Counter {
 /// All that was counted. Cloning is cheap.
 #[derive(Clone, Default)]
 pub struct Counters {
-    windows: imbl::HashMap<CounterKey, Counter>,
+    windows: Lookup<CounterKey, Counter>,
     version: i64,
 }
 
@@ -59,7 +64,7 @@ impl Counters {
     }
 
     /// What was counted in this window.
-    pub fn used(&self, limit_id: Arc<str>, kind: LimitKind, window: &Window) -> i64 {
+    pub fn used(&self, limit_id: LimitId, kind: LimitKind, window: &Window) -> i64 {
         self.get(&CounterKey { limit_id, kind, window_start: window.start }).used
     }
 
@@ -128,7 +133,7 @@ pub struct UsageMoves {
     /// Whether anybody follows usage; else nothing is noted.
     pub followed: bool,
     /// The counters.
-    pub keys: HashSet<CounterKey>,
+    pub keys: CounterKeys,
     /// Whether one of them crossed a threshold.
     pub crossed: bool,
     /// Whether memory was read anew, so that anything may have moved.
@@ -152,7 +157,7 @@ pub struct Amount {
 pub struct Tally<'a> {
     counters: &'a Counters,
     now: Timestamp,
-    moved: HashMap<CounterKey, Move>,
+    moved: HashMap<CounterKey, Move, RandomState>,
 }
 
 /// What is to become of one counter.
@@ -167,7 +172,7 @@ struct Move {
 impl<'a> Tally<'a> {
     /// Starts on `counters`, at the time `now`.
     pub fn new(counters: &'a Counters, now: Timestamp) -> Self {
-        Self { counters, now, moved: HashMap::new() }
+        Self { counters, now, moved: HashMap::default() }
     }
 
     /// Adds all or nothing. No two of the amounts are of one window.
@@ -176,21 +181,37 @@ impl<'a> Tally<'a> {
     ///
     /// The counter that would overflow.
     pub fn add(&mut self, amounts: Vec<Amount>) -> Result<(), CounterKey> {
-        for Amount { key, amount, .. } in &amounts {
-            let used = self.moved.get(key).map_or_else(|| self.counters.get(key).used, |moved| moved.used);
-            if used.checked_add(*amount).is_none() {
+        for (place, Amount { key, amount, owner, max }) in amounts.iter().enumerate() {
+            let added = match self.moved.entry(key.clone()) {
+                Entry::Occupied(mut moved) => {
+                    let moved = moved.get_mut();
+                    moved.used.checked_add(*amount).map(|used| moved.used = used)
+                }
+                Entry::Vacant(vacant) => {
+                    let before = self.counters.get(key).used;
+                    before.checked_add(*amount).map(|used| {
+                        vacant.insert(Move { used, max: *max, owner: owner.clone(), before: (before, *max) });
+                    })
+                }
+            };
+            if added.is_none() {
+                for Amount { key, amount, .. } in amounts.get(..place).unwrap_or_default() {
+                    self.take_back(key, *amount);
+                }
                 return Err(key.clone());
             }
         }
-        for Amount { key, amount, owner, max } in amounts {
-            let counters = self.counters;
-            let moved = self.moved.entry(key).or_insert_with_key(|key| {
-                let used = counters.get(key).used;
-                Move { used, max, owner, before: (used, max) }
-            });
-            moved.used = moved.used.saturating_add(amount);
-        }
         Ok(())
+    }
+
+    /// Undoes an addition.
+    fn take_back(&mut self, key: &CounterKey, amount: i64) {
+        if let Entry::Occupied(mut moved) = self.moved.entry(key.clone()) {
+            moved.get_mut().used -= amount;
+            if moved.get().used == moved.get().before.0 {
+                moved.remove();
+            }
+        }
     }
 
     /// Sets what a window of `dimension` has counted. `before` are used and ceiling before.
@@ -280,7 +301,7 @@ pub(super) fn has_budget_usage(counters: &Counters, any: &AnyResource, now: Time
 #[derive(Clone, Debug)]
 pub struct Dimension<'a> {
     /// Id of the budget or rate limit.
-    pub limit_id: Arc<str>,
+    pub limit_id: LimitId,
     /// What of it.
     pub kind: LimitKind,
     /// Whose it is.
@@ -300,7 +321,7 @@ impl Dimension<'_> {
 
     /// The counter of the window that `at` lies in.
     pub fn counter(&self, at: Timestamp) -> CounterKey {
-        CounterKey { limit_id: Arc::clone(&self.limit_id), kind: self.kind, window_start: self.window(at).start }
+        CounterKey { limit_id: self.limit_id.clone(), kind: self.kind, window_start: self.window(at).start }
     }
 }
 
@@ -323,7 +344,7 @@ pub(crate) fn add_dimensions<'a>(
     if let Some(rate) = limits.rate_limit.as_deref() {
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
-                let (limit_id, owner) = (rate.id.shared(), owner.clone());
+                let (limit_id, owner) = (LimitId::from(rate.id.as_str()), owner.clone());
                 let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
                 found.push(Dimension { limit_id, kind, owner, max, anchor, length, aligned });
             }
@@ -331,7 +352,7 @@ pub(crate) fn add_dimensions<'a>(
     }
     for budget in &limits.budgets {
         found.push(Dimension {
-            limit_id: budget.id.shared(),
+            limit_id: budget.id.as_str().into(),
             kind: LimitKind::Budget,
             owner: owner.clone(),
             max: budget.max_limit.nanos(),

@@ -8,8 +8,6 @@
 //! Rows stay one fold longer than they must, so that other replicas, which follow the journal, seldom find that what they
 //! lack is folded already.
 
-use std::sync::Arc;
-
 use sea_orm::sea_query::{Expr, Order};
 use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
@@ -20,7 +18,7 @@ use super::persist::{Row, insert, rows, upsert_newer};
 use super::tx::{ReadTx, finish};
 use super::usage::{UsageGroup, Watermark, kind, number};
 use super::{Store, threshold};
-use crate::domain::Timestamp;
+use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Counter, CounterKey};
 
@@ -149,16 +147,15 @@ fn encode(from_version: i64, counters: &[(CounterKey, Counter)], watermarks: &[(
     body.push(FORMAT);
     put(&mut body, counters.len() as u64);
     for (key, Counter { used, version }) in counters {
-        match uuid::Uuid::try_parse(&key.limit_id) {
-            // Only what comes back letter by letter.
-            Ok(uuid) if uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()) == &*key.limit_id => {
+        match &key.limit_id {
+            LimitId::Uuid(uuid) => {
                 body.push(UUID);
-                body.extend(uuid.as_bytes());
+                body.extend(uuid);
             }
-            Ok(_) | Err(_) => {
+            LimitId::Text(text) => {
                 body.push(TEXT);
-                put(&mut body, key.limit_id.len() as u64);
-                body.extend(key.limit_id.as_bytes());
+                put(&mut body, text.len() as u64);
+                body.extend(text.as_bytes());
             }
         }
         put(&mut body, number(key.kind) as u64);
@@ -184,8 +181,8 @@ fn decode(from_version: i64, body: &[u8]) -> Option<Decoded> {
     }
     let mut counters = Vec::new();
     for _ in 0..get(&mut rest)? {
-        let limit_id: Arc<str> = match take::<1>(&mut rest)? {
-            [UUID] => uuid::Uuid::from_bytes(take::<16>(&mut rest)?).to_string().into(),
+        let limit_id = match take::<1>(&mut rest)? {
+            [UUID] => LimitId::Uuid(take::<16>(&mut rest)?),
             [TEXT] => {
                 let length = usize::try_from(get(&mut rest)?).ok()?;
                 let (text, after) = rest.split_at_checked(length)?;
@@ -251,7 +248,7 @@ mod tests {
         let kind = proptest::sample::select(vec![LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget]);
         (id, kind, any::<i64>(), 0..i64::MAX, 0..i64::MAX).prop_map(|(id, kind, start, used, version)| {
             let window_start = Timestamp::from_micros(start);
-            (CounterKey { limit_id: id.into(), kind, window_start }, Counter { used, version })
+            (CounterKey { limit_id: id.as_str().into(), kind, window_start }, Counter { used, version })
         })
     }
 

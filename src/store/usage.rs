@@ -13,7 +13,7 @@ use super::journal::{self, JournalEntry};
 use super::persist::{Row, each, insert, rows, upsert};
 use super::tx::{KEYS, finish};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
-use crate::state::{Counter, CounterKey, Counters, FormerKey, Moved};
+use crate::state::{Counter, CounterKey, CounterKeys, Counters, FormerKey, Moved};
 
 /// How far the batches of an incarnation of a node have been counted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +75,7 @@ pub struct LoadedUsage {
 #[derive(Default, Debug)]
 pub struct Unfolded {
     /// The counters.
-    pub counters: HashSet<CounterKey>,
+    pub counters: CounterKeys,
     /// The incarnations.
     pub incarnations: HashSet<i64>,
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::encode;
 use super::hub::Shared;
 use super::{Frame, KindSet};
-use crate::domain::{LimitKind, Timestamp};
+use crate::domain::{LimitId, LimitKind, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
 use crate::state::{State, UsageMoves};
@@ -117,7 +117,7 @@ impl Feed {
     }
 }
 
-type LimitKey = (Arc<str>, LimitKind);
+type LimitKey = (LimitId, LimitKind);
 
 /// What the task knows.
 #[derive(Default)]
@@ -156,7 +156,7 @@ impl Book {
         }
         for (key, counter) in state.usage().iter() {
             if counter.used != 0 {
-                self.look(state, (Arc::clone(&key.limit_id), key.kind), now);
+                self.look(state, (key.limit_id.clone(), key.kind), now);
             }
         }
     }

@@ -97,7 +97,7 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
         assert!(first <= place);
         assert_eq!(explanation.blocking, Some(first));
         assert_eq!(explanation.verdict, stopped_by(explanation.limits[first].kind));
-        assert!(explanation.reason.contains(&*explanation.limits[first].limit_id), "{}", explanation.reason);
+        assert!(explanation.reason.contains(&explanation.limits[first].limit_id.to_string()), "{}", explanation.reason);
     }
 }
 

@@ -1,0 +1,202 @@
+//! What waits for the ledger's task, and how much of it is taken at a time.
+//!
+//! Commands and usage wait apart, so that neither keeps the other waiting for more than one group, however much of it
+//! there is.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::usage::Reported;
+use super::{Answer, Call, Command, shutting_down};
+use crate::domain::{Error, Timestamp};
+use crate::state::CounterKey;
+use crate::store::{Registration, StoreError};
+
+/// Requests that may wait, and batches; more are refused.
+const CAPACITY: usize = 4_096;
+/// Requests in one group at most, and batches.
+const GROUP: usize = 256;
+/// Entries of usage in one group at most, but for a single batch that has more. A command waits for about 20 ms of it.
+const ENTRIES: usize = 2_000;
+/// When to come back if the queue is full.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// What the task is asked, beside counting usage.
+pub(super) enum Request {
+    /// To decide and write a command.
+    Command { call: Call, command: Command, reply: oneshot::Sender<Result<Answer, Error>> },
+    /// To register a node.
+    Register { registration: Registration, reply: oneshot::Sender<Result<i64, StoreError>> },
+    /// To move the point from which watchers can resume.
+    Compact { revision: i64, reply: oneshot::Sender<Result<(), StoreError>> },
+    /// To read what others wrote up to now.
+    CatchUp { reply: oneshot::Sender<Result<(), StoreError>> },
+    /// To forget windows and deleted keys that nothing counts against any more.
+    ForgetUsage { counters: Vec<CounterKey>, former_before: Timestamp, reply: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// A queue, empty and open.
+pub(super) fn queue() -> (Sender, Queue) {
+    let (request_sender, requests) = mpsc::channel(CAPACITY);
+    let (batch_sender, batches) = mpsc::channel(CAPACITY);
+    (Sender { requests: request_sender, batches: batch_sender }, Queue { requests, batches })
+}
+
+/// Puts things into the queue. Cloning is cheap.
+#[derive(Clone)]
+pub(super) struct Sender {
+    requests: mpsc::Sender<Request>,
+    batches: mpsc::Sender<Reported>,
+}
+
+impl Sender {
+    /// Puts a request in.
+    ///
+    /// # Errors
+    /// `Overloaded` if there are too many; `Unavailable` if the queue is closed.
+    pub(super) fn request(&self, request: Request) -> Result<(), Error> {
+        self.requests.try_send(request).map_err(|refused| refusal(&refused))
+    }
+
+    /// Puts a request in that may wait for its place. Whether the queue took it: it is closed otherwise.
+    pub(super) async fn request_patiently(&self, request: Request) -> bool {
+        self.requests.send(request).await.is_ok()
+    }
+
+    /// Puts a batch in.
+    ///
+    /// # Errors
+    /// `Overloaded` if there are too many; `Unavailable` if the queue is closed.
+    pub(super) fn report(&self, reported: Reported) -> Result<(), Error> {
+        self.batches.try_send(reported).map_err(|refused| refusal(&refused))
+    }
+
+    /// How many requests and batches wait.
+    pub(super) fn waiting(&self) -> usize {
+        let requests = self.requests.max_capacity() - self.requests.capacity();
+        requests + self.batches.max_capacity() - self.batches.capacity()
+    }
+}
+
+fn refusal<T>(refused: &mpsc::error::TrySendError<T>) -> Error {
+    match refused {
+        mpsc::error::TrySendError::Full(_) => {
+            Error::Overloaded { what: "too many writes are queued".to_owned(), retry_after: RETRY_AFTER }
+        }
+        mpsc::error::TrySendError::Closed(_) => shutting_down(),
+    }
+}
+
+/// What waits, in the order in which it came.
+pub(super) struct Queue {
+    requests: mpsc::Receiver<Request>,
+    batches: mpsc::Receiver<Reported>,
+}
+
+/// What was taken out of the queue.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) requests: Vec<Request>,
+    pub(super) batches: Vec<Reported>,
+}
+
+impl Queue {
+    /// Takes a group of each, as soon as there is anything; nothing once the queue is closed and empty. Nothing is lost if
+    /// the future is dropped.
+    pub(super) async fn take(&mut self) -> Taken {
+        let mut taken = Taken::default();
+        tokio::select! {
+            biased;
+            // Nothing comes if it is closed; then what is left of the other is taken below.
+            _ = self.requests.recv_many(&mut taken.requests, GROUP) => {}
+            batch = self.batches.recv() => taken.batches.extend(batch),
+        }
+        while taken.requests.len() < GROUP
+            && let Ok(request) = self.requests.try_recv()
+        {
+            taken.requests.push(request);
+        }
+        let mut entries: usize = taken.batches.iter().map(|(batch, _)| batch.entries.len()).sum();
+        while entries < ENTRIES
+            && taken.batches.len() < GROUP
+            && let Ok(reported) = self.batches.try_recv()
+        {
+            entries += reported.0.entries.len();
+            taken.batches.push(reported);
+        }
+        taken
+    }
+
+    /// Takes nothing in any more. What is in it can be taken still.
+    pub(super) fn close(&mut self) {
+        self.requests.close();
+        self.batches.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Batch;
+    use crate::usage::Refusal;
+
+    fn batch(sequence: i64, entries: usize) -> Reported {
+        let entries = vec![Err(Refusal(String::new())); entries];
+        let (caller, node_id) = ("".into(), "node".into());
+        (Batch { caller, node_id, incarnation: 1, sequence, fingerprint: [0; 32], entries }, oneshot::channel().0)
+    }
+
+    fn request() -> Request {
+        Request::CatchUp { reply: oneshot::channel().0 }
+    }
+
+    fn sequences(taken: &Taken) -> Vec<i64> {
+        taken.batches.iter().map(|(batch, _)| batch.sequence).collect()
+    }
+
+    #[tokio::test]
+    async fn usage_is_taken_in_groups_that_a_request_can_wait_for() {
+        let (sender, mut queue) = queue();
+        for sequence in 1..=30 {
+            sender.report(batch(sequence, ENTRIES / 10)).unwrap();
+        }
+        sender.report(batch(31, 5 * ENTRIES)).unwrap();
+        let first = queue.take().await;
+        assert_eq!(sequences(&first), (1..=10).collect::<Vec<_>>());
+
+        sender.request(request()).unwrap();
+        let second = queue.take().await;
+        assert_eq!((second.requests.len(), sequences(&second)), (1, (11..=20).collect()));
+        assert_eq!(sequences(&queue.take().await), (21..=30).collect::<Vec<_>>());
+        assert_eq!(sequences(&queue.take().await), [31], "a batch is never split");
+    }
+
+    #[tokio::test]
+    async fn what_is_in_a_queue_that_closes_is_taken_still() {
+        let (sender, mut queue) = queue();
+        for sequence in 1..=20 {
+            sender.report(batch(sequence, ENTRIES / 10)).unwrap();
+        }
+        sender.request(request()).unwrap();
+        queue.close();
+        assert!(matches!(sender.report(batch(21, 1)), Err(Error::Unavailable { .. })));
+        assert!(matches!(sender.request(request()), Err(Error::Unavailable { .. })));
+        let first = queue.take().await;
+        assert_eq!((first.requests.len(), sequences(&first)), (1, (1..=10).collect()));
+        assert_eq!(sequences(&queue.take().await), (11..=20).collect::<Vec<_>>());
+        let last = queue.take().await;
+        assert!(last.requests.is_empty() && last.batches.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_of_usage_still_takes_requests() {
+        let (sender, _queue) = queue();
+        for sequence in 1..=CAPACITY {
+            sender.report(batch(sequence as i64, 0)).unwrap();
+        }
+        assert!(matches!(sender.report(batch(0, 0)), Err(Error::Overloaded { .. })));
+        sender.request(request()).unwrap();
+        assert_eq!(sender.waiting(), CAPACITY + 1);
+    }
+}
