@@ -24,6 +24,7 @@ mod seeded;
 mod stream;
 mod thresholds;
 mod time;
+mod turns;
 
 const NODE: &str = "node-1";
 
