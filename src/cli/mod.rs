@@ -219,4 +219,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn help_does_not_show_what_may_hold_a_secret() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut commands: Vec<_> = cli.get_subcommands().collect();
+        let mut secrets = 0;
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            for flag in command.get_arguments() {
+                if ["database", "token", "bootstrap_token"].contains(&flag.get_id().as_str()) {
+                    secrets += 1;
+                    assert!(flag.is_hide_env_values_set(), "{} {}", command.get_name(), flag.get_id());
+                }
+            }
+        }
+        assert!(secrets > 3, "only {secrets} flags were looked at");
+    }
 }

@@ -65,7 +65,7 @@ struct CreateArgs {
     expires_in: Option<Duration>,
 
     /// Make it in this database instead, whose server is stopped
-    #[arg(long, env = "TOLLGATE_TOKEN_DATABASE", value_name = "URL")]
+    #[arg(long, env = "TOLLGATE_TOKEN_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
 }
 

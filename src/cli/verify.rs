@@ -35,7 +35,13 @@ Examples:
   TOLLGATE_TOKEN=tg_… tollgate verify --database sqlite://tollgate.db --memory")]
 pub(super) struct VerifyArgs {
     /// The database
-    #[arg(long, env = "TOLLGATE_DATABASE", default_value = "sqlite://tollgate.db", value_name = "URL")]
+    #[arg(
+        long,
+        env = "TOLLGATE_DATABASE",
+        hide_env_values = true,
+        default_value = "sqlite://tollgate.db",
+        value_name = "URL"
+    )]
     database: String,
 
     /// Compare with the memory of a running server, too
@@ -48,7 +54,8 @@ pub(super) struct VerifyArgs {
 
 pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     let VerifyArgs { database, memory, target } = args;
-    let store = Store::open_beside(&DatabaseUrl::parse(&database)?).await?;
+    let database = DatabaseUrl::parse(&database)?;
+    let store = Store::open_beside(&database).await?;
     let compared =
         async { if memory { with_memory(&store, &target).await } else { Ok((verify(&store).await?, None)) } };
     let compared = compared.await;

@@ -9,6 +9,7 @@ mod cases;
 mod contract;
 mod crash;
 mod decisions;
+mod documentation;
 mod engine;
 mod fuzz;
 mod journey;
