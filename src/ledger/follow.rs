@@ -36,6 +36,7 @@ pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> 
     state.advance(position.head, prefixes, resources, removed);
     state.usage_mut().set(counters.iter().cloned());
     state.usage_mut().reach(position.usage_version);
+    state.usage_mut().commit();
     Ok(Moved { counters, crossings: Vec::new() })
 }
 

@@ -73,13 +73,14 @@ async fn forget_usage(
 ) -> Result<(), StoreError> {
     let now = ledger.now();
     let state = ledger.state();
-    let over: Vec<_> = state.usage().iter().map(|(key, _)| key).filter(|key| is_over(&state, key, now)).collect();
+    let counted = state.usage().to_vec().into_iter();
+    let over: Vec<_> = counted.map(|(key, _)| key).filter(|key| is_over(&state, key, now)).collect();
     let former_before = ago(now, REMEMBERED);
     // At least once, for the deleted keys.
     let mut rest = over.as_slice();
     loop {
         let (chunk, after) = rest.split_at(rest.len().min(ROWS as usize));
-        ledger.forget_usage(chunk.iter().copied().cloned().collect(), former_before).await?;
+        ledger.forget_usage(chunk.to_vec(), former_before).await?;
         rest = after;
         if rest.is_empty() || stop.is_cancelled() {
             break;

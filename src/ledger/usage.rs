@@ -239,6 +239,7 @@ impl Counting {
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
             state.usage_mut().set(moved.counters.iter().cloned());
             state.usage_mut().reach(version);
+            state.usage_mut().commit();
             show(Arc::new(state), &moved);
         }
         acknowledge(acks);

@@ -307,7 +307,7 @@ impl Writer {
 
         match gathering.close() {
             None => tx.let_go().await,
-            Some((group, state)) => {
+            Some((group, mut state)) => {
                 if seeded::is(Bug::PublishBeforeCommit) {
                     self.publish.send_replace(Arc::new(state.clone()));
                 }
@@ -316,6 +316,7 @@ impl Writer {
                     return;
                 }
                 self.counting.remember(group.former_keys);
+                state.usage_mut().commit();
                 self.publish.send_replace(Arc::new(state));
                 note(&self.moves, &group.usage.moved);
                 self.counting.note(&group.usage.moved);

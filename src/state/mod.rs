@@ -1,7 +1,7 @@
 //! All resources in memory, and the pure functions that decide what becomes of them.
 //!
-//! `State` is immutable once published: its maps are persistent, so that a clone costs nothing and readers never meet
-//! a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
+//! `State` is immutable once published, but for what was counted: its maps are persistent, so that a clone costs nothing and
+//! readers never meet a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
 mod counts;

@@ -1,11 +1,13 @@
-//! What was counted, beside the resources that it is counted for, so that whoever reads a state reads both as of one moment.
+//! What was counted, beside the resources that it is counted for.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
-use super::{Change, Decision, Lookup};
+use super::{Change, Decision};
 use crate::domain::{
     AnyResource, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
 };
@@ -28,7 +30,7 @@ pub struct CounterKey {
 pub type CounterKeys = HashSet<CounterKey, RandomState>;
 
 /// What was counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Counter {
     /// Nano-dollars, tokens or requests.
     pub used: i64,
@@ -37,9 +39,15 @@ pub struct Counter {
 }
 
 /// All that was counted. Cloning is cheap.
+///
+/// Unlike the rest of a state it is not as of one moment: what is committed is one table that all states of a store share,
+/// so that counting an entry costs a few stores to memory, and whoever holds a state sees what is counted after it. Each
+/// counter is whole, and never older than the state.
 #[derive(Clone, Default)]
 pub struct Counters {
-    windows: Lookup<CounterKey, Counter>,
+    committed: Arc<DashMap<CounterKey, Counter, RandomState>>,
+    /// What is decided on this copy and not committed yet.
+    ahead: HashMap<CounterKey, Counter, RandomState>,
     version: i64,
 }
 
@@ -55,12 +63,13 @@ pub struct FormerKey {
 impl Counters {
     /// What a store has.
     pub fn restore(version: i64, counters: impl IntoIterator<Item = (CounterKey, Counter)>) -> Self {
-        Self { windows: counters.into_iter().collect(), version }
+        Self { committed: Arc::new(counters.into_iter().collect()), ahead: HashMap::default(), version }
     }
 
     /// What was counted in a window; nothing is zero.
     pub fn get(&self, key: &CounterKey) -> Counter {
-        self.windows.get(key).copied().unwrap_or_default()
+        let ahead = if self.ahead.is_empty() { None } else { self.ahead.get(key).copied() };
+        ahead.or_else(|| self.committed.get(key).map(|counter| *counter)).unwrap_or_default()
     }
 
     /// What was counted in this window.
@@ -68,28 +77,40 @@ impl Counters {
         self.get(&CounterKey { limit_id, kind, window_start: window.start }).used
     }
 
-    /// The last version of any counter.
+    /// The last version of any counter, as of this copy.
     pub fn version(&self) -> i64 {
         self.version
     }
 
-    /// All windows of all limits in which something was counted.
-    pub fn iter(&self) -> impl Iterator<Item = (&CounterKey, &Counter)> {
-        self.windows.iter()
+    /// All windows of all limits in which something was counted: a copy, since a walk through the table would hold up
+    /// whoever counts.
+    pub fn to_vec(&self) -> Vec<(CounterKey, Counter)> {
+        let committed = self.committed.iter().map(|counter| (counter.key().clone(), *counter.value()));
+        let committed = committed.filter(|(key, _)| !self.ahead.contains_key(key));
+        let ahead = self.ahead.iter().map(|(key, counter)| (key.clone(), *counter));
+        committed.chain(ahead).collect()
     }
 
-    /// Forgets windows.
+    /// Forgets windows, in all copies.
     pub fn forget<'a>(&mut self, keys: impl IntoIterator<Item = &'a CounterKey>) {
         for key in keys {
-            self.windows.remove(key);
+            self.ahead.remove(key);
+            self.committed.remove(key);
         }
     }
 
-    /// Takes counters as they are now.
+    /// Takes counters as they are to be, on this copy alone until [`commit`](Self::commit).
     pub fn set(&mut self, counters: impl IntoIterator<Item = (CounterKey, Counter)>) {
         for (key, counter) in counters {
             self.version = self.version.max(counter.version);
-            self.windows.insert(key, counter);
+            self.ahead.insert(key, counter);
+        }
+    }
+
+    /// Shows what was set in all copies. To be called once it is written, and before this copy is shown to readers.
+    pub fn commit(&mut self) {
+        for (key, counter) in std::mem::take(&mut self.ahead) {
+            self.committed.insert(key, counter);
         }
     }
 
@@ -393,5 +414,33 @@ fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
         | AnyResource::McpClient(_)
         | AnyResource::RoutingRule(_)
         | AnyResource::PricingOverride(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_on_a_copy_shows_in_the_others_once_it_is_committed() {
+        let key = |id: &str| CounterKey {
+            limit_id: id.into(),
+            kind: LimitKind::Budget,
+            window_start: Timestamp::from_micros(0),
+        };
+        let counter = |used, version| Counter { used, version };
+        let readers = Counters::restore(2, [(key("a"), counter(1, 1)), (key("b"), counter(5, 2))]);
+        let mut copy = readers.clone();
+        copy.set([(key("a"), counter(2, 3)), (key("c"), counter(9, 4))]);
+        assert_eq!((copy.get(&key("a")), copy.get(&key("b"))), (counter(2, 3), counter(5, 2)));
+        assert_eq!(readers.get(&key("a")), counter(1, 1));
+        let mut all = copy.to_vec();
+        all.sort();
+        assert_eq!(all, [(key("a"), counter(2, 3)), (key("b"), counter(5, 2)), (key("c"), counter(9, 4))]);
+        copy.commit();
+        assert_eq!((readers.get(&key("a")), readers.get(&key("c"))), (counter(2, 3), counter(9, 4)));
+        assert_eq!((copy.version(), readers.version()), (4, 2));
+        copy.forget(&[key("a")]);
+        assert_eq!(readers.get(&key("a")), Counter::default());
     }
 }

@@ -229,6 +229,7 @@ impl Store {
                 .extend(watermarks.into_iter().map(|(incarnation, sequence, hash)| (incarnation, (sequence, hash))));
         }
         counted.reach(version);
+        counted.commit();
         loaded.counters = counted;
         loaded.unfolded.incarnations.extend(journaled.keys());
         for row in rows(&tx, usage_node::Entity::find()).await? {

@@ -154,9 +154,9 @@ impl Book {
         for limit in known {
             self.look(state, limit, now);
         }
-        for (key, counter) in state.usage().iter() {
+        for (key, counter) in state.usage().to_vec() {
             if counter.used != 0 {
-                self.look(state, (key.limit_id.clone(), key.kind), now);
+                self.look(state, (key.limit_id, key.kind), now);
             }
         }
     }
