@@ -166,7 +166,11 @@ impl Follower {
             }
             if let Some(usage) = &mut self.usage {
                 // Once the client has the configuration: it knows the limits then.
-                self.usage_ready.extend(usage.advance().iter().cloned());
+                let Some(frames) = usage.advance() else {
+                    self.leave("what limits had used is not in the store's history any more");
+                    continue;
+                };
+                self.usage_ready.extend(frames.iter().cloned());
                 if !self.usage_ready.is_empty() && Instant::now() < self.quiet_until {
                     continue;
                 }

@@ -34,6 +34,8 @@ type Views = watch::Sender<Option<Arc<View>>>;
 /// Usage as of one moment.
 #[derive(Clone, Default)]
 struct View {
+    /// Which history of the store it is of, by number.
+    history: u64,
     /// Each limit at the place of its last change.
     places: OrdMap<i64, v1::LimitUsage>,
     /// The place of the last change of any.
@@ -79,6 +81,11 @@ impl Feed {
                 let state = Arc::clone(&self.states.borrow());
                 let now = (self.now)();
                 let book = book.get_or_insert_default();
+                if state.usage().version() < book.version {
+                    // A backup was restored: what was told has greater versions than what is true now.
+                    *book = Book::of_history(book.view.history + 1);
+                }
+                book.version = state.usage().version();
                 if anything || book.view.last == 0 {
                     book.read_all(&state, now);
                 }
@@ -123,6 +130,8 @@ type LimitKey = (LimitId, LimitKind);
 #[derive(Default)]
 struct Book {
     view: View,
+    /// The version of all usage that was looked at.
+    version: i64,
     limits: HashMap<LimitKey, Known>,
     /// When which limits are to be looked at: at the ends of windows that are followed by another value.
     turns: BTreeSet<(Timestamp, LimitKey)>,
@@ -138,6 +147,10 @@ struct Known {
 }
 
 impl Book {
+    fn of_history(history: u64) -> Self {
+        Self { view: View { history, ..View::default() }, ..Self::default() }
+    }
+
     fn turns_at(&self) -> Option<Timestamp> {
         self.turns.first().map(|(end, _)| *end)
     }
@@ -224,8 +237,8 @@ impl Book {
 pub(super) struct UsageCursor {
     views: watch::Receiver<Option<Arc<View>>>,
     shared: Arc<Shared>,
-    /// `None` before the first update.
-    at: Option<i64>,
+    /// The history, and the place in it; `None` before the first update.
+    at: Option<(u64, i64)>,
 }
 
 impl UsageCursor {
@@ -237,15 +250,21 @@ impl UsageCursor {
         }
     }
 
-    /// What is new. The first update is told even if it is empty: it says that everything else is zero.
-    pub(super) fn advance(&mut self) -> Arc<[Frame]> {
-        let view = self.views.borrow_and_update().clone();
-        let Some(view) = view.filter(|view| self.at.is_none_or(|at| at < view.last)) else { return Arc::default() };
-        let from = self.at.replace(view.last);
-        self.shared.frames(from.unwrap_or(-1), (view.last, 0), KindSet::ALL, || match from {
+    /// What is new; `None` if what was told is not in the store's history any more. The first update is told even if it is
+    /// empty: it says that everything else is zero.
+    pub(super) fn advance(&mut self) -> Option<Arc<[Frame]>> {
+        let Some(view) = self.views.borrow_and_update().clone() else { return Some(Arc::default()) };
+        let from = match self.at {
+            Some((history, _)) if history != view.history => return None,
+            Some((_, at)) if at >= view.last => return Some(Arc::default()),
+            at => at.map(|(_, at)| at),
+        };
+        self.at = Some((view.history, view.last));
+        let to = (view.last, view.history);
+        Some(self.shared.frames(from.unwrap_or(-1), to, KindSet::ALL, || match from {
             Some(from) => frames(view.places.range(from + 1..).map(|(_, usage)| usage)),
             None => frames(view.places.values().filter(|usage| usage.used != 0)),
-        })
+        }))
     }
 }
 

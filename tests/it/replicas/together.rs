@@ -238,6 +238,55 @@ async fn a_backup_that_is_restored_under_running_replicas_is_noticed() {
     check_log(&database).await;
 }
 
+/// Connects with usage; how.
+async fn connect_with_usage(node: &mut Node, api: &Api) -> WatchMode {
+    let token = node.reducer.connect().to_owned();
+    let request = v1::WatchConfigRequest { include_usage: true, ..node.request(&token) };
+    node.send(api.0.clone(), request).await.unwrap().0
+}
+
+/// Waits until the node was told that so much was used.
+async fn until_told(node: &mut Node, nano_usd: i64) {
+    soon(async {
+        while node.reducer.usage().values().map(|limit| limit.used).sum::<i64>() != nano_usd {
+            node.expect().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn usage_that_a_restored_backup_does_not_have_is_taken_back() {
+    if !here() {
+        return;
+    }
+    let database = Arc::new(Database::new());
+    let mut rig = Rig::on(Arc::clone(&database));
+    rig.start().await;
+    let api = rig.api().await;
+    let (key, incarnation) = (key(&api).await, register(&api).await);
+    report(&api, &key.id, incarnation, 1).await;
+    rig.stop().await;
+    let backup = database.back_up();
+
+    let (mut rig, api) = replicas(&database, 1).await.remove(0);
+    for sequence in 2..=5 {
+        report(&api, &key.id, incarnation, sequence).await;
+    }
+    let mut node = Node::new(&[]);
+    connect_with_usage(&mut node, &api).await;
+    until_told(&mut node, 5_015).await;
+    database.restore(&backup);
+
+    // The configuration is the same, so that only usage can tell; versions are lower than those that the node knows.
+    soon(async { while let Ok(Some(_)) = node.step().await {} }).await;
+    assert_eq!(connect_with_usage(&mut node, &api).await, WatchMode::Resumed);
+    until_told(&mut node, 1_001).await;
+    assert_eq!(report(&api, &key.id, incarnation, 2).await.status(), Applied);
+    until_told(&mut node, 2_003).await;
+    rig.stop().await;
+}
+
 async fn api_write(rig: &Rig, name: &str) {
     create(&rig.api().await, name, "").await.unwrap();
 }
