@@ -1,11 +1,12 @@
 # Everything that CI checks.
 check:
     cargo fmt --all --check
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
     buf lint
     buf format --diff --exit-code
     cargo test --locked
+    cargo test --locked --package tollgate-bench
     cargo deny check
 
 # Runs the tests.
@@ -22,8 +23,14 @@ examples:
     examples/run.sh target/debug/tollgate
     examples/mtls/run.sh target/debug/tollgate
 
-# Measures decisions, prices and expressions, and what usage costs.
-bench:
+# Measures a release build beside etcd, PostgreSQL and plain tonic (docs/benchmarks.md): all rows, or those named, as in
+# `just bench --quick 1 3`.
+bench *args:
+    cargo build --release --locked --package tollgate --package tollgate-bench --bin tollgate --bin tollgate-bench
+    target/release/tollgate-bench {{args}}
+
+# Measures decisions, prices and expressions, and what usage costs, each more closely.
+bench-parts:
     cargo bench --bench decisions
     cargo bench --bench usage
 

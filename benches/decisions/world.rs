@@ -1,19 +1,11 @@
-//! What one decision costs a node: `cargo bench --bench decisions`.
-//!
-//! The world is a large one (100,000 virtual keys, 10,000 rules and 10,000 overrides in other scopes), so that a cost that
-//! grows with what cannot apply would show. Goals: a decision under 5 µs, a price under 1 µs.
-
-#![expect(clippy::expect_used, reason = "a world that cannot be made has nothing to measure")]
+//! A world to decide in: one key that much applies to, among many things that do not.
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tollgate::cel::{Expression, Inputs};
-use tollgate::decision::{self, KeyGiven, NoUsage, PriceRequest, Request, Verdict};
+use tollgate::decision::{KeyGiven, PriceRequest, Request};
 use tollgate::domain::{
     Customer, ModelConfig, Path, PricingOverride, Provider, RoutingRule, Secret, Stored, Team, Timestamp, Violations,
     VirtualKey,
@@ -22,7 +14,7 @@ use tollgate::proto::v1;
 use tollgate::state::{self, Chain, Context, Head, Rules, State};
 use tollgate::wire::Wire;
 
-const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 fn head(revision: i64) -> Head {
     Head {
@@ -43,7 +35,7 @@ fn parse<R: Wire>(message: R::Message) -> R {
 }
 
 /// Adds a resource as a client would create it; `name` is that of kinds whose name is their id.
-fn add<R: Rules + Wire>(state: &mut State, name: Option<&str>, resource: &R) -> Arc<Stored<R>> {
+pub(crate) fn add<R: Rules + Wire>(state: &mut State, name: Option<&str>, resource: &R) -> Arc<Stored<R>> {
     let revision = state.revision() + 1;
     let mut random = StdRng::seed_from_u64(revision.unsigned_abs());
     let mut cx = Context { now: NOW, revision, random: &mut random, last_config_id: revision * 100 };
@@ -66,7 +58,7 @@ fn rate_limit() -> Option<v1::RateLimit> {
     })
 }
 
-fn key(number: usize, team_id: &str) -> VirtualKey {
+pub(crate) fn key(number: usize, team_id: &str) -> VirtualKey {
     let config = |provider: &str| v1::VirtualKeyProviderConfig {
         provider: provider.to_owned(),
         weight: Some(1.0),
@@ -120,7 +112,53 @@ fn price(number: usize, scope_kind: v1::PricingScopeKind, virtual_key_id: &str, 
 
 /// A key with 3 provider configs and 10 limits that apply to its requests; 20 rules in its scopes, of which the last
 /// matches; and everything that does not apply.
-fn world() -> (State, Arc<Stored<VirtualKey>>) {
+pub(crate) struct World {
+    pub(crate) state: State,
+    pub(crate) key: Arc<Stored<VirtualKey>>,
+    pub(crate) headers: BTreeMap<String, String>,
+    params: BTreeMap<String, String>,
+}
+
+impl World {
+    /// A request that 20 rules and 10 limits are looked at for.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            key: KeyGiven::Key(&self.key),
+            provider: "openai",
+            model: "gpt-4o",
+            provider_key_id: "",
+            request_type: "chat_completion",
+            headers: &self.headers,
+            params: &self.params,
+            fallbacks: &[],
+            estimated_tokens: 1_000,
+            estimated_cost: 1_000_000,
+            at: NOW,
+            seed: 7,
+        }
+    }
+
+    /// A request for a price.
+    pub(crate) fn price(&self) -> PriceRequest<'_> {
+        PriceRequest {
+            virtual_key_id: self.key.id.as_str(),
+            provider: "openai",
+            provider_key_id: "",
+            model: "gpt-4o",
+            request_type: "chat_completion",
+        }
+    }
+
+    /// With so many keys; a tenth of them have a rule and an override.
+    pub(crate) fn new(keys: usize) -> Self {
+        let (state, key) = world(keys);
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = BTreeMap::from([header("x-tier", "gold"), header("accept", "*/*")]);
+        Self { state, key, headers, params: BTreeMap::new() }
+    }
+}
+
+fn world(keys: usize) -> (State, Arc<Stored<VirtualKey>>) {
     let mut state = State::restore(head(0), [], [], []);
     for provider in ["openai", "azure", "openrouter"] {
         let message = v1::Provider { name: provider.to_owned(), ..Default::default() };
@@ -150,8 +188,8 @@ fn world() -> (State, Arc<Stored<VirtualKey>>) {
         }),
     );
     let keys: Vec<_> =
-        (0..100_000).map(|number| add::<VirtualKey>(&mut state, None, &key(number, team.id.as_str()))).collect();
-    let subject = Arc::clone(&keys[50_000]);
+        (0..keys).map(|number| add::<VirtualKey>(&mut state, None, &key(number, team.id.as_str()))).collect();
+    let subject = Arc::clone(&keys[keys.len() / 2]);
     let expressions = [
         r#"model.startsWith("claude")"#,
         r#"headers["x-tier"] == "gold" && budget_used > 80"#,
@@ -169,7 +207,7 @@ fn world() -> (State, Arc<Stored<VirtualKey>>) {
         add::<RoutingRule>(&mut state, None, &rule(number, scope, id, expression));
     }
     add::<RoutingRule>(&mut state, None, &rule(100, v1::RoutingScope::Global, "", r#"model == "gpt-4o""#));
-    for (number, other) in keys.iter().take(10_000).enumerate() {
+    for (number, other) in keys.iter().take(keys.len() / 10).enumerate() {
         add::<RoutingRule>(&mut state, None, &rule(0, v1::RoutingScope::VirtualKey, other.id.as_str(), "true"));
         let (kind, id) = (v1::PricingScopeKind::VirtualKey, other.id.as_str());
         add::<PricingOverride>(&mut state, None, &price(number, kind, id, "gpt-4o"));
@@ -179,60 +217,3 @@ fn world() -> (State, Arc<Stored<VirtualKey>>) {
     }
     (state, subject)
 }
-
-fn decisions(criterion: &mut Criterion) {
-    let (state, key) = world();
-    let headers = BTreeMap::from([("x-tier".to_owned(), "gold".to_owned()), ("accept".to_owned(), "*/*".to_owned())]);
-    let params = BTreeMap::new();
-    let routed = Request {
-        key: KeyGiven::Key(&key),
-        provider: "openai",
-        model: "gpt-4o",
-        provider_key_id: "",
-        request_type: "chat_completion",
-        headers: &headers,
-        params: &params,
-        fallbacks: &[],
-        estimated_tokens: 1_000,
-        estimated_cost: 1_000_000,
-        at: NOW,
-        seed: 7,
-    };
-    let explanation = decision::explain(&state, &NoUsage, &routed);
-    assert_eq!(explanation.verdict, Verdict::Allow);
-    assert_eq!((explanation.rules.len(), explanation.limits.len()), (20, 10), "what the benchmark says it measures");
-
-    criterion.bench_function("decision: 20 rules, 10 limits, 100,000 keys", |bencher| {
-        bencher.iter(|| decision::explain(&state, &NoUsage, black_box(&routed)));
-    });
-    let drawn = Request { provider: "", model: "o3", ..routed };
-    criterion.bench_function("decision: the provider drawn by weight", |bencher| {
-        bencher.iter(|| decision::explain(&state, &NoUsage, black_box(&drawn)));
-    });
-    let price = PriceRequest {
-        virtual_key_id: key.id.as_str(),
-        provider: "openai",
-        provider_key_id: "",
-        model: "gpt-4o",
-        request_type: "chat_completion",
-    };
-    assert!(decision::resolve_price(&state, &price).is_some());
-    criterion.bench_function("price: among 10,004 overrides", |bencher| {
-        bencher.iter(|| decision::resolve_price(&state, black_box(&price)));
-    });
-    for source in [
-        r#"model == "gpt-4o""#,
-        r#"headers["x-tier"] == "gold" && budget_used > 80"#,
-        r#"model in ["a", "b", "c", "gpt-4o"] && model.matches("^gpt-[0-9]")"#,
-    ] {
-        let expression = Expression::compile(source).expect("valid");
-        let inputs = Inputs { model: "gpt-4o", headers: &headers, budget_used: 90.0, ..Inputs::default() };
-        assert_eq!(expression.matches(&inputs), Ok(true));
-        criterion.bench_function(&format!("cel: {source}"), |bencher| {
-            bencher.iter(|| expression.matches(black_box(&inputs)));
-        });
-    }
-}
-
-criterion_group!(benches, decisions);
-criterion_main!(benches);
