@@ -10,8 +10,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=build.rs");
 
-    let mut protos: Vec<PathBuf> =
-        fs::read_dir("proto/tollgate/v1")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut protos: Vec<PathBuf> = Vec::new();
+    for package in ["proto/tollgate/v1", "proto/tollgate/export/v1"] {
+        for entry in fs::read_dir(package)? {
+            protos.push(entry?.path());
+        }
+    }
     protos.sort();
 
     let mut compiler = protox::Compiler::new(["proto"])?;

@@ -16,10 +16,12 @@
 //! - [`usage`]: what an entry of a usage report counts against; the ledger counts it.
 //! - [`watch`]: published states as streams by revision, and the client's fold of them.
 //! - [`access`]: tokens, and who may call with them.
+//! - [`archive`]: a whole store as a file, out and in.
 //! - [`wire`]: where domain and messages meet. [`api`]: the services. [`server`]: connections. [`cli`]: the commands.
 
 pub mod access;
 pub mod api;
+pub mod archive;
 pub mod cel;
 pub mod cli;
 pub mod config;

@@ -10,7 +10,7 @@ mod seeds;
 mod server;
 mod service;
 
-pub(crate) use pure::{cel, certificate_uri, duration, token, watch_message};
+pub(crate) use pure::{cel, certificate_uri, duration, export_line, token, watch_message};
 pub(crate) use seeds::requests;
 pub(crate) use server::Rig;
 pub(crate) use service::{credentials, mask, page_token, request, resume_token};

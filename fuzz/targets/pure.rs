@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 use prost::Message as _;
 use tollgate::access::Registry;
 use tollgate::api::ClientCertificate;
+use tollgate::archive;
 use tollgate::cel::{Expression, Inputs};
 use tollgate::config::AccessSettings;
-use tollgate::domain::{ResetDuration, Timestamp, Token};
+use tollgate::domain::{ResetDuration, Timestamp, Token, Violations};
+use tollgate::proto::export::v1::Line;
 use tollgate::proto::v1::WatchConfigResponse;
 use tollgate::watch::Reducer;
 
@@ -63,6 +65,21 @@ pub(crate) fn token(input: &[u8]) {
             "{value:?}"
         );
     }
+}
+
+/// A line of an export is refused with its faults, or is a record that is written as it was read.
+pub(crate) fn export_line(input: &[u8]) {
+    let Ok(Line { line: Some(content) }) = archive::decode(input) else { return };
+    let mut violations = Violations::new();
+    let Some(record) = archive::parse(content, &mut violations) else {
+        assert!(!violations.is_empty());
+        return;
+    };
+    let line = archive::render(&record);
+    let json = archive::encode(&line).expect("a record is a line");
+    let again = archive::decode(json.as_bytes()).expect("what is written can be read");
+    assert_eq!(again, line);
+    assert_eq!(archive::parse(again.line.expect("it has a record"), &mut violations).as_ref(), Some(&record));
 }
 
 /// A node that is sent nonsense says so, and goes on with what it held.

@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::Api;
 use super::limits::owners;
 use super::page::{self, Scope};
-use crate::domain::{Error, LimitOwner};
+use crate::domain::Error;
 use crate::proto::v1;
 use crate::state::Crossing;
 use crate::wire;
@@ -63,19 +63,11 @@ impl Api {
 }
 
 fn render(crossing: Crossing) -> v1::ThresholdEvent {
-    use v1::threshold_event::Owner;
     let Crossing { key, owner, percent, used, max, version: _, crossed_at } = crossing;
     v1::ThresholdEvent {
         limit_id: key.limit_id.to_string(),
         kind: wire::limit_kind(key.kind).into(),
-        owner: Some(match owner {
-            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(id),
-            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-        }),
+        owner: Some(wire::render_threshold_owner(&owner)),
         percent,
         window_start: Some(wire::timestamp(key.window_start)),
         used,

@@ -188,7 +188,9 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
     })
 }
 
-fn render((ack, expected_sequence): Acknowledgement, sequence: i64, store_id: String) -> v1::ReportUsageResponse {
+fn render(counted: Acknowledgement, sequence: i64, store_id: String) -> v1::ReportUsageResponse {
+    let Acknowledgement { ack, expected_sequence, store_id: origin } = counted;
+    let store_id = origin.map_or(store_id, String::from);
     let mut answer = v1::ReportUsageResponse { sequence, expected_sequence, store_id, ..Default::default() };
     let status = match ack {
         Ack::Applied { rejected, late } => {

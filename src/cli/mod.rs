@@ -5,8 +5,12 @@
 
 mod changes;
 mod explain;
+mod export;
 mod follow;
+mod import;
+mod migrate;
 mod price;
+mod progress;
 mod remote;
 #[cfg(test)]
 mod scripted;
@@ -53,6 +57,12 @@ enum Command {
     Token(token::TokenArgs),
     /// Tell whether log, tables and memory agree
     Verify(verify::VerifyArgs),
+    /// Write a whole store into a file, to move it
+    Export(export::ExportArgs),
+    /// Fill an empty database with what `export` wrote
+    Import(import::ImportArgs),
+    /// Tell which migrations a database has, and apply the others
+    Migrate(migrate::MigrateArgs),
     /// Tell which pricing override applies to a request, and why the others do not
     Price(price::PriceArgs),
     /// Show the limits that are nearest to exhaustion, and whose they are
@@ -120,6 +130,9 @@ pub fn main() -> ExitCode {
             Command::Changes(args) => block_on(changes::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::Verify(args) => block_on(verify::run(args)),
+            Command::Export(args) => block_on(export::run(args)),
+            Command::Import(args) => block_on(import::run(args)),
+            Command::Migrate(args) => block_on(migrate::run(args)),
             Command::Price(args) => block_on(price::run(args)),
             Command::Usage(args) => block_on(usage::run(args)),
         },

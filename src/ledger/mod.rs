@@ -12,6 +12,7 @@ mod fault;
 mod fold;
 mod follow;
 mod group;
+mod import;
 mod metrics;
 mod queue;
 mod retention;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
+pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
 use queue::{Request, Sender, queue};
 use usage::Counting;
@@ -194,7 +196,7 @@ impl Ledger {
         async move {
             queued?;
             let answer = answer.await.unwrap_or_else(|_| Err(shutting_down()))?;
-            metrics.answered(&answer.0, entries);
+            metrics.answered(&answer.ack, entries);
             Ok(answer)
         }
     }

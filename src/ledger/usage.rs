@@ -67,8 +67,16 @@ pub(super) fn note(moves: &Moves, moved: &Moved) {
     });
 }
 
-/// What became of a batch, and what number is expected next in its incarnation.
-pub type Acknowledgement = (Ack, i64);
+/// How a batch is acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Acknowledgement {
+    /// What became of it.
+    pub ack: Ack,
+    /// The number that is expected next in its incarnation.
+    pub expected_sequence: i64,
+    /// The store that the incarnation was registered at, if it came from there with an import.
+    pub store_id: Option<Box<str>>,
+}
 
 /// A batch, and where its acknowledgement goes.
 pub(super) type Reported = (Batch, oneshot::Sender<Result<Acknowledgement, Error>>);
@@ -131,7 +139,7 @@ impl Counting {
             let heard = || {
                 let (sequence, fingerprint) = *heard.get(&incarnation)?;
                 let (node_id, registered_by) = Default::default();
-                Some(Watermark { incarnation, node_id, registered_by, sequence, fingerprint })
+                Some(Watermark { incarnation, node_id, registered_by, sequence, fingerprint, store_id: None })
             };
             watermarks.get(&incarnation).cloned().or_else(heard)
         };
@@ -144,7 +152,8 @@ impl Counting {
         let node_id: Box<str> = registration.node_id.as_str().into();
         let registered_by: Box<str> = registration.registered_by.as_str().into();
         let incarnation = store.register_node(registration).await?;
-        let watermark = Watermark { incarnation, node_id, registered_by, sequence: 0, fingerprint: [0; 32] };
+        let fingerprint = [0; 32];
+        let watermark = Watermark { incarnation, node_id, registered_by, sequence: 0, fingerprint, store_id: None };
         self.watermarks.insert(incarnation, watermark);
         Ok(incarnation)
     }
@@ -191,17 +200,17 @@ impl Counting {
                 let ack = match watermark {
                     Some(watermark) if may_deliver(watermark, &batch) => {
                         let ack = self.decide(&state, now, &batch, watermark, &mut tally);
-                        let mut expected = watermark.sequence + 1;
+                        let (mut expected_sequence, store_id) = (watermark.sequence + 1, watermark.store_id.clone());
                         if matches!(ack, Ack::Applied { .. }) {
                             let Batch { incarnation, sequence, fingerprint, .. } = batch;
                             let watermark = Watermark { sequence, fingerprint, ..watermark.clone() };
                             moved.insert(incarnation, watermark);
-                            expected += 1;
+                            expected_sequence += 1;
                         } else if matches!(ack, Ack::Gap) && seeded::is(Bug::AdvanceOnGap) {
                             let watermark = Watermark { sequence: batch.sequence, ..watermark.clone() };
                             moved.insert(batch.incarnation, watermark);
                         }
-                        (ack, expected)
+                        Acknowledgement { ack, expected_sequence, store_id }
                     }
                     _ => {
                         let reason = format!(
@@ -209,7 +218,7 @@ impl Counting {
                              RegisterNode",
                             batch.incarnation, batch.node_id
                         );
-                        (Ack::Rejected(reason), 0)
+                        Acknowledgement { ack: Ack::Rejected(reason), expected_sequence: 0, store_id: None }
                     }
                 };
                 acks.push((ack, reply));
@@ -232,7 +241,7 @@ impl Counting {
                 refuse(acks.into_iter().map(|(_, reply)| reply), &failed);
                 return Err(failed);
             }
-            let applied = acks.iter().filter(|((ack, _), _)| matches!(ack, Ack::Applied { .. })).count();
+            let applied = acks.iter().filter(|(answer, _)| matches!(answer.ack, Ack::Applied { .. })).count();
             metrics.committed(Purpose::Usage, applied, started.elapsed());
             let UsageGroup { moved, watermarks, .. } = group;
             self.fold.note(&moved, &watermarks);

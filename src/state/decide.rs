@@ -4,15 +4,16 @@
 //! When several errors apply, the order is that of `api.md`: all violations, then not found, then a stale revision, then
 //! missing references, then what is taken.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rand::RngCore;
 
-use super::usage::has_budget_usage;
+use super::usage::{has_budget_usage, owned_limits};
 use super::{Indexed, Rules, State};
 use crate::domain::{
-    AnyResource, Error, Id, Kind, PreviousSecret, Provider, ProviderGovernance, Resource, ResourceKey, Secret, Stored,
-    Timestamp, Violations, VirtualKey,
+    AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,
+    ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
 };
 
 /// What becomes of one resource.
@@ -165,6 +166,56 @@ pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected:
     let mut changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: None }];
     changes.extend(R::cascade(before, state, cx)?);
     Ok(Decision::new(ResourceKey::of(&before.id), changes))
+}
+
+/// Takes `stored` over from another store as it is, with its id and its times.
+///
+/// # Errors
+/// As in the module's description; `AlreadyExists` also if its id is taken, `Invalid` if that of a limit is.
+pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Result<Decision, Error> {
+    fn of<R: Rules>(state: &State, cx: &mut Context<'_>, stored: &Stored<R>) -> Result<Decision, Error> {
+        if let Some(holder) = state.get::<R>(stored.id.as_str()) {
+            return Err(Error::AlreadyExists { field: format!("{}.id", R::KIND), holder: ResourceKey::of(&holder.id) });
+        }
+        stored.resource.check_references(None, state)?;
+        check_name_free(state, stored)?;
+        stored.resource.check_taken(None, state, cx.now)?;
+        let after = R::wrap(Arc::new(Stored { revision: cx.revision, ..stored.clone() }));
+        check_limits_free(state, &after)?;
+        Ok(Decision::new(ResourceKey::of(&stored.id), vec![Change { before: None, after: Some(after) }]))
+    }
+    match any {
+        AnyResource::Customer(stored) => of(state, cx, stored),
+        AnyResource::Team(stored) => of(state, cx, stored),
+        AnyResource::VirtualKey(stored) => of(state, cx, stored),
+        AnyResource::RoutingRule(stored) => of(state, cx, stored),
+        AnyResource::ModelConfig(stored) => of(state, cx, stored),
+        AnyResource::ProviderGovernance(stored) => {
+            if state.get::<Provider>(stored.id.as_str()).is_none() {
+                let field = format!("{}.provider", Kind::ProviderGovernance);
+                let missing = Reference { field, what: "provider", id: stored.id.to_string(), hint: None };
+                return Err(Error::MissingReferences(vec![missing]));
+            }
+            of(state, cx, stored)
+        }
+        AnyResource::PricingOverride(stored) => of(state, cx, stored),
+        AnyResource::Provider(stored) => of(state, cx, stored),
+        AnyResource::McpClient(stored) => of(state, cx, stored),
+    }
+}
+
+/// The ids of limits are unique, whatever they limit and whoever owns them.
+fn check_limits_free(state: &State, any: &AnyResource) -> Result<(), Error> {
+    let (mut own, mut violations) = (HashSet::new(), Violations::new());
+    for (_, limits, _) in owned_limits(any) {
+        let budgets = limits.budgets.iter().map(|budget| budget.id.as_str());
+        for id in budgets.chain(limits.rate_limit.iter().map(|limit| limit.id.as_str())) {
+            if !own.insert(id) || state.limit_places.contains_key(&LimitId::from(id)) {
+                violations.add(any.key().kind, format!("has a limit with the id {id:?}, which another limit has"));
+            }
+        }
+    }
+    Ok(violations.or(())?)
 }
 
 /// Gives the key `id` the secret `secret`. Its old one works until `grace_micros` from now; any earlier one ends.

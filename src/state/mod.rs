@@ -27,7 +27,7 @@ use crate::domain::{
 };
 use crate::seeded::{self, Bug};
 
-pub use decide::{Change, Context, Decision, create, delete, govern, rotate, ungovern, update};
+pub use decide::{Change, Context, Decision, create, delete, govern, rotate, take_over, ungovern, update};
 pub use facet::{Facet, Indexed};
 pub use head::{Chain, ChainRow, Head, Op};
 pub use query::{LimitPlace, Page, Query};

@@ -385,7 +385,7 @@ pub(crate) fn add_dimensions<'a>(
 }
 
 /// The limits that are parts of a resource, each with its owner and whether its windows are aligned.
-fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
+pub(super) fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
     match any {
         AnyResource::Customer(stored) => {
             let owner = LimitOwner::Customer(stored.id.clone());

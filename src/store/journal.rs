@@ -16,7 +16,7 @@ use super::entity::{head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::persist::{Row, insert, rows, upsert_newer};
 use super::tx::{ReadTx, finish};
-use super::usage::{UsageGroup, Watermark, kind, number};
+use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
 use super::{Store, threshold};
 use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
@@ -120,13 +120,7 @@ async fn fold(
     counters: &[(CounterKey, Counter)],
     watermarks: &[Watermark],
 ) -> Result<(), StoreError> {
-    let rows = counters.iter().map(|(key, counter)| usage_counter::Model {
-        limit_id: key.limit_id.to_string(),
-        kind: number(key.kind),
-        window_start: key.window_start.as_micros(),
-        used: counter.used,
-        version: counter.version,
-    });
+    let rows = counters.iter().map(|(key, counter)| counter_row(key, *counter));
     upsert_newer(tx, rows.collect(), usage_counter::Column::Version).await?;
     for Watermark { incarnation, sequence, fingerprint, .. } in watermarks {
         usage_node::Entity::update_many()

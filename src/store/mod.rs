@@ -14,6 +14,7 @@
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
 //! | `usage`, `journal`, `threshold` | what was counted, and what it crossed |
 //! | `tokens` | who may call |
+//! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite and PostgreSQL are the engines. What is particular to one stands in `connect` (where it is, connections and their
@@ -44,7 +45,9 @@ mod pricing_override;
 mod provider;
 mod provider_governance;
 mod requests;
+mod restore;
 mod routing_rule;
+mod snapshot;
 mod team;
 #[cfg(test)]
 mod tests;
@@ -59,13 +62,15 @@ use std::sync::Arc;
 use sea_orm::{DatabaseConnection, EntityTrait as _};
 use tokio::sync::Notify;
 
-pub use connect::DatabaseUrl;
+pub use connect::{DatabaseUrl, Migration};
 pub use error::StoreError;
 pub use group::*;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;
 pub use persist::{Names, Persist, Rows, Which};
 pub use pool::Pool;
+pub use restore::Restore;
+pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
 pub use threshold::AfterCrossing;
 pub use tokens::{TokenTable, TokenWrite};
 pub use tx::ReadTx;

@@ -73,9 +73,24 @@ pub(super) async fn each<S>(
     tx: &ReadTx,
     table: &'static str,
     select: Selector<S>,
-    mut take: impl FnMut(S::Item) -> Result<(), StoreError>,
+    take: impl FnMut(S::Item) -> Result<(), StoreError>,
 ) -> Result<(), StoreError>
 where
+    S: SelectorTrait + Send,
+    S::Item: Send,
+{
+    visit(tx, table, select, take).await
+}
+
+/// [`each`], where taking may fail otherwise.
+pub(super) async fn visit<S, E>(
+    tx: &ReadTx,
+    table: &'static str,
+    select: Selector<S>,
+    mut take: impl FnMut(S::Item) -> Result<(), E>,
+) -> Result<(), E>
+where
+    E: From<StoreError>,
     S: SelectorTrait + Send,
     S::Item: Send,
 {

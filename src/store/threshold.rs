@@ -49,7 +49,7 @@ fn row(crossing: &Crossing) -> Model {
     }
 }
 
-fn crossing(row: Model) -> Result<Crossing, StoreError> {
+pub(super) fn crossing(row: Model) -> Result<Crossing, StoreError> {
     let corrupt = |why: &str| StoreError::corrupt("threshold_event", &row.limit_id, why);
     Ok(Crossing {
         owner: owner(row.owner_kind, &row.owner_id).ok_or_else(|| corrupt("its owner is unknown"))?,

@@ -40,7 +40,7 @@ pub struct TokenWrite {
     pub remember: Option<Remembered>,
 }
 
-fn row(token: &Token) -> token::Model {
+pub(super) fn row(token: &Token) -> token::Model {
     let Token { id, name, role, node_id, sha256, created_at, created_by, expires_at, revoked, last_used_at } = token;
     token::Model {
         id: id.to_string(),
@@ -80,6 +80,11 @@ fn table(version: i64, rows: Vec<token::Model>) -> Result<TokenTable, StoreError
     let mut tokens = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     tokens.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(TokenTable { version, tokens })
+}
+
+/// All tokens, in the order of their ids.
+pub(super) async fn all(tx: &ReadTx) -> Result<Vec<Token>, StoreError> {
+    Ok(table(0, rows(tx, token::Entity::find()).await?)?.tokens)
 }
 
 fn no_head() -> StoreError {

@@ -21,6 +21,16 @@ pub(super) async fn begin_write(writer: &DatabaseConnection) -> Result<DatabaseT
     writer.begin_with_options(options).await
 }
 
+/// Lifts the limits on the time of a transaction whose pace somebody else sets: whoever writes the file that is read, or
+/// reads the one that is written.
+pub(super) async fn be_patient(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let patient = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        transaction.execute_unprepared(patient).await?;
+    }
+    Ok(())
+}
+
 /// How many parameters one statement may bind.
 fn bind_limit(connection: &impl ConnectionTrait) -> usize {
     match connection.get_database_backend() {

@@ -11,6 +11,7 @@ use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::journal::{self, JournalEntry};
 use super::persist::{Row, each, insert, rows, upsert};
+use super::snapshot::UsageNode;
 use super::tx::{KEYS, finish};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
 use crate::state::{Counter, CounterKey, CounterKeys, Counters, FormerKey, Moved};
@@ -28,10 +29,12 @@ pub struct Watermark {
     pub sequence: i64,
     /// Hash of that batch.
     pub fingerprint: [u8; 32],
+    /// The store that it registered at, if that is another one.
+    pub store_id: Option<Box<str>>,
 }
 
 /// A node that registers.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registration {
     /// Its name.
     pub node_id: String,
@@ -168,6 +171,7 @@ impl Store {
                 last_sequence: 0,
                 last_fingerprint: NO_BATCH.to_vec(),
                 registered_by,
+                store_id: String::new(),
             };
             insert(&tx, vec![row]).await?;
             Ok(head.last_incarnation)
@@ -247,7 +251,7 @@ impl Store {
 }
 
 /// A counter of the tables.
-fn counter(row: &usage_counter::Model) -> Result<(CounterKey, Counter), StoreError> {
+pub(super) fn counter(row: &usage_counter::Model) -> Result<(CounterKey, Counter), StoreError> {
     let corrupt = || StoreError::corrupt("usage_counter", &row.limit_id, "its kind is unknown");
     let key = CounterKey {
         kind: kind(row.kind).ok_or_else(corrupt)?,
@@ -266,7 +270,36 @@ pub(super) fn watermark(row: usage_node::Model) -> Result<Watermark, StoreError>
         registered_by: row.registered_by.as_str().into(),
         sequence: row.last_sequence,
         fingerprint: row.last_fingerprint.as_slice().try_into().map_err(corrupt)?,
+        store_id: (!row.store_id.is_empty()).then(|| row.store_id.into()),
     })
+}
+
+/// A node that registered at another store as a row.
+pub(super) fn node_row(node: UsageNode) -> usage_node::Model {
+    let UsageNode { incarnation, registration, sequence, fingerprint, store_id } = node;
+    let Registration { node_id, version, metadata, registered_by, at } = registration;
+    usage_node::Model {
+        incarnation,
+        node_id,
+        version,
+        metadata,
+        registered_at: at.as_micros(),
+        last_sequence: sequence,
+        last_fingerprint: fingerprint.to_vec(),
+        registered_by,
+        store_id: store_id.into(),
+    }
+}
+
+/// A counter as a row.
+pub(super) fn counter_row(key: &CounterKey, counter: Counter) -> usage_counter::Model {
+    usage_counter::Model {
+        limit_id: key.limit_id.to_string(),
+        kind: number(key.kind),
+        window_start: key.window_start.as_micros(),
+        used: counter.used,
+        version: counter.version,
+    }
 }
 
 /// The owner of a deleted key.

@@ -40,6 +40,14 @@ impl Wire for Customer {
         }
     }
 
+    fn recall(&mut self, message: &v1::Customer, path: &Path<'_>, violations: &mut Violations) {
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+    }
+
+    fn times(message: &v1::Customer) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::Customer) -> (&str, i64) {
         (&message.id, message.revision)
     }

@@ -112,6 +112,45 @@ fn rate_limit(
     Some(RateLimit { id: Id::new(""), token, request, created_at: epoch, updated_at: epoch })
 }
 
+/// Takes over what a client cannot say of the limits that were parsed of the same messages.
+pub(super) fn recall(
+    limits: &mut Limits,
+    budgets: &[v1::Budget],
+    rate_limit: Option<&v1::RateLimit>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) {
+    let list = path.field("budgets");
+    for (index, (budget, message)) in limits.budgets.iter_mut().zip(budgets).enumerate() {
+        let path = list.index(index);
+        // The double of a large amount is not exact.
+        budget.max_limit = NanoUsd::from_nanos(message.max_limit_nano_usd);
+        if !(1..=NanoUsd::limit_from_usd(NanoUsd::MAX_USD).map_or(0, NanoUsd::nanos))
+            .contains(&message.max_limit_nano_usd)
+        {
+            violations.add(path.field("max_limit_nano_usd"), "is no amount that a budget may have");
+        }
+        text::reference(&message.id, &path.field("id"), violations);
+        budget.anchor = text::required_time(message.anchor, &path.field("anchor"), violations);
+        budget.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
+        budget.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
+    }
+    if let (Some(limit), Some(message)) = (&mut limits.rate_limit, rate_limit) {
+        let path = path.field("rate_limit");
+        limit.id = Id::new(text::reference(&message.id, &path.field("id"), violations));
+        limit.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
+        limit.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
+        for (dimension, anchor, field) in [
+            (&mut limit.token, message.token_anchor, "token_anchor"),
+            (&mut limit.request, message.request_anchor, "request_anchor"),
+        ] {
+            if let Some(dimension) = dimension {
+                dimension.anchor = text::required_time(anchor, &path.field(field), violations);
+            }
+        }
+    }
+}
+
 fn duration(text: &str, calendar_aligned: bool, path: &Path<'_>, violations: &mut Violations) -> Option<ResetDuration> {
     let shown: String = text.chars().take(64).collect();
     let Some(duration) = ResetDuration::parse(text) else {
@@ -223,4 +262,30 @@ pub(super) fn optional_time(
     violations: &mut Violations,
 ) -> Option<Timestamp> {
     time.and_then(|time| parse_timestamp(&time, path, violations))
+}
+
+/// Whose limit reached a threshold, as the API has it.
+pub fn render_threshold_owner(owner: &LimitOwner) -> v1::threshold_event::Owner {
+    use v1::threshold_event::Owner;
+    match owner {
+        LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
+        LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
+        LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
+        LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
+        LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
+        LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
+    }
+}
+
+/// Whose limit reached a threshold.
+pub fn parse_threshold_owner(owner: v1::threshold_event::Owner) -> LimitOwner {
+    use v1::threshold_event::Owner;
+    match owner {
+        Owner::CustomerId(id) => LimitOwner::Customer(Id::new(id)),
+        Owner::TeamId(id) => LimitOwner::Team(Id::new(id)),
+        Owner::VirtualKeyId(id) => LimitOwner::VirtualKey(Id::new(id)),
+        Owner::ProviderConfigId(id) => LimitOwner::ProviderConfig(id),
+        Owner::ModelConfigId(id) => LimitOwner::ModelConfig(Id::new(id)),
+        Owner::Provider(id) => LimitOwner::Provider(Id::new(id)),
+    }
 }

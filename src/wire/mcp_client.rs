@@ -30,6 +30,12 @@ impl Wire for McpClient {
         }
     }
 
+    fn recall(&mut self, _message: &v1::McpClient, _path: &Path<'_>, _violations: &mut Violations) {}
+
+    fn times(message: &v1::McpClient) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::McpClient) -> (&str, i64) {
         (named(&message.name, &message.id), message.revision)
     }

@@ -24,12 +24,12 @@ pub(crate) mod tests;
 use prost::Message;
 
 use crate::domain::{
-    AnyResource, Customer, Kind, LimitKind, McpClient, ModelConfig, Path, PricingOverride, Provider,
+    AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, Path, PricingOverride, Provider,
     ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
 
-pub use limits::{render_budget, render_rate_limit};
+pub use limits::{parse_threshold_owner, render_budget, render_rate_limit, render_threshold_owner};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;
@@ -72,6 +72,13 @@ pub trait Wire: Resource {
     /// A stored value as a message.
     fn render(stored: &Stored<Self>, form: Form) -> Self::Message;
 
+    /// Takes over what a client cannot say, from a message that [`Form::Log`] made: all that [`Wire::parse`] leaves out, but
+    /// for id, revision and times.
+    fn recall(&mut self, message: &Self::Message, path: &Path<'_>, violations: &mut Violations);
+
+    /// When a message says that it was created, and last changed.
+    fn times(message: &Self::Message) -> [Option<prost_types::Timestamp>; 2];
+
     /// The id that a message sent by a client names, and the revision that it expects.
     fn identity(message: &Self::Message) -> (&str, i64);
 
@@ -97,6 +104,44 @@ pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
         AnyResource::PricingOverride(stored) => of::<PricingOverride>(stored, form),
         AnyResource::Provider(stored) => of::<Provider>(stored, form),
         AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
+    }
+}
+
+/// A stored resource of any kind back from what [`Form::Log`] made of it, or `None` with everything that is wrong with
+/// it. Whether anything else is in the message, that a stored resource does not have, shows when it is rendered again.
+pub fn restore_any(message: v1::ConfigResource, violations: &mut Violations) -> Option<AnyResource> {
+    use v1::config_resource::Resource as Message;
+    fn of<R: Wire>(message: R::Message, violations: &mut Violations) -> Option<AnyResource> {
+        let path = Path::root(R::KIND.name());
+        let mut found = Violations::new();
+        let resource = R::parse(message.clone(), &path, &mut found);
+        let restored = resource.filter(|_| found.is_empty()).map(|mut resource| {
+            resource.recall(&message, &path, &mut found);
+            let (id, revision) = R::identity(&message);
+            let id = Id::new(text::reference(id, &path.field("id"), &mut found));
+            let [created_at, updated_at] = R::times(&message);
+            let created_at = text::required_time(created_at, &path.field("created_at"), &mut found);
+            let updated_at = text::required_time(updated_at, &path.field("updated_at"), &mut found);
+            R::wrap(Stored { id, revision, created_at, updated_at, resource }.into())
+        });
+        let restored = restored.filter(|_| found.is_empty());
+        violations.append(found);
+        restored
+    }
+    match message.resource {
+        Some(Message::Customer(message)) => of::<Customer>(message, violations),
+        Some(Message::Team(message)) => of::<Team>(message, violations),
+        Some(Message::VirtualKey(message)) => of::<VirtualKey>(message, violations),
+        Some(Message::RoutingRule(message)) => of::<RoutingRule>(message, violations),
+        Some(Message::ModelConfig(message)) => of::<ModelConfig>(message, violations),
+        Some(Message::ProviderGovernance(message)) => of::<ProviderGovernance>(message, violations),
+        Some(Message::PricingOverride(message)) => of::<PricingOverride>(message, violations),
+        Some(Message::Provider(message)) => of::<Provider>(message, violations),
+        Some(Message::McpClient(message)) => of::<McpClient>(message, violations),
+        None => {
+            violations.add(Path::root("resource"), "is of no kind that this version knows");
+            None
+        }
     }
 }
 

@@ -83,6 +83,12 @@ impl Wire for PricingOverride {
         }
     }
 
+    fn recall(&mut self, _message: &v1::PricingOverride, _path: &Path<'_>, _violations: &mut Violations) {}
+
+    fn times(message: &v1::PricingOverride) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::PricingOverride) -> (&str, i64) {
         (&message.id, message.revision)
     }

@@ -58,6 +58,20 @@ impl Wire for Provider {
         }
     }
 
+    fn recall(&mut self, message: &v1::Provider, path: &Path<'_>, violations: &mut Violations) {
+        self.built_in = message.built_in;
+        let list = path.field("keys");
+        for (index, key) in message.keys.iter().enumerate() {
+            if key.id.is_empty() {
+                violations.add(list.index(index).field("id"), "is empty; must be the id that the key has");
+            }
+        }
+    }
+
+    fn times(message: &v1::Provider) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::Provider) -> (&str, i64) {
         (named(&message.name, &message.id), message.revision)
     }

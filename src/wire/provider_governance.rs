@@ -34,6 +34,14 @@ impl Wire for ProviderGovernance {
         }
     }
 
+    fn recall(&mut self, message: &v1::ProviderGovernance, path: &Path<'_>, violations: &mut Violations) {
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+    }
+
+    fn times(message: &v1::ProviderGovernance) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::ProviderGovernance) -> (&str, i64) {
         (named(&message.provider, &message.id), message.revision)
     }

@@ -108,6 +108,12 @@ impl Wire for RoutingRule {
         }
     }
 
+    fn recall(&mut self, _message: &v1::RoutingRule, _path: &Path<'_>, _violations: &mut Violations) {}
+
+    fn times(message: &v1::RoutingRule) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::RoutingRule) -> (&str, i64) {
         (&message.id, message.revision)
     }

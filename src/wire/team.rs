@@ -66,6 +66,14 @@ impl Wire for Team {
         }
     }
 
+    fn recall(&mut self, message: &v1::Team, path: &Path<'_>, violations: &mut Violations) {
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+    }
+
+    fn times(message: &v1::Team) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::Team) -> (&str, i64) {
         (&message.id, message.revision)
     }

@@ -31,6 +31,18 @@ pub fn parse_timestamp(
     parsed
 }
 
+/// The time that every stored thing has.
+pub(super) fn required_time(
+    time: Option<prost_types::Timestamp>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Timestamp {
+    if time.is_none() {
+        violations.add(path, "is absent; must be a time");
+    }
+    time.and_then(|time| parse_timestamp(&time, path, violations)).unwrap_or_default()
+}
+
 /// A name: trimmed, 1 to 1024 bytes, without control characters.
 pub(super) fn name(text: &str, path: &Path<'_>, violations: &mut Violations) -> Box<str> {
     let trimmed = text.trim();

@@ -2,13 +2,20 @@
 
 use bytes::Bytes;
 
-use super::text::{count, description, labels, name, permit, reference, render_labels, timestamp};
+use super::text::{
+    bounded, count, description, labels, name, permit, reference, render_labels, required_time, timestamp,
+};
 use super::{Form, Wire, limits};
 use crate::domain::{
-    Id, KeyOwner, LimitOwner, McpConfig, Path, Permit, ProviderConfig, Secret, Sha256Hash, Stored, Violations,
-    VirtualKey,
+    Id, KeyOwner, LimitOwner, McpConfig, Path, Permit, PreviousSecret, ProviderConfig, Secret, Sha256Hash, Stored,
+    Violations, VirtualKey,
 };
 use crate::proto::v1;
+
+/// The longest mask: the prefix, four characters, an ellipsis and four characters.
+const MAX_MASK_BYTES: usize = 32;
+/// The longest name of a caller.
+const MAX_CALLER_BYTES: usize = 1_024;
 
 impl Wire for VirtualKey {
     type Message = v1::VirtualKey;
@@ -170,6 +177,44 @@ impl Wire for VirtualKey {
         }
     }
 
+    fn recall(&mut self, message: &v1::VirtualKey, path: &Path<'_>, violations: &mut Violations) {
+        let hash = |bytes: &Bytes, field: &str, violations: &mut Violations| {
+            Sha256Hash::from_slice(bytes).unwrap_or_else(|| {
+                violations.add(path.field(field), format!("has {} bytes; must have 32", bytes.len()));
+                Sha256Hash([0; 32])
+            })
+        };
+        self.secret.sha256 = hash(&message.value_sha256, "value_sha256", violations);
+        if !message.previous_value_sha256.is_empty() {
+            let sha256 = hash(&message.previous_value_sha256, "previous_value_sha256", violations);
+            let path = path.field("previous_value_expires_at");
+            let expires_at = required_time(message.previous_value_expires_at, &path, violations);
+            self.previous_secret = Some(PreviousSecret { sha256, expires_at });
+        }
+        if !message.value.contains('…') {
+            violations.add(path.field("value"), "is no mask; must be what is shown instead of the value");
+        }
+        self.secret.mask = bounded(&message.value, MAX_MASK_BYTES, false, &path.field("value"), violations);
+        self.created_by = bounded(&message.created_by, MAX_CALLER_BYTES, false, &path.field("created_by"), violations);
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+
+        let list = path.field("provider_configs");
+        for (index, (config, message)) in self.provider_configs.iter_mut().zip(&message.provider_configs).enumerate() {
+            let path = list.index(index);
+            known_id(message.id, &path, violations);
+            let (budgets, rate_limit) = (&message.budgets, message.rate_limit.as_ref());
+            limits::recall(&mut config.limits, budgets, rate_limit, &path, violations);
+        }
+        let list = path.field("mcp_configs");
+        for (index, message) in message.mcp_configs.iter().enumerate() {
+            known_id(message.id, &list.index(index), violations);
+        }
+    }
+
+    fn times(message: &v1::VirtualKey) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
     fn identity(message: &v1::VirtualKey) -> (&str, i64) {
         (&message.id, message.revision)
     }
@@ -239,6 +284,12 @@ fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form:
         keys: Vec::new(),
         budgets,
         rate_limit,
+    }
+}
+
+fn known_id(id: i64, path: &Path<'_>, violations: &mut Violations) {
+    if id == 0 {
+        violations.add(path.field("id"), "is 0; must be the id that the entry has");
     }
 }
 

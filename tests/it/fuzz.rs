@@ -197,6 +197,11 @@ fn tokens() {
 }
 
 #[test]
+fn lines_of_exports() {
+    pure("export_line", targets::export_line);
+}
+
+#[test]
 fn messages_to_nodes() {
     pure("watch_message", targets::watch_message);
 }

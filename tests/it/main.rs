@@ -18,5 +18,6 @@ mod operations;
 mod replicas;
 mod tls;
 mod traces;
+mod transfer;
 mod usage;
 mod watch;

@@ -26,13 +26,13 @@ mod thresholds;
 mod time;
 mod turns;
 
-const NODE: &str = "node-1";
+pub(crate) const NODE: &str = "node-1";
 
 fn budget(reset_duration: &str) -> v1::Budget {
     v1::Budget { max_limit: 1.0, reset_duration: reset_duration.to_owned(), ..Default::default() }
 }
 
-fn entry(key: &str, cost_nano_usd: i64) -> v1::UsageEntry {
+pub(crate) fn entry(key: &str, cost_nano_usd: i64) -> v1::UsageEntry {
     v1::UsageEntry {
         virtual_key_id: key.to_owned(),
         provider: "openai".to_owned(),
@@ -45,23 +45,23 @@ fn entry(key: &str, cost_nano_usd: i64) -> v1::UsageEntry {
     }
 }
 
-fn batch(incarnation: i64, sequence: i64, entries: Vec<v1::UsageEntry>) -> v1::ReportUsageRequest {
+pub(crate) fn batch(incarnation: i64, sequence: i64, entries: Vec<v1::UsageEntry>) -> v1::ReportUsageRequest {
     v1::ReportUsageRequest { node_id: NODE.to_owned(), incarnation, sequence, entries }
 }
 
-async fn register(api: &Api) -> i64 {
+pub(crate) async fn register(api: &Api) -> i64 {
     let request = v1::RegisterNodeRequest { node_id: NODE.to_owned(), ..Default::default() };
     UsageServiceClient::new(api.0.clone()).register_node(request).await.unwrap().into_inner().incarnation
 }
 
 /// Sends batches on one stream and takes their acknowledgements.
-async fn report(api: &Api, batches: Vec<v1::ReportUsageRequest>) -> Vec<v1::ReportUsageResponse> {
+pub(crate) async fn report(api: &Api, batches: Vec<v1::ReportUsageRequest>) -> Vec<v1::ReportUsageResponse> {
     let stream = tokio_stream::iter(batches);
     let acks = UsageServiceClient::new(api.0.clone()).report_usage(stream).await.unwrap().into_inner();
     acks.map(|ack| ack.unwrap()).collect().await
 }
 
-fn statuses(acks: &[v1::ReportUsageResponse]) -> Vec<(i64, v1::UsageAckStatus, i64)> {
+pub(crate) fn statuses(acks: &[v1::ReportUsageResponse]) -> Vec<(i64, v1::UsageAckStatus, i64)> {
     acks.iter().map(|ack| (ack.sequence, ack.status(), ack.expected_sequence)).collect()
 }
 
@@ -77,7 +77,7 @@ fn rank(budget: &v1::Budget) -> u8 {
 }
 
 /// What is counted against all budgets, by owner: customer, team, key, provider config.
-async fn spent(api: &Api) -> Vec<i64> {
+pub(crate) async fn spent(api: &Api) -> Vec<i64> {
     let mut both = Vec::new();
     for from_memory in [true, false] {
         let request = v1::ListBudgetsRequest { from_memory, ..Default::default() };
@@ -93,7 +93,7 @@ async fn spent(api: &Api) -> Vec<i64> {
 
 /// A customer, its team and the team's key, each with a budget; the key also with a rate limit and a provider config that
 /// has a budget. Returns the team and the key.
-async fn hierarchy(api: &Api) -> (v1::Team, v1::VirtualKey) {
+pub(crate) async fn hierarchy(api: &Api) -> (v1::Team, v1::VirtualKey) {
     let customer = v1::Customer { name: "customer".to_owned(), budgets: vec![budget("1d")], ..Default::default() };
     let customer = api.create_customer(customer).await.unwrap();
     let team = v1::Team {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::DatabaseConnection;
 
+pub use self::schema::Migration;
 pub use self::url::DatabaseUrl;
 use super::Store;
 use super::error::StoreError;
@@ -41,14 +42,35 @@ impl Store {
     /// [`StoreError::InUse`] if another process has the file, [`StoreError::Newer`] if a newer build migrated the database
     /// in a way that this one does not understand, and [`StoreError::Open`] with what to do about it for everything else.
     pub async fn open(url: &DatabaseUrl, connections: u32) -> Result<Self, StoreError> {
-        let (Connections { writer, readers }, engine) = match url {
+        Self::open_migrated(url, connections).await.map(|(store, _)| store)
+    }
+
+    /// Makes and migrates the database as [`Store::open`] does; returns the names of the migrations that were missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
+        let (store, applied) = Self::open_migrated(url, Self::MIN_CONNECTIONS).await?;
+        store.close().await;
+        Ok(applied)
+    }
+
+    async fn open_migrated(url: &DatabaseUrl, connections: u32) -> Result<(Self, Vec<String>), StoreError> {
+        let (Connections { writer, readers }, applied, engine) = match url {
             DatabaseUrl::Sqlite(path) => {
-                let (connections, lock) = sqlite::open(path).await?;
-                (connections, Engine::Sqlite(Mutex::new(Some(lock))))
+                let (connections, applied, lock) = sqlite::open(path).await?;
+                (connections, applied, Engine::Sqlite(Mutex::new(Some(lock))))
             }
-            DatabaseUrl::Postgres(url) => (postgres::open(url, connections).await?, Engine::Postgres),
+            DatabaseUrl::Postgres(url) => {
+                let (connections, applied) = postgres::open(url, connections).await?;
+                (connections, applied, Engine::Postgres)
+            }
         };
-        Ok(Self { writer, readers, engine: engine.into(), announced: Arc::default() })
+        if !applied.is_empty() {
+            tracing::info!(migrations = applied.join(", "), "the database was brought up to date");
+        }
+        Ok((Self { writer, readers, engine: engine.into(), announced: Arc::default() }, applied))
     }
 
     /// Opens the database for reading, beside whoever has it: takes no lock and changes nothing. Every write fails.
@@ -57,11 +79,43 @@ impl Store {
     ///
     /// As [`Store::open`]; also if there is no store.
     pub async fn open_beside(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        let (readers, engine) = match url {
-            DatabaseUrl::Sqlite(path) => (sqlite::open_beside(path).await?, Engine::Sqlite(Mutex::new(None))),
-            DatabaseUrl::Postgres(url) => (postgres::open_beside(url).await?, Engine::Postgres),
+        let (readers, found, engine) = match url {
+            DatabaseUrl::Sqlite(path) => {
+                let (readers, found) = sqlite::open_beside(path).await?;
+                (readers, found, Engine::Sqlite(Mutex::new(None)))
+            }
+            DatabaseUrl::Postgres(url) => {
+                let (readers, found) = postgres::open_beside(url).await?;
+                (readers, found, Engine::Postgres)
+            }
         };
+        readable(found, url)?;
         Ok(Self { writer: readers.clone(), readers, engine: engine.into(), announced: Arc::default() })
+    }
+
+    /// The migrations that this build knows, oldest first, as the database has them. May run beside whoever has it, and
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`]; also if there is no database.
+    pub async fn migrations(url: &DatabaseUrl) -> Result<Vec<Migration>, StoreError> {
+        let (connection, found) = match url {
+            DatabaseUrl::Sqlite(path) => sqlite::open_beside(path).await?,
+            DatabaseUrl::Postgres(url) => postgres::open_beside(url).await?,
+        };
+        let migrations = match found {
+            schema::Found::Current | schema::Found::Older | schema::Found::Empty => {
+                schema::migrations(&connection).await.map_err(|error| match url {
+                    DatabaseUrl::Sqlite(path) => sqlite::cannot_open(path, &error),
+                    DatabaseUrl::Postgres(url) => postgres::cannot_open(url, &error),
+                })
+            }
+            found => readable(found, url).map(|()| Vec::new()),
+        };
+        // Nothing was written, so that there is nothing to lose.
+        let _ = connection.close().await;
+        migrations
     }
 
     /// Closes all connections and gives the database free; on SQLite this brings the write-ahead log into the file. All
@@ -78,12 +132,17 @@ impl Store {
 }
 
 /// Whether a database that is only to be read is a store that this build understands.
-fn readable(found: schema::Found, database: &dyn std::fmt::Display) -> Result<(), StoreError> {
+fn readable(found: schema::Found, url: &DatabaseUrl) -> Result<(), StoreError> {
+    let database = match url {
+        DatabaseUrl::Sqlite(path) => path.display().to_string(),
+        DatabaseUrl::Postgres(url) => url.to_string(),
+    };
     let refused = |why| StoreError::Open { what: format!("the database {database} {why}"), detail: String::new() };
     match found {
         schema::Found::Current => Ok(()),
-        schema::Found::Older => Err(refused("is of an older version; start `tollgate serve` on it once")),
-        schema::Found::Newer(migrations) => Err(StoreError::Newer { database: database.to_string(), migrations }),
+        schema::Found::Older => Err(refused("is of an older version; bring it up to date with `tollgate migrate up`")),
+        schema::Found::Newer(migrations) => Err(StoreError::Newer { database, migrations }),
+        schema::Found::Empty => Err(refused("is empty; `tollgate serve` or `tollgate migrate up` makes a store of it")),
         schema::Found::Other => Err(refused("is no store of tollgate")),
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr, SqlxP
 
 use super::schema::{self, Found};
 use super::url::PostgresUrl;
-use super::{Connections, open_error, readable};
+use super::{Connections, open_error};
 use crate::store::Store;
 use crate::store::error::{Fault, StoreError};
 use crate::store::tx;
@@ -51,27 +51,26 @@ const READING: &str = "\
 /// Identifies the lock on the schema among the advisory locks of the database: "toll" in ASCII.
 const SCHEMA_LOCK: i64 = 0x746f_6c6c;
 
-pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<Connections, StoreError> {
+pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<(Connections, Vec<String>), StoreError> {
     let connections = connections.max(Store::MIN_CONNECTIONS);
     let writer = connect(url, WRITING, WRITERS).await.map_err(|error| cannot_open(url, &error))?;
-    match prepare(&writer, url).await {
-        Ok(()) => {}
+    let applied = match prepare(&writer, url).await {
+        Ok(applied) => applied,
         Err(error) => {
             let _ = writer.close().await;
             return Err(error);
         }
-    }
+    };
     let readers = connect(url, READING, connections - WRITERS).await.map_err(|error| cannot_open(url, &error))?;
     debug_assert!(connections > WRITERS + LISTENERS);
-    Ok(Connections { writer, readers })
+    Ok((Connections { writer, readers }, applied))
 }
 
 /// Opens the database for reading, beside whoever has it.
-pub(super) async fn open_beside(url: &PostgresUrl) -> Result<DatabaseConnection, StoreError> {
+pub(super) async fn open_beside(url: &PostgresUrl) -> Result<(DatabaseConnection, Found), StoreError> {
     let readers = connect(url, READING, WRITERS).await.map_err(|error| cannot_open(url, &error))?;
     let found = schema::examine(&readers).await.map_err(|error| cannot_open(url, &error))?;
-    readable(found, url)?;
-    Ok(readers)
+    Ok((readers, found))
 }
 
 async fn connect(url: &PostgresUrl, settings: &'static str, max: u32) -> Result<DatabaseConnection, DbErr> {
@@ -109,7 +108,7 @@ async fn settled(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     }
 }
 
-fn cannot_open(url: &PostgresUrl, error: &DbErr) -> StoreError {
+pub(super) fn cannot_open(url: &PostgresUrl, error: &DbErr) -> StoreError {
     let why = match Fault::of(error) {
         Fault::Away | Fault::Pool => {
             "the server cannot be reached; is it running, and are host and port (or the directory of the socket) right?"
@@ -128,7 +127,8 @@ fn cannot_open(url: &PostgresUrl, error: &DbErr) -> StoreError {
 }
 
 /// Makes the database ours, if it may be: nothing is written before that is certain.
-async fn prepare(writer: &DatabaseConnection, url: &PostgresUrl) -> Result<(), StoreError> {
+/// Returns the names of the migrations that it applied.
+async fn prepare(writer: &DatabaseConnection, url: &PostgresUrl) -> Result<Vec<String>, StoreError> {
     let failed = |error: DbErr| cannot_open(url, &error);
     let refused = |what: &str| StoreError::Open { what: format!("the database {url} {what}"), detail: String::new() };
     if text(writer, "SHOW server_encoding").await.map_err(failed)?.as_deref() != Some("UTF8") {
@@ -144,21 +144,17 @@ async fn prepare(writer: &DatabaseConnection, url: &PostgresUrl) -> Result<(), S
         let lock = format!("SELECT pg_advisory_xact_lock({SCHEMA_LOCK})");
         transaction.execute_unprepared(&lock).await.map_err(failed)?;
         match schema::examine(&transaction).await.map_err(failed)? {
-            Found::Current => Ok(()),
-            Found::Older => schema::migrate(&transaction).await.map_err(failed),
+            Found::Current => Ok(Vec::new()),
+            Found::Older | Found::Empty => schema::migrate(&transaction).await.map_err(failed),
             Found::Newer(migrations) => Err(StoreError::Newer { database: url.to_string(), migrations }),
-            Found::Other => {
-                let tables =
-                    "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = current_schema() LIMIT 1";
-                match text(&transaction, tables).await.map_err(failed)? {
-                    None => schema::migrate(&transaction).await.map_err(failed),
-                    Some(_) => Err(refused("belongs to another program; give tollgate one of its own, or a schema")),
-                }
-            }
+            Found::Other => Err(refused("belongs to another program; give tollgate one of its own, or a schema")),
         }
     };
     match result.await {
-        Ok(()) => transaction.commit().await.map_err(failed),
+        Ok(applied) => {
+            transaction.commit().await.map_err(failed)?;
+            Ok(applied)
+        }
         Err(error) => {
             let _ = transaction.rollback().await;
             Err(error)

@@ -10,7 +10,7 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, QueryResult, Statement};
 
 use super::schema::{self, Found};
-use super::{Connections, open_error, readable};
+use super::{Connections, open_error};
 use crate::store::error::{Fault, StoreError};
 use crate::store::tx;
 
@@ -28,32 +28,31 @@ const ROWS_AHEAD: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the file and takes it for this process.
-pub(super) async fn open(path: &Path) -> Result<(Connections, File), StoreError> {
+pub(super) async fn open(path: &Path) -> Result<(Connections, Vec<String>, File), StoreError> {
     let path = &absolute(path)?;
     // The lock comes first: nothing may be written, not even a migration, before the file is known to be ours.
     let lock = lock(path)?;
     let writer = connect(path, Role::Writer).await.map_err(|error| cannot_open(path, &error))?;
-    match prepare(&writer, path).await {
-        Ok(()) => {}
+    let applied = match prepare(&writer, path).await {
+        Ok(applied) => applied,
         Err(error) => {
             let _ = writer.close().await;
             return Err(error);
         }
-    }
+    };
     let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
-    Ok((Connections { writer, readers }, lock))
+    Ok((Connections { writer, readers }, applied, lock))
 }
 
 /// Opens the file for reading, beside whoever has it.
-pub(super) async fn open_beside(path: &Path) -> Result<DatabaseConnection, StoreError> {
+pub(super) async fn open_beside(path: &Path) -> Result<(DatabaseConnection, Found), StoreError> {
     if !path.exists() {
         let what = format!("there is no database {}", path.display());
         return Err(StoreError::Open { what, detail: String::new() });
     }
     let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
     let found = schema::examine(&readers).await.map_err(|error| cannot_open(path, &error))?;
-    readable(found, &path.display())?;
-    Ok(readers)
+    Ok((readers, found))
 }
 
 /// The file's one true path, so that two spellings of it share a lock. Makes the file if there is none, and finds out
@@ -168,20 +167,18 @@ pub(super) fn cannot_open(path: &Path, error: &DbErr) -> StoreError {
 }
 
 /// Makes the database ours, if it may be: nothing is written before that is certain.
-async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+/// Returns the names of the migrations that it applied.
+async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<Vec<String>, StoreError> {
     let failed = |error: DbErr| cannot_open(path, &error);
     let shown = path.display();
     let current = match schema::examine(writer).await.map_err(failed)? {
         Found::Current => true,
-        Found::Older => false,
+        Found::Older | Found::Empty => false,
         Found::Newer(migrations) => return Err(StoreError::Newer { database: shown.to_string(), migrations }),
-        Found::Other => match query(writer, "SELECT 1 FROM sqlite_master").await.map_err(failed)? {
-            None => false,
-            Some(_) => {
-                let what = format!("the database {shown} belongs to another program; give tollgate one of its own");
-                return Err(StoreError::Open { what, detail: String::new() });
-            }
-        },
+        Found::Other => {
+            let what = format!("the database {shown} belongs to another program; give tollgate one of its own");
+            return Err(StoreError::Open { what, detail: String::new() });
+        }
     };
     // A property of the file, so that it is set once and not by each connection.
     let mode = query(writer, "PRAGMA journal_mode = WAL").await.map_err(failed)?;
@@ -191,11 +188,12 @@ async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<(), StoreEr
         return Err(StoreError::Open { what, detail: format!("journal_mode is {mode:?}") });
     }
     if current {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let transaction = tx::begin_write(writer).await.map_err(failed)?;
-    schema::migrate(&transaction).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)
+    let applied = schema::migrate(&transaction).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(applied)
 }
 
 async fn query(connection: &DatabaseConnection, sql: &'static str) -> Result<Option<QueryResult>, DbErr> {

@@ -16,6 +16,8 @@ pub struct Model {
     pub last_sequence: i64,
     pub last_fingerprint: Vec<u8>,
     pub registered_by: String,
+    /// The store that it registered at; empty for this one.
+    pub store_id: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -13,6 +13,7 @@ mod m0002_usage;
 mod m0003_thresholds;
 mod m0004_usage_journal;
 mod m0005_tokens;
+mod m0006_usage_origin;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_thresholds::Migration),
             Box::new(m0004_usage_journal::Migration),
             Box::new(m0005_tokens::Migration),
+            Box::new(m0006_usage_origin::Migration),
         ]
     }
 }

@@ -111,7 +111,61 @@ async fn a_newer_database_is_refused() {
         assert!(matches!(&error, StoreError::Newer { migrations, .. } if migrations == &["m9999_future"]), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("newer version of tollgate") && text.contains("m9999_future"), "{text}");
+        assert_eq!(Store::migrations(&bench.url).await.unwrap_err().to_string(), text);
+        assert_eq!(Store::migrate(&bench.url).await.unwrap_err().to_string(), text);
     }
+}
+
+/// The last migration, and what undoes it.
+const LAST: (&str, &str) = ("m0006_usage_origin", "ALTER TABLE usage_node DROP COLUMN store_id");
+
+fn pending(migrations: &[Migration]) -> Vec<&str> {
+    migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn an_older_database_is_read_by_nobody_until_it_is_brought_up_to_date() {
+    let mut bench = Bench::new().await;
+    bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
+    let (last, undo) = LAST;
+    bench.store.writer.execute_unprepared(undo).await.unwrap();
+    let forget = format!("DELETE FROM seaql_migrations WHERE version = '{last}'");
+    bench.store.writer.execute_unprepared(&forget).await.unwrap();
+    bench.store.close().await;
+
+    let known = Store::migrations(&bench.url).await.unwrap();
+    assert_eq!((pending(&known), known.last().unwrap().name.as_str()), (vec![last], last));
+    let error = Store::open_beside(&bench.url).await.err().unwrap().to_string();
+    assert!(error.contains("is of an older version; bring it up to date with `tollgate migrate up`"), "{error}");
+
+    let before = Timestamp::now();
+    assert_eq!(Store::migrate(&bench.url).await.unwrap(), [last]);
+    assert_eq!(Store::migrate(&bench.url).await.unwrap(), [""; 0]);
+    let known = Store::migrations(&bench.url).await.unwrap();
+    assert_eq!(pending(&known), [""; 0]);
+    assert!(known.last().unwrap().applied_at.unwrap() >= before.plus_micros(-1_000_000), "{known:?}");
+    bench.store = open(&bench.url).await.unwrap();
+    bench.check().await;
+    assert_eq!(bench.store.load_usage().await.unwrap().watermarks, []);
+}
+
+#[tokio::test]
+async fn an_empty_database_lacks_every_migration_and_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = match on_postgres() {
+        true => DatabaseUrl::parse(&Cluster::shared().create()).unwrap(),
+        false => url(&directory),
+    };
+    if let DatabaseUrl::Sqlite(path) = &url {
+        let error = Store::migrations(&url).await.unwrap_err().to_string();
+        assert!(error.contains("there is no database") && !path.exists(), "{error}");
+        std::fs::File::create(path).unwrap();
+    }
+    let known = Store::migrations(&url).await.unwrap();
+    assert_eq!(pending(&known).len(), known.len());
+    let error = Store::open_beside(&url).await.err().unwrap().to_string();
+    assert!(error.contains("is empty; `tollgate serve` or `tollgate migrate up`"), "{error}");
+    assert_eq!(Store::migrate(&url).await.unwrap(), pending(&known));
 }
 
 #[tokio::test]

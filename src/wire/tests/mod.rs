@@ -31,6 +31,11 @@ fn comes_back<R: Wire>(message: &R::Message, resource: &R) -> Result<(), TestCas
     for form in [Form::Answer(NOW), Form::Log] {
         prop_assert_eq!(&parsed::<R>(R::render(&stored, form)), &Ok(resource.clone()), "{:?}", form);
     }
+    // Where nothing is missing that a client cannot say, all that is stored comes back.
+    let stored = R::wrap(stored.into());
+    if let Some(restored) = restore_any(render_any(&stored, Form::Log), &mut Violations::new()) {
+        prop_assert_eq!(restored, stored);
+    }
     Ok(())
 }
 

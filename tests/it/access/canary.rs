@@ -128,6 +128,10 @@ async fn no_secret_is_found_anywhere_but_in_the_answer_that_made_it() {
         }
     }
 
+    let exported = server.run(&["export", "--database", &server.database()], &[]).unwrap();
+    assert!(exported.contains("\"valueSha256\"") && exported.contains("\"request\""), "{exported}");
+    seen.0.push(("an export".to_owned(), exported.into_bytes()));
+
     let files = server.kill();
     let log = files.iter().find(|(name, _)| name.ends_with("/log")).unwrap();
     assert!(holds(&log.1, b"\"level\":\"TRACE\""), "the log is the most verbose one");

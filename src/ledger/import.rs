@@ -1,0 +1,180 @@
+//! Filling an empty store with what another one held. Its history begins anew: each resource is created by a revision of its
+//! own, with the id and the times that it had; usage and requests go on from where they were. All of it is decided on
+//! before it is written, as commands are, and is visible at once or never.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::group::Gathering;
+use super::{Call, Command};
+use crate::domain::{AnyResource, Error, Sha256Hash, Timestamp, Violations};
+use crate::state::{Context, CounterKey, State, take_over};
+use crate::store::{Numbering, Record, Restore, Store, StoreError};
+
+/// Records that are written at a time.
+const PART: usize = 1_000;
+
+/// A store that is being filled. It holds the state of the store in memory, as a server does.
+pub struct Import {
+    restore: Restore,
+    numbering: Numbering,
+    call: Call,
+    /// With all resources that are written.
+    state: State,
+    /// Those that are not.
+    gathering: Option<Gathering>,
+    others: Vec<Record>,
+    waiting: usize,
+    seen: HashSet<Identity>,
+}
+
+/// What no two records may have in common, beside what the state knows of.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    Config(i64),
+    TokenId(Arc<str>),
+    TokenName(Arc<str>),
+    TokenHash([u8; 32]),
+    UsageNode(i64),
+    Counter(CounterKey),
+    FormerKey(Box<str>),
+    Crossing(CounterKey, i32),
+    Request(String, String, String),
+}
+
+/// Why a store cannot be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The record is not one of such a store.
+    #[error("{0}")]
+    Record(Error),
+    /// It cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Import {
+    /// Begins to fill the store; `None` if it holds anything.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn begin(store: &Store, numbering: Numbering) -> Result<Option<Self>, StoreError> {
+        let Some((restore, head)) = store.begin_restore(numbering, Timestamp::now()).await? else { return Ok(None) };
+        Ok(Some(Self {
+            restore,
+            numbering,
+            call: Call { actor: "tollgate".to_owned(), ..Call::of("import") },
+            state: State::restore(head, [], [], []),
+            gathering: None,
+            others: Vec::new(),
+            waiting: 0,
+            seen: HashSet::new(),
+        }))
+    }
+
+    /// Adds a record. What it names must have been added before it.
+    ///
+    /// # Errors
+    /// `Invalid`, `AlreadyExists` or `MissingReferences` if it is not one of such a store. After an error nothing can be
+    /// added.
+    pub async fn add(&mut self, record: Record) -> Result<(), ImportError> {
+        self.check(&record).map_err(ImportError::Record)?;
+        match record {
+            Record::Resource(any) => self.create(any).map_err(ImportError::Record)?,
+            other => self.others.push(other),
+        }
+        self.waiting += 1;
+        if self.waiting >= PART { Ok(self.write().await?) } else { Ok(()) }
+    }
+
+    /// Makes it all visible; the revision that the store is at then.
+    ///
+    /// # Errors
+    /// If it cannot be written; [`StoreError::Unknown`] if it is visible or not.
+    pub async fn commit(mut self) -> Result<i64, StoreError> {
+        match self.write().await {
+            Ok(()) => self.restore.commit().await?,
+            Err(error) => {
+                self.restore.let_go().await;
+                return Err(error);
+            }
+        }
+        Ok(self.state.revision())
+    }
+
+    /// Leaves the store as it was.
+    pub async fn let_go(self) {
+        self.restore.let_go().await;
+    }
+
+    fn create(&mut self, any: AnyResource) -> Result<(), Error> {
+        let state = &self.state;
+        let gathering =
+            self.gathering.get_or_insert_with(|| Gathering::new(state.clone(), Vec::new(), state.head().committed_at));
+        let decide = Box::new(move |state: &State, cx: &mut Context<'_>| take_over(state, cx, &any));
+        let command = Command { decide, answer: Box::new(|_, _, _| Vec::new()) };
+        gathering.decide(&self.call, &command).map(drop)
+    }
+
+    async fn write(&mut self) -> Result<(), StoreError> {
+        if let Some((group, state)) = self.gathering.take().and_then(Gathering::close) {
+            self.restore.create(&group).await?;
+            self.state = state;
+        }
+        self.waiting = 0;
+        self.restore.add(std::mem::take(&mut self.others)).await
+    }
+
+    /// Whether the record is like those of a store that numbers on from `numbering`, and not there already.
+    fn check(&mut self, record: &Record) -> Result<(), Error> {
+        let mut violations = Violations::new();
+        let Numbering { last_config_id, last_incarnation, usage_version } = self.numbering;
+        let mut first = |identity, field: &str| {
+            if !self.seen.insert(identity) {
+                violations.add(field, "is a duplicate: a line before has the same");
+            }
+        };
+        let mut above = Vec::new();
+        match record {
+            Record::Resource(AnyResource::VirtualKey(stored)) => {
+                let configs = stored.resource.provider_configs.iter().map(|config| config.id);
+                for id in configs.chain(stored.resource.mcp_configs.iter().map(|config| config.id)) {
+                    first(Identity::Config(id), "virtual_key: the id of a config");
+                    above.push(("virtual_key: the id of a config", id, last_config_id));
+                }
+            }
+            Record::Resource(_) => {}
+            Record::Token(token) => {
+                let Sha256Hash(hash) = token.sha256;
+                first(Identity::TokenId(Arc::clone(&token.id)), "token.id");
+                first(Identity::TokenName(Arc::clone(&token.name)), "token.name");
+                first(Identity::TokenHash(hash), "value_sha256");
+            }
+            Record::UsageNode(node) => {
+                first(Identity::UsageNode(node.incarnation), "incarnation");
+                above.push(("incarnation", node.incarnation, last_incarnation));
+            }
+            Record::Counter(key, counter) => {
+                first(Identity::Counter(key.clone()), "limit_id, kind and window_start");
+                above.push(("version", counter.version, usage_version));
+            }
+            Record::FormerKey(id, _) => first(Identity::FormerKey(id.clone()), "virtual_key_id"),
+            Record::Crossing(crossing) => {
+                let identity = Identity::Crossing(crossing.key.clone(), crossing.percent);
+                first(identity, "event.limit_id, kind, window_start and percent");
+                above.push(("version", crossing.version, usage_version));
+            }
+            Record::Request(request) => {
+                let (caller, method) = (request.caller.clone(), request.method.clone());
+                first(Identity::Request(caller, method, request.request_id.clone()), "caller, method and request_id");
+            }
+        }
+        for (field, number, last) in above {
+            if !(1..=last).contains(&number) {
+                violations
+                    .add(field, format!("is {number}; must be from 1 to {last}, the greatest that the header has"));
+            }
+        }
+        Ok(violations.or(())?)
+    }
+}

@@ -1,0 +1,127 @@
+//! Writing everything into an empty store, in one transaction.
+
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{DatabaseTransaction, EntityTrait as _};
+
+use super::entity::{head, token_head};
+use super::error::StoreError;
+use super::group::Group;
+use super::persist::insert;
+use super::snapshot::{Numbering, Record};
+use super::tx::{be_patient, finish};
+use super::{Store, commit, requests, threshold, tokens, usage};
+use crate::domain::Timestamp;
+use crate::state::Head;
+
+/// A store that is being filled: others see nothing of it before [`Restore::commit`], and nothing at all without.
+pub struct Restore {
+    tx: DatabaseTransaction,
+}
+
+impl Store {
+    /// Begins to fill the store, which gets an id of its own; where it stands then. `None` if it holds anything.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn begin_restore(
+        &self,
+        numbering: Numbering,
+        now: Timestamp,
+    ) -> Result<Option<(Restore, Head)>, StoreError> {
+        let tx = self.begin_write().await?;
+        match begin(&tx, numbering, now).await {
+            Ok(Some(head)) => Ok(Some((Restore { tx }, head))),
+            Ok(None) => {
+                let _ = tx.rollback().await;
+                Ok(None)
+            }
+            Err(error) => finish(tx, Err(error)).await,
+        }
+    }
+}
+
+async fn begin(tx: &DatabaseTransaction, numbering: Numbering, now: Timestamp) -> Result<Option<Head>, StoreError> {
+    let missing = |table| StoreError::corrupt(table, 1, "it is missing");
+    let found = head::Entity::find_by_id(1).one(tx).await?.ok_or_else(|| missing("head"))?;
+    let tokens = token_head::Entity::find_by_id(1).one(tx).await?.ok_or_else(|| missing("token_head"))?;
+    if (found.revision, found.usage_version, found.last_incarnation, tokens.version) != (0, 0, 0, 0) {
+        return Ok(None);
+    }
+    be_patient(tx).await?;
+    let Numbering { last_config_id, last_incarnation, usage_version } = numbering;
+    let store_id = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+    head::Entity::update_many()
+        .col_expr(head::Column::StoreId, Expr::value(store_id.clone()))
+        .col_expr(head::Column::CommittedAt, Expr::value(now.as_micros()))
+        .col_expr(head::Column::LastConfigId, Expr::value(last_config_id))
+        .col_expr(head::Column::LastIncarnation, Expr::value(last_incarnation))
+        .col_expr(head::Column::UsageVersion, Expr::value(usage_version))
+        .exec(tx)
+        .await?;
+    let committed_at = now.as_micros();
+    let row = head::Model { store_id, committed_at, last_config_id, last_incarnation, usage_version, ..found };
+    super::position_of(Some(row)).map(|position| Some(position.head))
+}
+
+impl Restore {
+    /// Writes resources with the revisions that create them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] if the group does not begin where the one before ended, [`StoreError::Refused`] if the tables
+    /// do not allow it, else [`StoreError::Unavailable`]. Nothing can be written after an error.
+    pub async fn create(&self, group: &Group) -> Result<(), StoreError> {
+        commit::write(&self.tx, group).await
+    }
+
+    /// Writes records of all kinds but resources, none of which may be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Restore::create`].
+    pub async fn add(&self, records: Vec<Record>) -> Result<(), StoreError> {
+        let (mut token_rows, mut nodes, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut former_keys, mut crossings, mut remembered) = (Vec::new(), Vec::new(), Vec::new());
+        for record in records {
+            match record {
+                Record::Resource(any) => {
+                    return Err(StoreError::refused(format!("{} comes without a revision", any.key())));
+                }
+                Record::Token(token) => token_rows.push(tokens::row(&token)),
+                Record::UsageNode(node) => nodes.push(usage::node_row(node)),
+                Record::Counter(key, counter) => counters.push(usage::counter_row(&key, counter)),
+                Record::FormerKey(id, key) => former_keys.push((id, key)),
+                Record::Crossing(crossing) => crossings.push(crossing),
+                Record::Request(request) => remembered.push(request),
+            }
+        }
+        let tx = &self.tx;
+        let made = i64::try_from(token_rows.len()).unwrap_or(i64::MAX);
+        if made > 0 {
+            let version = Expr::col(token_head::Column::Version).add(made);
+            token_head::Entity::update_many().col_expr(token_head::Column::Version, version).exec(tx).await?;
+        }
+        insert(tx, token_rows).await?;
+        insert(tx, nodes).await?;
+        insert(tx, counters).await?;
+        usage::remember_former(tx, &former_keys).await?;
+        threshold::record(tx, &crossings).await?;
+        requests::remember(tx, &remembered).await
+    }
+
+    /// Makes it all visible.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] if it may have become visible or not, else as [`Restore::create`].
+    pub async fn commit(self) -> Result<(), StoreError> {
+        finish(self.tx, Ok(())).await
+    }
+
+    /// Leaves the store as it was.
+    pub async fn let_go(self) {
+        // A rollback that fails is no further error: the connection is given up then, and with it all that was written.
+        let _ = self.tx.rollback().await;
+    }
+}
