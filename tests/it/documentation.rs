@@ -1,8 +1,9 @@
-//! `docs/operations.md` against the source.
+//! What stands beside the source, against it: `docs/operations.md` and `.dockerignore`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::architecture::sources;
 
@@ -60,4 +61,22 @@ fn literal(rest: &mut std::str::Chars<'_>) -> Option<String> {
             c => text.push(c),
         }
     }
+}
+
+/// Cargo reads what the image is built from, and misses nothing: a new target or package has to be let in.
+#[cfg(unix)]
+#[test]
+fn the_image_is_built_from_all_that_cargo_asks_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let context = tempfile::tempdir().unwrap();
+    let ignored = fs::read_to_string(root.join(".dockerignore")).unwrap();
+    for kept in ignored.lines().filter_map(|line| line.strip_prefix('!')) {
+        std::os::unix::fs::symlink(root.join(kept), context.path().join(kept)).unwrap();
+    }
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--locked", "--format-version=1"])
+        .current_dir(context.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
