@@ -158,7 +158,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn chain_at(&self, revision: i64) -> Result<Option<Chain>, StoreError> {
-        chain_of(&self.begin_read().await?, revision).await
+        self.in_time(async { chain_of(&self.begin_read().await?, revision).await }).await
     }
 
     /// The last revision committed at `time` or before, if the log has one. Should the clock have been set back in
@@ -169,13 +169,13 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn revision_at(&self, time: Timestamp) -> Result<Option<i64>, StoreError> {
         use change_txn::Column::{CommittedAt, Revision};
-        let tx = self.begin_read().await?;
         let select = change_txn::Entity::find()
             .filter(CommittedAt.lte(time.as_micros()))
             .order_by(CommittedAt, Order::Desc)
             .order_by(Revision, Order::Desc)
             .limit(1);
-        Ok(rows(&tx, select).await?.pop().map(|row| row.revision))
+        let mut last = self.in_time(async { rows(&self.begin_read().await?, select).await }).await?;
+        Ok(last.pop().map(|row| row.revision))
     }
 }
 

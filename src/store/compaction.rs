@@ -23,7 +23,7 @@ impl Store {
     /// [`StoreError::Refused`] if the log has another chain at that revision.
     pub async fn compact(&self, after: &Head) -> Result<(), StoreError> {
         let tx = self.begin_write().await?;
-        let result = move_compacted(&tx, after).await;
+        let result = self.in_time(move_compacted(&tx, after)).await;
         finish(tx, result).await
     }
 
@@ -36,7 +36,7 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Unknown`]; it can be repeated in any case.
     pub async fn prune_log(&self, older_than: Timestamp, below_revision: i64, limit: u64) -> Result<u64, StoreError> {
         let tx = self.begin_write().await?;
-        let result = prune(&tx, older_than, below_revision, limit).await;
+        let result = self.in_time(prune(&tx, older_than, below_revision, limit)).await;
         finish(tx, result).await
     }
 }

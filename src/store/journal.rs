@@ -99,7 +99,7 @@ impl Store {
         watermarks: &[Watermark],
     ) -> Result<(), StoreError> {
         let tx = self.begin_write().await?;
-        let result = fold(&tx, counters, watermarks).await;
+        let result = self.in_time(fold(&tx, counters, watermarks)).await;
         finish(tx, result).await
     }
 
@@ -110,8 +110,9 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Unknown`]; it can be repeated in any case.
     pub async fn cut_journal(&self, version: i64) -> Result<(), StoreError> {
         let tx = self.begin_write().await?;
-        let result = Entity::delete_many().filter(Column::Version.lte(version)).exec(&tx).await;
-        finish(tx, result.map(|_| ()).map_err(Into::into)).await
+        let cut = Entity::delete_many().filter(Column::Version.lte(version));
+        let result = self.in_time(async { Ok(cut.exec(&tx).await.map(drop)?) }).await;
+        finish(tx, result).await
     }
 }
 

@@ -12,7 +12,7 @@ use super::entity::{former_key, head, usage_node};
 use super::error::{Fault, StoreError};
 use super::group::{News, Position, Remembered, Txn};
 use super::persist::{Names, Persist, Which, rows};
-use super::tx::{DEAD_CONNECTIONS, KEYS, PATIENCE, ReadTx, begin_write, finish};
+use super::tx::{DEAD_CONNECTIONS, KEYS, ReadTx, begin_write, finish, in_time, roll_back};
 use super::usage::{UsageGroup, Watermark};
 use super::{Group, Store, changelog, commit, connect, journal, position_of, requests, usage};
 use crate::domain::{
@@ -36,7 +36,7 @@ impl Store {
     pub fn is_shared(&self) -> bool {
         match *self.engine {
             connect::Engine::Sqlite(_) => false,
-            connect::Engine::Postgres => true,
+            connect::Engine::Postgres(_) => true,
         }
     }
 
@@ -50,7 +50,7 @@ impl Store {
             self.fill_disk().await?;
             return Ok(WriteTx { tx: ReadTx(begin_write(&self.writer).await?), position: None });
         }
-        in_time(true, async {
+        self.in_time(async {
             // Connections that the server closed while they were idle are found out one by one, and nothing was done on
             // any: what comes after the last of them is a new one.
             for _ in 0..DEAD_CONNECTIONS {
@@ -86,7 +86,7 @@ impl Store {
         match rows(&tx, row).await.and_then(|mut rows| position_of(rows.pop())) {
             Ok(position) => Ok(WriteTx { tx, position: Some(position) }),
             Err(error) => {
-                let _ = tx.0.rollback().await;
+                roll_back(tx.0).await;
                 Err(error)
             }
         }
@@ -99,7 +99,7 @@ impl Store {
     ///
     /// [`StoreError::Corrupt`] if a revision is missing, else [`StoreError::Away`] or [`StoreError::Unavailable`].
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
-        in_time(self.is_shared(), async {
+        self.in_time(async {
             let tx = self.begin_read().await?;
             let position = position_of(rows(&tx, head::Entity::find_by_id(1)).await?.pop())?;
             if position == *known {
@@ -119,7 +119,7 @@ impl Store {
         let WriteTx { tx, .. } = self.lock().await?;
         let touch = head::Entity::update_many()
             .col_expr(head::Column::LastConfigId, sea_orm::sea_query::Expr::col(head::Column::LastConfigId));
-        let result = touch.exec(&tx.0).await.map(drop).map_err(StoreError::from);
+        let result = self.in_time(async { Ok(touch.exec(&tx.0).await.map(drop)?) }).await;
         finish(tx.0, result).await
     }
 }
@@ -138,7 +138,7 @@ impl WriteTx {
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
         match &self.position {
             None => Ok(Some(News::none(known.clone()))),
-            Some(position) => news(&self.tx, position.clone(), known).await,
+            Some(position) => in_time(true, news(&self.tx, position.clone(), known)).await,
         }
     }
 
@@ -153,7 +153,7 @@ impl WriteTx {
         requests: &[(&str, &str, &str)],
         now: Timestamp,
     ) -> Result<Vec<Remembered>, StoreError> {
-        requests::find(&self.tx, requests, now).await
+        in_time(self.position.is_some(), requests::find(&self.tx, requests, now)).await
     }
 
     /// What the table has of these incarnations, which another server may have registered.
@@ -166,7 +166,7 @@ impl WriteTx {
             return Ok(Vec::new());
         }
         let these = usage_node::Column::Incarnation.is_in(incarnations.iter().copied());
-        let found = rows(&self.tx, usage_node::Entity::find().filter(these)).await?;
+        let found = in_time(true, rows(&self.tx, usage_node::Entity::find().filter(these))).await?;
         found.into_iter().map(usage::watermark).collect()
     }
 
@@ -200,7 +200,8 @@ impl WriteTx {
     ///
     /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn has(&self, txn: &Txn) -> Result<bool, StoreError> {
-        Ok(changelog::chain_of(&self.tx, txn.revision).await? == Some(txn.chain))
+        let chain = in_time(self.position.is_some(), changelog::chain_of(&self.tx, txn.revision)).await?;
+        Ok(chain == Some(txn.chain))
     }
 
     pub(super) fn into_transaction(self) -> DatabaseTransaction {
@@ -209,18 +210,8 @@ impl WriteTx {
 
     /// Ends the transaction without writing anything.
     pub async fn let_go(self) {
-        // A rollback that fails is no further error: the connection is given up then, and with it the lock.
-        let _ = self.tx.0.rollback().await;
+        roll_back(self.tx.0).await;
     }
-}
-
-/// The result of `work`, for which a server of a database has some time.
-async fn in_time<T>(server: bool, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    if !server {
-        return work.await;
-    }
-    let late = |_| StoreError::Away { detail: "it does not answer".to_owned() };
-    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
 }
 
 /// What happened from `known` to `position`, which is that of the snapshot; `None` if it cannot be told.

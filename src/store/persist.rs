@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, ValueTuple};
@@ -62,9 +63,19 @@ impl Which<'_> {
     }
 }
 
+/// How long a statement that reads, or the next of its rows, may take to be answered: longer than the server lets it run.
+const READING: Duration = Duration::from_secs(330);
+
 /// Runs `select`. A row that cannot be decoded is a corrupt one.
 pub(super) async fn rows<E: EntityTrait>(tx: &ReadTx, select: Select<E>) -> Result<Vec<E::Model>, StoreError> {
-    select.all(&tx.0).await.map_err(|error| StoreError::reading(E::default().table_name(), &error))
+    let read = answered(select.all(&tx.0)).await?;
+    read.map_err(|error| StoreError::reading(E::default().table_name(), &error))
+}
+
+/// What the database answers, if it does.
+async fn answered<T>(answer: impl Future<Output = T>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Away { detail: "it does not answer".to_owned() };
+    tokio::time::timeout(READING, answer).await.map_err(late)
 }
 
 /// Hands the rows of `select` to `take`, one by one: a row of the driver is many times as large as what is made of it, so
@@ -95,8 +106,8 @@ where
     S::Item: Send,
 {
     let failed = |error| StoreError::reading(table, &error);
-    let mut rows = select.stream(&tx.0).await.map_err(failed)?;
-    while let Some(row) = rows.try_next().await.map_err(failed)? {
+    let mut rows = answered(select.stream(&tx.0)).await?.map_err(failed)?;
+    while let Some(row) = answered(rows.try_next()).await?.map_err(failed)? {
         take(row)?;
     }
     Ok(())

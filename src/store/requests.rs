@@ -95,7 +95,7 @@ impl Store {
             .into_query();
         let forget = request::Entity::delete_many().filter(Expr::tuple(key.map(Expr::col)).in_subquery(old));
         let tx = self.begin_write().await?;
-        let result = forget.exec(&tx).await.map(|done| done.rows_affected).map_err(StoreError::from);
+        let result = self.in_time(async { Ok(forget.exec(&tx).await?.rows_affected) }).await;
         finish(tx, result).await
     }
 }

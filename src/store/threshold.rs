@@ -128,7 +128,8 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Unknown`]; it can be repeated in any case.
     pub async fn forget_crossings(&self, older_than: Timestamp) -> Result<u64, StoreError> {
         let tx = self.begin_write().await?;
-        let deleted = Entity::delete_many().filter(Column::CrossedAt.lt(older_than.as_micros())).exec(&tx).await;
-        finish(tx, deleted.map(|deleted| deleted.rows_affected).map_err(Into::into)).await
+        let forget = Entity::delete_many().filter(Column::CrossedAt.lt(older_than.as_micros()));
+        let result = self.in_time(async { Ok(forget.exec(&tx).await?.rows_affected) }).await;
+        finish(tx, result).await
     }
 }

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Row, rows, upsert};
 use super::requests;
-use super::tx::{ReadTx, finish};
+use super::tx::{ReadTx, finish, roll_back};
 use crate::domain::{Role, Sha256Hash, Timestamp, Token};
 
 impl Row for token::Model {
@@ -127,7 +127,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn token_version(&self) -> Result<i64, StoreError> {
-        version(&self.begin_read().await?).await
+        self.in_time(async { version(&self.begin_read().await?).await }).await
     }
 
     /// All tokens, in one snapshot.
@@ -136,8 +136,11 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn tokens(&self) -> Result<TokenTable, StoreError> {
-        let tx = self.begin_read().await?;
-        table(version(&tx).await?, rows(&tx, token::Entity::find()).await?)
+        self.in_time(async {
+            let tx = self.begin_read().await?;
+            table(version(&tx).await?, rows(&tx, token::Entity::find()).await?)
+        })
+        .await
     }
 
     /// Lets `decide` change a token: nobody else changes one meanwhile. It is given all tokens and, if the `request`
@@ -165,11 +168,11 @@ impl Store {
             requests::remember(&tx, remember.as_slice()).await?;
             Ok((writes, decided))
         };
-        match result.await {
+        match self.in_time(result).await {
             Ok((true, decided)) => finish(tx, Ok(decided)).await,
             // Nothing was decided that is to be kept; so the count is put back.
             Ok((false, decided)) => {
-                let _ = tx.rollback().await;
+                roll_back(tx).await;
                 Ok(decided)
             }
             Err(error) => finish(tx, Err(error)).await,
@@ -199,7 +202,7 @@ impl Store {
             }
             Ok(())
         };
-        let result = result.await;
+        let result = self.in_time(result).await;
         finish(tx, result).await
     }
 }

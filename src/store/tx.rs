@@ -42,6 +42,9 @@ fn bind_limit(connection: &impl ConnectionTrait) -> usize {
 /// How long a server of a database may take to answer before it is taken to be gone: longer than its own limits are.
 pub(super) const PATIENCE: Duration = Duration::from_secs(12);
 
+/// How long it may take to roll back before the connection is given up.
+const ROLLBACK: Duration = Duration::from_secs(2);
+
 /// How many connections that turn out to be dead are tried before the database is taken to be away.
 pub(super) const DEAD_CONNECTIONS: usize = 3;
 
@@ -61,6 +64,12 @@ impl Store {
         Ok(self.lock().await?.into_transaction())
     }
 
+    /// The result of `work`, for which a server has some time: where connections are half-open, nothing else would ever
+    /// end it.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        in_time(self.is_shared(), work).await
+    }
+
     pub(super) async fn begin_read(&self) -> Result<ReadTx, StoreError> {
         for _ in 0..DEAD_CONNECTIONS {
             match self.readers.begin().await {
@@ -74,10 +83,27 @@ impl Store {
     }
 }
 
+/// As [`Store::in_time`].
+pub(super) async fn in_time<T>(
+    server: bool,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    if !server {
+        return work.await;
+    }
+    let late = |_| StoreError::Away { detail: "it does not answer".to_owned() };
+    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
+}
+
+/// Ends a transaction of which nothing is to stay. If that fails, or the server does not answer, it is no further error:
+/// the connection is given up then, and with it whatever it had begun.
+pub(super) async fn roll_back(transaction: DatabaseTransaction) {
+    drop(tokio::time::timeout(ROLLBACK, transaction.rollback()).await);
+}
+
 /// Commits if `result` is fine, else rolls back.
 ///
-/// When this returns an error other than [`StoreError::Unknown`], nothing of the transaction is or will be visible. A
-/// rollback that fails is no further error: the connection is given up then, and with it whatever it had begun.
+/// When this returns an error other than [`StoreError::Unknown`], nothing of the transaction is or will be visible.
 pub(super) async fn finish<T>(
     transaction: DatabaseTransaction,
     result: Result<T, StoreError>,
@@ -96,7 +122,7 @@ pub(super) async fn finish<T>(
             .map(|()| value)
         }
         Err(error) => {
-            let _ = transaction.rollback().await;
+            roll_back(transaction).await;
             Err(error)
         }
     }

@@ -176,7 +176,7 @@ impl Store {
             insert(&tx, vec![row]).await?;
             Ok(head.last_incarnation)
         };
-        let result = result.await;
+        let result = self.in_time(result).await;
         finish(tx, result).await
     }
 
@@ -201,7 +201,7 @@ impl Store {
             former_key::Entity::delete_many().filter(old).exec(&tx).await?;
             Ok(())
         };
-        let result = result.await;
+        let result = self.in_time(result).await;
         finish(tx, result).await
     }
 

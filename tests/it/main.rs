@@ -15,6 +15,7 @@ mod fuzz;
 mod journey;
 mod metrics;
 mod operations;
+mod proxy;
 mod replicas;
 mod tls;
 mod traces;

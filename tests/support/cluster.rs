@@ -18,11 +18,7 @@ pub(crate) fn on_postgres() -> bool {
 /// Runs those tests of this binary whose names begin with `filter` once more, on PostgreSQL. A machine without PostgreSQL
 /// skips them, loudly; where `CI` is `true` that is a failure.
 pub(crate) fn run_again_on_postgres(filter: &[&str]) {
-    if on_postgres() || binaries().is_none() {
-        assert!(on_postgres() || !ci(), "CI tests on PostgreSQL, and there is none; .ci/run installs it");
-        if !on_postgres() {
-            eprintln!("SKIPPED: no test ran on PostgreSQL, because none is installed (initdb is not found)");
-        }
+    if on_postgres() || !is_here("no test ran on PostgreSQL") {
         return;
     }
     let output = Command::new(std::env::current_exe().unwrap()).args(filter).env(ENGINE, "postgres").output().unwrap();
@@ -30,6 +26,16 @@ pub(crate) fn run_again_on_postgres(filter: &[&str]) {
     assert!(output.status.success(), "on PostgreSQL:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let summary = said.lines().find(|line| line.starts_with("test result:"));
     println!("on PostgreSQL: {}", summary.unwrap_or_else(|| panic!("the tests did not run: {said}")));
+}
+
+/// Whether PostgreSQL is installed. If not, says `what` that means, loudly; where `CI` is `true` that is a failure.
+pub(crate) fn is_here(what: &str) -> bool {
+    let here = binaries().is_some();
+    assert!(here || !ci(), "CI tests on PostgreSQL, and there is none; .ci/run installs it");
+    if !here {
+        eprintln!("SKIPPED: {what}, because no PostgreSQL is installed (initdb is not found)");
+    }
+    here
 }
 
 fn ci() -> bool {
@@ -55,8 +61,9 @@ pub(crate) fn binaries() -> Option<&'static Path> {
 
 /// A cluster with a superuser `tollgate`, who needs no password.
 pub(crate) struct Cluster {
-    directory: PathBuf,
-    port: u16,
+    pub(crate) directory: PathBuf,
+    /// Where it takes connections, beside the socket in its directory.
+    pub(crate) port: u16,
     databases: AtomicU64,
     /// Its standard input is what the shell waits for.
     supervisor: Child,
@@ -147,7 +154,7 @@ fn supervise(directory: &Path, data: &Path) -> Child {
     shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let mut command = as_unprivileged(binaries().expect("PostgreSQL is installed").join(name));
     command.stdin(Stdio::null());
     command
@@ -178,7 +185,7 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 /// What it printed.
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     // Into files, and not into pipes: the cluster inherits them, and a pipe would not end before it does.
     let file = tempfile::tempfile().unwrap();
     let (out, err) = (file.try_clone().unwrap(), file.try_clone().unwrap());

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::DatabaseConnection;
+use sea_orm::sqlx::postgres::PgPool;
 
 pub use self::schema::Migration;
 pub use self::url::DatabaseUrl;
@@ -26,8 +27,8 @@ struct Connections {
 pub(super) enum Engine {
     /// The lock on the file, which is held as long as the store is open: the file has one owner.
     Sqlite(Mutex<Option<File>>),
-    /// Other servers may have it open as well.
-    Postgres,
+    /// Other servers may have it open as well: connections to listen to them on.
+    Postgres(PgPool),
 }
 
 impl Store {
@@ -64,7 +65,8 @@ impl Store {
             }
             DatabaseUrl::Postgres(url) => {
                 let (connections, applied) = postgres::open(url, connections).await?;
-                (connections, applied, Engine::Postgres)
+                let listeners = postgres::listeners(&connections.readers);
+                (connections, applied, Engine::Postgres(listeners))
             }
         };
         if !applied.is_empty() {
@@ -86,7 +88,8 @@ impl Store {
             }
             DatabaseUrl::Postgres(url) => {
                 let (readers, found) = postgres::open_beside(url).await?;
-                (readers, found, Engine::Postgres)
+                let listeners = postgres::listeners(&readers);
+                (readers, found, Engine::Postgres(listeners))
             }
         };
         readable(found, url)?;
@@ -126,7 +129,7 @@ impl Store {
         let _ = self.writer.clone().close().await;
         match &*self.engine {
             Engine::Sqlite(lock) => drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take()),
-            Engine::Postgres => {}
+            Engine::Postgres(listeners) => postgres::close(listeners).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgConnection, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector, Statement};
 
@@ -24,8 +24,10 @@ const RELEASE: Duration = Duration::from_secs(2);
 const STATEMENTS: usize = 32;
 /// Connections that write. All writers wait for one row, so that more than one is only for while another is given up.
 const WRITERS: u32 = 2;
-/// The connection that listens for notifications; it belongs to those that read.
+/// The connection that listens for notifications; see [`listeners`].
 const LISTENERS: u32 = 1;
+/// Half-open ones that may be left to themselves meanwhile. The system gives them up in the end.
+const HALF_OPEN: u32 = 100;
 
 /// What sessions that write begin with. Whoever holds the head and is gone (a stopped process, a cut cable) loses it after
 /// `idle_in_transaction_session_timeout`; others wait for it no longer than `lock_timeout`. The isolation must not come
@@ -61,8 +63,8 @@ pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<(Connect
             return Err(error);
         }
     };
-    let readers = connect(url, READING, connections - WRITERS).await.map_err(|error| cannot_open(url, &error))?;
-    debug_assert!(connections > WRITERS + LISTENERS);
+    let readers = connections - WRITERS - LISTENERS;
+    let readers = connect(url, READING, readers).await.map_err(|error| cannot_open(url, &error))?;
     Ok((Connections { writer, readers }, applied))
 }
 
@@ -98,6 +100,19 @@ async fn connect(url: &PostgresUrl, settings: &'static str, max: u32) -> Result<
         .after_release(|connection, _| Box::pin(settled(connection)));
     let pool = pool.connect_with(options).await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+/// Connections to listen on, as those that read are made, one at a time. To one that turned out to be half-open the driver
+/// still has something to say, for ever, so that it never comes back: it must not be one of those that others wait for.
+pub(super) fn listeners(readers: &DatabaseConnection) -> PgPool {
+    let options = readers.get_postgres_connection_pool().connect_options();
+    let pool = PgPoolOptions::new().max_connections(1 + HALF_OPEN).acquire_timeout(PATIENCE);
+    pool.idle_timeout(None).max_lifetime(None).connect_lazy_with((*options).clone())
+}
+
+/// Closes those connections, but for what does not come back.
+pub(super) async fn close(listeners: &PgPool) {
+    drop(tokio::time::timeout(RELEASE, listeners.close()).await);
 }
 
 /// Whether a connection that is given back can be used again: whatever was left unfinished on it ends in time.

@@ -12,6 +12,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
 use crate::engine::cluster::Cluster;
+use crate::engine::name;
+use crate::proxy::Proxy;
 use crate::watch::rig::{Node, node, soon};
 
 async fn health(api: &Api, service: &str) -> ServingStatus {
@@ -72,6 +74,40 @@ async fn without_the_database_reads_and_streams_go_on_and_writes_come_back_by_th
         rig.stop().await;
     }
     assert_eq!(check_log(&database).await, second.revision);
+}
+
+#[tokio::test]
+async fn half_open_connections_to_the_database_are_given_up() {
+    if !here() {
+        return;
+    }
+    let cluster = Cluster::shared();
+    let url = cluster.create();
+    let network = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
+    let past_the_network = format!("postgres://tollgate@{}/{}?sslmode=disable", network.address, name(&url));
+    let mut replicas = replicas(&Arc::new(Database::at(past_the_network)), 1).await;
+    let api = replicas[0].1.clone();
+    let before = create(&api, "before", "").await.unwrap();
+
+    // Nothing comes through any connection that there is, and no end is told; others can be made.
+    network.silence();
+    let refused = create(&api, "after", &uuid()).await.unwrap_err();
+    assert_unavailable(&refused);
+    network.speak();
+    let after = soon(persist(std::slice::from_ref(&api), 0, "after")).await;
+    assert_eq!(after.revision, before.revision + 1);
+    // What others write is heard of, too.
+    let mut other = Rig::on(Arc::new(Database::at(url)));
+    other.start().await;
+    create(&other.api().await, "elsewhere", "").await.unwrap();
+    soon(async {
+        while teams(&api).await.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    other.stop().await;
+    replicas[0].0.stop().await;
 }
 
 /// A write that is sent again, with its request id and to any replica, until it is answered.
