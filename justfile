@@ -34,6 +34,10 @@ bench-parts:
     cargo bench --bench decisions
     cargo bench --bench usage
 
+# Lets everything fail around three servers on PostgreSQL for `seconds`, as `seed` chooses.
+faults seconds="600" seed="1":
+    TOLLGATE_FAULT_SECONDS={{seconds}} TOLLGATE_FAULT_SEED={{seed}} cargo test --test it faults:: -- --nocapture
+
 # Fuzzes `target` (the names in fuzz/fuzz_targets) for `seconds`, guided by coverage; needs cargo-fuzz. It asks for a
 # nightly toolchain, or for a stable one that RUSTC_BOOTSTRAP makes pass for one.
 fuzz target="cel" seconds="60":

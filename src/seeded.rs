@@ -37,6 +37,10 @@ pub enum Bug {
     SkipGap,
     /// A group is published before it is committed.
     PublishBeforeCommit,
+    /// Bookmarks are of the head that another replica wrote, before its changes are here.
+    BookmarkOfAnotherReplica,
+    /// A group whose COMMIT was not answered is decided and written once more, without looking what became of it.
+    BlindRetry,
 }
 
 /// The variable of the environment that plants a bug, by its name, when the process starts.
@@ -52,7 +56,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -66,6 +70,8 @@ impl Bug {
         Self::SequenceInsteadOfCounter,
         Self::SkipGap,
         Self::PublishBeforeCommit,
+        Self::BookmarkOfAnotherReplica,
+        Self::BlindRetry,
     ];
 }
 

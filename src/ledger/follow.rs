@@ -20,9 +20,19 @@ pub(super) fn position(state: &State) -> Position {
 pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> {
     let News { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
     let resources = skip_gap(&txns, resources);
+    let prefixes = chain_prefixes(state, &txns)?;
+    state.advance(position.head, prefixes, resources, removed);
+    state.usage_mut().set(counters.iter().cloned());
+    state.usage_mut().reach(position.usage_version);
+    state.usage_mut().commit();
+    Ok(Moved { counters, crossings: Vec::new() })
+}
+
+/// The starts of the chains of these revisions, which must be the next.
+fn chain_prefixes(state: &State, txns: &[Txn]) -> Result<Vec<u64>, StoreError> {
     let mut chain = state.head().chain;
     let mut prefixes = Vec::with_capacity(txns.len());
-    for txn in &txns {
+    for txn in txns {
         chain = chain.next(txn.revision, txn.rows.iter().map(chain_row));
         if chain != txn.chain {
             return Err(StoreError::Corrupt {
@@ -33,11 +43,15 @@ pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> 
         }
         prefixes.push(chain.prefix());
     }
-    state.advance(position.head, prefixes, resources, removed);
-    state.usage_mut().set(counters.iter().cloned());
-    state.usage_mut().reach(position.usage_version);
-    state.usage_mut().commit();
-    Ok(Moved { counters, crossings: Vec::new() })
+    Ok(prefixes)
+}
+
+/// A bug that the tests plant to show that they would find it: the head of `news` without its changes.
+pub(super) fn head_alone(state: &State, news: &News) -> Option<State> {
+    let prefixes = chain_prefixes(state, &news.txns).ok()?;
+    let mut ahead = state.clone();
+    ahead.advance(news.position.head.clone(), prefixes, [], []);
+    Some(ahead)
 }
 
 /// A bug that the tests plant to show that they would find it.

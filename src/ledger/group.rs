@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use prost::Message as _;
-use tokio::sync::oneshot;
 
 use super::{Answer, Call, Command};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
@@ -33,12 +32,6 @@ pub(super) struct Gathering {
     crossings: Vec<Crossing>,
     /// Keys that the changes delete.
     former_keys: Vec<(Box<str>, FormerKey)>,
-}
-
-/// A command that was decided and waits for the commit.
-pub(super) struct Decided {
-    pub(super) reply: oneshot::Sender<Result<Answer, Error>>,
-    pub(super) answer: Result<Answer, Error>,
 }
 
 pub(super) fn request_key(call: &Call) -> RequestKey {

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::group::{Decided, Gathering, request_key};
+use super::group::{Gathering, request_key};
 use super::metrics::{LedgerMetrics, Purpose};
 use super::queue::{Queue, Request, Taken};
 use super::usage::{Counting, Reported, note};
@@ -202,6 +202,13 @@ impl Writer {
     fn apply(&mut self, news: News) -> Result<(), StoreError> {
         let mut state = State::clone(&self.publish.borrow());
         let (revision, compacted) = (state.revision(), state.head().compacted_revision);
+        if seeded::is(Bug::BookmarkOfAnotherReplica)
+            && let Some(ahead) = follow::head_alone(&state, &news)
+        {
+            self.publish.send_replace(Arc::new(ahead));
+            // Somebody looks at it.
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.counting.learn(&news);
         let moved = match follow::apply(&mut state, news) {
             Ok(moved) => moved,
@@ -270,14 +277,27 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, commands: Vec<Submitted>) {
-        let tx = match self.lock().await {
-            Ok(tx) => tx,
-            Err(error) => {
-                fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
-                return;
+    async fn write(&mut self, mut commands: Vec<Submitted>) {
+        let mut written = self.write_group(&mut commands).await;
+        if seeded::is(Bug::BlindRetry) && matches!(written, Err(StoreError::Unknown { .. })) {
+            commands.iter_mut().for_each(|(call, _, _)| call.request_id.clear());
+            written = self.write_group(&mut commands).await;
+        }
+        let replies = commands.into_iter().map(|(_, _, reply)| reply);
+        match written {
+            Ok(answers) => {
+                for (reply, answer) in replies.zip(answers) {
+                    // A caller that is gone has nothing to hear.
+                    let _ = reply.send(answer);
+                }
             }
-        };
+            Err(error) => fail(replies, &error),
+        }
+    }
+
+    /// Decides commands in order, writes what they change, and shows it. Returns their answers.
+    async fn write_group(&mut self, commands: &mut [Submitted]) -> Result<Vec<Result<Answer, Error>>, StoreError> {
+        let tx = self.lock().await?;
         let now = self.clock.now();
         let keys: Vec<_> = commands
             .iter()
@@ -290,31 +310,20 @@ impl Writer {
             Ok(remembered) => remembered,
             Err(error) => {
                 tx.let_go().await;
-                fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
-                return;
+                return Err(error);
             }
         };
 
         let state = State::clone(&self.publish.borrow());
         let mut gathering = Gathering::new(state, remembered, now);
-        let decided: Vec<Decided> = commands
-            .into_iter()
-            .map(|(call, command, reply)| {
-                let answer = gathering.decide(&call, &command);
-                Decided { reply, answer }
-            })
-            .collect();
-
+        let answers = commands.iter().map(|(call, command, _)| gathering.decide(call, command)).collect();
         match gathering.close() {
             None => tx.let_go().await,
             Some((group, mut state)) => {
                 if seeded::is(Bug::PublishBeforeCommit) {
                     self.publish.send_replace(Arc::new(state.clone()));
                 }
-                if let Err(error) = self.commit(tx, &group).await {
-                    fail(decided.into_iter().map(|decided| decided.reply), &error);
-                    return;
-                }
+                self.commit(tx, &group).await?;
                 self.counting.remember(group.former_keys);
                 state.usage_mut().commit();
                 self.publish.send_replace(Arc::new(state));
@@ -323,10 +332,7 @@ impl Writer {
                 self.store.announce();
             }
         }
-        for Decided { reply, answer } in decided {
-            // A caller that is gone has nothing to hear.
-            let _ = reply.send(answer);
-        }
+        Ok(answers)
     }
 
     async fn commit(&mut self, tx: WriteTx, group: &Group) -> Result<(), StoreError> {
@@ -340,7 +346,7 @@ impl Writer {
             Err(error @ StoreError::Unknown { .. }) => {
                 tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the log back");
                 match group.txns.last() {
-                    Some(last) if self.resolve(last).await => Ok(()),
+                    Some(last) if !seeded::is(Bug::BlindRetry) && self.resolve(last).await => Ok(()),
                     // What was only to be remembered, and was not, is decided again when the caller tries again.
                     _ => Err(error),
                 }

@@ -2,7 +2,6 @@
 //! was answered is there, once, and watchers go on from where they were.
 
 use std::collections::{BTreeMap, HashSet};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
@@ -13,76 +12,25 @@ use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::{
     CreateTeamRequest, DeleteTeamRequest, ListTeamsRequest, Team, UpdateTeamRequest, WatchMode, WatchReason,
 };
-use tollgate::state::{Chain, ChainRow};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::engine::Database;
+use crate::log::check_log;
+use crate::process::Server;
 use crate::watch::api::Api;
-use crate::watch::rig::{Node, endpoint, soon};
+use crate::watch::rig::{Node, soon};
 
 /// How often the server is killed, where the environment does not say otherwise.
 const KILLS: u64 = 8;
 const WRITERS: u64 = 4;
 const WATCHERS: usize = 3;
 
-/// The server's process. Dropping it kills it.
-pub(crate) struct Server(Child);
-
-impl Server {
-    async fn start(database: &Database) -> (Self, Channel) {
-        Self::start_with(database, &[]).await
-    }
-
-    /// With more in its environment.
-    pub(crate) async fn start_with(database: &Database, environment: &[(&str, &str)]) -> (Self, Channel) {
-        let dir = database.directory();
-        let ready = dir.join("ready");
-        drop(std::fs::remove_file(&ready));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--database", &database.settings.url])
-            .arg("--ready-file")
-            .arg(&ready)
-            .envs(environment.iter().copied());
-        let mut server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        let address = soon(async {
-            loop {
-                match std::fs::read_to_string(&ready) {
-                    Ok(address) if address.ends_with('\n') => return address,
-                    _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-                }
-                if let Some(status) = server.0.try_wait().unwrap() {
-                    let log = std::fs::read_to_string(dir.join("log")).unwrap();
-                    panic!("the server ended by itself, {status}: {log}");
-                }
-            }
-        });
-        let address = address.await.trim().parse().unwrap();
-        let channel = soon(endpoint(address).connect()).await.unwrap();
-        (server, channel)
-    }
-
-    /// SIGKILL.
-    pub(crate) fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 /// Where the server is, and the writes that it has answered. `None`: there will be no server any more.
 type Place = watch::Sender<Option<Channel>>;
 
-#[derive(Clone, Debug)]
-enum Write {
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Write {
     Create(String),
     Update(String, String),
     Delete(String),
@@ -90,13 +38,13 @@ enum Write {
 
 /// What a writer knows to be there: name by id. And all revisions that it was given.
 #[derive(Default)]
-struct Known {
-    teams: BTreeMap<String, String>,
+pub(crate) struct Known {
+    pub(crate) teams: BTreeMap<String, String>,
     revisions: Vec<i64>,
 }
 
 impl Known {
-    fn propose(&self, lane: u64, count: u64, rng: &mut StdRng) -> Write {
+    pub(crate) fn propose(&self, lane: u64, count: u64, rng: &mut StdRng) -> Write {
         let name = format!("team {lane}-{count}");
         let any = self.teams.keys().nth(rng.random_range(0..self.teams.len().max(1)));
         match (any, rng.random_range(0..10)) {
@@ -106,7 +54,7 @@ impl Known {
         }
     }
 
-    fn answered(&mut self, write: Write, id: String, revision: i64) {
+    pub(crate) fn answered(&mut self, write: Write, id: String, revision: i64) {
         match write {
             Write::Create(name) | Write::Update(_, name) => self.teams.insert(id, name),
             Write::Delete(id) => self.teams.remove(&id),
@@ -116,7 +64,7 @@ impl Known {
 }
 
 /// Id and revision that the write was answered with.
-async fn send(channel: Channel, write: Write, request_id: String) -> Result<(String, i64), Status> {
+pub(crate) async fn send(channel: Channel, write: Write, request_id: String) -> Result<(String, i64), Status> {
     let mut teams = TeamServiceClient::new(channel);
     let team = |id, name| Some(Team { id, name, ..Team::default() });
     let team = match write {
@@ -244,7 +192,7 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
     assert_eq!(given.iter().collect::<HashSet<_>>().len(), revisions, "no two writes were given one revision");
     let first = given.iter().min().copied().unwrap();
     assert_eq!(head - first + 1, i64::try_from(revisions).unwrap(), "revisions are dense: one for each answered write");
-    check_log(&database, head).await;
+    assert_eq!(check_log(&database).await, head);
     println!("{kills} kills, {revisions} writes");
 }
 
@@ -260,28 +208,4 @@ async fn all(channel: Channel) -> BTreeMap<String, String> {
             return teams;
         }
     }
-}
-
-/// The chain of the log, computed anew, leads to the head; no revision is missing.
-async fn check_log(database: &Database, head: i64) {
-    let store = database.store().await;
-    let mut chain = Chain::ORIGIN;
-    let mut revision = 0;
-    for txn in store.read_log(0, u64::try_from(head).unwrap() + 1).await.unwrap() {
-        revision += 1;
-        assert_eq!(txn.revision, revision);
-        let rows = txn.rows.iter().map(|row| ChainRow {
-            kind: row.kind,
-            op: row.op,
-            id: &row.id,
-            before: row.before.as_deref(),
-            after: row.after.as_deref(),
-        });
-        chain = chain.next(revision, rows);
-        assert_eq!(txn.chain, chain, "revision {revision}");
-    }
-    let end = store.read_head().await.unwrap();
-    assert_eq!((revision, chain), (end.revision, end.chain));
-    assert_eq!(revision, head);
-    store.close().await;
 }

@@ -20,6 +20,7 @@ fn everything_on_postgresql() {
     let once = [
         "access::",
         "architecture::",
+        "faults::",
         "fuzz::",
         "metrics::",
         "tls::",

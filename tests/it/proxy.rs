@@ -1,13 +1,17 @@
-//! A network that fails: whatever connects to it is connected to its target, as long as it lets through.
+//! A network that fails: whatever connects to it is connected to its target, as long and as fast as it lets through.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+/// How a client of PostgreSQL commits.
+const COMMIT: &[u8] = b"COMMIT\0";
 
 /// Dropping it ends it, and all its connections.
 pub(crate) struct Proxy {
@@ -17,10 +21,13 @@ pub(crate) struct Proxy {
 }
 
 struct Network {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     weather: watch::Sender<Weather>,
     /// The number of the next connection.
     next: AtomicU64,
+    /// The next COMMIT that comes by ends its connection.
+    at_commit: AtomicBool,
+    commits_cut: AtomicU64,
 }
 
 /// What becomes of connections; they are numbered.
@@ -30,16 +37,34 @@ struct Weather {
     cut_below: u64,
     /// Those with a lower number let nothing through, and tell nobody.
     silent_below: u64,
+    /// What goes through takes so much longer.
+    delay: Duration,
 }
 
 impl Proxy {
     pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let network =
-            Arc::new(Network { target, weather: watch::Sender::new(Weather::default()), next: AtomicU64::new(0) });
+        let network = Arc::new(Network {
+            target: Mutex::new(target),
+            weather: watch::Sender::new(Weather::default()),
+            next: AtomicU64::new(0),
+            at_commit: AtomicBool::new(false),
+            commits_cut: AtomicU64::new(0),
+        });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&network)));
         Self { address, network, accepting }
+    }
+
+    /// Connects to another target from now on.
+    pub(crate) fn retarget(&self, target: SocketAddr) {
+        *self.network.target.lock().unwrap() = target;
+    }
+
+    /// Ends all connections.
+    pub(crate) fn cut(&self) {
+        let next = self.network.next.load(Ordering::SeqCst);
+        self.network.weather.send_modify(|weather| weather.cut_below = next);
     }
 
     /// Half-opens all connections: nothing comes through any more, and no end is told. Those that are made until
@@ -52,6 +77,21 @@ impl Proxy {
     pub(crate) fn speak(&self) {
         let next = self.network.next.load(Ordering::SeqCst);
         self.network.weather.send_modify(|weather| weather.silent_below = next);
+    }
+
+    /// Everything takes so much longer.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.network.weather.send_modify(|weather| weather.delay = delay);
+    }
+
+    /// Ends the connection on which the next COMMIT comes by, when it has been let through and before it is answered.
+    pub(crate) fn cut_at_commit(&self) {
+        self.network.at_commit.store(true, Ordering::SeqCst);
+    }
+
+    /// How many connections have been ended at a COMMIT.
+    pub(crate) fn commits_cut(&self) -> u64 {
+        self.network.commits_cut.load(Ordering::SeqCst)
     }
 }
 
@@ -68,15 +108,17 @@ async fn accept(listener: TcpListener, network: Arc<Network>) {
         let number = network.next.fetch_add(1, Ordering::SeqCst);
         let network = Arc::clone(&network);
         tokio::spawn(async move {
-            let Ok(server) = TcpStream::connect(network.target).await else { return };
+            let target = *network.target.lock().unwrap();
+            let Ok(server) = TcpStream::connect(target).await else { return };
             for end in [&client, &server] {
                 drop(end.set_nodelay(true));
             }
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-            let line = Line { network: &network, number };
+            let unanswered = AtomicBool::new(false);
+            let line = Line { network: &network, number, unanswered: &unanswered };
             tokio::select! {
-                () = line.carry(from_client, to_server) => {}
-                () = line.carry(from_server, to_client) => {}
+                () = line.carry(from_client, to_server, true) => {}
+                () = line.carry(from_server, to_client, false) => {}
                 () = line.cut() => {}
             }
         });
@@ -88,21 +130,43 @@ async fn accept(listener: TcpListener, network: Arc<Network>) {
 struct Line<'a> {
     network: &'a Network,
     number: u64,
+    /// Whether the server's answers do not come through any more.
+    unanswered: &'a AtomicBool,
 }
 
 impl Line<'_> {
     /// Until an end closes. While nothing is let through, that does not show either.
-    async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asks: bool) {
         let mut weather = self.network.weather.subscribe();
         let mut buffer = vec![0; 16 * 1024];
         loop {
             let read = from.read(&mut buffer).await;
-            if weather.wait_for(|weather| self.number >= weather.silent_below).await.is_err() {
+            let Ok(now) = weather.wait_for(|weather| self.number >= weather.silent_below).await.map(|now| *now) else {
+                return;
+            };
+            let length = match read {
+                Ok(0) | Err(_) => return,
+                Ok(length) => length,
+            };
+            if !now.delay.is_zero() {
+                tokio::time::sleep(now.delay).await;
+            }
+            if !asks && self.unanswered.load(Ordering::SeqCst) {
                 return;
             }
-            match read {
-                Ok(length) if length > 0 && to.write_all(&buffer[..length]).await.is_ok() => {}
-                _ => return,
+            let commits = asks && buffer[..length].windows(COMMIT.len()).any(|bytes| bytes == COMMIT);
+            let cut = commits && self.network.at_commit.swap(false, Ordering::SeqCst);
+            if cut {
+                self.unanswered.store(true, Ordering::SeqCst);
+            }
+            if to.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+            if cut {
+                self.network.commits_cut.fetch_add(1, Ordering::SeqCst);
+                // The server gets to see it before it sees the end.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return;
             }
         }
     }

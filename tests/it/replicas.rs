@@ -10,12 +10,12 @@ use std::sync::Arc;
 use tollgate::proto::v1;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::seeded::{Bug, plant};
-use tollgate::state::{Chain, ChainRow};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::engine::cluster::{self, ENGINE};
 use crate::engine::{Database, on_postgres};
+use crate::log::check_log;
 use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
@@ -109,27 +109,4 @@ fn uuid() -> String {
 fn assert_unavailable(status: &Status) {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.get_error_details().retry_info().is_some_and(|retry| retry.retry_delay.is_some()), "{status:?}");
-}
-
-/// The chain of the log, computed anew, leads to the head; no revision is missing. Returns the revision of the head.
-async fn check_log(database: &Database) -> i64 {
-    let store = database.store().await;
-    let end = store.read_head().await.unwrap();
-    let (mut chain, mut revision) = (Chain::ORIGIN, 0);
-    for txn in store.read_log(0, u64::try_from(end.revision).unwrap() + 1).await.unwrap() {
-        revision += 1;
-        assert_eq!(txn.revision, revision);
-        let rows = txn.rows.iter().map(|row| ChainRow {
-            kind: row.kind,
-            op: row.op,
-            id: &row.id,
-            before: row.before.as_deref(),
-            after: row.after.as_deref(),
-        });
-        chain = chain.next(revision, rows);
-        assert_eq!(txn.chain, chain, "revision {revision}");
-    }
-    assert_eq!((revision, chain), (end.revision, end.chain));
-    store.close().await;
-    revision
 }

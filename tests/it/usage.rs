@@ -20,6 +20,7 @@ mod crash;
 mod disk;
 mod history;
 mod model;
+pub(crate) mod reporter;
 mod seeded;
 mod stream;
 mod thresholds;

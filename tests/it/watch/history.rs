@@ -13,7 +13,7 @@ use tollgate::watch::{Progress, Reducer, View};
 use tonic::Code;
 
 use super::api::Api;
-use super::rig::{Node, Rig, endpoint, soon};
+use super::rig::{Node, Rig, endpoint, failure, soon};
 use super::world::{World, foreign_token};
 use super::writes::{Model, write};
 use crate::engine::on_postgres;
@@ -71,10 +71,7 @@ pub(crate) async fn run(seed: u64) -> Result<(), String> {
             // The others would wait for it.
             tasks.abort_all();
             if error.is_panic() && result.is_ok() {
-                let panic = error.into_panic();
-                let text = panic.downcast_ref::<String>().cloned();
-                result =
-                    Err(text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned())).unwrap_or_default());
+                result = Err(failure(error));
             }
         }
     }

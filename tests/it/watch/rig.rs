@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::domain::Timestamp;
 use tollgate::ledger::{Clock, Reading};
@@ -25,6 +25,13 @@ use crate::engine::Database;
 /// What must happen, waited for. No law is about time: this only turns a hang into a failure.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(120), future).await.expect("it never came")
+}
+
+/// Why a task ended without a result.
+pub(crate) fn failure(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "it was cancelled".to_owned() };
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned())).unwrap_or_default()
 }
 
 pub(crate) struct Rig {

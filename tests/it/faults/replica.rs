@@ -1,0 +1,90 @@
+//! A replica, and the two networks around it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+use tollgate::seeded::{Bug, VARIABLE};
+
+use super::HEARTBEAT;
+use crate::engine::cluster::Cluster;
+use crate::process::Server;
+use crate::proxy::Proxy;
+
+pub(crate) struct Replica {
+    /// The name of its connections to the database.
+    pub(crate) name: String,
+    /// Between its clients and it.
+    pub(crate) gate: Proxy,
+    /// Between it and the database.
+    pub(crate) way: Proxy,
+    url: String,
+    bug: String,
+    directory: TempDir,
+    server: Mutex<Option<Server>>,
+}
+
+impl Replica {
+    pub(crate) async fn start(number: usize, cluster: &Cluster, database: &str, bug: Bug) -> Self {
+        let name = format!("replica-{number}");
+        let way = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
+        let url = format!("postgres://tollgate@{}/{database}?sslmode=disable&application_name={name}", way.address);
+        let replica = Self {
+            name,
+            // Nobody is there yet.
+            gate: Proxy::to(way.address).await,
+            way,
+            url,
+            bug: format!("{bug:?}"),
+            directory: TempDir::new().unwrap(),
+            server: Mutex::new(None),
+        };
+        let mut server = replica.server.lock().await;
+        *server = Some(replica.launch().await);
+        drop(server);
+        replica
+    }
+
+    /// Starts it as often as it takes: without the database, it ends.
+    async fn launch(&self) -> Server {
+        let heartbeat = humantime::format_duration(HEARTBEAT).to_string();
+        let arguments = ["--heartbeat-interval", &heartbeat, "--database-connections", "6"];
+        loop {
+            let environment = [(VARIABLE, self.bug.as_str())];
+            if let Ok((server, address)) =
+                Server::launch(self.directory.path(), &self.url, &arguments, &environment).await
+            {
+                self.gate.retarget(address);
+                return server;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Kills it, and starts it again after a while.
+    pub(crate) async fn restart(&self, pause: Duration) {
+        let mut server = self.server.lock().await;
+        server.take().unwrap().kill();
+        tokio::time::sleep(pause).await;
+        *server = Some(self.launch().await);
+    }
+
+    /// Stops it; if `holds` says then that it is to be stopped for longer, it is. Whether it was.
+    pub(crate) async fn pause(&self, pause: Duration, holds: impl Future<Output = bool>) -> bool {
+        let server = self.server.lock().await;
+        let server = server.as_ref().unwrap();
+        server.pause();
+        let holds = holds.await;
+        if holds {
+            tokio::time::sleep(pause).await;
+        }
+        server.resume();
+        holds
+    }
+
+    /// Where its log is.
+    pub(crate) fn log(&self) -> impl AsRef<Path> {
+        self.directory.path().join("log")
+    }
+}

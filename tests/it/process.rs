@@ -1,0 +1,86 @@
+//! The server as a process of its own, which can be killed, stopped and started again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tonic::transport::Channel;
+
+use crate::engine::Database;
+use crate::watch::rig::{endpoint, soon};
+
+/// The server's process. Dropping it kills it.
+pub(crate) struct Server(Child);
+
+impl Server {
+    /// A server on a database, and a connection to it.
+    pub(crate) async fn start(database: &Database) -> (Self, Channel) {
+        Self::start_with(database, &[]).await
+    }
+
+    /// With more in its environment.
+    pub(crate) async fn start_with(database: &Database, environment: &[(&str, &str)]) -> (Self, Channel) {
+        let launched = Self::launch(database.directory(), &database.settings.url, &[], environment).await;
+        let (server, address) = launched.unwrap_or_else(|log| panic!("the server ended by itself: {log}"));
+        let channel = soon(endpoint(address).connect()).await.unwrap();
+        (server, channel)
+    }
+
+    /// A server whose files are in `directory`, with more arguments, and its address. The error is its log, if it ends
+    /// before it answers calls.
+    pub(crate) async fn launch(
+        directory: &Path,
+        url: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<(Self, SocketAddr), String> {
+        let (ready, log) = (directory.join("ready"), directory.join("log"));
+        drop(std::fs::remove_file(&ready));
+        let appended = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database", url]).args(arguments);
+        command.arg("--ready-file").arg(&ready).envs(environment.iter().copied());
+        let mut server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(appended).spawn().unwrap());
+        let address = soon(async {
+            loop {
+                match std::fs::read_to_string(&ready) {
+                    Ok(address) if address.ends_with('\n') => return Ok(address),
+                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+                if server.0.try_wait().unwrap().is_some() {
+                    return Err(std::fs::read_to_string(&log).unwrap());
+                }
+            }
+        });
+        let address = address.await?.trim().parse().unwrap();
+        Ok((server, address))
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// SIGSTOP: it does nothing until it is resumed, and does not know it.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
