@@ -5,6 +5,7 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{DbErr, RuntimeErr};
+use tokio_rustls::rustls;
 
 /// Why the store could not do what it was asked. The text is for people and free of the driver's words; those are in
 /// `detail`, for the log.
@@ -232,6 +233,8 @@ impl Fault {
                     _ => Self::Other,
                 }
             }
+            // What is wrong with a certificate comes as an error of the connection.
+            sqlx::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Self::Tls,
             // SQLite's own I/O errors have a code: this is a connection to a server.
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => Self::Away,
             sqlx::Error::Tls(_) => Self::Tls,

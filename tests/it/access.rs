@@ -5,7 +5,7 @@ mod attack;
 mod audit;
 mod canary;
 mod defaults;
-mod lapse;
+pub(crate) mod lapse;
 mod matrix;
 mod service;
 pub(crate) mod support;

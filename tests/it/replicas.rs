@@ -1,7 +1,9 @@
 //! Several servers on one PostgreSQL database are one control plane.
 
 mod away;
+mod tls;
 mod together;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -14,12 +14,12 @@ use super::watch::api::Api;
 use super::watch::rig::{Node, Rig, soon};
 
 /// A directory with the files of a server, of its clients, and of their CAs.
-struct Pki {
+pub(crate) struct Pki {
     dir: TempDir,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pki = Self { dir: TempDir::new().unwrap() };
         pki.renew();
         let clients = issuer();
@@ -30,7 +30,7 @@ impl Pki {
         pki
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 

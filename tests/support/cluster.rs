@@ -78,13 +78,16 @@ impl Cluster {
 
     /// A cluster of its own, with these settings beside the usual ones; it ends when it is dropped.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::start_in(&std::env::temp_dir(), settings)
+    }
+
+    /// The same, with its files in a directory of `place`.
+    pub(crate) fn start_in(place: &Path, settings: &[&str]) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
-        let directory = std::env::temp_dir().join(format!("tollgate-pg-{}-{count}", std::process::id()));
+        let directory = place.join(format!("tollgate-pg-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        if let Some((uid, gid)) = unprivileged() {
-            std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
-        }
+        own(&directory);
         let data = directory.join("data");
         let initdb = "--auth=trust --username=tollgate --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions";
         run(program("initdb").args(initdb.split(' ')).arg("-D").arg(&data));
@@ -168,6 +171,13 @@ fn as_unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
         command.uid(uid).gid(gid);
     }
     command
+}
+
+/// Gives a file or directory to the user that PostgreSQL runs as.
+pub(crate) fn own(path: &Path) {
+    if let Some((uid, gid)) = unprivileged() {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
+    }
 }
 
 /// If this process is root's, the ids of somebody else.

@@ -10,13 +10,13 @@ use tonic::{Code, Status, Streaming};
 use super::support::{Caller, caller, closed, make, revoke, start, token};
 use crate::watch::rig::{Rig, soon};
 
-async fn watch(caller: Caller, node_id: &str) -> Result<Streaming<v1::WatchConfigResponse>, Status> {
+pub(crate) async fn watch(caller: Caller, node_id: &str) -> Result<Streaming<v1::WatchConfigResponse>, Status> {
     let request = v1::WatchConfigRequest { node_id: node_id.to_owned(), ..Default::default() };
     Ok(ConfigServiceClient::new(caller).watch_config(request).await?.into_inner())
 }
 
 /// Reads the stream to its end, which must be a GoAway; its reason.
-async fn farewell(mut stream: Streaming<v1::WatchConfigResponse>) -> String {
+pub(crate) async fn farewell(mut stream: Streaming<v1::WatchConfigResponse>) -> String {
     let mut last = None;
     while let Some(message) = soon(stream.message()).await.unwrap() {
         last = message.event;
