@@ -41,6 +41,8 @@ pub enum Bug {
     BookmarkOfAnotherReplica,
     /// A group whose COMMIT was not answered is decided and written once more, without looking what became of it.
     BlindRetry,
+    /// The machine's clock jumps: every other 5 seconds it is an hour ahead.
+    ClockJumps,
 }
 
 /// The variable of the environment that plants a bug, by its name, when the process starts.
@@ -56,7 +58,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -72,6 +74,7 @@ impl Bug {
         Self::PublishBeforeCommit,
         Self::BookmarkOfAnotherReplica,
         Self::BlindRetry,
+        Self::ClockJumps,
     ];
 }
 

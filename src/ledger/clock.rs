@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::Timestamp;
+use crate::seeded::{self, Bug};
 
 /// How far the wall clock may be off the steady one and still be followed at once.
 const DRIFT: Duration = Duration::from_secs(5);
@@ -35,7 +36,11 @@ impl Clock {
     /// The machine's clocks.
     pub fn system() -> Self {
         let started = Instant::now();
-        Self::new(move || Reading { wall: Timestamp::now(), steady: started.elapsed() })
+        Self::new(move || {
+            let (now, steady) = (Timestamp::now(), started.elapsed());
+            let jumped = seeded::is(Bug::ClockJumps) && steady.as_secs() % 10 >= 5;
+            Reading { wall: if jumped { now.plus_micros(3_600_000_000) } else { now }, steady }
+        })
     }
 
     /// Clocks that `read` reads: for simulations and tests.

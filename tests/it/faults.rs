@@ -5,6 +5,7 @@
 mod checker;
 mod clients;
 mod database;
+mod disk;
 mod history;
 mod plan;
 mod replica;
@@ -65,6 +66,7 @@ async fn nothing_is_lost_doubled_or_out_of_order_whatever_fails() {
     let totals = run(Plan { seed, lasts, faults, bug: Bug::None, reports: true, restores: true }).await;
     let Totals { faults, acknowledged, given_up, unanswered, streams, copies, batches, sent_again, .. } = &totals;
     println!("faults: {} in all, {faults:?}", faults.values().sum::<u64>());
+    println!("the clock of the third replica jumped by an hour every 5 s");
     println!("writes: {acknowledged} acknowledged, {given_up} given up, {unanswered} answers that did not come");
     println!("watchers: {streams} streams, {copies} copies compared with the log");
     println!("usage: {batches} batches, {sent_again} of them counted before they were sent again");

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prost::Message as _;
+use tollgate::domain::Timestamp;
 use tollgate::proto::v1::{ConfigResource, ResourceKey, WatchMode, WatchReason, config_resource};
 use tollgate::store::LogRow;
 use tollgate::watch::View;
@@ -31,6 +32,8 @@ pub(crate) enum Law {
     Truthful,
     /// What was acknowledged before something else was begun has the lower revision.
     RealTime,
+    /// What was acknowledged was committed between question and answer, as the log has it, give or take a minute.
+    Clock,
     /// Revisions are dense, and their chain leads to the head.
     Chain,
     /// Streams resume where they can, at no earlier revision than they are asked for, and never go back behind a bookmark.
@@ -67,6 +70,9 @@ pub(crate) fn check(history: &History, log: &Log) -> (Vec<Violation>, usize) {
     }
     writes(history, log, &mut found);
     real_time(&history.writes, &mut found);
+    if let Some(started) = history.started {
+        clock(&history.writes, started, log, &mut found);
+    }
     let copied = copies(history, log, &mut found);
     usage(history, &mut found);
     for complaint in &history.complaints {
@@ -149,6 +155,22 @@ fn writes(history: &History, log: &Log, found: &mut Found) {
     }
     for ((_, what), done) in done {
         found.add(Law::Wanted, format!("nobody wrote {what:?}, which is in the log at {done:?}"));
+    }
+}
+
+/// How far clocks may be apart, in microseconds.
+const APART: i64 = 60_000_000;
+
+fn clock(writes: &[WriteRecord], started: Timestamp, log: &Log, found: &mut Found) {
+    let committed: BTreeMap<i64, Timestamp> = log.txns.iter().map(|txn| (txn.revision, txn.committed_at)).collect();
+    for WriteRecord { write, began, ended, outcome, .. } in writes {
+        let Outcome::Acknowledged { revision, .. } = outcome else { continue };
+        let Some(at) = committed.get(revision) else { continue };
+        let [began, ended] = [began, ended].map(|time| i64::try_from(time.as_micros()).unwrap());
+        let (earliest, latest) = (started.plus_micros(began - APART), started.plus_micros(ended + APART));
+        if *at < earliest || *at > latest {
+            found.add(Law::Clock, format!("{write:?} is logged at {at:?}, not between {earliest:?} and {latest:?}"));
+        }
     }
 }
 

@@ -6,6 +6,11 @@ use std::process::Command;
 use crate::engine::cluster::{Cluster, program, run};
 
 impl Cluster {
+    /// Whether its first process is there.
+    pub(super) fn runs(&self) -> bool {
+        program("pg_ctl").args(["status", "-D"]).arg(self.data()).output().unwrap().status.success()
+    }
+
     /// Copies it while it works, as a base backup.
     pub(super) fn back_up(&self) -> PathBuf {
         let backup = self.directory.join("backup");

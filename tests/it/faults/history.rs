@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate::domain::Timestamp;
 use tollgate::proto::v1::{WatchMode, WatchReason};
 use tollgate::watch::View;
 
@@ -16,6 +17,8 @@ use crate::usage::reporter::{Amounts, Reported};
 pub(crate) struct History {
     /// The revision up to which the run was prepared; what comes after, the writers wrote.
     pub(crate) prepared: i64,
+    /// When the run started; the times of writes are since then.
+    pub(crate) started: Option<Timestamp>,
     pub(crate) writes: Vec<WriteRecord>,
     /// What each watcher saw.
     pub(crate) streams: Vec<Vec<Seen>>,

@@ -117,6 +117,7 @@ fn good() -> (History, Log) {
     let counted = BTreeMap::from([(KEY.to_owned(), SPENT), (TEAM.to_owned(), SPENT)]);
     let history = History {
         prepared: 1,
+        started: Some(Timestamp::EPOCH),
         writes,
         streams: vec![stream],
         last: vec![("watcher".to_owned(), last)],
@@ -213,6 +214,9 @@ finds! {
     a_later_write_with_an_earlier_revision: [Law::RealTime], |history, _| {
         // The first begins when the second, with the revision after, has ended.
         (history.writes[0].began, history.writes[0].ended) = (Duration::from_millis(21), Duration::from_millis(22));
+    };
+    a_clock_that_is_an_hour_off: [Law::Clock], |_, log| {
+        log.txns[4].committed_at = Timestamp::from_micros(3_600_000_000);
     };
     two_writes_at_once_in_any_order: [], |history, _| {
         (history.writes[0].began, history.writes[0].ended) = (Duration::from_millis(20), Duration::from_millis(22));
