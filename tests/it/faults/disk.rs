@@ -49,7 +49,8 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg(self.0.path()).status());
+        // Lazily: the last process of the database may be about to end.
+        drop(Command::new("umount").arg("--lazy").arg(self.0.path()).status());
     }
 }
 
