@@ -38,6 +38,11 @@ bench-parts:
 faults seconds="600" seed="1":
     TOLLGATE_FAULT_SECONDS={{seconds}} TOLLGATE_FAULT_SEED={{seed}} cargo test --test it faults:: -- --nocapture
 
+# Counts the instructions of the hot paths and compares them with bench/instructions.txt; `just instructions --renew`
+# writes it. Needs valgrind.
+instructions *args:
+    cargo run --quiet --locked --package tollgate-bench --bin instructions -- {{args}}
+
 # Fuzzes `target` (the names in fuzz/fuzz_targets) for `seconds`, guided by coverage; needs cargo-fuzz. It asks for a
 # nightly toolchain, or for a stable one that RUSTC_BOOTSTRAP makes pass for one.
 fuzz target="cel" seconds="60":
