@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::group::Group;
 use super::persist::insert;
 use super::snapshot::{Numbering, Record};
-use super::tx::{be_patient, finish};
+use super::tx::{be_patient, finish, roll_back};
 use super::{Store, commit, requests, threshold, tokens, usage};
 use crate::domain::Timestamp;
 use crate::state::Head;
@@ -33,7 +33,7 @@ impl Store {
         match begin(&tx, numbering, now).await {
             Ok(Some(head)) => Ok(Some((Restore { tx }, head))),
             Ok(None) => {
-                let _ = tx.rollback().await;
+                roll_back(tx).await;
                 Ok(None)
             }
             Err(error) => finish(tx, Err(error)).await,
@@ -121,7 +121,6 @@ impl Restore {
 
     /// Leaves the store as it was.
     pub async fn let_go(self) {
-        // A rollback that fails is no further error: the connection is given up then, and with it all that was written.
-        let _ = self.tx.rollback().await;
+        roll_back(self.tx).await;
     }
 }

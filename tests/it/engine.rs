@@ -29,9 +29,8 @@ fn everything_on_postgresql() {
         "usage::history",
         "usage::model",
         "usage::seeded",
-        "usage::stream::a_window_that_turns",
-        "usage::stream::what_came_early",
         "usage::time",
+        "usage::turns",
     ];
     let skip: Vec<&str> = once.iter().flat_map(|module| ["--skip", module]).collect();
     cluster::run_again_on_postgres(&skip);
