@@ -13,6 +13,9 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const MANY: usize = 100_000;
 /// Counters written in one transaction: what is submitted meanwhile waits for it, about 30 ms.
 const PART: usize = 2_000;
+/// After each part, so many times as long as it took: that time belongs to those who count. The longer, the longer grows the
+/// journal while very many counters move.
+const REST: u32 = 3;
 /// After a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -79,7 +82,8 @@ impl Fold {
             counters.sort_unstable();
             Running { counters, incarnations: incarnations.into_iter().collect(), covers: usage.version() }
         });
-        self.next = Instant::now();
+        let started = Instant::now();
+        self.next = started;
         let rest = running.counters.len().saturating_sub(PART);
         let part = running.counters.get(rest..).unwrap_or_default();
         // As they are now: what moved on since is in the journal again. What was forgotten meanwhile has no version.
@@ -93,6 +97,7 @@ impl Fold {
         running.counters.truncate(rest);
         running.incarnations.clear();
         if !running.counters.is_empty() {
+            self.next = Instant::now() + started.elapsed() * REST;
             return Ok(());
         }
         store.cut_journal(self.covered).await.inspect_err(|_| self.next += RETRY)?;
