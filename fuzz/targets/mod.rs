@@ -8,7 +8,7 @@
 mod pure;
 mod seeds;
 mod server;
-mod service;
+pub(crate) mod service;
 
 pub(crate) use pure::{cel, certificate_uri, duration, export_line, token, watch_message};
 pub(crate) use seeds::requests;

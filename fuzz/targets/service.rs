@@ -137,7 +137,8 @@ fn tampered(token: &str, input: &[u8]) -> String {
 }
 
 /// Bytes as they are.
-struct Raw;
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Bytes;

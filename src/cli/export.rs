@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
+use super::database::Database;
 use super::progress::Progress;
 use super::{Failure, stop_signal};
 use crate::archive;
 use crate::domain::Timestamp;
-use crate::store::{DatabaseUrl, Snapshot, Store};
+use crate::store::{Snapshot, Store};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -24,15 +25,8 @@ Examples:
   tollgate export --database sqlite://tollgate.db --output tollgate.jsonl
   tollgate export | gzip > tollgate.jsonl.gz")]
 pub(super) struct ExportArgs {
-    /// The database
-    #[arg(
-        long,
-        env = "TOLLGATE_DATABASE",
-        hide_env_values = true,
-        default_value = "sqlite://tollgate.db",
-        value_name = "URL"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// The file, which only you may read; `-` for standard output
     #[arg(long, env = "TOLLGATE_OUTPUT", default_value = "-", value_name = "FILE")]
@@ -49,7 +43,7 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), Failure> {
     if !force && !to_stdout && output.exists() {
         return Err(exists(&output));
     }
-    let store = Store::open_beside(&DatabaseUrl::parse(&database)?).await?;
+    let store = Store::open_beside(&database.url()?).await?;
     let exported = async {
         let snapshot = store.snapshot().await?;
         match to_stdout {

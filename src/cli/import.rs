@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Failure;
+use super::database::Database;
 use super::progress::Progress;
 use super::remote::print;
 use crate::archive::{self, ImportError, Imported};
-use crate::store::{DatabaseUrl, Store};
+use crate::store::Store;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -23,15 +24,8 @@ Examples:
   tollgate import --database postgres://tollgate@db.example/tollgate --input tollgate.jsonl
   gunzip < tollgate.jsonl.gz | tollgate import --database sqlite://new.db")]
 pub(super) struct ImportArgs {
-    /// The database
-    #[arg(
-        long,
-        env = "TOLLGATE_DATABASE",
-        hide_env_values = true,
-        default_value = "sqlite://tollgate.db",
-        value_name = "URL"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// The file; `-` for standard input
     #[arg(long, env = "TOLLGATE_INPUT", default_value = "-", value_name = "FILE")]
@@ -40,7 +34,7 @@ pub(super) struct ImportArgs {
 
 pub(super) async fn run(args: ImportArgs) -> Result<(), Failure> {
     let ImportArgs { database, input } = args;
-    let database = DatabaseUrl::parse(&database)?;
+    let database = database.url()?;
     let explain = |error: io::Error| io::Error::new(error.kind(), format!("{} (--input): {error}", input.display()));
     let file = match input.as_os_str() == "-" {
         true => None,

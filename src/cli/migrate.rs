@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use super::database::Database;
 use super::remote::{print, table};
 use crate::store::{DatabaseUrl, Store};
 
@@ -30,21 +31,14 @@ server to be stopped. Exit code 1 if the database was migrated by a newer versio
 Example:
   tollgate migrate up --database postgres://tollgate@db.example/tollgate")]
 struct DatabaseArgs {
-    /// The database
-    #[arg(
-        long,
-        env = "TOLLGATE_DATABASE",
-        hide_env_values = true,
-        default_value = "sqlite://tollgate.db",
-        value_name = "URL"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 }
 
 pub(super) async fn run(args: MigrateArgs) -> Result<(), Failure> {
     match args.command {
-        MigrateCommand::Status(DatabaseArgs { database }) => status(&DatabaseUrl::parse(&database)?).await,
-        MigrateCommand::Up(DatabaseArgs { database }) => up(&DatabaseUrl::parse(&database)?).await,
+        MigrateCommand::Status(DatabaseArgs { database }) => status(&database.url()?).await,
+        MigrateCommand::Up(DatabaseArgs { database }) => up(&database.url()?).await,
     }
 }
 

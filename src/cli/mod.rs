@@ -4,6 +4,7 @@
 //! standard output has results only.
 
 mod changes;
+mod database;
 mod explain;
 mod export;
 mod follow;

@@ -9,13 +9,14 @@ use clap::builder::BoolishValueParser;
 use prost::Message as _;
 
 use super::Failure;
+use super::database::Database;
 use super::remote::{print, refused};
 use super::target::Target;
 use crate::domain::{Kind, ResourceKey};
 use crate::ledger::{Verification, verify};
 use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
-use crate::store::{DatabaseUrl, Store};
+use crate::store::Store;
 use crate::watch::{Progress, Reducer, View};
 
 /// How long a stream may take to bring everything.
@@ -34,15 +35,8 @@ Examples:
   tollgate verify --database sqlite:///var/lib/tollgate/tollgate.db
   TOLLGATE_TOKEN=tg_… tollgate verify --database sqlite://tollgate.db --memory")]
 pub(super) struct VerifyArgs {
-    /// The database
-    #[arg(
-        long,
-        env = "TOLLGATE_DATABASE",
-        hide_env_values = true,
-        default_value = "sqlite://tollgate.db",
-        value_name = "URL"
-    )]
-    database: String,
+    #[command(flatten)]
+    database: Database,
 
     /// Compare with the memory of a running server, too
     #[arg(long, env = "TOLLGATE_MEMORY", value_parser = BoolishValueParser::new())]
@@ -54,7 +48,7 @@ pub(super) struct VerifyArgs {
 
 pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     let VerifyArgs { database, memory, target } = args;
-    let database = DatabaseUrl::parse(&database)?;
+    let database = database.url()?;
     let store = Store::open_beside(&database).await?;
     let compared =
         async { if memory { with_memory(&store, &target).await } else { Ok((verify(&store).await?, None)) } };

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use prost_types::{Struct, Value, value};
 use tollgate::proto::v1;
 use tollgate::proto::v1::customer_service_client::CustomerServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
+use crate::fuzz::targets::service::Raw;
 use crate::watch::rig::Rig;
 
 /// Fields and descriptions of an INVALID_ARGUMENT.
@@ -149,44 +149,6 @@ async fn what_is_too_large_is_refused_by_its_path() {
     goes_on(&api.0, &before).await;
     drop(api);
     rig.stop().await;
-}
-
-/// Sends and receives bytes as they are.
-#[derive(Clone, Copy, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
 }
 
 async fn send_raw(channel: &Channel, bytes: Vec<u8>) -> Status {
