@@ -13,7 +13,7 @@ use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
-use crate::state::{FormerKey, Moved, State, Tally, UsageMoves};
+use crate::state::{Counter, FormerKey, Moved, State, Tally, UsageMoves};
 use crate::store::{News, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
 use crate::usage::{Entry, FormerKeys, Refusal, count};
 
@@ -58,11 +58,12 @@ pub type Moves = watch::Sender<UsageMoves>;
 /// Notes what moved, for those who follow usage.
 pub(super) fn note(moves: &Moves, moved: &Moved) {
     moves.send_if_modified(|moves| {
-        if !moves.followed || moved.counters.is_empty() {
+        if moves.begun == 0 || moved.counters.is_empty() {
             return false;
         }
         moves.keys.extend(moved.counters.iter().map(|(key, _)| key.clone()));
-        moves.crossed |= !moved.crossings.is_empty();
+        let was_reset = |(_, counter): &(_, Counter)| counter.used == 0;
+        moves.urgent |= !moved.crossings.is_empty() || moved.counters.iter().any(was_reset);
         true
     });
 }

@@ -151,12 +151,12 @@ pub struct Moved {
 /// Which counters moved since whoever follows usage looked last.
 #[derive(Default, Debug)]
 pub struct UsageMoves {
-    /// Whether anybody follows usage; else nothing is noted.
-    pub followed: bool,
+    /// How many streams have begun to follow usage; before the first, nothing is noted.
+    pub begun: u64,
     /// The counters.
     pub keys: CounterKeys,
-    /// Whether one of them crossed a threshold.
-    pub crossed: bool,
+    /// Whether it is to be told at once: one of them crossed a threshold, or was reset, which lets requests through again.
+    pub urgent: bool,
     /// Whether memory was read anew, so that anything may have moved.
     pub anything: bool,
 }

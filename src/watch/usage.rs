@@ -40,6 +40,8 @@ struct View {
     places: OrdMap<i64, v1::LimitUsage>,
     /// The place of the last change of any.
     last: i64,
+    /// How many streams had begun when it was looked at.
+    begun: u64,
 }
 
 /// Follows what is counted. Cloning shares it.
@@ -59,8 +61,12 @@ impl Feed {
 
     /// A stream's place in it.
     pub(super) fn follow(&self) -> UsageCursor {
-        self.moves.send_if_modified(|moves| !std::mem::replace(&mut moves.followed, true));
-        UsageCursor { views: self.views.subscribe(), shared: Arc::clone(&self.shared), at: None }
+        let mut number = 0;
+        self.moves.send_modify(|moves| {
+            moves.begun += 1;
+            number = moves.begun;
+        });
+        UsageCursor { views: self.views.subscribe(), shared: Arc::clone(&self.shared), number, at: None }
     }
 
     /// Looks at what moves until `drain`.
@@ -71,13 +77,14 @@ impl Feed {
         loop {
             let (waiting, urgent) = {
                 let moves = moved.borrow_and_update();
-                let first = moves.followed && book.is_none();
-                let waiting = first || moves.anything || !moves.keys.is_empty();
-                (waiting && moves.followed, first || moves.anything || moves.crossed)
+                // Who begins is told what holds then, not what was told to others up to a second ago.
+                let begins = book.as_ref().map_or(0, |book| book.view.begun) < moves.begun;
+                let waiting = begins || moves.anything || !moves.keys.is_empty();
+                (waiting && moves.begun > 0, begins || moves.anything || moves.urgent)
             };
             let turns = book.as_ref().is_some_and(|book| book.turns_at().is_some_and(|end| end <= (self.now)()));
             if turns || (waiting && (urgent || Instant::now() >= rests_until)) {
-                let UsageMoves { keys, anything, .. } = self.take();
+                let UsageMoves { begun, keys, anything, .. } = self.take();
                 let state = Arc::clone(&self.states.borrow());
                 let now = (self.now)();
                 let book = book.get_or_insert_default();
@@ -93,6 +100,7 @@ impl Feed {
                     book.look(&state, (key.limit_id, key.kind), now);
                 }
                 book.turn(&state, now);
+                book.view.begun = begun;
                 self.views.send_replace(Some(Arc::new(book.view.clone())));
                 rests_until = Instant::now() + INTERVAL;
                 continue;
@@ -117,7 +125,7 @@ impl Feed {
         let mut taken = UsageMoves::default();
         self.moves.send_if_modified(|moves| {
             taken = std::mem::take(moves);
-            moves.followed = taken.followed;
+            moves.begun = taken.begun;
             false
         });
         taken
@@ -237,6 +245,8 @@ impl Book {
 pub(super) struct UsageCursor {
     views: watch::Receiver<Option<Arc<View>>>,
     shared: Arc<Shared>,
+    /// Which of the streams that began this one is.
+    number: u64,
     /// The history, and the place in it; `None` before the first update.
     at: Option<(u64, i64)>,
 }
@@ -253,7 +263,8 @@ impl UsageCursor {
     /// What is new; `None` if what was told is not in the store's history any more. The first update is told even if it is
     /// empty: it says that everything else is zero.
     pub(super) fn advance(&mut self) -> Option<Arc<[Frame]>> {
-        let Some(view) = self.views.borrow_and_update().clone() else { return Some(Arc::default()) };
+        let view = self.views.borrow_and_update().clone().filter(|view| view.begun >= self.number);
+        let Some(view) = view else { return Some(Arc::default()) };
         let from = match self.at {
             Some((history, _)) if history != view.history => return None,
             Some((_, at)) if at >= view.last => return Some(Arc::default()),

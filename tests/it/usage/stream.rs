@@ -44,6 +44,15 @@ pub(super) fn without_customer(api: &Api) -> impl Future<Output = (v1::Team, v1:
     }
 }
 
+async fn reset_budgets(api: &Api, key_id: &str) {
+    let reset = v1::UpdateVirtualKeyRequest {
+        virtual_key: Some(v1::VirtualKey { id: key_id.to_owned(), ..Default::default() }),
+        reset_budget_usage: true,
+        ..Default::default()
+    };
+    VirtualKeyServiceClient::new(api.0.clone()).update_virtual_key(reset).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
     let (mut rig, api) = Rig::started().await;
@@ -60,12 +69,7 @@ async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
     // Crossing a threshold, and a reset.
     report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 900_000_000)])]).await;
     until(&mut early, &used(900_000_600)).await;
-    let reset = v1::UpdateVirtualKeyRequest {
-        virtual_key: Some(v1::VirtualKey { id: key.id.clone(), ..Default::default() }),
-        reset_budget_usage: true,
-        ..Default::default()
-    };
-    VirtualKeyServiceClient::new(api.0.clone()).update_virtual_key(reset).await.unwrap();
+    reset_budgets(&api, &key.id).await;
     let left = BTreeMap::from([(team.budgets[0].id.clone(), 900_000_600)]);
     until(&mut early, &left).await;
 
@@ -78,6 +82,26 @@ async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
         early.expect().await;
     }
 
+    // What was counted before a stream begins is in its first update, however little that is.
+    report(&api, vec![batch(incarnation, 3, vec![entry(&key.id, 1)])]).await;
+    let mut later = Node::new(&[]);
+    follow(&api, &mut later).await;
+    while !matches!(later.expect().await, Progress::Used(_)) {}
+    let first =
+        later.reducer.usage().values().find(|usage| usage.limit_id == key.budgets[0].id).map(|usage| usage.used);
+    assert_eq!(first, Some(1));
+    drop(later);
+    // So is a reset, which lets requests through again.
+    reset_budgets(&api, &key.id).await;
+    let mut later = Node::new(&[]);
+    follow(&api, &mut later).await;
+    while !matches!(later.expect().await, Progress::Used(_)) {}
+    let first =
+        later.reducer.usage().values().find(|usage| usage.limit_id == key.budgets[0].id).map(|usage| usage.used);
+    assert_eq!(first.unwrap_or_default(), 0);
+    drop(later);
+    let left = BTreeMap::from([(team.budgets[0].id.clone(), 900_000_601)]);
+
     // Who comes later gets the same; who comes back after a restart too, and drops what is zero by now.
     let mut late = Node::new(&[]);
     follow(&api, &mut late).await;
@@ -85,7 +109,7 @@ async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
     let api = rig.restart().await;
     follow(&api, &mut early).await;
     until(&mut early, &left).await;
-    let nothing_more = batch(incarnation, 3, vec![entry(&key.id, 1)]);
+    let nothing_more = batch(incarnation, 4, vec![entry(&key.id, 1)]);
     report(&api, vec![nothing_more]).await;
     let more = used(1).into_iter().map(|(id, used)| (id.clone(), used + left.get(&id).copied().unwrap_or_default()));
     until(&mut early, &more.collect()).await;
