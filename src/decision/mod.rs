@@ -11,7 +11,7 @@ mod pricing;
 mod routing;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -22,9 +22,8 @@ pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> 
     let resources = skip_gap(&txns, resources);
     let prefixes = chain_prefixes(state, &txns)?;
     state.advance(position.head, prefixes, resources, removed);
-    state.usage_mut().set(counters.iter().cloned());
+    state.usage_mut().put(counters.iter().cloned());
     state.usage_mut().reach(position.usage_version);
-    state.usage_mut().commit();
     Ok(Moved { counters, crossings: Vec::new() })
 }
 

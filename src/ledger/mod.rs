@@ -32,8 +32,8 @@ pub use command::{Answer, Call, Command};
 pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
 use queue::{Request, Sender, queue};
-use usage::Counting;
 pub use usage::{Ack, Acknowledgement, Batch, Moves};
+use usage::{Counting, Reported};
 pub use verify::{Verification, verify};
 use writer::Writer;
 
@@ -41,6 +41,7 @@ use crate::config::RetentionSettings;
 use crate::domain::{BUILT_IN, Error, Id, Provider, ResourceKey, Timestamp};
 use crate::state::{Context, CounterKey, Decision, State, UsageMoves, create};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
+use crate::usage::Prepared;
 
 /// How often the clock is compared with the database's.
 const REFER: Duration = Duration::from_secs(60);
@@ -192,7 +193,8 @@ impl Ledger {
     pub fn report_usage(&self, batch: Batch) -> impl Future<Output = Result<Acknowledgement, Error>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
         let (metrics, entries) = (self.metrics.clone(), batch.entries.len());
-        let queued = self.queue.report((batch, reply));
+        let prepared = Prepared::of(&self.state(), &batch.entries, self.now());
+        let queued = self.queue.report(Reported { batch, prepared, reply });
         async move {
             queued?;
             let answer = answer.await.unwrap_or_else(|_| Err(shutting_down()))?;

@@ -3,6 +3,8 @@
 //! Commands and usage wait apart, so that neither keeps the other waiting for more than one group, however much of it
 //! there is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +17,8 @@ use crate::store::{Registration, StoreError};
 
 /// Requests that may wait, and batches; more are refused.
 const CAPACITY: usize = 4_096;
+/// Entries of usage that may wait, but for a single batch that has more: about 300 MB, and some seconds of work.
+const WAITING_ENTRIES: usize = 500_000;
 /// Requests in one group at most, and batches.
 const GROUP: usize = 256;
 /// Entries of usage in one group at most, but for a single batch that has more. A command waits for about 20 ms of it.
@@ -40,7 +44,9 @@ pub(super) enum Request {
 pub(super) fn queue() -> (Sender, Queue) {
     let (request_sender, requests) = mpsc::channel(CAPACITY);
     let (batch_sender, batches) = mpsc::channel(CAPACITY);
-    (Sender { requests: request_sender, batches: batch_sender }, Queue { requests, batches })
+    let entries = Arc::<AtomicUsize>::default();
+    let sender = Sender { requests: request_sender, batches: batch_sender, entries: Arc::clone(&entries) };
+    (sender, Queue { requests, batches, entries })
 }
 
 /// Puts things into the queue. Cloning is cheap.
@@ -48,6 +54,8 @@ pub(super) fn queue() -> (Sender, Queue) {
 pub(super) struct Sender {
     requests: mpsc::Sender<Request>,
     batches: mpsc::Sender<Reported>,
+    /// Entries of the batches that wait.
+    entries: Arc<AtomicUsize>,
 }
 
 impl Sender {
@@ -69,7 +77,16 @@ impl Sender {
     /// # Errors
     /// `Overloaded` if there are too many; `Unavailable` if the queue is closed.
     pub(super) fn report(&self, reported: Reported) -> Result<(), Error> {
-        self.batches.try_send(reported).map_err(|refused| refusal(&refused))
+        let entries = reported.batch.entries.len();
+        let waiting = self.entries.fetch_add(entries, Ordering::Relaxed);
+        let result = match waiting > 0 && waiting + entries > WAITING_ENTRIES {
+            true => Err(overloaded()),
+            false => self.batches.try_send(reported).map_err(|refused| refusal(&refused)),
+        };
+        if result.is_err() {
+            self.entries.fetch_sub(entries, Ordering::Relaxed);
+        }
+        result
     }
 
     /// How many requests and batches wait.
@@ -81,17 +98,21 @@ impl Sender {
 
 fn refusal<T>(refused: &mpsc::error::TrySendError<T>) -> Error {
     match refused {
-        mpsc::error::TrySendError::Full(_) => {
-            Error::Overloaded { what: "too many writes are queued".to_owned(), retry_after: RETRY_AFTER }
-        }
+        mpsc::error::TrySendError::Full(_) => overloaded(),
         mpsc::error::TrySendError::Closed(_) => shutting_down(),
     }
+}
+
+fn overloaded() -> Error {
+    Error::Overloaded { what: "too many writes are queued".to_owned(), retry_after: RETRY_AFTER }
 }
 
 /// What waits, in the order in which it came.
 pub(super) struct Queue {
     requests: mpsc::Receiver<Request>,
     batches: mpsc::Receiver<Reported>,
+    /// Entries of the batches that wait.
+    entries: Arc<AtomicUsize>,
 }
 
 /// What was taken out of the queue.
@@ -117,14 +138,15 @@ impl Queue {
         {
             taken.requests.push(request);
         }
-        let mut entries: usize = taken.batches.iter().map(|(batch, _)| batch.entries.len()).sum();
+        let mut entries: usize = taken.batches.iter().map(|reported| reported.batch.entries.len()).sum();
         while entries < ENTRIES
             && taken.batches.len() < GROUP
             && let Ok(reported) = self.batches.try_recv()
         {
-            entries += reported.0.entries.len();
+            entries += reported.batch.entries.len();
             taken.batches.push(reported);
         }
+        self.entries.fetch_sub(entries, Ordering::Relaxed);
         taken
     }
 
@@ -144,7 +166,8 @@ mod tests {
     fn batch(sequence: i64, entries: usize) -> Reported {
         let entries = vec![Err(Refusal(String::new())); entries];
         let (caller, node_id) = ("".into(), "node".into());
-        (Batch { caller, node_id, incarnation: 1, sequence, fingerprint: [0; 32], entries }, oneshot::channel().0)
+        let batch = Batch { caller, node_id, incarnation: 1, sequence, fingerprint: [0; 32], entries };
+        Reported { batch, prepared: None, reply: oneshot::channel().0 }
     }
 
     fn request() -> Request {
@@ -152,7 +175,7 @@ mod tests {
     }
 
     fn sequences(taken: &Taken) -> Vec<i64> {
-        taken.batches.iter().map(|(batch, _)| batch.sequence).collect()
+        taken.batches.iter().map(|reported| reported.batch.sequence).collect()
     }
 
     #[tokio::test]
@@ -198,5 +221,18 @@ mod tests {
         assert!(matches!(sender.report(batch(0, 0)), Err(Error::Overloaded { .. })));
         sender.request(request()).unwrap();
         assert_eq!(sender.waiting(), CAPACITY + 1);
+    }
+
+    #[tokio::test]
+    async fn batches_wait_as_long_as_they_fit_into_memory() {
+        let (sender, mut queue) = queue();
+        sender.report(batch(1, 2 * WAITING_ENTRIES)).unwrap();
+        assert!(matches!(sender.report(batch(2, 1)), Err(Error::Overloaded { .. })));
+        assert_eq!(sequences(&queue.take().await), [1], "any batch fits into an empty queue");
+        sender.report(batch(2, WAITING_ENTRIES)).unwrap();
+        assert!(matches!(sender.report(batch(3, 1)), Err(Error::Overloaded { .. })));
+        assert_eq!(sequences(&queue.take().await), [2]);
+        sender.report(batch(3, 1)).unwrap();
+        assert_eq!(sequences(&queue.take().await), [3]);
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Counter, FormerKey, Moved, State, Tally, UsageMoves};
 use crate::store::{News, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
-use crate::usage::{Entry, FormerKeys, Refusal, count};
+use crate::usage::{Entry, FormerKeys, Prepared, Refusal, count};
 
 /// A batch of a node.
 #[derive(Debug)]
@@ -79,8 +79,17 @@ pub struct Acknowledgement {
     pub store_id: Option<Box<str>>,
 }
 
-/// A batch, and where its acknowledgement goes.
-pub(super) type Reported = (Batch, oneshot::Sender<Result<Acknowledgement, Error>>);
+/// A batch that waits to be counted.
+pub(super) struct Reported {
+    pub(super) batch: Batch,
+    /// What it moves, as far as that could be told before.
+    pub(super) prepared: Option<Prepared>,
+    /// Where its acknowledgement goes.
+    pub(super) reply: Reply,
+}
+
+/// Where an acknowledgement goes.
+pub(super) type Reply = oneshot::Sender<Result<Acknowledgement, Error>>;
 
 /// What the ledger's task knows of usage beside what was counted, which is in the state.
 #[derive(Default)]
@@ -172,7 +181,7 @@ impl Counting {
         show: impl FnOnce(Arc<State>, &Moved),
     ) -> Result<(), StoreError> {
         // Nodes may have registered at another server. What was counted there came with the journal.
-        let unknown = batches.iter().map(|(batch, _)| batch.incarnation);
+        let unknown = batches.iter().map(|reported| reported.batch.incarnation);
         let unknown: BTreeSet<i64> = unknown.filter(|it| !self.watermarks.contains_key(it)).collect();
         if !unknown.is_empty() {
             match tx.watermarks(&unknown).await {
@@ -187,7 +196,7 @@ impl Counting {
                 }
                 Err(failed) => {
                     tx.let_go().await;
-                    refuse(batches.into_iter().map(|(_, reply)| reply), &failed);
+                    refuse(batches.into_iter().map(|reported| reported.reply), &failed);
                     return Err(failed);
                 }
             }
@@ -196,11 +205,11 @@ impl Counting {
         let mut acks = Vec::with_capacity(batches.len());
         let counted = {
             let mut tally = Tally::new(state.usage(), now);
-            for (batch, reply) in batches {
+            for Reported { batch, prepared, reply } in batches {
                 let watermark = moved.get(&batch.incarnation).or_else(|| self.watermarks.get(&batch.incarnation));
                 let ack = match watermark {
                     Some(watermark) if may_deliver(watermark, &batch) => {
-                        let ack = self.decide(&state, now, &batch, watermark, &mut tally);
+                        let ack = self.decide(&state, now, &batch, prepared, watermark, &mut tally);
                         let (mut expected_sequence, store_id) = (watermark.sequence + 1, watermark.store_id.clone());
                         if matches!(ack, Ack::Applied { .. }) {
                             let Batch { incarnation, sequence, fingerprint, .. } = batch;
@@ -224,7 +233,7 @@ impl Counting {
                 };
                 acks.push((ack, reply));
             }
-            tally.close()
+            tally.close(|key| state.limit(&key.limit_id, key.kind).map(|limit| limit.owner))
         };
         if seeded::is(Bug::AckBeforeCommit) {
             acknowledge(std::mem::take(&mut acks));
@@ -247,9 +256,8 @@ impl Counting {
             let UsageGroup { moved, watermarks, .. } = group;
             self.fold.note(&moved, &watermarks);
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
-            state.usage_mut().set(moved.counters.iter().cloned());
+            state.usage_mut().put(moved.counters.iter().cloned());
             state.usage_mut().reach(version);
-            state.usage_mut().commit();
             show(Arc::new(state), &moved);
         }
         acknowledge(acks);
@@ -261,6 +269,7 @@ impl Counting {
         state: &State,
         now: Timestamp,
         batch: &Batch,
+        prepared: Option<Prepared>,
         watermark: &Watermark,
         tally: &mut Tally<'_>,
     ) -> Ack {
@@ -280,6 +289,9 @@ impl Counting {
         if *sequence > watermark.sequence + 1 {
             return Ack::Gap;
         }
+        if let Some((rejected, late)) = prepared.and_then(|prepared| prepared.count(state, now, tally)) {
+            return Ack::Applied { rejected, late };
+        }
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let counted = entry.as_ref().map_err(Refusal::clone);
@@ -292,14 +304,14 @@ impl Counting {
     }
 }
 
-fn acknowledge(acks: Vec<(Acknowledgement, oneshot::Sender<Result<Acknowledgement, Error>>)>) {
+fn acknowledge(acks: Vec<(Acknowledgement, Reply)>) {
     for (ack, reply) in acks {
         // A node that is gone sends its batch again, and hears that it is a duplicate.
         let _ = reply.send(Ok(ack));
     }
 }
 
-fn refuse(replies: impl Iterator<Item = oneshot::Sender<Result<Acknowledgement, Error>>>, failed: &StoreError) {
+fn refuse(replies: impl Iterator<Item = Reply>, failed: &StoreError) {
     let error = failed.to_domain();
     for reply in replies {
         // A node that is gone sends its batch again.

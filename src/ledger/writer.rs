@@ -259,7 +259,7 @@ impl Writer {
         let tx = match self.lock().await {
             Ok(tx) => tx,
             Err(error) => {
-                fail(batches.into_iter().map(|(_, reply)| reply), &error);
+                fail(batches.into_iter().map(|reported| reported.reply), &error);
                 return;
             }
         };

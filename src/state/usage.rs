@@ -99,6 +99,14 @@ impl Counters {
         }
     }
 
+    /// Takes counters as they were written, in all copies.
+    pub fn put(&mut self, counters: impl IntoIterator<Item = (CounterKey, Counter)>) {
+        for (key, counter) in counters {
+            self.version = self.version.max(counter.version);
+            self.committed.insert(key, counter);
+        }
+    }
+
     /// Takes counters as they are to be, on this copy alone until [`commit`](Self::commit).
     pub fn set(&mut self, counters: impl IntoIterator<Item = (CounterKey, Counter)>) {
         for (key, counter) in counters {
@@ -168,8 +176,6 @@ pub struct Amount {
     pub key: CounterKey,
     /// How much.
     pub amount: i64,
-    /// Whose limit it is.
-    pub owner: LimitOwner,
     /// The ceiling.
     pub max: i64,
 }
@@ -185,7 +191,6 @@ pub struct Tally<'a> {
 struct Move {
     used: i64,
     max: i64,
-    owner: LimitOwner,
     /// Used and ceiling before, for what is crossed between then and now.
     before: (i64, i64),
 }
@@ -201,8 +206,8 @@ impl<'a> Tally<'a> {
     /// # Errors
     ///
     /// The counter that would overflow.
-    pub fn add(&mut self, amounts: Vec<Amount>) -> Result<(), CounterKey> {
-        for (place, Amount { key, amount, owner, max }) in amounts.iter().enumerate() {
+    pub fn add(&mut self, amounts: &[Amount]) -> Result<(), CounterKey> {
+        for (place, Amount { key, amount, max }) in amounts.iter().enumerate() {
             let added = match self.moved.entry(key.clone()) {
                 Entry::Occupied(mut moved) => {
                     let moved = moved.get_mut();
@@ -211,7 +216,7 @@ impl<'a> Tally<'a> {
                 Entry::Vacant(vacant) => {
                     let before = self.counters.get(key).used;
                     before.checked_add(*amount).map(|used| {
-                        vacant.insert(Move { used, max: *max, owner: owner.clone(), before: (before, *max) });
+                        vacant.insert(Move { used, max: *max, before: (before, *max) });
                     })
                 }
             };
@@ -237,8 +242,7 @@ impl<'a> Tally<'a> {
 
     /// Sets what a window of `dimension` has counted. `before` are used and ceiling before.
     fn set(&mut self, key: CounterKey, used: i64, before: (i64, i64), dimension: &Dimension<'_>) {
-        let Dimension { max, owner, .. } = dimension;
-        self.moved.insert(key, Move { used, max: *max, owner: owner.clone(), before });
+        self.moved.insert(key, Move { used, max: dimension.max, before });
     }
 
     /// Sets all to zero that can be counted in. The current window is written in any case: those who follow usage may have
@@ -253,16 +257,16 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// What is to be written.
-    pub fn close(self) -> Moved {
+    /// What is to be written. `owner_of` tells whose limits the windows are of.
+    pub fn close(self, owner_of: impl Fn(&CounterKey) -> Option<LimitOwner>) -> Moved {
         let mut moves: Vec<_> = self.moved.into_iter().collect();
         // In the order of the keys, so that replicas never wait for each other in a circle.
         moves.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut moved = Moved { counters: Vec::with_capacity(moves.len()), crossings: Vec::new() };
-        for ((key, Move { used, max, owner, before }), version) in moves.into_iter().zip(self.counters.version + 1..) {
+        for ((key, Move { used, max, before }), version) in moves.into_iter().zip(self.counters.version + 1..) {
             for percent in THRESHOLDS.into_iter().filter(|percent| crosses(before, (used, max), *percent)) {
-                let (key, owner) = (key.clone(), owner.clone());
-                let crossed_at = self.now;
+                let Some(owner) = owner_of(&key) else { continue };
+                let (key, crossed_at) = (key.clone(), self.now);
                 moved.crossings.push(Crossing { key, owner, percent, used, max, version, crossed_at });
             }
             moved.counters.push((key, Counter { used, version }));
@@ -309,7 +313,11 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
             }
         }
     }
-    tally.close()
+    let after = || decision.changes.iter().filter_map(|change| change.after.as_ref());
+    tally.close(|key| {
+        let mut owned = after().flat_map(dimensions);
+        owned.find(|owned| owned.limit_id == key.limit_id && owned.kind == key.kind).map(|owned| owned.owner)
+    })
 }
 
 /// Whether anything was counted in the current windows of the budgets of `any`.

@@ -43,6 +43,36 @@ pub type FormerKeys = HashMap<Arc<str>, FormerKey>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal(pub String);
 
+/// What an entry moves.
+pub(super) struct Assigned {
+    /// How much of which windows; no two are of the same.
+    pub(super) amounts: Vec<Amount>,
+    /// Whether it came too late for its window.
+    pub(super) late: bool,
+    /// When the first of the current windows ends: until then the entry moves the same.
+    pub(super) until: Timestamp,
+}
+
+/// Why an entry moves nothing.
+pub(super) enum Fault {
+    /// Its key is not known.
+    UnknownKey,
+    /// For this.
+    Refused(Refusal),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            // It is not repeated: somebody may have sent the value of a key.
+            Fault::UnknownKey => {
+                Refusal("virtual_key_id is not known; report the id of a key, never its value".to_owned())
+            }
+            Fault::Refused(refusal) => refusal,
+        }
+    }
+}
+
 /// Adds an entry to the tally, whole or not at all. Whether it came too late for its window.
 ///
 /// # Errors
@@ -55,6 +85,16 @@ pub fn count(
     now: Timestamp,
     tally: &mut Tally<'_>,
 ) -> Result<bool, Refusal> {
+    let Assigned { amounts, late, .. } = assign(state, former, entry, now)?;
+    tally.add(&amounts).map_err(|key| {
+        let CounterKey { limit_id, kind, .. } = key;
+        Refusal(format!("would overflow what {kind:?} of limit {limit_id} can count; report a smaller amount"))
+    })?;
+    Ok(late)
+}
+
+/// What an entry moves at the time `now`.
+pub(super) fn assign(state: &State, former: &FormerKeys, entry: &Entry, now: Timestamp) -> Result<Assigned, Fault> {
     let Entry { requests, input_tokens, output_tokens, cost, .. } = entry;
     for (field, value) in [
         ("requests", requests),
@@ -63,11 +103,12 @@ pub fn count(
         ("cost_nano_usd", cost),
     ] {
         if *value < 0 {
-            return Err(Refusal(format!("{field} is {value}; must be at least 0")));
+            return Err(Fault::Refused(Refusal(format!("{field} is {value}; must be at least 0"))));
         }
     }
     let Some(tokens) = input_tokens.checked_add(*output_tokens) else {
-        return Err(Refusal("input_tokens and output_tokens add up to more than 64 bits hold".to_owned()));
+        let text = "input_tokens and output_tokens add up to more than 64 bits hold";
+        return Err(Fault::Refused(Refusal(text.to_owned())));
     };
     let (caller, configs) = match state.get::<VirtualKey>(&entry.virtual_key_id) {
         _ if entry.virtual_key_id.is_empty() => (Caller::default(), &[][..]),
@@ -76,10 +117,7 @@ pub fn count(
             Some(former) if now < former.deleted_at.plus_micros(REMEMBERED.as_micros() as i64) => {
                 (Caller::of_owner(state, former.owner.as_ref()), &[][..])
             }
-            Some(_) | None => {
-                // It is not repeated: somebody may have sent the value of a key.
-                return Err(Refusal("virtual_key_id is not known; report the id of a key, never its value".to_owned()));
-            }
+            Some(_) | None => return Err(Fault::UnknownKey),
         },
     };
     let configs = configs
@@ -90,20 +128,21 @@ pub fn count(
         Some(at) if at <= now.plus_micros(AHEAD_MICROS) => at,
         Some(_) | None => now,
     };
-    let mut amounts = Vec::with_capacity(16);
-    let mut late = false;
     let mut dimensions = Vec::with_capacity(16);
     for Applied { owner, limits, calendar_aligned } in chain(state, caller, &entry.provider, &entry.model, configs) {
         add_dimensions(&owner, limits, calendar_aligned, &mut dimensions);
     }
+    let mut assigned = Assigned { amounts: Vec::with_capacity(dimensions.len()), late: false, until: Timestamp::MAX };
     for dimension in dimensions {
-        let (own, current) = (dimension.window(at), dimension.window(now));
+        let current = dimension.window(now);
+        let own = if at == now { current } else { dimension.window(at) };
+        assigned.until = assigned.until.min(current.end);
         // One window back counts where it belongs. Of what is older, money is never dropped; rates are of their time.
         let too_late = own.end < current.start;
         if own != current && seeded::is(Bug::ZeroAtTurn) {
             continue;
         }
-        late |= too_late;
+        assigned.late |= too_late;
         let (amount, window_start) = match dimension.kind {
             LimitKind::Budget if too_late => (*cost, current.start),
             LimitKind::Budget => (*cost, own.start),
@@ -112,15 +151,11 @@ pub fn count(
             LimitKind::Requests => (*requests, own.start),
         };
         if amount > 0 {
-            let Dimension { limit_id, kind, owner, max, .. } = dimension;
-            amounts.push(Amount { key: CounterKey { limit_id, kind, window_start }, amount, owner, max });
+            let Dimension { limit_id, kind, max, .. } = dimension;
+            assigned.amounts.push(Amount { key: CounterKey { limit_id, kind, window_start }, amount, max });
         }
     }
-    tally.add(amounts).map_err(|key| {
-        let CounterKey { limit_id, kind, .. } = key;
-        Refusal(format!("would overflow what {kind:?} of limit {limit_id} can count; report a smaller amount"))
-    })?;
-    Ok(late)
+    Ok(assigned)
 }
 
 /// Whether nothing can be counted in this window any more, nor be asked of it: its limit is gone, or it is older than the

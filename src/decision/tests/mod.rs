@@ -16,11 +16,11 @@ use crate::state::{self, Chain, Context, Decision, Head, Rules};
 use crate::wire::Wire;
 
 static NONE: LazyLock<BTreeMap<String, String>> = LazyLock::new(BTreeMap::new);
-const NOW: i64 = 1_800_000_000_000_000;
+pub(crate) const NOW: i64 = 1_800_000_000_000_000;
 
 /// A state to which resources are added as a client would create them.
-struct World {
-    state: State,
+pub(crate) struct World {
+    pub(crate) state: State,
     used: Used,
 }
 
@@ -55,7 +55,7 @@ fn head(revision: i64) -> Head {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut world = Self { state: State::restore(head(0), [], [], []), used: Used::default() };
         for name in ["openai", "anthropic", "groq"] {
             let keys = vec![v1::ProviderKey { id: format!("{name}-key"), ..Default::default() }];
@@ -64,19 +64,26 @@ impl World {
         world
     }
 
-    fn add<R: Rules + Wire>(&mut self, message: R::Message) -> Arc<Stored<R>> {
+    pub(crate) fn add<R: Rules + Wire>(&mut self, message: R::Message) -> Arc<Stored<R>> {
         self.add_named::<R>(message, None)
     }
 
     fn add_named<R: Rules + Wire>(&mut self, message: R::Message, name: Option<&str>) -> Arc<Stored<R>> {
         let mut violations = Violations::new();
         let parsed = R::parse(message, &Path::root(R::KIND.name()), &mut violations);
-        let parsed = violations.or(parsed).unwrap().unwrap();
-        let subject = self.write(|state, cx| state::create(state, cx, name, &parsed)).subject;
+        self.put_named(&violations.or(parsed).unwrap().unwrap(), name)
+    }
+
+    pub(crate) fn put<R: Rules>(&mut self, resource: &R) -> Arc<Stored<R>> {
+        self.put_named(resource, None)
+    }
+
+    fn put_named<R: Rules>(&mut self, resource: &R, name: Option<&str>) -> Arc<Stored<R>> {
+        let subject = self.write(|state, cx| state::create(state, cx, name, resource)).subject;
         Arc::clone(self.state.get::<R>(&subject.id).unwrap())
     }
 
-    fn delete<R: Rules>(&mut self, id: &Id<R>) {
+    pub(crate) fn delete<R: Rules>(&mut self, id: &Id<R>) {
         self.write(|state, cx| state::delete::<R>(state, cx, id.as_str(), 0));
     }
 
@@ -122,7 +129,7 @@ fn keyless<'a>(provider: &'a str, model: &'a str) -> Request<'a> {
     }
 }
 
-fn config(provider: &str, weight: Option<f64>) -> v1::VirtualKeyProviderConfig {
+pub(crate) fn config(provider: &str, weight: Option<f64>) -> v1::VirtualKeyProviderConfig {
     v1::VirtualKeyProviderConfig {
         provider: provider.to_owned(),
         weight,
@@ -132,7 +139,7 @@ fn config(provider: &str, weight: Option<f64>) -> v1::VirtualKeyProviderConfig {
     }
 }
 
-fn key(configs: Vec<v1::VirtualKeyProviderConfig>) -> v1::VirtualKey {
+pub(crate) fn key(configs: Vec<v1::VirtualKeyProviderConfig>) -> v1::VirtualKey {
     v1::VirtualKey {
         name: "key".to_owned(),
         value: "0123456789abcdefghijklmnopqrstuvwxyz".to_owned(),

@@ -1,0 +1,208 @@
+//! A batch, assigned to the counters that it moves before its turn comes: by the task of its stream, many at a time, so
+//! that the ledger's task, of which there is one, has only to add.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
+
+use foldhash::fast::RandomState;
+
+use super::count::{Entry, Fault, FormerKeys, Refusal, assign};
+use crate::domain::Timestamp;
+use crate::state::{Amount, Chain, CounterKey, State, Tally};
+
+/// What the entries of a batch move together, by the configuration of one revision and the windows of one time.
+#[derive(Debug)]
+pub struct Prepared {
+    revision: i64,
+    chain: Chain,
+    from: Timestamp,
+    until: Timestamp,
+    /// How much of which windows; no two are of the same.
+    amounts: Vec<Amount>,
+    rejected: Vec<(usize, Refusal)>,
+    late: usize,
+}
+
+impl Prepared {
+    /// Assigns `entries`; `None` if that takes what only the ledger's task knows, as with keys that were deleted, or if
+    /// it is to be found out which of them would overflow a counter.
+    pub fn of(state: &State, entries: &[Result<Entry, Refusal>], now: Timestamp) -> Option<Self> {
+        let former = FormerKeys::default();
+        let (mut rejected, mut late, mut until) = (Vec::new(), 0, Timestamp::MAX);
+        let mut sums: HashMap<CounterKey, Amount, RandomState> = HashMap::default();
+        for (index, entry) in entries.iter().enumerate() {
+            let assigned = match entry {
+                Ok(entry) => assign(state, &former, entry, now),
+                Err(refusal) => Err(Fault::Refused(refusal.clone())),
+            };
+            match assigned {
+                Ok(assigned) => {
+                    until = until.min(assigned.until);
+                    late += usize::from(assigned.late);
+                    for amount in assigned.amounts {
+                        match sums.entry(amount.key.clone()) {
+                            Place::Occupied(mut sum) => {
+                                let sum = sum.get_mut();
+                                sum.amount = sum.amount.checked_add(amount.amount)?;
+                            }
+                            Place::Vacant(place) => drop(place.insert(amount)),
+                        }
+                    }
+                }
+                Err(Fault::UnknownKey) => return None,
+                Err(Fault::Refused(refusal)) => rejected.push((index, refusal)),
+            }
+        }
+        let head = state.head();
+        let amounts = sums.into_values().collect();
+        Some(Self { revision: head.revision, chain: head.chain, from: now, until, amounts, rejected, late })
+    }
+
+    /// Adds the batch to the tally: the entries that are rejected, and how many came late. Gives it back untouched, if
+    /// the configuration is another by now or a window has turned, or if a counter would overflow: then each entry is to
+    /// be counted by itself.
+    pub fn count(self, state: &State, now: Timestamp, tally: &mut Tally<'_>) -> Option<(Vec<(usize, Refusal)>, usize)> {
+        let Self { revision, chain, from, until, amounts, rejected, late } = self;
+        let holds = (revision, chain) == (state.revision(), state.head().chain) && (from..until).contains(&now);
+        (holds && tally.add(&amounts).is_ok()).then_some((rejected, late))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::count;
+    use super::*;
+    use crate::decision::tests::{NOW, World, config, key};
+    use crate::domain::{LimitKind, Path, Sha256Hash, Team, Violations, VirtualKey};
+    use crate::proto::v1;
+    use crate::state::Counter;
+    use crate::wire::Wire as _;
+
+    const NOW_: Timestamp = Timestamp::from_micros(NOW);
+    const SECOND: i64 = 1_000_000;
+
+    fn budget(max_limit: f64) -> Vec<v1::Budget> {
+        vec![v1::Budget { max_limit, reset_duration: "1m".to_owned(), ..Default::default() }]
+    }
+
+    /// A key of a team, each with limits of a minute, and one of nobody.
+    fn world() -> (World, [String; 2]) {
+        let mut world = World::new();
+        let team = world.add::<Team>(v1::Team { name: "team".to_owned(), budgets: budget(1.0), ..Default::default() });
+        let rate_limit = v1::RateLimit {
+            token_max_limit: Some(5_000),
+            token_reset_duration: Some("1m".to_owned()),
+            request_max_limit: Some(100),
+            request_reset_duration: Some("1m".to_owned()),
+            ..Default::default()
+        };
+        let config = v1::VirtualKeyProviderConfig { budgets: budget(0.5), ..config("openai", None) };
+        let key = v1::VirtualKey { rate_limit: Some(rate_limit), budgets: budget(0.1), ..key(vec![config]) };
+        let of_team = v1::VirtualKey { team_id: team.id.to_string(), ..key.clone() };
+        let of_nobody = v1::VirtualKey { name: "other".to_owned(), rate_limit: None, ..key };
+        let keys = [(1, of_team), (2, of_nobody)].map(|(number, message)| {
+            let mut violations = Violations::new();
+            let mut key = VirtualKey::parse(message, &Path::root("virtual_key"), &mut violations).unwrap();
+            key.secret.sha256 = Sha256Hash([number; 32]);
+            world.put(&key).id.to_string()
+        });
+        (world, keys)
+    }
+
+    fn entry(key: &str, cost: i64) -> Entry {
+        Entry {
+            virtual_key_id: key.into(),
+            provider: "openai".into(),
+            model: "gpt-4o".into(),
+            requests: 1,
+            input_tokens: 7,
+            output_tokens: 3,
+            cost,
+            occurred_at: None,
+        }
+    }
+
+    /// What comes of counting each entry by itself.
+    fn one_by_one(
+        state: &State,
+        entries: &[Result<Entry, Refusal>],
+        tally: &mut Tally<'_>,
+    ) -> (Vec<(usize, Refusal)>, usize) {
+        let (mut rejected, mut late) = (Vec::new(), 0);
+        for (index, entry) in entries.iter().enumerate() {
+            let former = FormerKeys::default();
+            match entry.clone().and_then(|entry| count(state, &former, &entry, NOW_, tally)) {
+                Ok(came_late) => late += usize::from(came_late),
+                Err(refusal) => rejected.push((index, refusal)),
+            }
+        }
+        (rejected, late)
+    }
+
+    fn close(state: &State, tally: Tally<'_>) -> crate::state::Moved {
+        tally.close(|key| state.limit(&key.limit_id, key.kind).map(|limit| limit.owner))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_batch_moves_what_its_entries_move(
+            drawn in proptest::collection::vec(
+                (0..3_usize, -1..50_000_000_i64, -400..400_i64, any::<bool>(), prop::sample::select(vec!["openai", "groq", "new"])),
+                0..40,
+            ),
+        ) {
+            let (world, keys) = world();
+            let entries: Vec<_> = drawn
+                .into_iter()
+                .map(|(key, cost, seconds, now, provider)| {
+                    let occurred_at = (!now).then(|| NOW_.plus_micros(seconds * SECOND));
+                    let key = keys.get(key).map_or("", String::as_str);
+                    Ok(Entry { occurred_at, provider: provider.into(), ..entry(key, cost) })
+                })
+                .collect();
+            let mut expected = Tally::new(world.state.usage(), NOW_);
+            let outcome = one_by_one(&world.state, &entries, &mut expected);
+            let mut tally = Tally::new(world.state.usage(), NOW_);
+            let prepared = Prepared::of(&world.state, &entries, NOW_).expect("all keys are known");
+            prop_assert_eq!(prepared.count(&world.state, NOW_, &mut tally), Some(outcome));
+            let (moved, expected) = (close(&world.state, tally), close(&world.state, expected));
+            prop_assert_eq!(&moved.counters, &expected.counters);
+            prop_assert_eq!(&moved.crossings, &expected.crossings);
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_any_more_is_counted_entry_by_entry() {
+        let (mut world, [key, other]) = world();
+        let entries = [Ok(entry(&key, 5)), Ok(entry("", -1)), Err(Refusal("why".to_owned()))];
+        let prepare = |world: &World, entries: &[_]| Prepared::of(&world.state, entries, NOW_);
+        let holds = |world: &World, prepared: Option<Prepared>, now| {
+            let mut tally = Tally::new(world.state.usage(), now);
+            let counted = prepared.expect("prepared").count(&world.state, now, &mut tally).is_some();
+            (counted, !close(&world.state, tally).counters.is_empty())
+        };
+        let before = prepare(&world, &entries);
+        assert_eq!(holds(&world, prepare(&world, &entries), NOW_), (true, true));
+        assert_eq!(holds(&world, prepare(&world, &entries), NOW_.plus_micros(59 * SECOND)), (true, true));
+        assert_eq!(holds(&world, prepare(&world, &entries), NOW_.plus_micros(60 * SECOND)), (false, false), "a turn");
+        assert_eq!(holds(&world, prepare(&world, &entries), NOW_.plus_micros(-1)), (false, false), "another time");
+        world.delete::<VirtualKey>(&crate::domain::Id::new(other.as_str()));
+        assert_eq!(holds(&world, before, NOW_), (false, false), "another configuration");
+        assert!(prepare(&world, &[Ok(entry(&other, 1))]).is_none(), "a key that is gone");
+
+        let much = [Ok(entry(&key, i64::MAX)), Ok(entry(&key, 1))];
+        assert!(prepare(&world, &much).is_none(), "more than can be counted");
+        let prepared = prepare(&world, &much[..1]);
+        let budget =
+            |state: &State| state.get::<VirtualKey>(&key).map(|key| key.resource.limits.budgets[0].id.to_string());
+        let counted = Counter { used: 1, version: 1 };
+        let limit_id = budget(&world.state).expect("a budget").as_str().into();
+        let window_start = NOW_;
+        world.state.usage_mut().put([(CounterKey { limit_id, kind: LimitKind::Budget, window_start }, counted)]);
+        assert_eq!(holds(&world, prepared, NOW_), (false, false), "more than can be counted on top");
+    }
+}
