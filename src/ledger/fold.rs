@@ -1,11 +1,12 @@
 //! Folding the journal of usage into its tables: when, and how much at a time.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::state::{CounterKey, Counters, Moved};
-use crate::store::{News, Store, StoreError, Unfolded, Watermark};
+use crate::state::{CounterKey, Counters};
+use crate::store::{Store, StoreError, Unfolded, Watermark};
 
 /// Between two folds. The longer, the more often a counter moves before it is written once; and the longer the journal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -21,7 +22,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// What waits to be folded, and how far the fold that runs has come.
 pub(super) struct Fold {
-    waiting: Unfolded,
+    /// Each once, but for those that were read from the journal at the start.
+    counters: Vec<CounterKey>,
+    incarnations: HashSet<i64>,
     running: Option<Running>,
     /// The usage version that the last fold covered: the journal up to there can go once the next one is through.
     covered: i64,
@@ -42,24 +45,25 @@ impl Default for Fold {
 
 impl Fold {
     pub(super) fn new(waiting: Unfolded) -> Self {
-        Self { waiting, running: None, covered: 0, next: Instant::now() + INTERVAL }
+        let Unfolded { counters, incarnations } = waiting;
+        let counters = counters.into_iter().collect();
+        Self { counters, incarnations, running: None, covered: 0, next: Instant::now() + INTERVAL }
     }
 
-    /// Notes what the journal has got.
-    pub(super) fn note(&mut self, moved: &Moved, watermarks: &[Watermark]) {
-        self.waiting.counters.extend(moved.counters.iter().map(|(key, _)| key.clone()));
-        self.waiting.incarnations.extend(watermarks.iter().map(|watermark| watermark.incarnation));
-    }
-
-    /// Notes what others put into the journal.
-    pub(super) fn learn(&mut self, news: &News) {
-        self.waiting.counters.extend(news.counters.iter().map(|(key, _)| key.clone()));
-        self.waiting.incarnations.extend(news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
+    /// Notes what the journal has got, from here or from others: counters that did not wait before, and watermarks of
+    /// incarnations.
+    pub(super) fn note(
+        &mut self,
+        counters: impl IntoIterator<Item = CounterKey>,
+        incarnations: impl IntoIterator<Item = i64>,
+    ) {
+        self.counters.extend(counters);
+        self.incarnations.extend(incarnations);
     }
 
     /// When the next step is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        let Unfolded { counters, incarnations } = &self.waiting;
+        let Self { counters, incarnations, .. } = self;
         match &self.running {
             Some(_) => Some(self.next),
             None if counters.len() >= MANY => Some(self.next - INTERVAL),
@@ -76,18 +80,20 @@ impl Fold {
         watermark: impl Fn(i64) -> Option<Watermark>,
     ) -> Result<(), StoreError> {
         let running = self.running.get_or_insert_with(|| {
-            let Unfolded { counters, incarnations } = std::mem::take(&mut self.waiting);
-            let mut counters: Vec<_> = counters.into_iter().collect();
+            let mut counters = std::mem::take(&mut self.counters);
             // In the order of the table, so that a part touches few pages.
             counters.sort_unstable();
-            Running { counters, incarnations: incarnations.into_iter().collect(), covers: usage.version() }
+            counters.dedup();
+            let incarnations = std::mem::take(&mut self.incarnations).into_iter().collect();
+            Running { counters, incarnations, covers: usage.version() }
         });
         let started = Instant::now();
         self.next = started;
         let rest = running.counters.len().saturating_sub(PART);
         let part = running.counters.get(rest..).unwrap_or_default();
         // As they are now: what moved on since is in the journal again. What was forgotten meanwhile has no version.
-        let counters = part.iter().map(|key| (key.clone(), usage.get(key))).filter(|(_, counter)| counter.version != 0);
+        let counters =
+            part.iter().map(|key| (key.clone(), usage.take_waiting(key))).filter(|(_, counter)| counter.version != 0);
         let counters: Vec<_> = counters.collect();
         let counted = running.incarnations.iter().filter_map(|incarnation| watermark(*incarnation));
         let counted: Vec<_> = counted.collect();

@@ -4,7 +4,7 @@
 use super::group::chain_row;
 use crate::domain::AnyResource;
 use crate::seeded::{self, Bug};
-use crate::state::{Moved, State};
+use crate::state::{CounterKey, Moved, State};
 use crate::store::{News, Position, StoreError, Txn};
 
 /// Where memory stands.
@@ -12,19 +12,19 @@ pub(super) fn position(state: &State) -> Position {
     Position { head: state.head().clone(), usage_version: state.usage().version() }
 }
 
-/// Applies what others wrote to `state`; the usage that moved.
+/// Applies what others wrote to `state`; the usage that moved, and what of it has to be folded from now on.
 ///
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if the chain of the log, computed anew, is another.
-pub(super) fn apply(state: &mut State, news: News) -> Result<Moved, StoreError> {
+pub(super) fn apply(state: &mut State, news: News) -> Result<(Moved, Vec<CounterKey>), StoreError> {
     let News { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
     let resources = skip_gap(&txns, resources);
     let prefixes = chain_prefixes(state, &txns)?;
     state.advance(position.head, prefixes, resources, removed);
-    state.usage_mut().put(counters.iter().cloned());
+    let waiting = state.usage_mut().put(counters.iter().cloned());
     state.usage_mut().reach(position.usage_version);
-    Ok(Moved { counters, crossings: Vec::new() })
+    Ok((Moved { counters, crossings: Vec::new() }, waiting))
 }
 
 /// The starts of the chains of these revisions, which must be the next.

@@ -13,7 +13,7 @@ use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
-use crate::state::{Counter, FormerKey, Moved, State, Tally, UsageMoves};
+use crate::state::{Counter, CounterKey, FormerKey, Moved, State, Tally, UsageMoves};
 use crate::store::{News, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
 use crate::usage::{Entry, FormerKeys, Prepared, Refusal, count};
 
@@ -129,12 +129,12 @@ impl Counting {
                 None => drop(self.heard.insert(*incarnation, (*sequence, *fingerprint))),
             }
         }
-        self.fold.learn(news);
+        self.fold.note([], news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
     }
 
-    /// Notes what a change of configuration did to usage.
-    pub(super) fn note(&mut self, moved: &Moved) {
-        self.fold.note(moved, &[]);
+    /// Notes counters that have to be folded, because of a change of configuration or of what others did.
+    pub(super) fn note(&mut self, counters: Vec<CounterKey>) {
+        self.fold.note(counters, []);
     }
 
     /// When the next part of what was counted is to be folded into the tables; `None` if there is nothing.
@@ -254,10 +254,10 @@ impl Counting {
             let applied = acks.iter().filter(|(answer, _)| matches!(answer.ack, Ack::Applied { .. })).count();
             metrics.committed(Purpose::Usage, applied, started.elapsed());
             let UsageGroup { moved, watermarks, .. } = group;
-            self.fold.note(&moved, &watermarks);
-            self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
-            state.usage_mut().put(moved.counters.iter().cloned());
+            let waiting = state.usage_mut().put(moved.counters.iter().cloned());
             state.usage_mut().reach(version);
+            self.fold.note(waiting, watermarks.iter().map(|watermark| watermark.incarnation));
+            self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
             show(Arc::new(state), &moved);
         }
         acknowledge(acks);

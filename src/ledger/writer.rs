@@ -210,14 +210,15 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.counting.learn(&news);
-        let moved = match follow::apply(&mut state, news) {
-            Ok(moved) => moved,
+        let (moved, waiting) = match follow::apply(&mut state, news) {
+            Ok(applied) => applied,
             Err(error) => return self.noted(Err(error)),
         };
         match state.revision() > revision || state.head().compacted_revision > compacted {
             true => drop(self.publish.send_replace(Arc::new(state))),
             false => quietly(&self.publish, Arc::new(state)),
         }
+        self.counting.note(waiting);
         note(&self.moves, &moved);
         Ok(())
     }
@@ -325,10 +326,9 @@ impl Writer {
                 }
                 self.commit(tx, &group).await?;
                 self.counting.remember(group.former_keys);
-                state.usage_mut().commit();
+                self.counting.note(state.usage_mut().commit());
                 self.publish.send_replace(Arc::new(state));
                 note(&self.moves, &group.usage.moved);
-                self.counting.note(&group.usage.moved);
                 self.store.announce();
             }
         }

@@ -45,10 +45,18 @@ pub struct Counter {
 /// counter is whole, and never older than the state.
 #[derive(Clone, Default)]
 pub struct Counters {
-    committed: Arc<DashMap<CounterKey, Counter, RandomState>>,
+    committed: Arc<DashMap<CounterKey, Kept, RandomState>>,
     /// What is decided on this copy and not committed yet.
     ahead: HashMap<CounterKey, Counter, RandomState>,
     version: i64,
+}
+
+/// A counter in the table.
+#[derive(Clone, Copy)]
+struct Kept {
+    counter: Counter,
+    /// Whether it was counted since it was last taken to be folded.
+    waits: bool,
 }
 
 /// What is left of a deleted key: who owned it.
@@ -63,13 +71,14 @@ pub struct FormerKey {
 impl Counters {
     /// What a store has.
     pub fn restore(version: i64, counters: impl IntoIterator<Item = (CounterKey, Counter)>) -> Self {
-        Self { committed: Arc::new(counters.into_iter().collect()), ahead: HashMap::default(), version }
+        let kept = counters.into_iter().map(|(key, counter)| (key, Kept { counter, waits: false }));
+        Self { committed: Arc::new(kept.collect()), ahead: HashMap::default(), version }
     }
 
     /// What was counted in a window; nothing is zero.
     pub fn get(&self, key: &CounterKey) -> Counter {
         let ahead = if self.ahead.is_empty() { None } else { self.ahead.get(key).copied() };
-        ahead.or_else(|| self.committed.get(key).map(|counter| *counter)).unwrap_or_default()
+        ahead.or_else(|| self.committed.get(key).map(|kept| kept.counter)).unwrap_or_default()
     }
 
     /// What was counted in this window.
@@ -85,7 +94,7 @@ impl Counters {
     /// All windows of all limits in which something was counted: a copy, since a walk through the table would hold up
     /// whoever counts.
     pub fn to_vec(&self) -> Vec<(CounterKey, Counter)> {
-        let committed = self.committed.iter().map(|counter| (counter.key().clone(), *counter.value()));
+        let committed = self.committed.iter().map(|kept| (kept.key().clone(), kept.counter));
         let committed = committed.filter(|(key, _)| !self.ahead.contains_key(key));
         let ahead = self.ahead.iter().map(|(key, counter)| (key.clone(), *counter));
         committed.chain(ahead).collect()
@@ -99,12 +108,28 @@ impl Counters {
         }
     }
 
-    /// Takes counters as they were written, in all copies.
-    pub fn put(&mut self, counters: impl IntoIterator<Item = (CounterKey, Counter)>) {
+    /// Takes counters as they were written, in all copies. Returns those that have to be folded from now on.
+    pub fn put(&mut self, counters: impl IntoIterator<Item = (CounterKey, Counter)>) -> Vec<CounterKey> {
+        let mut waiting = Vec::new();
         for (key, counter) in counters {
             self.version = self.version.max(counter.version);
-            self.committed.insert(key, counter);
+            let before = self.committed.insert(key.clone(), Kept { counter, waits: true });
+            if !before.is_some_and(|before| before.waits) {
+                waiting.push(key);
+            }
         }
+        waiting
+    }
+
+    /// What was counted in a window, to be folded: it does not wait any more.
+    pub fn take_waiting(&self, key: &CounterKey) -> Counter {
+        self.committed
+            .get_mut(key)
+            .map(|mut kept| {
+                kept.waits = false;
+                kept.counter
+            })
+            .unwrap_or_default()
     }
 
     /// Takes counters as they are to be, on this copy alone until [`commit`](Self::commit).
@@ -115,11 +140,11 @@ impl Counters {
         }
     }
 
-    /// Shows what was set in all copies. To be called once it is written, and before this copy is shown to readers.
-    pub fn commit(&mut self) {
-        for (key, counter) in std::mem::take(&mut self.ahead) {
-            self.committed.insert(key, counter);
-        }
+    /// Shows what was set in all copies. To be called once it is written, and before this copy is shown to readers. Returns
+    /// those that have to be folded from now on.
+    pub fn commit(&mut self) -> Vec<CounterKey> {
+        let ahead = std::mem::take(&mut self.ahead);
+        self.put(ahead)
     }
 
     /// Moves the version on, where something was counted that moved no counter.
@@ -445,9 +470,13 @@ mod tests {
         let mut all = copy.to_vec();
         all.sort();
         assert_eq!(all, [(key("a"), counter(2, 3)), (key("b"), counter(5, 2)), (key("c"), counter(9, 4))]);
-        copy.commit();
+        assert_eq!(copy.commit().len(), 2);
         assert_eq!((readers.get(&key("a")), readers.get(&key("c"))), (counter(2, 3), counter(9, 4)));
         assert_eq!((copy.version(), readers.version()), (4, 2));
+        // Each has to be folded once, however often it moves, and again if it moves after that.
+        assert_eq!(copy.put([(key("a"), counter(3, 5)), (key("b"), counter(6, 6))]), [key("b")]);
+        assert_eq!(copy.take_waiting(&key("a")), counter(3, 5));
+        assert_eq!(copy.put([(key("a"), counter(4, 7)), (key("b"), counter(7, 8))]), [key("a")]);
         copy.forget(&[key("a")]);
         assert_eq!(readers.get(&key("a")), Counter::default());
     }
