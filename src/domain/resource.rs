@@ -189,6 +189,21 @@ impl AnyResource {
             Self::McpClient(stored) => stored.revision,
         }
     }
+
+    /// When it was last changed.
+    pub fn updated_at(&self) -> Timestamp {
+        match self {
+            Self::Customer(stored) => stored.updated_at,
+            Self::Team(stored) => stored.updated_at,
+            Self::VirtualKey(stored) => stored.updated_at,
+            Self::RoutingRule(stored) => stored.updated_at,
+            Self::ModelConfig(stored) => stored.updated_at,
+            Self::ProviderGovernance(stored) => stored.updated_at,
+            Self::PricingOverride(stored) => stored.updated_at,
+            Self::Provider(stored) => stored.updated_at,
+            Self::McpClient(stored) => stored.updated_at,
+        }
+    }
 }
 
 macro_rules! kinds {

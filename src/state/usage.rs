@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -26,11 +27,23 @@ pub struct CounterKey {
     pub window_start: Timestamp,
 }
 
+impl fmt::Display for CounterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit_id, kind, window_start } = self;
+        let what = match kind {
+            LimitKind::Budget => "the cost",
+            LimitKind::Tokens => "the tokens",
+            LimitKind::Requests => "the requests",
+        };
+        write!(f, "{what} of limit {limit_id} in its window from {window_start}")
+    }
+}
+
 /// Windows of limits.
 pub type CounterKeys = HashSet<CounterKey, RandomState>;
 
 /// What was counted.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Counter {
     /// Nano-dollars, tokens or requests.
     pub used: i64,

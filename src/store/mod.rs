@@ -12,7 +12,7 @@
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
-//! | `usage`, `journal`, `threshold` | what was counted, and what it crossed |
+//! | `usage`, `journal`, `threshold`, `recorded` | what was counted, and what it crossed |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
 //! | `entity`, `migration` | the tables |
@@ -44,6 +44,7 @@ mod pool;
 mod pricing_override;
 mod provider;
 mod provider_governance;
+mod recorded;
 mod requests;
 mod restore;
 mod routing_rule;
@@ -69,6 +70,7 @@ pub use journal::JournalEntry;
 pub use lock::WriteTx;
 pub use persist::{Names, Persist, Rows, Which};
 pub use pool::Pool;
+pub use recorded::RecordedUsage;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
 pub use threshold::AfterCrossing;

@@ -158,10 +158,13 @@ pub(super) fn assign(state: &State, former: &FormerKeys, entry: &Entry, now: Tim
     Ok(assigned)
 }
 
-/// Whether nothing can be counted in this window any more, nor be asked of it: its limit is gone, or it is older than the
-/// two windows before the current one.
+/// Whether nothing can be counted in this window any more, nor be asked of it: its limit is gone, or it is past.
 pub fn is_over(state: &State, key: &CounterKey, now: Timestamp) -> bool {
-    let Some(limit) = state.limit(&key.limit_id, key.kind) else { return true };
+    state.limit(&key.limit_id, key.kind).is_none_or(|limit| is_past(&limit, key, now))
+}
+
+/// Whether a window of `limit` is older than the two windows before the current one.
+pub fn is_past(limit: &Dimension<'_>, key: &CounterKey, now: Timestamp) -> bool {
     let before = |window: Window| limit.window(window.start.plus_micros(-1));
     key.window_start < before(before(limit.window(now))).start
 }

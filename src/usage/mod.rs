@@ -11,5 +11,5 @@
 mod count;
 mod prepare;
 
-pub use count::{Entry, FormerKeys, REMEMBERED, Refusal, count, is_over};
+pub use count::{Entry, FormerKeys, REMEMBERED, Refusal, count, is_over, is_past};
 pub use prepare::Prepared;

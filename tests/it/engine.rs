@@ -99,6 +99,16 @@ impl Database {
         }
     }
 
+    /// Runs a statement on it behind the back of whoever has it open.
+    pub(crate) fn sql(&self, statement: &str) {
+        if on_postgres() {
+            Cluster::shared().sql(name(&self.settings.url), statement);
+            return;
+        }
+        let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], 60, isolation_level=\"IMMEDIATE\") as c: c.execute(sys.argv[2])";
+        cluster::run(std::process::Command::new("python3").args(["-c", script]).arg(self.file()).arg(statement));
+    }
+
     fn file(&self) -> PathBuf {
         self.directory.path().join("t.db")
     }

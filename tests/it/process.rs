@@ -10,6 +10,13 @@ use tonic::transport::Channel;
 use crate::engine::Database;
 use crate::watch::rig::{endpoint, soon};
 
+/// Runs `tollgate verify` on a database: whether all agrees, and what it says.
+pub(crate) fn verify(database: &Database, flags: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let output = command.args(["verify", "--database", &database.settings.url]).args(flags).output().unwrap();
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
 /// The server's process. Dropping it kills it.
 pub(crate) struct Server(Child);
 

@@ -26,6 +26,7 @@ mod stream;
 mod thresholds;
 mod time;
 mod turns;
+mod verify;
 
 pub(crate) const NODE: &str = "node-1";
 

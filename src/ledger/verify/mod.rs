@@ -1,5 +1,8 @@
 //! Whether a store is what its history says: the chain recomputed from the log, the log folded and compared with the
-//! tables. It reads one snapshot of the tables and the log up to it, so that it can run beside a server.
+//! tables; and whether what was counted agrees with itself. It reads one snapshot of the tables and the log up to it, and
+//! before that one of what was counted, so that it can run beside a server.
+
+mod usage;
 
 use std::collections::HashMap;
 
@@ -8,7 +11,7 @@ use prost::Message as _;
 
 use super::group::chain_row;
 use crate::domain::ResourceKey;
-use crate::state::{Chain, Head, Op};
+use crate::state::{Chain, CounterKey, Head, Op};
 use crate::store::{Store, StoreError, Txn};
 use crate::wire::{self, Form};
 
@@ -28,6 +31,10 @@ pub struct Verification {
     pub revisions: u64,
     /// A hash of each resource of the tables, as streams bring it.
     pub resources: HashMap<ResourceKey, blake3::Hash>,
+    /// How many windows of limits the tables have something of.
+    pub counters: usize,
+    /// The current window of each limit.
+    pub windows: Vec<CounterKey>,
     /// Everything that is not as it should be, the first 100.
     pub faults: Vec<String>,
 }
@@ -47,6 +54,9 @@ impl Verification {
 ///
 /// [`StoreError::Corrupt`] if it is so wrong that it cannot be read as one, else [`StoreError::Unavailable`].
 pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
+    // First, so that a limit that is as it was when something was counted has not been another in between.
+    let recorded = store.recorded_usage().await?;
+    let now = store.time().await?;
     let loaded = store.load().await?;
     let head = loaded.head.clone();
     let mut found = Verification {
@@ -54,6 +64,8 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
         first_revision: 0,
         revisions: 0,
         resources: HashMap::with_capacity(loaded.resources.len()),
+        counters: recorded.counters.len(),
+        windows: Vec::new(),
         faults: Vec::new(),
     };
     let mut fold = Fold { chain: None, last: HashMap::new() };
@@ -100,6 +112,10 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
             found.fault(format!("{key} is not in the tables, but was last written at revision {revision}"));
         }
     }
+
+    let limits = usage::limits(&loaded.resources);
+    usage::check(&recorded, &limits, now, &mut found);
+    found.windows.extend(limits.values().map(|(limit, _)| limit.counter(now)));
     Ok(found)
 }
 

@@ -1,13 +1,16 @@
 //! `tollgate verify`: whether a store is what its history says, and a server's memory what the store says. It reads
 //! beside a running server.
 
-use std::collections::HashMap;
+mod usage;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use prost::Message as _;
 
+use self::usage::Doubt;
 use super::Failure;
 use super::database::Database;
 use super::remote::{print, refused};
@@ -17,19 +20,24 @@ use crate::ledger::{Verification, verify};
 use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
 use crate::store::Store;
-use crate::watch::{Progress, Reducer, View};
+use crate::watch::{Progress, Reducer, Usage, View};
 
 /// How long a stream may take to bring everything.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How often the database is read again because the server has gone on meanwhile.
 const TRIES: usize = 10;
+/// How often what disagrees about usage is read again before it is a fault.
+const READ_AGAIN: usize = 5;
+/// Between two of these readings: together longer than another replica may be behind.
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Recomputes the hash chain from the log, folds the log and compares that with the tables; with --memory
-also what a running server (of --server, with a token of role node or admin) has in memory. Reads only,
-and may run beside the server. The chain that it prints can be compared with the one that servers log
-every hour. Exit code 1 if anything is not as it should be.
+Recomputes the hash chain from the log, folds the log and compares that with the tables, and compares
+what was counted with its journal; with --memory also what a running server (of --server, with a token
+of role node or admin) has in memory: resources, and what the current window of each limit has counted.
+Reads only, and may run beside the server, which goes on counting. The chain that it prints can be
+compared with the one that servers log every hour. Exit code 1 if anything is not as it should be.
 
 Examples:
   tollgate verify --database sqlite:///var/lib/tollgate/tollgate.db
@@ -56,14 +64,14 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     store.close().await;
     let (found, in_memory) = compared?;
 
-    let Verification { head, first_revision, revisions, resources, faults } = found;
+    let Verification { head, first_revision, revisions, resources, counters, windows, faults } = found;
     print(&format!("store     {}", head.store_id))?;
     print(&format!("revision  {}", head.revision))?;
     print(&format!("chain     {}", head.chain))?;
     print(&format!("log       {revisions} revisions, from {first_revision} on"))?;
-    print(&format!("tables    {} resources", resources.len()))?;
+    print(&format!("tables    {} resources, {counters} counters of usage", resources.len()))?;
     if let Some(in_memory) = in_memory {
-        print(&format!("memory    {in_memory} resources"))?;
+        print(&format!("memory    {in_memory} resources, usage of {} limits", windows.len()))?;
     }
     for fault in &faults {
         print(&format!("FAULT     {fault}"))?;
@@ -77,27 +85,46 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
 /// Verifies the store, and compares it with a server's memory at the same revision. Also returns how many resources that
 /// memory has.
 async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Option<usize>), Failure> {
-    for _ in 0..TRIES {
+    let mut doubts: HashSet<Doubt> = HashSet::new();
+    let (mut tries, mut stayed) = (0, 0);
+    while tries < TRIES {
         let mut found = verify(store).await?;
-        let view = follow(target, found.head.revision).await?;
-        if view.revision() == found.head.revision {
-            compare(&view, &mut found);
-            let in_memory = view.len();
-            return Ok((found, Some(in_memory)));
+        let (view, told) = follow(target, found.head.revision).await?;
+        if view.revision() != found.head.revision {
+            tries += 1;
+            continue;
         }
+        compare(&view, &mut found);
+        let recorded = store.recorded_usage().await?;
+        let (mut certain, now) = usage::compare(&found.windows, &told, &recorded);
+        let still: HashSet<Doubt> = now.intersection(&doubts).cloned().collect();
+        if still.is_empty() {
+            // Others than before, if any.
+            (doubts, stayed, tries) = (now, 0, tries + 1);
+        } else {
+            (doubts, stayed) = (still, stayed + 1);
+        }
+        if doubts.is_empty() || stayed == READ_AGAIN {
+            certain.extend(doubts.iter().map(Doubt::fault));
+            certain.sort_unstable();
+            certain.into_iter().for_each(|fault| found.fault(fault));
+            return Ok((found, Some(view.len())));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
     Err(Failure::Failed("the server changes faster than its database can be read; try again".into()))
 }
 
 /// What the server has in memory, at `revision` or later.
-async fn follow(target: &Target, revision: i64) -> Result<View, Failure> {
+async fn follow(target: &Target, revision: i64) -> Result<(View, Usage), Failure> {
     let mut client = ConfigServiceClient::new(target.connect(PATIENCE).await?);
-    let request = WatchConfigRequest { min_revision: revision, ..WatchConfigRequest::default() };
+    let request = WatchConfigRequest { min_revision: revision, include_usage: true, ..WatchConfigRequest::default() };
     let mut messages = client.watch_config(request).await.map_err(|status| refused(&status))?.into_inner();
     let mut reducer = Reducer::new();
     while let Some(message) = messages.message().await.map_err(|status| refused(&status))? {
-        if let Progress::Bookmarked { .. } = reducer.apply(message)? {
-            return Ok(View::clone(&reducer.state()));
+        // Usage comes once the configuration is there, even if there is none.
+        if let Progress::Used(_) = reducer.apply(message)? {
+            return Ok((View::clone(&reducer.state()), reducer.usage().clone()));
         }
     }
     Err(Failure::Failed("the server ended the stream".into()))
