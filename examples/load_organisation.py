@@ -39,6 +39,8 @@ from tollgate.v1 import (
     virtual_key_service_pb2_grpc,
 )
 
+from connect import REFUSED, Refused, Server, add_flags
+
 Fields = dict[str, Any]
 """Fields of a message, as its JSON has them."""
 
@@ -73,8 +75,9 @@ class Collection:
     All kinds have the same five methods, which differ in nothing but their names; so one class does for all.
     """
 
-    def __init__(self, channel: grpc.Channel, kind: str) -> None:
+    def __init__(self, channel: grpc.Channel, server: Server, kind: str) -> None:
         self.kind = kind
+        self._metadata = server.metadata
         self.outcomes: Counter[str] = Counter()
         self._messages, services = KINDS[kind]
         self._type = "".join(word.capitalize() for word in kind.split("_"))
@@ -105,7 +108,7 @@ class Collection:
     def _list(self) -> Iterator[Any]:
         request = getattr(self._messages, f"List{self._type}sRequest")(page_size=1000)
         while True:
-            answer = getattr(self._stub, f"List{self._type}s")(request)
+            answer = getattr(self._stub, f"List{self._type}s")(request, metadata=self._metadata)
             yield from getattr(answer, f"{self.kind}s")
             if not answer.next_page_token:
                 return
@@ -118,7 +121,8 @@ class Collection:
             json_format.ParseDict(content.pop(self.kind), getattr(request, self.kind))
         for name, value in content.items():
             request.MergeFrom(type(request)(**{name: value}))
-        return getattr(getattr(self._stub, f"{verb}{self._type}")(request), self.kind)
+        answer = getattr(self._stub, f"{verb}{self._type}")(request, metadata=self._metadata)
+        return getattr(answer, self.kind)
 
 
 def _with_ids(desired: list[Fields], existing: Any) -> list[Fields]:
@@ -219,6 +223,8 @@ def _in_days(days: int) -> str:
 
 def explain(error: grpc.RpcError) -> str:
     """What the server said about an error: all violations, if it listed some, for its message has only the first."""
+    if error.code() in REFUSED:
+        return str(Refused(error))
     violations: list[str] = []
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:
@@ -230,10 +236,10 @@ def explain(error: grpc.RpcError) -> str:
     return "\n  ".join([error.code().name, *(violations or [error.details()])])
 
 
-def head_revision(channel: grpc.Channel) -> int:
+def head_revision(channel: grpc.Channel, server: Server) -> int:
     """The revision of the last change."""
     stub = config_service_pb2_grpc.ConfigServiceStub(channel)
-    changes = stub.ListChanges(config_service_pb2.ListChangesRequest(page_size=1)).changes
+    changes = stub.ListChanges(config_service_pb2.ListChangesRequest(page_size=1), metadata=server.metadata).changes
     return changes[0].revision if changes else 0
 
 
@@ -241,18 +247,19 @@ def main() -> int:
     """The command line."""
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(description="Load an organisation into a control plane.")
-    parser.add_argument("--server", default="127.0.0.1:50051", help="address of the server [%(default)s]")
+    server_of = add_flags(parser)
     parser.add_argument("--organisation", type=Path, default=here / "organisation.json", help="file that describes it")
     parser.add_argument("--keys", type=Path, required=True, help="file to append the secrets of new keys to; mode 0600")
     arguments = parser.parse_args()
+    server = server_of(arguments)
 
     organisation = json.loads(arguments.organisation.read_text(encoding="utf-8"))
-    with grpc.insecure_channel(arguments.server, [("grpc.service_config", json.dumps(RETRIES))]) as channel:
+    with server.connect(grpc, [("grpc.service_config", json.dumps(RETRIES))]) as channel:
         try:
-            collections = {kind: Collection(channel, kind) for kind in KINDS}
+            collections = {kind: Collection(channel, server, kind) for kind in KINDS}
             loader = Loader(collections, organisation["access"], KeyFile(arguments.keys))
             loader.load(organisation)
-            revision = head_revision(channel)
+            revision = head_revision(channel, server)
         except grpc.RpcError as error:
             print(explain(error), file=sys.stderr)
             return 1

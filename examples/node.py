@@ -29,6 +29,7 @@ from typing import TextIO
 import grpc
 from tollgate.v1 import config_pb2, config_service_pb2, config_service_pb2_grpc, usage_pb2
 
+from connect import REFUSED, Refused, Server, add_flags
 from fold import KINDS, Copy, Fold, ProtocolError
 from judge import Verdict, judge
 from ledger import Ledger
@@ -127,9 +128,15 @@ class Node:
     """Keeps the fold fresh, whatever happens to the connection, and decides from it."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, name: str, state_file: StateFile | None, reporter: Reporter | None
+        self,
+        channel: grpc.aio.Channel,
+        server: Server,
+        name: str,
+        state_file: StateFile | None,
+        reporter: Reporter | None,
     ) -> None:
         self.fold = state_file.load() if state_file else Fold()
+        self._metadata = server.metadata
         self._stub = config_service_pb2_grpc.ConfigServiceStub(channel)
         self._name = name
         self._state_file = state_file
@@ -173,13 +180,16 @@ class Node:
             self._state_file.save(self.fold, now)
 
     async def run(self) -> None:
-        """Follows the stream for ever. The copy goes on being served while there is no connection."""
+        """Follows the stream for ever. The copy goes on being served while there is no connection, but not for a node
+        whose token the server refuses: it was revoked or has expired, or is another node's."""
         while True:
             asked = 0.0
             try:
                 asked = await self._stream()
                 log("the stream ended")
             except grpc.aio.AioRpcError as error:
+                if error.code() in REFUSED:
+                    raise Refused(error) from error
                 asked = retry_after(error)
                 log(f"the stream failed: {error.code().name}: {error.details()}")
                 if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
@@ -197,7 +207,7 @@ class Node:
         request = config_service_pb2.WatchConfigRequest(
             node_id=self._name, kinds=KINDS.values(), resume_token=self.fold.connect(), include_usage=True
         )
-        call = self._stub.WatchConfig(request)
+        call = self._stub.WatchConfig(request, metadata=self._metadata)
         silence, asked, head = PATIENCE, 0.0, 0
         try:
             while True:
@@ -293,12 +303,13 @@ async def judge_lines(node: Node, file: TextIO) -> int:
         await node.judge([line for line in group if line.strip()])
 
 
-async def run(arguments: argparse.Namespace) -> int:
+async def run(arguments: argparse.Namespace, server: Server) -> int:
     """Runs the node; returns the status to exit with."""
-    async with grpc.aio.insecure_channel(arguments.server, CHANNEL) as channel:
-        reporter = Reporter(channel, arguments.node_id, Ledger(arguments.ledger)) if arguments.ledger else None
+    async with server.connect(grpc.aio, CHANNEL) as channel:
+        ledger = Ledger(arguments.ledger) if arguments.ledger else None
+        reporter = Reporter(channel, server, arguments.node_id, ledger) if ledger else None
         state_file = StateFile(arguments.state) if arguments.state else None
-        node = Node(channel, arguments.node_id, state_file, reporter)
+        node = Node(channel, server, arguments.node_id, state_file, reporter)
         scripted = arguments.once or arguments.until_revision is not None
         job = asyncio.create_task(
             run_once(node, arguments) if scripted else judge_lines(node, arguments.check or sys.stdin)
@@ -312,6 +323,9 @@ async def run(arguments: argparse.Namespace) -> int:
                 if service.done():
                     service.result()  # It never returns, so this raises what went wrong.
             return 0 if job.cancelled() else job.result()
+        except Refused as refused:
+            log(str(refused))
+            return 1
         finally:
             for task in (job, *services):
                 task.cancel()
@@ -327,7 +341,7 @@ def value_file(path: str) -> TextIO:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Follow the configuration, judge virtual keys from memory, and report usage.")
-    parser.add_argument("--server", default="127.0.0.1:50051", help="address of the server [%(default)s]")
+    server_of = add_flags(parser)
     parser.add_argument("--node-id", default="example-node", help="how the node names itself [%(default)s]")
     parser.add_argument("--state", type=Path, help="file to keep copy and token in, to resume from")
     parser.add_argument("--ledger", type=Path, help="file of what is consumed, to report it from")
@@ -337,7 +351,8 @@ def main() -> int:
     )
     parser.add_argument("--until-revision", type=int, metavar="N", help="the same, once the copy is at revision N")
     parser.add_argument("--timeout", type=float, default=30, help="seconds to catch up in, at most [%(default)g]")
-    return asyncio.run(run(parser.parse_args()))
+    arguments = parser.parse_args()
+    return asyncio.run(run(arguments, server_of(arguments)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import asyncio
 import grpc
 from tollgate.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
 
+from connect import REFUSED, Refused, Server
 from ledger import Ledger
 from retry import Backoff, log, retry_after
 
@@ -24,8 +25,9 @@ PATIENCE = 10.0
 class Reporter:
     """Sends batches for ever."""
 
-    def __init__(self, channel: grpc.aio.Channel, node_id: str, ledger: Ledger) -> None:
+    def __init__(self, channel: grpc.aio.Channel, server: Server, node_id: str, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._metadata = server.metadata
         self._stub = usage_service_pb2_grpc.UsageServiceStub(channel)
         self._node_id = node_id
         self._moved = asyncio.Condition()
@@ -45,12 +47,14 @@ class Reporter:
             await self._moved.wait_for(lambda: self.ledger.acknowledged == self.ledger.last)
 
     async def run(self) -> None:
-        """Delivers for ever."""
+        """Delivers for ever, unless the server refuses the token; the ledger keeps what is not delivered."""
         while True:
             asked = 0.0
             try:
                 await self._deliver()
             except grpc.aio.AioRpcError as error:
+                if error.code() in REFUSED:
+                    raise Refused(error) from error
                 asked = retry_after(error)
                 log(f"usage: the stream failed: {error.code().name}: {error.details()}")
             except asyncio.TimeoutError:
@@ -61,7 +65,7 @@ class Reporter:
         """Delivers on one stream, until it ends or has to be opened anew."""
         if self.ledger.registration is None:
             await self._register()
-        call = self._stub.ReportUsage()
+        call = self._stub.ReportUsage(metadata=self._metadata)
         # The answer to the first batch tells whether both sides agree on what comes next; until then it is alone.
         self._in_flight = 1
         self._sent = self.ledger.acknowledged
@@ -87,7 +91,7 @@ class Reporter:
 
     async def _register(self) -> None:
         request = usage_service_pb2.RegisterNodeRequest(node_id=self._node_id, version="example")
-        answer = await self._stub.RegisterNode(request, timeout=PATIENCE)
+        answer = await self._stub.RegisterNode(request, metadata=self._metadata, timeout=PATIENCE)
         self.ledger.register(answer.incarnation, answer.store_id)
         log(f"usage: registered as incarnation {answer.incarnation}, from batch {self.ledger.acknowledged + 1} on")
 

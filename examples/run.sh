@@ -44,9 +44,11 @@ eventually() { # COMMAND…: within 20 seconds
     done
 }
 
-start_server() { # ADDRESS
+start_server() { # ADDRESS [FLAG…]
     rm -f "$work/address"
-    "$binary" serve --listen "$1" --ready-file "$work/address" --database "sqlite://$work/tollgate.db" \
+    local listen=$1
+    shift
+    "$binary" serve --listen "$listen" "$@" --ready-file "$work/address" --database "sqlite://$work/tollgate.db" \
         --heartbeat-interval 1s --log-format json 2>>"$work/server.log" &
     server=$!
     eventually server_is_ready
@@ -350,6 +352,43 @@ grep -qF '"reason": "budget of virtual key meter is used up"' "$work/verdicts" |
 "$binary" usage --server "http://$address" --owner virtual_key
 call 'keys.UpdateVirtualKey(UpdateVirtualKeyRequest(virtual_key=VirtualKey(id=id), reset_budget_usage=True))'
 meter_once "$value openai/gpt-4o 1 1 1" || fail "a request was refused after the reset"
+
+echo "== with tokens and TLS: a loader who is an administrator, and a node that is itself alone"
+stop "$server"
+command -v openssl >/dev/null || fail "openssl makes the certificates of this part, and is not installed"
+(cd "$work" && bash -euc "$(awk '/^```sh$/ { inside = 1; next } /^```$/ && inside { exit } inside' \
+    "$here/../docs/tls.md")" 2>"$work/openssl.log") || { cat "$work/openssl.log" >&2; fail "no certificates"; }
+admin=$("$binary" token create --name loader --role admin --database "sqlite://$work/tollgate.db")
+start_server 127.0.0.1:0 --tls-cert "$work/server.pem" --tls-key "$work/server.key"
+address=https://localhost:${address##*:}
+export TOLLGATE_TLS_CA=$work/ca.pem
+! load 2>"$work/refused" || fail "who has no token was let in"
+grep -qx 'the server refuses the token: UNAUTHENTICATED: no valid token; .*' "$work/refused" || fail "the reason is another"
+TOLLGATE_TOKEN=$admin load | grep ^virtual_key
+gateway=$(TOLLGATE_TOKEN=$admin "$binary" token create --server "$address" --name gw-1 --role node --node-id gw-1)
+node_with_token() { # NODE-ID FLAG…
+    local id=$1
+    shift
+    TOLLGATE_TOKEN=$gateway "${python[@]}" "$here/node.py" --server "$address" --node-id "$id" "$@"
+}
+key dev/ana.sousa value >"$work/values"
+node_with_token gw-1 --once --check "$work/values" 2>"$work/once.log" | grep '"accepted": true'
+! node_with_token gw-2 --once --check "$work/values" 2>"$work/refused" || fail "a token was good for another node"
+grep -q '^the server refuses the token: PERMISSION_DENIED: ' "$work/refused" || fail "the reason is another"
+! TOLLGATE_TOKEN=$gateway load 2>"$work/refused" || fail "a node loaded an organisation"
+TOLLGATE_TOKEN=$gateway "${python[@]}" "$here/node.py" --server "$address" --node-id gw-1 --ledger "$work/gw-1.ledger" \
+    </dev/null 2>"$work/node.log" &
+node=$!
+eventually logged 'usage: registered' 1
+eventually logged 'digests agree' 1
+TOLLGATE_TOKEN=$admin "$binary" token revoke --server "$address" gw-1
+status=0
+wait "$node" || status=$?
+node=''
+[ "$status" = 1 ] || fail "the node exited with $status"
+tail -n 1 "$work/node.log" | grep -x 'the server refuses the token: UNAUTHENTICATED: no valid token; .*' ||
+    fail "the node does not say why it ended"
+! grep -rqF -e "$admin" -e "$gateway" "$work" || fail "a token is in a file"
 
 echo "== stop"
 stop "$server"
