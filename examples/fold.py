@@ -1,8 +1,8 @@
 """The client's fold of `WatchConfig`: messages in, a copy of the configuration out, and what limits have used.
 
 It is pure (no sockets, no clock, no files), so that it can be read next to the comments of `config_service.proto`, and
-tested without a server. A caller opens a stream with `Fold.connect()`, feeds each message to `Fold.apply()`, and after
-an error or the end of the stream starts again with `Fold.connect()`.
+tested without a server. A caller opens a stream with what `Fold.connect()` returns, feeds each message to `Fold.apply()`,
+and after an error or the end of the stream starts again with `Fold.connect()`.
 """
 
 from __future__ import annotations
@@ -69,13 +69,35 @@ def place_of(config: model_config_pb2.ModelConfig) -> Place:
 @dataclass
 class Copy:
     """All resources as of one revision, with what is derived from them: digests, virtual keys by hash, model configs by
-    what they limit."""
+    what they limit. It can be taken back to the last bookmark, as far as which its token goes."""
 
     revision: int = 0
+    marked: int = 0
+    """The revision of the last bookmark."""
     resources: dict[Key, config_pb2.ConfigResource] = field(default_factory=dict)
     sums: dict[int, int] = field(default_factory=dict)
     ids_by_hash: dict[bytes, str] = field(default_factory=dict)
     model_configs: dict[Place, str] = field(default_factory=dict)
+    _before: dict[Key, config_pb2.ConfigResource | None] = field(default_factory=dict)
+    """What has changed since the last bookmark, as it was then."""
+
+    def mark(self, revision: int) -> None:
+        """A bookmark: the token that it brought goes with what is here now."""
+        self.revision = self.marked = revision
+        self._before.clear()
+
+    def as_marked(self) -> Copy:
+        """Another copy, as this one was at the last bookmark."""
+        derived = map(dict, (self.resources, self.sums, self.ids_by_hash, self.model_configs))
+        copy = Copy(self.revision, self.marked, *derived)
+        # All that is there now goes before anything comes back: one resource may have taken a value or place of another.
+        for key in self._before:
+            copy.remove(key)
+        for resource in self._before.values():
+            if resource is not None:
+                copy.put(resource)
+        copy.mark(self.marked)
+        return copy
 
     def put(self, resource: config_pb2.ConfigResource) -> None:
         """Adds a resource, or replaces the one with its kind and id."""
@@ -90,6 +112,7 @@ class Copy:
 
     def remove(self, key: Key) -> None:
         """Forgets a resource. It may be unknown: what came and went between two batches was never here."""
+        self._before.setdefault(key, self.resources.get(key))
         resource = self.resources.pop(key, None)
         if resource is None:
             return
@@ -151,30 +174,34 @@ class Fold:
         """The newest whole state; `None` before the first snapshot."""
         self.resume_token: str = resume_token
         """The token of the last bookmark. It goes with the state that the copy had then."""
-        self.settled: bool = copy is not None
-        """Whether copy and token belong together, so that both may be stored. Any copy goes with no token."""
         self.usage = Usage()
         """What limits have used."""
         self.proofs: int = 0
         """How many times the digests of the server agreed with the copy."""
         self._begun = False
+        self._snapshot = False
         self._staged: Copy | None = None
+        """What is not in use yet: a snapshot that comes in, or a copy that resumes behind the one in use."""
         self._fragments: _Fragments | None = None
 
-    def connect(self) -> str:
-        """Forgets what was not whole of the last stream; returns the token to open the next one with.
+    @property
+    def settled(self) -> bool:
+        """Whether copy and token belong together, so that both may be stored. Any copy goes with no token."""
+        return self.copy is not None and (not self.resume_token or self.copy.revision == self.copy.marked)
 
-        A stream that resumes goes on from the copy as it was when the token came. This fold keeps the newest only, so
-        where a batch came and its bookmark did not, it starts over."""
-        self._begun, self._staged, self._fragments = False, None, None
-        if not self.settled:
-            self.resume_token = ""
-        return self.resume_token
+    def connect(self) -> tuple[str, int]:
+        """Forgets what was not whole of the last stream; returns the token to open the next one with, and the
+        `min_revision`: that of the copy, so that no replica that lags takes it back. Without a token it is 0, because then
+        no server could tell that the revision is of a history that is lost, and would wait for it for ever."""
+        self._forget_stream()
+        return self.resume_token, self.copy.revision if self.copy and self.resume_token else 0
 
     def forget_token(self) -> None:
         """Makes the next stream a snapshot. The copy goes on being served until that is whole."""
         self.resume_token = ""
-        self.settled = self.copy is not None
+
+    def _forget_stream(self) -> None:
+        self._begun, self._snapshot, self._staged, self._fragments = False, False, None, None
 
     def apply(self, message: config_service_pb2.WatchConfigResponse) -> None:
         """Folds one message in. After any error the next stream starts with a snapshot: that costs one transfer, while
@@ -183,7 +210,7 @@ class Fold:
             self._apply(message)
         except ProtocolError:
             self.forget_token()
-            self.connect()
+            self._forget_stream()
             raise
 
     def _apply(self, message: config_service_pb2.WatchConfigResponse) -> None:
@@ -202,15 +229,19 @@ class Fold:
             raise ProtocolError("an event that this program does not know")
 
     def _begin(self, begin: config_pb2.WatchBegin) -> None:
-        self.connect()
+        self._forget_stream()
         self.usage.begin()
         self._begun = True
         if begin.mode == config_pb2.WATCH_MODE_SNAPSHOT:
-            self._staged = Copy()
+            self._snapshot, self._staged = True, Copy()
         elif begin.mode != config_pb2.WATCH_MODE_RESUMED:
             raise ProtocolError(f"unknown mode {begin.mode}")
         elif self.copy is None or not self.resume_token:
             raise ProtocolError("the stream resumes, but there is nothing to go on from")
+        elif not self.settled:
+            # A batch came and its bookmark did not. The store may have lost what the batch brought (a backup was
+            # restored), so that only the copy of the token is sure to be something to go on from.
+            self._staged = self.copy.as_marked()
 
     def _batch(self, batch: config_pb2.ConfigBatch) -> None:
         target = self._target(batch.snapshot)
@@ -232,31 +263,33 @@ class Fold:
         self._fragments = None
         if {key_of(resource)[0] for resource in fragments.upserts} & set(fragments.removes):
             raise ProtocolError("one batch both brings and removes a resource")
-        if not batch.snapshot:
-            self.settled = False
         for key in fragments.removes:
             target.remove(key)
         for resource in fragments.upserts:
             target.put(resource)
         target.revision = batch.to_revision
+        if target is self._staged and not self._snapshot and target.revision >= self.copy.revision:
+            self.copy, self._staged = target, None
 
     def _bookmark(self, bookmark: config_pb2.Bookmark) -> None:
         target = self._target(bookmark.snapshot_end)
         if self._fragments is not None:
             raise ProtocolError("a bookmark between the fragments of a batch")
-        if bookmark.revision < target.revision:
-            raise ProtocolError(f"bookmark {bookmark.revision} behind a copy at {target.revision}")
+        # Only a snapshot may take the copy in use back.
+        cursor = target.revision if self._snapshot else self.copy.revision
+        if bookmark.revision < cursor:
+            raise ProtocolError(f"bookmark {bookmark.revision} behind a copy at {cursor}")
         if bookmark.digests:
             self._prove(target, bookmark.digests)
-        target.revision = bookmark.revision
-        self.copy, self._staged = target, None
-        self.resume_token, self.settled = bookmark.resume_token, True
+        target.mark(bookmark.revision)
+        self.copy, self._staged, self._snapshot = target, None, False
+        self.resume_token = bookmark.resume_token
 
     def _target(self, snapshot: bool) -> Copy:
         """The copy that a message is about: the one being staged, or the one in use."""
-        if snapshot != (self._staged is not None):
+        if snapshot != self._snapshot:
             raise ProtocolError("messages of a snapshot and others are mixed")
-        target = self._staged if snapshot else self.copy
+        target = self._staged or self.copy
         assert target is not None, "a stream that resumes has a copy: see _begin"
         return target
 

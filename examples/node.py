@@ -67,7 +67,7 @@ class StateFile:
             copy = Copy()
             for resource in stored["resources"]:
                 copy.put(config_pb2.ConfigResource.FromString(base64.b64decode(resource)))
-            copy.revision = stored["revision"]
+            copy.mark(int(stored["revision"]))
             fold = Fold(copy, stored["resume_token"])
             for limit in stored["usage"]:
                 limit = usage_pb2.LimitUsage.FromString(base64.b64decode(limit))
@@ -193,7 +193,7 @@ class Node:
                 asked = retry_after(error)
                 log(f"the stream failed: {error.code().name}: {error.details()}")
                 if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
-                    # Only a damaged token can be at fault: the rest of the request is constant.
+                    # Only a damaged state file can be at fault: the rest of the request is constant.
                     self._forget()
             except ProtocolError as error:
                 log(f"starting over: {error}")
@@ -204,8 +204,13 @@ class Node:
 
     async def _stream(self) -> float:
         """Follows one stream to its end. Returns how many seconds the server asked to stay away."""
+        resume_token, min_revision = self.fold.connect()
         request = config_service_pb2.WatchConfigRequest(
-            node_id=self._name, kinds=KINDS.values(), resume_token=self.fold.connect(), include_usage=True
+            node_id=self._name,
+            kinds=KINDS.values(),
+            resume_token=resume_token,
+            min_revision=min_revision,
+            include_usage=True,
         )
         call = self._stub.WatchConfig(request, metadata=self._metadata)
         silence, asked, head = PATIENCE, 0.0, 0

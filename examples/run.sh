@@ -255,6 +255,63 @@ grep -q 'begin WATCH_MODE_RESUMED' "$work/once.log" || fail "did not resume"
 grep -q '"reason": "unknown"' "$work/verdicts" || fail "a deleted key is known"
 echo "caught up from revision $(revision <"$work/first") to $(revision <"$work/once.log")"
 
+echo "== a stream that is cut before its bookmark takes nothing back"
+"${python[@]}" - "$here" <<'EOF'
+import sys
+
+sys.path.insert(0, sys.argv[1])
+from fold import KINDS, Fold, digest
+from tollgate.v1.config_pb2 import WATCH_MODE_RESUMED, WATCH_MODE_SNAPSHOT, ConfigResource
+from tollgate.v1.config_service_pb2 import WatchConfigResponse
+
+TEAM, fold = KINDS["team"], Fold()
+
+
+def send(**event):
+    fold.apply(WatchConfigResponse(**event))
+
+
+def team(id, revision):
+    return ConfigResource(team={"id": id, "revision": revision})
+
+
+def batch(start, end, *upserts, removes=(), snapshot=False):
+    removes = [{"kind": TEAM, "id": id} for id in removes]
+    send(batch={"from_revision": start, "to_revision": end, "upserts": upserts, "removes": removes, "snapshot": snapshot})
+
+
+def bookmark(revision, *held, snapshot_end=False):
+    total = sum(digest(TEAM, id, of) for id, of in held) % 2**64
+    send(bookmark={"revision": revision, "resume_token": f"t{revision}", "snapshot_end": snapshot_end,
+                   "digests": [{"kind": TEAM, "digest": total}]})
+
+
+def held():
+    return fold.copy.revision, {id: resource.team.revision for (_, id), resource in fold.copy.resources.items()}
+
+
+send(begin={"mode": WATCH_MODE_SNAPSHOT})
+batch(0, 2, team("a", 1), team("b", 2), snapshot=True)
+bookmark(2, ("a", 1), ("b", 2), snapshot_end=True)
+batch(2, 3, team("a", 3), removes=["b"])
+batch(3, 4, team("c", 4))
+assert fold.connect() == ("t2", 4) and not fold.settled
+# A store that lost 3 and 4, and has others.
+send(begin={"mode": WATCH_MODE_RESUMED})
+batch(2, 3, team("d", 3))
+assert held() == (4, {"a": 3, "c": 4}), held()
+assert fold.connect() == ("t2", 4)
+send(begin={"mode": WATCH_MODE_RESUMED})
+batch(2, 5, team("d", 3), team("b", 5))
+assert held() == (5, {"a": 1, "b": 5, "d": 3}), held()
+assert fold.connect() == ("t2", 5)
+send(begin={"mode": WATCH_MODE_RESUMED})
+batch(2, 5, team("d", 3), team("b", 5))
+bookmark(5, ("a", 1), ("b", 5), ("d", 3))
+assert fold.settled and fold.connect() == ("t5", 5) and fold.proofs == 2
+EOF
+echo "the copy went on"
+
 echo "== a node whose file is wrong notices, and starts over"
 "${python[@]}" -c '
 import json, sys

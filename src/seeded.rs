@@ -43,6 +43,8 @@ pub enum Bug {
     BlindRetry,
     /// The machine's clock jumps: every other 5 seconds it is an hour ahead.
     ClockJumps,
+    /// A stream resumes where the replica is, even if its client shows more.
+    BeginBehind,
 }
 
 /// The variable of the environment that plants a bug, by its name, when the process starts.
@@ -58,7 +60,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -75,6 +77,7 @@ impl Bug {
         Self::BookmarkOfAnotherReplica,
         Self::BlindRetry,
         Self::ClockJumps,
+        Self::BeginBehind,
     ];
 }
 

@@ -107,7 +107,7 @@ impl From<io::Error> for End {
 pub(super) struct Follow {
     /// The server.
     pub(super) target: Target,
-    /// What to ask of it; the token is the reducer's.
+    /// What to ask of it; the token and the least revision are the reducer's.
     pub(super) request: WatchConfigRequest,
     /// Whether a stream that is cut is a failure.
     pub(super) once: bool,
@@ -127,7 +127,8 @@ impl Follow {
         let mut backoff = MIN_BACKOFF;
         loop {
             let started = Instant::now();
-            let request = WatchConfigRequest { resume_token: reducer.connect().to_owned(), ..request.clone() };
+            let (token, min_revision) = reducer.connect();
+            let request = WatchConfigRequest { resume_token: token.to_owned(), min_revision, ..request.clone() };
             let mut end = match stream(&channel, request, &mut reducer, sink).await {
                 Ok(end) | Err(end) => end,
             };

@@ -113,8 +113,12 @@ impl Writer {
                     let _ = reply.send(self.compact(revision).await);
                 }
                 Request::CatchUp { reply } => {
+                    let caught_up = match self.broken {
+                        Some(_) => Err(contradiction()),
+                        None => self.follow().await,
+                    };
                     // A caller that is gone has nothing to hear.
-                    let _ = reply.send(self.follow().await);
+                    let _ = reply.send(caught_up);
                 }
                 Request::ForgetUsage { counters, former_before, reply } => {
                     // A caller that is gone has nothing to hear.
@@ -442,6 +446,11 @@ async fn sleep_until(at: Option<Instant>) {
 
 fn away() -> StoreError {
     StoreError::Away { detail: String::new() }
+}
+
+/// Where nothing is followed any more, nobody can be told where the store stands.
+fn contradiction() -> StoreError {
+    StoreError::Unavailable { what: "the database contradicts itself", detail: String::new() }
 }
 
 /// Publishes a state without waking anybody: readers find it when they look. Usage is no change of configuration.

@@ -16,6 +16,7 @@ use super::{Frame, KindSet};
 use crate::config::WatchSettings;
 use crate::domain::{Error, Path, Violations};
 use crate::proto::v1::WatchReason;
+use crate::seeded::{self, Bug};
 use crate::state::{State, UsageMoves};
 
 /// How long a replica may take to reach the revision that a client asks for.
@@ -50,7 +51,7 @@ pub struct Subscription {
     pub kinds: KindSet,
     /// Its token, or empty.
     pub resume_token: String,
-    /// The stream must start at this revision or later.
+    /// The stream must start at this revision or later: with a token, the highest that the client shows.
     pub min_revision: i64,
     /// Whether it wants usage of limits too.
     pub include_usage: bool,
@@ -94,7 +95,7 @@ impl Watch {
     ///
     /// # Errors
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
-    /// not reached in 5 seconds, or on shutdown.
+    /// not reached in 5 seconds, or the database cannot tell whether it ever was, or on shutdown.
     pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<Follower, Error> {
         let Subscription { node_id, kinds, resume_token, min_revision, include_usage } = subscription;
         let token = if resume_token.is_empty() {
@@ -113,26 +114,48 @@ impl Watch {
             what: "too many watch streams are open (--max-streams)".to_owned(),
             retry_after: Duration::from_secs(5),
         })?;
-        self.reach(min_revision).await?;
-        let mut start = begin_at(&self.states.borrow(), token.as_ref(), kinds);
-        if matches!(start, Start::Snapshot(WatchReason::Diverged | WatchReason::StoreChanged)) {
-            // Perhaps another replica wrote that revision and this one has not read it yet: only the database can tell.
-            match tokio::time::timeout(REACH, (self.catch_up)()).await {
-                Ok(caught_up) => caught_up?,
-                Err(_) => return Err(self.late("the revision of the token")),
-            }
-            start = begin_at(&self.states.borrow(), token.as_ref(), kinds);
-        }
+        let (state, start) = self.start(token.as_ref(), kinds, min_revision).await?;
         Ok(Follower::new(
+            (&state, start),
             self.states.clone(),
             Arc::clone(&self.shared),
             kinds,
-            start,
             self.heartbeat,
             Ends { drain: self.drain.clone(), lapse },
             (place, self.open.enter(&node_id)),
         )
         .with_usage(include_usage.then(|| self.usage.follow())))
+    }
+
+    /// Where a stream starts, and the state by which that was decided.
+    async fn start(
+        &self,
+        token: Option<&Token>,
+        kinds: KindSet,
+        min_revision: i64,
+    ) -> Result<(Arc<State>, Start), Error> {
+        let Some(token) = token else {
+            self.reach(min_revision).await?;
+            return Ok((self.latest(), Start::Snapshot(WatchReason::First)));
+        };
+        let min_revision = if seeded::is(Bug::BeginBehind) { 0 } else { min_revision };
+        let state = self.latest();
+        let start = begin_at(&state, token, kinds, min_revision);
+        if !matches!(start, Start::Snapshot(WatchReason::Diverged | WatchReason::StoreChanged)) {
+            return Ok((state, start));
+        }
+        // Perhaps another replica wrote what the client has and this one has not read it yet: only the database can tell.
+        match tokio::time::timeout(REACH, (self.catch_up)()).await {
+            Ok(caught_up) => caught_up?,
+            Err(_) => return Err(self.late("what the client has")),
+        }
+        let state = self.latest();
+        let start = begin_at(&state, token, kinds, min_revision);
+        Ok((state, start))
+    }
+
+    fn latest(&self) -> Arc<State> {
+        Arc::clone(&self.states.borrow())
     }
 
     async fn reach(&self, revision: i64) -> Result<(), Error> {
@@ -163,12 +186,15 @@ impl Watch {
     }
 }
 
-/// How a stream with this token starts, if memory has all that the database has.
-fn begin_at(state: &State, token: Option<&Token>, kinds: KindSet) -> Start {
+/// How a stream with this token starts, if memory has all that the database has. Whoever has a token has seen what it asks
+/// for: a `min_revision` that was never reached is of a history that is lost, and waiting for it would shut the client out.
+fn begin_at(state: &State, token: &Token, kinds: KindSet, min_revision: i64) -> Start {
     let head = state.head();
-    let Some(token) = token else { return Start::Snapshot(WatchReason::First) };
     if !token.is_of(head) {
         return Start::Snapshot(WatchReason::StoreChanged);
+    }
+    if head.revision < min_revision {
+        return Start::Snapshot(WatchReason::Diverged);
     }
     if token.kinds != kinds {
         return Start::Snapshot(WatchReason::FilterChanged);

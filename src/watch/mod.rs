@@ -14,6 +14,8 @@ mod kinds;
 mod open;
 mod reducer;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod token;
 mod usage;
 

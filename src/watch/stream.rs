@@ -70,11 +70,12 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// A stream that starts so by `state`. The states that follow may be of another history: it ends then.
     pub(super) fn new(
+        (state, start): (&State, Start),
         states: watch::Receiver<Arc<State>>,
         shared: Arc<Shared>,
         kinds: KindSet,
-        start: Start,
         heartbeat: Duration,
         ends: Ends,
         (permit, place): (OwnedSemaphorePermit, Place),
@@ -83,8 +84,6 @@ impl Follower {
             Start::Resumed(revision) => (revision, false, v1::WatchMode::Resumed, v1::WatchReason::Unspecified),
             Start::Snapshot(reason) => (0, true, v1::WatchMode::Snapshot, reason),
         };
-        // Read once: all that is said before the first batch is about one state.
-        let state = Arc::clone(&states.borrow());
         let head_revision = state.revision();
         let begin = encode::frame(Event::Begin(v1::WatchBegin {
             mode: mode.into(),
@@ -95,7 +94,7 @@ impl Follower {
         let mut ready = VecDeque::from([begin]);
         if !snapshot && cursor == head_revision {
             // Tells the client at once that it is up to date, and whether its copy is right.
-            ready.push_back(encode::bookmark(&state, kinds, true, false));
+            ready.push_back(encode::bookmark(state, kinds, true, false));
         }
         place.reached(cursor);
         Self {

@@ -63,7 +63,8 @@ fn customer(name: &str) -> v1::Customer {
 
 /// Folds a stream from the reducer's token until it is at `revision`; returns how the stream began.
 async fn follow(channel: Channel, reducer: &mut Reducer, revision: i64) -> v1::WatchBegin {
-    let request = v1::WatchConfigRequest { resume_token: reducer.connect().to_owned(), ..Default::default() };
+    let (token, min_revision) = reducer.connect();
+    let request = v1::WatchConfigRequest { resume_token: token.to_owned(), min_revision, ..Default::default() };
     let mut stream = ConfigServiceClient::new(channel).watch_config(request).await.unwrap().into_inner();
     let mut begin = None;
     loop {

@@ -68,8 +68,8 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
     let (done, asked) = watch(&flags, scripts, out.clone()).await;
 
     assert_eq!(done, Err("InvalidArgument: enough".to_owned()));
-    let tokens: Vec<_> = asked.iter().map(|request| request.resume_token.as_str()).collect();
-    assert_eq!(tokens, ["", "t1", "", "t1"]);
+    let resumed: Vec<_> = asked.iter().map(|request| (request.resume_token.as_str(), request.min_revision)).collect();
+    assert_eq!(resumed, [("", 0), ("t1", 1), ("", 0), ("t1", 1)]);
     assert_eq!(asked[0].kinds, [2, 3]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "t1\n");
 
@@ -88,6 +88,15 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
             "r1         bookmark  1 resources held, digests match, end of snapshot",
         ]
     );
+}
+
+#[tokio::test]
+async fn what_was_shown_is_asked_for_where_no_bookmark_followed_it() {
+    let mut first = snapshot_of_one().unwrap();
+    first.push(Event::Batch(batch(1, 2, vec![team("two", "y", 2)], vec![])));
+    let enough = Err(Status::invalid_argument("enough"));
+    let (_, asked) = watch(&[], vec![Ok(first), enough], Output::default()).await;
+    assert_eq!((asked[1].resume_token.as_str(), asked[1].min_revision), ("t1", 2));
 }
 
 #[tokio::test]

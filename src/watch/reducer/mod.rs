@@ -1,9 +1,9 @@
 //! The client's fold of `WatchConfig`: messages in, a copy of the configuration out.
 //!
 //! It owns the copy, the cursor, the resume token, and what of the stream is not whole yet. Nodes, `tollgate watch` and
-//! the tests call it. It is pure: no runtime, no sockets, no clock. A caller's loop is: open a stream with the token
-//! that [`Reducer::connect`] returns, feed each message to [`Reducer::apply`]; at an error or at the end of the stream,
-//! start again with [`Reducer::connect`].
+//! the tests call it. It is pure: no runtime, no sockets, no clock. A caller's loop is: open a stream with the token and
+//! the revision that [`Reducer::connect`] returns, feed each message to [`Reducer::apply`]; at an error or at the end of
+//! the stream, start again with [`Reducer::connect`].
 //!
 //! The copy changes in whole batches only. Readers on other threads hold a [`StateReader`] and never see part of a
 //! revision, nor part of a snapshot: while one comes in, the old state stays.
@@ -143,8 +143,17 @@ impl Reducer {
     }
 
     /// To be called before each stream: forgets what was not whole of the stream before. Returns what to send as
-    /// `WatchConfigRequest.resume_token`.
-    pub fn connect(&mut self) -> &str {
+    /// `WatchConfigRequest.resume_token` and as `min_revision`.
+    ///
+    /// The revision is that of the visible copy, which may be ahead of the token: so no replica that lags takes the copy
+    /// back. It is 0 where there is no token, by which a server could tell that the revision is of a history that is lost.
+    pub fn connect(&mut self) -> (&str, i64) {
+        self.forget_stream();
+        let shown = if self.token.is_empty() { 0 } else { self.shared.load().revision };
+        (&self.token, shown)
+    }
+
+    fn forget_stream(&mut self) {
         self.begun = false;
         self.snapshot = false;
         self.staging = None;
@@ -152,7 +161,6 @@ impl Reducer {
         if let Base::Partial { cursor } = &mut self.base {
             *cursor = None;
         }
-        &self.token
     }
 
     /// The token of the last bookmark; empty if there is none, or if it must be forgotten.
@@ -178,7 +186,7 @@ impl Reducer {
                 self.must_forget_token = true;
                 self.token.clear();
             }
-            self.connect();
+            self.forget_stream();
         }
         result
     }
@@ -202,7 +210,7 @@ impl Reducer {
     }
 
     fn begin(&mut self, begin: &WatchBegin) -> Result<Progress, ProtocolError> {
-        self.connect();
+        self.forget_stream();
         self.usage.begin();
         self.begun = true;
         match begin.mode() {
@@ -210,7 +218,7 @@ impl Reducer {
                 return Err(ProtocolError::NothingToResume);
             }
             // The store may have lost what came after the token (a restored backup) and written something else since,
-            // so that the visible copy is no base, even where it is ahead.
+            // so that the visible copy is no base.
             WatchMode::Resumed if self.base == Base::Whole && self.marked.revision != self.shared.load().revision => {
                 self.staging = Some(View::clone(&self.marked));
             }
@@ -330,8 +338,10 @@ impl Reducer {
         let staged = self.staging.take();
         let catching_up = staged.is_some();
         let mut next = staged.unwrap_or_else(|| View::clone(&visible));
-        if revision < next.revision {
-            return Err(ProtocolError::WentBack { cursor: next.revision, bookmark: revision });
+        // Only a snapshot may take the visible copy back.
+        let cursor = if snapshot_end { next.revision } else { next.revision.max(visible.revision) };
+        if revision < cursor {
+            return Err(ProtocolError::WentBack { cursor, bookmark: revision });
         }
         next.revision = revision;
 

@@ -36,8 +36,8 @@ pub(crate) enum Law {
     Clock,
     /// Revisions are dense, and their chain leads to the head.
     Chain,
-    /// Streams resume where they can, at no earlier revision than they are asked for, and never go back behind a bookmark.
-    /// If the store has lost something, they say so.
+    /// Streams resume where they can, at no earlier revision than they are asked for, and no copy ever goes back. If the
+    /// store has lost something, they say so; only then a copy may.
     Resumes,
     /// A copy is the store at its revision.
     Copies,
@@ -208,30 +208,27 @@ fn stream(number: usize, seen: &[Seen], loses: bool, found: &mut Found) {
     if loses && noticed(seen).is_none() {
         found.add(Law::Resumes, format!("watcher {number} was never told that its copy is lost"));
     }
-    let mut marked = 0;
+    // Where the copy is, and whether the snapshot that is coming in may take it back.
+    let (mut shown, mut may_go_back) = (0, false);
     for seen in seen {
         match seen {
             Seen::Begun { resumes, at_least, mode, reason, head } => {
-                let lost = (*mode, *reason) == (WatchMode::Snapshot, WatchReason::Diverged) && loses && *resumes;
+                may_go_back = (*mode, *reason) == (WatchMode::Snapshot, WatchReason::Diverged) && loses && *resumes;
                 let expected = match resumes {
                     true => (WatchMode::Resumed, WatchReason::Unspecified),
                     false => (WatchMode::Snapshot, WatchReason::First),
                 };
-                if !lost && (*mode, *reason) != expected || head < at_least {
-                    found.add(Law::Resumes, format!("watcher {number} at {marked}: a stream began with {seen:?}"));
-                }
-                if lost {
-                    marked = 0;
+                let as_expected = may_go_back || (*mode, *reason) == expected;
+                if !as_expected || head < at_least || (*head < shown && !may_go_back) {
+                    found.add(Law::Resumes, format!("watcher {number} at {shown}: a stream began with {seen:?}"));
                 }
             }
-            Seen::Copy(copy, bookmarked) => {
+            Seen::Copy(copy) => {
                 let at = copy.revision();
-                if at < marked {
-                    found.add(Law::Resumes, format!("watcher {number} went from {marked} back to {at}"));
+                if at < shown && !may_go_back {
+                    found.add(Law::Resumes, format!("watcher {number} went from {shown} back to {at}"));
                 }
-                if *bookmarked {
-                    marked = at;
-                }
+                (shown, may_go_back) = (at, false);
             }
         }
     }

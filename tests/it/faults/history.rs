@@ -58,7 +58,7 @@ pub(crate) enum Outcome {
 impl Seen {
     pub(crate) fn copy(&self) -> Option<&Arc<View>> {
         match self {
-            Self::Copy(copy, _) => Some(copy),
+            Self::Copy(copy) => Some(copy),
             Self::Begun { .. } => None,
         }
     }
@@ -77,7 +77,6 @@ pub(crate) enum Seen {
         reason: WatchReason,
         head: i64,
     },
-    /// Its copy was brought to where it is now; whether by a bookmark. What was not bookmarked, a stream that resumes may
-    /// take back.
-    Copy(Arc<View>, bool),
+    /// Its copy was brought to where it is now.
+    Copy(Arc<View>),
 }

@@ -193,6 +193,19 @@ async fn a_token_of_another_replica_resumes_at_once() {
         node.until_proved(revision).await;
         node.connect(&one).await.unwrap();
     }
+    // Shown already, and no bookmark has come: what was read of the stream ends before it.
+    for count in 0..10 {
+        let revision = create(&one, &format!("shown {count}"), "").await.unwrap().revision;
+        while node.revision() < revision {
+            node.expect().await;
+        }
+        let (mode, reason, head) = node.connect(&two).await.unwrap();
+        assert_eq!((mode, reason), (WatchMode::Resumed, WatchReason::Unspecified));
+        assert!(head >= revision, "the replica is at {head}, and the node at {revision}");
+        node.until_proved(revision).await;
+        node.connect(&one).await.unwrap();
+        node.until_proved(revision).await;
+    }
     // A snapshot that must not go back.
     let revision = create(&one, "last", "").await.unwrap().revision;
     let mut other = Node::new(&[]);
@@ -240,8 +253,7 @@ async fn a_backup_that_is_restored_under_running_replicas_is_noticed() {
 
 /// Connects with usage; how.
 async fn connect_with_usage(node: &mut Node, api: &Api) -> WatchMode {
-    let token = node.reducer.connect().to_owned();
-    let request = v1::WatchConfigRequest { include_usage: true, ..node.request(&token) };
+    let request = v1::WatchConfigRequest { include_usage: true, ..node.resume() };
     node.send(api.0.clone(), request).await.unwrap().0
 }
 

@@ -221,8 +221,7 @@ impl History {
 
     /// Begins a stream of usage.
     async fn follow(&mut self) {
-        let token = self.watcher.reducer.connect().to_owned();
-        let request = v1::WatchConfigRequest { include_usage: true, ..self.watcher.request(&token) };
+        let request = v1::WatchConfigRequest { include_usage: true, ..self.watcher.resume() };
         self.watcher.send(self.api.0.clone(), request).await.unwrap();
     }
 

@@ -8,8 +8,7 @@ use super::*;
 use crate::watch::rig::Node;
 
 pub(super) async fn follow(api: &Api, node: &mut Node) {
-    let token = node.reducer.connect().to_owned();
-    let request = v1::WatchConfigRequest { include_usage: true, ..node.request(&token) };
+    let request = v1::WatchConfigRequest { include_usage: true, ..node.resume() };
     node.send(api.0.clone(), request).await.unwrap();
 }
 

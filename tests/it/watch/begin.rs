@@ -143,6 +143,43 @@ async fn a_restored_backup_is_noticed_and_answered_by_a_snapshot() {
 }
 
 #[tokio::test]
+async fn what_is_shown_without_a_bookmark_does_not_shut_a_client_out_of_a_restored_store() {
+    let (mut rig, api) = Rig::started().await;
+    api.team("in the backup").await;
+    rig.stop().await;
+    let backup = rig.database.back_up();
+    rig.start().await;
+    let api = rig.api().await;
+    let (mut early, mut late) = (node(&api, &[]).await, node(&api, &[]).await);
+    let lost = api.team("lost").await;
+    for node in [&mut early, &mut late] {
+        while node.revision() < lost.revision {
+            node.expect().await;
+        }
+        node.close();
+    }
+    drop(api);
+    rig.stop().await;
+    rig.database.restore(&backup);
+    rig.start().await;
+    let api = rig.api().await;
+
+    // Its token is good, and what it shows is not there any more.
+    let (mode, reason, head) = early.connect(&api).await.unwrap();
+    assert_eq!((mode, reason), snapshot(WatchReason::Diverged));
+    assert!(head < lost.revision);
+    early.until_proved(head).await;
+    // It is there again, and something else.
+    let instead = api.team("instead").await;
+    assert_eq!(instead.revision, lost.revision);
+    let (mode, reason, head) = late.connect(&api).await.unwrap();
+    assert_eq!((mode, reason, head), (RESUMED.0, RESUMED.1, instead.revision));
+    late.until_proved(head).await;
+    early.until_proved(head).await;
+    assert_eq!(late.reducer.state(), early.reducer.state());
+}
+
+#[tokio::test]
 async fn a_token_changed_in_any_place_is_refused() {
     let (_rig, api) = Rig::started().await;
     let node = node(&api, &[]).await;

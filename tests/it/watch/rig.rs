@@ -177,17 +177,22 @@ impl Node {
         }
     }
 
-    /// Connects with the token that it has.
+    /// What it goes on with.
+    pub(crate) fn resume(&mut self) -> WatchConfigRequest {
+        let (token, min_revision) = self.reducer.connect();
+        let token = token.to_owned();
+        WatchConfigRequest { min_revision, ..self.request(&token) }
+    }
+
+    /// Connects with what it has.
     pub(crate) async fn connect(&mut self, api: &Api) -> Result<Begun, Status> {
-        let token = self.reducer.connect().to_owned();
-        let request = self.request(&token);
+        let request = self.resume();
         self.send(api.0.clone(), request).await
     }
 
     /// Connects with another token.
     pub(crate) async fn connect_with(&mut self, api: &Api, token: &str) -> Result<Begun, Status> {
-        self.reducer.connect();
-        let request = self.request(token);
+        let request = WatchConfigRequest { resume_token: token.to_owned(), ..self.resume() };
         self.send(api.0.clone(), request).await
     }
 

@@ -102,8 +102,8 @@ proptest! {
                 for message in messages {
                     reducer.apply(message).unwrap();
                 }
-                let token = reducer.connect().to_owned();
-                prop_assert_eq!(token, cursor.to_string());
+                let (token, shown) = reducer.connect();
+                prop_assert_eq!((token.to_owned(), shown), (cursor.to_string(), cursor));
                 reducer.apply(begin(WatchMode::Resumed, head)).unwrap();
                 prop_assert_eq!(held(&reducer.state()), at(cursor));
                 continue;

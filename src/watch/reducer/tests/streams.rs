@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_stream_is_told_as_it_goes() {
     let mut reducer = Reducer::new();
-    assert_eq!(reducer.connect(), "");
+    assert_eq!(reducer.connect(), ("", 0));
     let begun = reducer.apply(begin(WatchMode::Snapshot, 2));
     let heartbeat_interval = Duration::from_secs(10);
     let reason = WatchReason::Unspecified;
@@ -40,7 +40,7 @@ fn a_stream_is_told_as_it_goes() {
     let away = GoAway { reason: "bye".to_owned(), retry_after };
     let away = reducer.apply(message(watch_config_response::Event::GoAway(away)));
     assert_eq!(away, Ok(Progress::GoAway { reason: "bye".to_owned(), retry_after: Duration::from_secs(1) }));
-    assert_eq!(reducer.connect(), "t3");
+    assert_eq!(reducer.connect(), ("t3", 3));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_snapshot_that_breaks_off_leaves_nothing() {
     let fragment = ConfigBatch { more: true, ..batch(5, 9, vec![team("v", "nine", 9)], vec![]) };
     reducer.apply(snapshot(fragment)).unwrap();
 
-    assert_eq!(reducer.connect(), "t2");
+    assert_eq!(reducer.connect(), ("t2", 2));
     reducer.apply(begin(WatchMode::Resumed, 9)).unwrap();
     reducer.apply(sent(batch(2, 9, vec![team("v", "nine", 9)], vec![key(ResourceKind::Customer, "c")]))).unwrap();
     assert_eq!(held(&reducer.state()), [team("t", "two", 2), team("v", "nine", 9)]);
@@ -95,7 +95,7 @@ fn a_snapshot_may_go_back() {
 fn a_copy_that_was_kept_is_gone_on_from() {
     let resources = [customer("c", "one", 1), team("t", "two", 2)];
     let mut reducer = Reducer::restore(resources.clone(), 3, "t3").unwrap();
-    assert_eq!(reducer.connect(), "t3");
+    assert_eq!(reducer.connect(), ("t3", 3));
     reducer.apply(begin(WatchMode::Resumed, 3)).unwrap();
     let marked = reducer.apply(bookmark(3, "t3", digests(&resources), false)).unwrap();
     assert_eq!(marked, Progress::Bookmarked { revision: 3, verified: true, dropped: None });
@@ -107,7 +107,7 @@ fn a_copy_that_was_kept_is_gone_on_from() {
 #[test]
 fn without_its_base_a_copy_is_not_proved_until_a_snapshot() {
     let mut reducer = Reducer::without_base("t7");
-    assert_eq!(reducer.connect(), "t7");
+    assert_eq!(reducer.connect(), ("t7", 0));
     reducer.apply(begin(WatchMode::Resumed, 9)).unwrap();
     reducer.apply(sent(batch(7, 8, vec![team("t", "eight", 8)], vec![key(ResourceKind::Team, "x")]))).unwrap();
     let others = digests(&[team("t", "eight", 8), team("u", "one", 1)]);
@@ -116,7 +116,7 @@ fn without_its_base_a_copy_is_not_proved_until_a_snapshot() {
     let gap = reducer.apply(sent(batch(9, 10, vec![], vec![])));
     assert_eq!(gap, Err(ProtocolError::OutOfOrder { cursor: 8, from: 9, to: 10 }));
 
-    assert_eq!(reducer.connect(), "");
+    assert_eq!(reducer.connect(), ("", 0), "it shows revision 8, which nothing proves any more");
     reducer.apply(begin(WatchMode::Snapshot, 9)).unwrap();
     let wrong = reducer.apply(bookmark(9, "t9", others, true)).unwrap_err();
     assert!(matches!(wrong, ProtocolError::DigestMismatch { kind: 2, actual: 0, .. }), "{wrong}");
@@ -132,7 +132,7 @@ fn a_wrong_copy_is_noticed_and_starts_over() {
     let error = reducer.apply(bookmark(2, "t2b", theirs, false)).unwrap_err();
     assert_eq!(error, ProtocolError::DigestMismatch { kind: 2, expected, actual });
     assert!(reducer.must_forget_token());
-    assert_eq!(reducer.connect(), "");
+    assert_eq!(reducer.connect(), ("", 0));
     assert_eq!(reducer.state(), old);
 
     assert_eq!(reducer.apply(begin(WatchMode::Resumed, 2)), Err(ProtocolError::NothingToResume));
@@ -205,7 +205,7 @@ fn a_stream_cut_before_its_bookmark_is_resumed_from_the_token() {
     let mut reducer = resumed(at_two());
     let third = batch(2, 3, vec![team("t", "three", 3)], vec![]);
     reducer.apply(sent(third.clone())).unwrap();
-    assert_eq!(reducer.connect(), "t2");
+    assert_eq!(reducer.connect(), ("t2", 3), "the token of 2, and what is shown");
 
     reducer.apply(begin(WatchMode::Resumed, 4)).unwrap();
     let removed = batch(3, 4, vec![], vec![key(ResourceKind::Team, "t")]);
@@ -224,19 +224,31 @@ fn what_a_restored_store_has_lost_is_undone() {
     let mut reducer = resumed(at_two());
     reducer.apply(sent(batch(2, 3, vec![], vec![key(ResourceKind::Team, "t")]))).unwrap();
     reducer.apply(sent(batch(3, 4, vec![customer("d", "lost", 4)], vec![]))).unwrap();
+    assert_eq!(reducer.connect(), ("t2", 4));
 
-    // The same store, restored to revision 2, has written another 3.
-    reducer.connect();
-    reducer.apply(begin(WatchMode::Resumed, 3)).unwrap();
+    // The same store, restored to revision 2, has written another 3 and 4.
+    reducer.apply(begin(WatchMode::Resumed, 4)).unwrap();
     let third = sent(batch(2, 3, vec![customer("c", "other", 3)], vec![]));
     assert_eq!(reducer.apply(third), Ok(Progress::Pending));
     assert_eq!(reducer.state().revision(), 4, "the old state stays until the stream says where the store is");
     let kept = [customer("c", "other", 3), team("t", "two", 2)];
     let Ok(Progress::Bookmarked { verified: true, dropped: Some(undone), .. }) =
-        reducer.apply(bookmark(3, "t3", digests(&kept), false))
+        reducer.apply(bookmark(4, "t4", digests(&kept), false))
     else {
         panic!("the copy is not proved")
     };
     assert_eq!(undone.len(), 3);
     assert_eq!(held(&reducer.state()), kept);
+}
+
+#[test]
+fn a_stream_that_resumes_never_takes_the_copy_back() {
+    let mut reducer = resumed(at_two());
+    reducer.apply(sent(batch(2, 4, vec![customer("d", "four", 4)], vec![]))).unwrap();
+    let shown = reducer.state();
+    reducer.connect();
+    reducer.apply(begin(WatchMode::Resumed, 3)).unwrap();
+    let back = reducer.apply(bookmark(3, "t3", vec![], false));
+    assert_eq!(back, Err(ProtocolError::WentBack { cursor: 4, bookmark: 3 }));
+    assert_eq!((reducer.state(), reducer.connect()), (shown, ("", 0)));
 }

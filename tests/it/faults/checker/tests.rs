@@ -107,10 +107,10 @@ fn good() -> (History, Log) {
     let last = copy(5, &[("p", "prepared", 1), ("b", "three", 5)]);
     let stream = vec![
         begun(false, WatchMode::Snapshot, WatchReason::First),
-        Seen::Copy(copy(2, &[("p", "prepared", 1), ("a", "one", 2)]), true),
+        Seen::Copy(copy(2, &[("p", "prepared", 1), ("a", "one", 2)])),
         begun(true, WatchMode::Resumed, WatchReason::Unspecified),
-        Seen::Copy(copy(3, &[("p", "prepared", 1), ("a", "two", 3)]), false),
-        Seen::Copy(Arc::clone(&last), true),
+        Seen::Copy(copy(3, &[("p", "prepared", 1), ("a", "two", 3)])),
+        Seen::Copy(Arc::clone(&last)),
     ];
     let consumed = BTreeMap::from([(KEY.to_owned(), SPENT)]);
     let batches = vec![Reported { incarnation: 1, sequence: 1, consumed, applied: 1, duplicates: 1 }];
@@ -160,7 +160,7 @@ fn restored(history: &mut History) {
         ..1,
         [
             begun(true, WatchMode::Resumed, WatchReason::Unspecified),
-            Seen::Copy(copy(2, &[("p", "prepared", 1), ("z", "lost", 2)]), true),
+            Seen::Copy(copy(2, &[("p", "prepared", 1), ("z", "lost", 2)])),
             begun(true, WatchMode::Snapshot, WatchReason::Diverged),
         ],
     );
@@ -248,9 +248,16 @@ finds! {
     a_stream_that_goes_back: [Law::Resumes], |history, _| {
         history.streams[0].swap(1, 4);
     };
-    what_has_no_bookmark_may_be_taken_back: [], |history, _| {
+    a_stream_that_takes_back_what_no_bookmark_followed: [Law::Resumes], |history, _| {
         let ahead = history.streams[0].remove(3);
         history.streams[0].insert(1, ahead);
+    };
+    a_stream_that_resumes_behind_what_is_shown: [Law::Resumes], |history, _| {
+        history.streams[0].swap(2, 3);
+    };
+    a_copy_that_goes_back_when_the_snapshot_of_a_loss_is_over: [Law::Resumes], |history, _| {
+        restored(history);
+        history.streams[0].swap(3, 5);
     };
     somebody_who_is_not_told_of_a_loss: [Law::Resumes], |history, log| {
         history.lost = Some(log.clone());
@@ -261,19 +268,19 @@ finds! {
     };
     a_copy_that_is_of_neither_log: [Law::Copies], |history, _| {
         restored(history);
-        history.streams[0][1] = Seen::Copy(copy(2, &[("p", "prepared", 1), ("y", "else", 2)]), true);
+        history.streams[0][1] = Seen::Copy(copy(2, &[("p", "prepared", 1), ("y", "else", 2)]));
     };
     a_copy_that_lacks_a_team: [Law::Copies], |history, _| {
-        history.streams[0][1] = Seen::Copy(copy(2, &[("p", "prepared", 1)]), true);
+        history.streams[0][1] = Seen::Copy(copy(2, &[("p", "prepared", 1)]));
     };
     a_copy_with_a_team_that_is_gone: [Law::Copies], |history, _| {
-        history.streams[0][4] = Seen::Copy(copy(5, &[("p", "prepared", 1), ("a", "two", 3), ("b", "three", 5)]), true);
+        history.streams[0][4] = Seen::Copy(copy(5, &[("p", "prepared", 1), ("a", "two", 3), ("b", "three", 5)]));
     };
     a_copy_with_a_team_as_it_was: [Law::Copies], |history, _| {
-        history.streams[0][3] = Seen::Copy(copy(3, &[("p", "prepared", 1), ("a", "one", 2)]), true);
+        history.streams[0][3] = Seen::Copy(copy(3, &[("p", "prepared", 1), ("a", "one", 2)]));
     };
     a_copy_at_a_revision_that_was_never_written: [Law::Copies], |history, _| {
-        history.streams[0].push(Seen::Copy(copy(6, &[("p", "prepared", 1), ("b", "three", 5)]), true));
+        history.streams[0].push(Seen::Copy(copy(6, &[("p", "prepared", 1), ("b", "three", 5)])));
     };
     somebody_who_ends_too_early: [Law::Converges], |history, _| {
         history.last[0].1 = copy(4, &[("p", "prepared", 1)]);

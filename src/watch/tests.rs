@@ -1,0 +1,91 @@
+//! How streams begin at a replica that is behind, or whose database was put back.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::token::Token;
+use super::{CatchUp, KindSet, Subscription, Watch};
+use crate::config::WatchSettings;
+use crate::domain::{Error, Timestamp};
+use crate::proto::v1::watch_config_response::Event;
+use crate::proto::v1::{WatchConfigResponse, WatchMode, WatchReason};
+use crate::state::{Chain, Head, State, UsageMoves};
+
+const RESUMED: (WatchMode, WatchReason) = (WatchMode::Resumed, WatchReason::Unspecified);
+const DIVERGED: (WatchMode, WatchReason) = (WatchMode::Snapshot, WatchReason::Diverged);
+
+/// A store at this revision. Two have the same history up to revision 2, and go on as `fork` says.
+fn state(store_id: &str, revision: i64, fork: u8) -> State {
+    let chain = |revision: i64| Chain([if revision > 2 { fork } else { 0 } + revision as u8; 32]);
+    let head = Head {
+        store_id: store_id.into(),
+        revision,
+        chain: chain(revision),
+        committed_at: Timestamp::EPOCH,
+        compacted_revision: 0,
+        compacted_chain: Chain::ORIGIN,
+        last_config_id: 0,
+    };
+    State::restore(head, [], (1..=revision).map(|revision| chain(revision).prefix()), [])
+}
+
+/// How a stream begins for a client with a token of revision 2 that shows `shown`, at a replica that has `memory`, and whose
+/// database has `database` or is away.
+async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i64) -> Result<Begun, Error> {
+    let had = state("a store", 2, 0);
+    let resume_token = Token::new(had.head(), 2, had.head().chain.prefix(), KindSet::ALL).encode();
+    let (publish, states) = watch::channel(Arc::new(memory));
+    let catch_up: CatchUp = Arc::new(move || {
+        let (publish, database) = (publish.clone(), database.clone());
+        Box::pin(async move {
+            let away = Error::Unavailable { what: "away".to_owned(), retry_after: std::time::Duration::ZERO };
+            publish.send_replace(Arc::new(database.ok_or(away)?));
+            Ok(())
+        })
+    });
+    let moves = watch::Sender::new(UsageMoves::default());
+    let now = Arc::new(|| Timestamp::EPOCH);
+    let stop = CancellationToken::new();
+    let watch = Watch::new(states, moves, now, catch_up, WatchSettings::default(), stop.clone());
+    let subscription =
+        Subscription { node_id: String::new(), kinds, resume_token, min_revision: shown, include_usage: false };
+    let mut follower = watch.begin(subscription, stop).await?;
+    let first = follower.next().await.unwrap();
+    match WatchConfigResponse::decode(first.0).unwrap().event {
+        Some(Event::Begin(begin)) => Ok(((begin.mode(), begin.reason()), begin.head_revision)),
+        other => panic!("a stream began with {other:?}"),
+    }
+}
+
+/// How, and at which revision.
+type Begun = ((WatchMode, WatchReason), i64);
+
+#[tokio::test]
+async fn a_replica_that_is_behind_what_a_client_shows_catches_up_first() {
+    let at = |revision| state("a store", revision, 0);
+    assert_eq!(begin(at(3), Some(at(6)), KindSet::ALL, 5).await, Ok((RESUMED, 6)));
+    assert_eq!(begin(at(5), None, KindSet::ALL, 5).await, Ok((RESUMED, 5)), "no database is needed");
+    assert!(matches!(begin(at(4), None, KindSet::ALL, 5).await, Err(Error::Unavailable { .. })));
+    let other_kinds = (WatchMode::Snapshot, WatchReason::FilterChanged);
+    let teams = KindSet::of([crate::domain::Kind::Team]);
+    assert_eq!(begin(at(3), Some(at(6)), teams, 5).await, Ok((other_kinds, 6)));
+}
+
+#[tokio::test]
+async fn what_the_database_never_had_is_not_waited_for() {
+    let (kept, others) = (state("a store", 2, 0), state("a store", 4, 7));
+    for shown in [3, i64::MAX] {
+        assert_eq!(begin(kept.clone(), Some(kept.clone()), KindSet::ALL, shown).await, Ok((DIVERGED, 2)));
+        let teams = KindSet::of([crate::domain::Kind::Team]);
+        assert_eq!(begin(kept.clone(), Some(kept.clone()), teams, shown).await, Ok((DIVERGED, 2)));
+    }
+    assert_eq!(begin(kept.clone(), Some(others.clone()), KindSet::ALL, 5).await, Ok((DIVERGED, 4)));
+    // The client undoes what it shows: its token is good, and nothing goes back.
+    assert_eq!(begin(kept, Some(others), KindSet::ALL, 4).await, Ok((RESUMED, 4)));
+    let elsewhere = state("another store", 3, 0);
+    let changed = (WatchMode::Snapshot, WatchReason::StoreChanged);
+    assert_eq!(begin(elsewhere.clone(), Some(elsewhere), KindSet::ALL, 5).await, Ok((changed, 3)));
+}
