@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::config::AccessSettings;
 use crate::domain::{NewToken, Role, Sha256Hash, Timestamp, Token};
-use crate::ledger::Call;
+use crate::ledger::{Call, Clock};
 use crate::store::{DatabaseUrl, Store, TokenTable};
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
@@ -103,7 +103,8 @@ async fn every_replica_learns_of_what_another_one_did() {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&url).unwrap(), Store::MIN_CONNECTIONS).await.unwrap());
     let replica = || async {
         let registry = Arc::new(insecurely(false));
-        let tokens = Arc::new(Tokens::open(Arc::clone(&store), Arc::clone(&registry)).await.unwrap());
+        let tokens = Tokens::open(Arc::clone(&store), Arc::clone(&registry), Clock::system()).await.unwrap();
+        let tokens = Arc::new(tokens);
         (registry, tokens)
     };
     let ((here, ours), (there, theirs)) = (replica().await, replica().await);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Registry;
 use crate::domain::{Error, NewToken, Role, Sha256Hash, Timestamp, Token};
-use crate::ledger::{Answer, Call};
+use crate::ledger::{Answer, Call, Clock};
 use crate::store::{Remembered, Store, StoreError, TokenTable, TokenWrite};
 
 /// How often the store is asked whether tokens changed. With what it takes to end streams, a revocation is felt at every
@@ -24,16 +24,17 @@ const LAST: &str = "this token is the last one; make another before you revoke i
 pub struct Tokens {
     store: Arc<Store>,
     registry: Arc<Registry>,
+    clock: Clock,
 }
 
 impl Tokens {
-    /// Reads the tokens of the store into `registry`.
+    /// Reads the tokens of the store into `registry`. What happens to them happens by `clock`.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub async fn open(store: Arc<Store>, registry: Arc<Registry>) -> Result<Self, StoreError> {
+    pub async fn open(store: Arc<Store>, registry: Arc<Registry>, clock: Clock) -> Result<Self, StoreError> {
         registry.replace(store.tokens().await?);
-        Ok(Self { store, registry })
+        Ok(Self { store, registry, clock })
     }
 
     /// Makes the first token, with this value, if the store never had one: an administrator's that does not expire.
@@ -42,7 +43,7 @@ impl Tokens {
     /// # Errors
     /// If it cannot be written.
     pub async fn bootstrap(&self, value: &str) -> Result<bool, StoreError> {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let new = NewToken { name: "bootstrap".into(), role: Role::Admin, node_id: None, expires_at: None };
         let token = make(new, Sha256Hash::of(value), "tollgate", now);
         let table = self.store.change_tokens(None, now, |table, _| {
@@ -71,7 +72,7 @@ impl Tokens {
         new: NewToken,
         answer: impl FnOnce(&Token) -> Vec<u8> + Send,
     ) -> Result<(Answer, Option<String>), Error> {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let value = Token::generate_value();
         let token = make(new, Sha256Hash::of(&value), &call.actor, now);
         let decide = |table: &TokenTable| {
@@ -101,7 +102,7 @@ impl Tokens {
         id: &str,
         answer: impl FnOnce(&Token) -> Vec<u8> + Send,
     ) -> Result<Answer, Error> {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let decide = |table: &TokenTable| {
             let found = table.tokens.iter().find(|token| token.id.as_ref() == id);
             let token = found.ok_or_else(|| Error::NoToken(id.into()))?;
@@ -166,7 +167,7 @@ impl Tokens {
                 () = stop.cancelled() => break,
                 _ = interval.tick() => {}
             }
-            self.registry.expire(Timestamp::now());
+            self.registry.expire(self.clock.now());
             match self.refresh().await {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {

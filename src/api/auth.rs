@@ -11,7 +11,8 @@ use super::certificate::{CertificateRole, ClientCertificate, Holder};
 use super::permissions::{Who, who};
 use super::status;
 use crate::access::{Principal, Registry};
-use crate::domain::{Error, Role, Timestamp};
+use crate::domain::{Error, Role};
+use crate::ledger::Clock;
 
 /// One text for all that is wrong with a token, so that nobody learns from it whether there once was such a one.
 const NO_TOKEN: &str = "no valid token; send one as `authorization: Bearer tg_â€¦`";
@@ -20,6 +21,7 @@ const NO_TOKEN: &str = "no valid token; send one as `authorization: Bearer tg_â€
 #[derive(Clone)]
 pub struct Auth {
     registry: Arc<Registry>,
+    clock: Clock,
 }
 
 /// Who calls.
@@ -32,9 +34,9 @@ pub(crate) enum Caller {
 }
 
 impl Auth {
-    /// Decides by the tokens in `registry`.
-    pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry }
+    /// Decides by the tokens in `registry`, which expire by `clock`.
+    pub fn new(registry: Arc<Registry>, clock: Clock) -> Self {
+        Self { registry, clock }
     }
 
     /// Whether the store never had a token: then only this machine is served.
@@ -61,7 +63,7 @@ impl Auth {
             return Ok(Caller::Unknown);
         }
         let principal = match bearer(headers) {
-            Some(value) => self.registry.authenticate(value, Timestamp::now()),
+            Some(value) => self.registry.authenticate(value, self.clock.now()),
             None => holder(certificate)?,
         };
         let principal = principal.ok_or_else(|| status::of(Error::Unauthenticated(NO_TOKEN), ""))?;
@@ -122,7 +124,7 @@ mod tests {
 
     /// Who is let through to a method with a certificate; else the code of the refusal.
     fn admit(method: &str, fields: &[(&str, &str)], certificate: &ClientCertificate) -> Result<Option<String>, Code> {
-        let auth = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), true)));
+        let auth = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), true)), Clock::system());
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());

@@ -12,6 +12,7 @@ use super::Failure;
 use crate::access::Registry;
 use crate::api::Auth;
 use crate::config::{AccessSettings, TransportSettings};
+use crate::ledger::Clock;
 use crate::proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{
@@ -82,7 +83,7 @@ pub(super) async fn against(
     let (mut routes, _health) = server::base_routes().unwrap();
     routes.add_service(ConfigServiceServer::new(scripted.clone()));
     let drain = CancellationToken::new();
-    let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)));
+    let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)), Clock::system());
     let shutdown = drain.clone();
     let serving = tokio::spawn(async move {
         let stopped = shutdown.clone().cancelled_owned();

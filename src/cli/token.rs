@@ -10,8 +10,8 @@ use super::Failure;
 use super::remote::{RemoteArgs, moment, print, print_json, refused, table};
 use crate::access::{Registry, Tokens};
 use crate::config::AccessSettings;
-use crate::domain::{Path, Timestamp, Violations};
-use crate::ledger::Call;
+use crate::domain::{Path, Violations};
+use crate::ledger::{Call, Clock};
 use crate::proto::v1;
 use crate::proto::v1::token_service_client::TokenServiceClient;
 use crate::store::{DatabaseUrl, Store};
@@ -134,8 +134,8 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
 
 /// Makes a token in a database that no server has.
 async fn create_offline(database: &str, token: v1::Token) -> Result<v1::Token, Failure> {
-    let mut violations = Violations::new();
-    let new = parse_token(token, &Path::root("token"), Timestamp::now(), &mut violations);
+    let (mut violations, clock) = (Violations::new(), Clock::system());
+    let new = parse_token(token, &Path::root("token"), clock.now(), &mut violations);
     let Some(new) = new.filter(|_| violations.is_empty()) else {
         let all: Vec<_> = violations.iter().map(|it| format!("{}: {}", it.field, it.description)).collect();
         return Err(Failure::Failed(all.join("; ").into()));
@@ -143,7 +143,8 @@ async fn create_offline(database: &str, token: v1::Token) -> Result<v1::Token, F
     let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?, Store::MIN_CONNECTIONS).await?);
     let made = async {
         let tokens =
-            Tokens::open(Arc::clone(&store), Arc::new(Registry::new(&AccessSettings::default(), false))).await?;
+            Tokens::open(Arc::clone(&store), Arc::new(Registry::new(&AccessSettings::default(), false)), clock.clone())
+                .await?;
         let call = Call { actor: "tollgate".to_owned(), ..Call::of("token create --database") };
         let mut made = v1::Token::default();
         let render = |token: &crate::domain::Token| {

@@ -89,6 +89,10 @@ impl Ledger {
         clock: Clock,
     ) -> Result<(Self, LedgerTasks), StoreError> {
         let (state, counting) = load(&store).await?;
+        if store.is_shared() {
+            // Before anything is decided: what was told once is departed from only after a minute.
+            clock.refer(store.time().await?);
+        }
         let (publish, states) = watch::channel(Arc::new(state));
         let (sender, queue) = queue();
         let metrics = LedgerMetrics::default();

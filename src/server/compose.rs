@@ -79,7 +79,7 @@ pub(super) async fn compose(
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
-    let tokens = Arc::new(Tokens::open(Arc::clone(&store), Arc::clone(&registry)).await?);
+    let tokens = Arc::new(Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone()).await?);
     if let Some(BootstrapToken(value)) = bootstrap_token {
         tokens.bootstrap(&value).await?;
     }
@@ -93,6 +93,7 @@ pub(super) async fn compose(
         let ledger = follower.clone();
         Box::pin(async move { ledger.catch_up().await })
     });
+    let auth = Auth::new(registry, clock.clone());
     let now = Arc::new(move || clock.now());
     let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, watch, drain.clone());
     tasks.own(watch.run());
@@ -100,7 +101,7 @@ pub(super) async fn compose(
     let (mut routes, health) = base_routes()?;
     tasks.own(tell_writes(ledger.writable(), health.clone(), drain));
     add_services(&mut routes, &health, &api).await;
-    let (auth, keeper) = (Auth::new(registry), Keeper { stop, task });
+    let keeper = Keeper { stop, task };
     Ok(Parts { routes: routes.routes(), health, auth, keeper, ledger, watch, store, tasks })
 }
 

@@ -85,7 +85,7 @@ impl Server {
         let served = tokio::spawn(serve(
             listener,
             routes.routes(),
-            Auth::new(Arc::new(Registry::new(&access, false))),
+            Auth::new(Arc::new(Registry::new(&access, false)), Clock::system()),
             transport,
             CancellationToken::new(),
             shutdown,

@@ -23,6 +23,7 @@ use crate::api::Auth;
 use crate::api::{CertificateRole, Holder};
 use crate::config::AccessSettings;
 use crate::config::TransportSettings;
+use crate::ledger::Clock;
 use crate::server::{base_routes, bind, serve};
 
 /// A certificate and its key, as PEM.
@@ -213,7 +214,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let transport = TransportSettings { tls: Some(files.settings.clone()), ..TransportSettings::default() };
         let stopped = async { drop(stopped.await) };
-        let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)));
+        let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)), Clock::system());
         tokio::spawn(serve(listener, routes.routes(), open, transport, CancellationToken::new(), stopped));
         Self { address, _stop: stop, _files: files }
     }

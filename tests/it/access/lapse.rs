@@ -1,13 +1,20 @@
 //! Streams end when the rights of their caller do.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
 use tokio_stream::StreamExt as _;
+use tollgate::domain::Timestamp;
+use tollgate::ledger::{Clock, Reading};
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::usage_service_client::UsageServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::proto::v1::{self, Role, Token};
 use tonic::{Code, Status, Streaming};
 
-use super::support::{Caller, caller, closed, make, revoke, start, token};
+use super::support::{Caller, caller, closed, closed_by, make, revoke, start, token};
 use crate::watch::rig::{Rig, soon};
 
 pub(crate) async fn watch(caller: Caller, node_id: &str) -> Result<Streaming<v1::WatchConfigResponse>, Status> {
@@ -53,15 +60,39 @@ async fn a_revocation_ends_the_streams_of_its_token_and_no_other() {
 }
 
 #[tokio::test]
-async fn expiry_ends_streams_too() {
-    let (mut rig, channel) = closed().await;
-    let soon_over = tollgate::domain::Timestamp::now().plus_micros(4_000_000).parts();
-    let expires_at = Some(prost_types::Timestamp { seconds: soon_over.0, nanos: soon_over.1 });
+async fn expiry_ends_streams_too_and_a_clock_that_jumps_does_not() {
+    const MINUTE: i64 = 60_000_000;
+    const HOUR: i64 = 60 * MINUTE;
+    let now = Timestamp::now();
+    let (passed, ahead) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
+    let clock = {
+        let (passed, ahead) = (Arc::clone(&passed), Arc::clone(&ahead));
+        Clock::new(move || {
+            let passed = passed.load(SeqCst);
+            let steady = Duration::from_micros(u64::try_from(passed).unwrap());
+            Reading { wall: now.plus_micros(passed + ahead.load(SeqCst)), steady }
+        })
+    };
+    let (mut rig, channel) = closed_by(clock).await;
+    let (seconds, nanos) = now.plus_micros(HOUR).parts();
+    let expires_at = Some(prost_types::Timestamp { seconds, nanos });
     let made = make(&channel, Token { expires_at, ..token("short", Role::Node) }).await.unwrap();
-    let ending = watch(caller(&channel, &made.value), "a").await.unwrap();
+    let holder = caller(&channel, &made.value);
+    let mut ending = watch(holder.clone(), "a").await.unwrap();
+
+    ahead.store(2 * HOUR, SeqCst);
+    // Half a second, in which expiry is looked for twice.
+    for _ in 0..10 {
+        assert!(!matches!(soon(ending.message()).await.unwrap().unwrap().event, Some(Event::GoAway(_))));
+    }
+    watch(holder.clone(), "b").await.unwrap();
+    ahead.store(0, SeqCst);
+    passed.store(HOUR - MINUTE, SeqCst);
+    watch(holder.clone(), "c").await.unwrap();
+    passed.store(HOUR + MINUTE, SeqCst);
     assert!(farewell(ending).await.contains("expired"));
-    assert_eq!(watch(caller(&channel, &made.value), "a").await.unwrap_err().code(), Code::Unauthenticated);
-    drop(channel);
+    assert_eq!(watch(holder.clone(), "a").await.unwrap_err().code(), Code::Unauthenticated);
+    drop((holder, channel));
     rig.stop().await;
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tollgate::config::BootstrapToken;
+use tollgate::ledger::Clock;
 use tollgate::proto::v1::token_service_client::TokenServiceClient;
 use tollgate::proto::v1::{self, CreateTokenRequest, Role, Token};
 use tonic::metadata::AsciiMetadataValue;
@@ -44,7 +45,13 @@ pub(crate) fn caller(channel: &Channel, token: &str) -> Caller {
 
 /// A server whose first token is [`ROOT`].
 pub(crate) async fn closed() -> (Rig, Channel) {
+    closed_by(Clock::system()).await
+}
+
+/// The same, by this clock.
+pub(crate) async fn closed_by(clock: Clock) -> (Rig, Channel) {
     let mut rig = Rig::new();
+    rig.clock = clock;
     rig.settings.access.bootstrap_token = Some(BootstrapToken(ROOT.to_owned()));
     let channel = start(&mut rig).await;
     (rig, channel)
