@@ -13,27 +13,32 @@ use tollgate::store::{DatabaseUrl, Store};
 use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
+/// Modules whose tests run once, and why that is enough.
+const ONCE: [(&str, &str); 11] = [
+    ("access::abuse", "is about connections and calls, before any of them reaches the store"),
+    ("architecture", "reads the source"),
+    ("faults", "has a cluster of its own, in the first run"),
+    ("fuzz", "is about bytes that never reach a database"),
+    ("tls", "is about the connections of clients"),
+    ("traces", "is about what is told of calls"),
+    ("usage::history", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
+    ("usage::model", "is a model, and no server"),
+    ("usage::seeded", "plants bugs in what both engines share"),
+    ("usage::time", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
+    ("usage::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
+];
+
 #[test]
 fn everything_on_postgresql() {
-    // What has nothing to do with the engine runs once, and what goes by a clock of the test's own: on PostgreSQL the
-    // database's clock is the reference. Tokens are tried on SQLite only, so far.
-    let once = [
-        "access::",
-        "architecture::",
-        "faults::",
-        "fuzz::",
-        "metrics::",
-        "tls::",
-        "traces::",
-        "usage::cli",
-        "usage::history",
-        "usage::model",
-        "usage::seeded",
-        "usage::time",
-        "usage::turns",
-    ];
-    let skip: Vec<&str> = once.iter().flat_map(|module| ["--skip", module]).collect();
+    let all = cluster::run(std::process::Command::new(std::env::current_exe().unwrap()).arg("--list"));
+    let names = all.lines().filter_map(|line| line.strip_suffix(": test"));
+    let is_of = |name: &str, module: &str| name.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
+    let once = names.filter(|name| ONCE.iter().any(|(module, _)| is_of(name, module)));
+    let skip: Vec<&str> = std::iter::once("--exact").chain(once.flat_map(|name| ["--skip", name])).collect();
     cluster::run_again_on_postgres(&skip);
+    for (module, why) in ONCE {
+        println!("not on PostgreSQL: {module}, which {why}");
+    }
 }
 
 /// A database that is there for one test.

@@ -4,6 +4,7 @@ use tollgate::proto::v1;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 
 use super::support::{Process, ROOT, caller};
+use crate::engine::on_postgres;
 use crate::process::verify;
 use crate::watch::rig::{Rig, endpoint, soon};
 
@@ -51,13 +52,19 @@ async fn changes_are_read_and_verified_at_the_command_line() {
     let listed = server.run(&["token", "list"], &env).unwrap();
     assert!(listed.contains("ops") && listed.contains("bootstrap/") && !listed.contains(ops), "{listed}");
     let database = server.database();
-    let verified = server.run(&["verify", "--database", &database, "--memory"], &env).unwrap();
+    let verified = server.run(&["verify", "--database", database, "--memory"], &env).unwrap();
     assert!(verified.contains("all of it agrees") && verified.contains("memory"), "{verified}");
     server.run(&["token", "revoke", "ops"], &env).unwrap();
     assert!(teams.list_teams(v1::ListTeamsRequest::default()).await.is_err());
-    // The way back in is for a server that is stopped.
-    let rescue = ["token", "create", "--name", "rescue", "--role", "admin", "--database", &database];
-    assert!(server.run(&rescue, &[]).unwrap_err().contains("another tollgate server"));
+    let rescue = ["token", "create", "--name", "rescue", "--role", "admin", "--database", database];
+    let rescued = server.run(&rescue, &[]);
+    if on_postgres() {
+        // A file has one owner, and a server that runs keeps others out; here others write beside it, and it hears of it.
+        let mut teams = TeamServiceClient::new(caller(&channel, rescued.unwrap().trim()));
+        soon(async { while teams.list_teams(v1::ListTeamsRequest::default()).await.is_err() {} }).await;
+    } else {
+        assert!(rescued.unwrap_err().contains("another tollgate server"));
+    }
 }
 
 #[tokio::test]
@@ -89,7 +96,7 @@ async fn what_was_altered_behind_the_servers_back_is_found() {
         ("UPDATE change_row SET body = before_body, before_body = body WHERE kind = 2 AND op = 2", "recorded"),
         ("UPDATE change_row SET resource_id = 'x' WHERE kind = 2 AND op = 1", "recorded"),
         ("DELETE FROM change_row WHERE kind = 2 AND op = 2", "recorded"),
-        ("UPDATE head SET chain = randomblob(32)", "another chain"),
+        ("UPDATE head SET chain = compacted_chain", "another chain"),
         ("DELETE FROM change_txn WHERE revision = 2", "missing"),
     ] {
         let (mut rig, api) = Rig::started().await;

@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tollgate::config::BootstrapToken;
 use tollgate::ledger::Clock;
 use tollgate::proto::v1::token_service_client::TokenServiceClient;
@@ -17,6 +16,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::engine::cluster::{self, Cluster};
+use crate::engine::{Database, name, on_postgres};
 use crate::watch::rig::{Rig, endpoint, soon};
 
 /// The administrator's token of every server of these tests.
@@ -81,7 +82,7 @@ pub(crate) async fn revoke(channel: &Channel, id: &str) -> Result<Token, Status>
 
 /// A server in a process of its own, as an operator runs it. Dropping it kills it.
 pub(crate) struct Process {
-    dir: TempDir,
+    database: Database,
     child: Child,
     pub(crate) address: SocketAddr,
 }
@@ -90,12 +91,12 @@ impl Process {
     /// Starts it with these flags and this environment; its log is everything that
     /// there is to be logged, unless the environment says otherwise.
     pub(crate) async fn start(flags: &[&str], env: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().unwrap();
-        let ready = dir.path().join("ready");
-        let log = File::create(dir.path().join("log")).unwrap();
+        let database = Database::new();
+        let ready = database.directory().join("ready");
+        let log = File::create(database.directory().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]).env("TOLLGATE_LOG", "trace");
-        command.arg("--ready-file").arg(&ready).arg("--database").arg(database(&dir)).args(flags);
+        command.arg("--ready-file").arg(&ready).arg("--database").arg(&database.settings.url).args(flags);
         command.envs(env.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().unwrap();
         let address = soon(async {
@@ -110,12 +111,12 @@ impl Process {
             }
         });
         let address = address.await.trim().parse().unwrap();
-        Self { dir, child, address }
+        Self { database, child, address }
     }
 
     /// Where its database is.
-    pub(crate) fn database(&self) -> String {
-        database(&self.dir)
+    pub(crate) fn database(&self) -> &str {
+        &self.database.settings.url
     }
 
     /// Runs the command line against it, to its end: standard output, or standard error if it failed.
@@ -127,13 +128,27 @@ impl Process {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
-    /// Kills it, so that its files are as they happen to be; all of them, by name.
+    /// Kills it, so that its files are as they happen to be; all of them, by name, and all that its database has.
     pub(crate) fn kill(mut self) -> Vec<(String, Vec<u8>)> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|file| file.unwrap().path());
-        files.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect()
+        let files = std::fs::read_dir(self.database.directory()).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<_> = files.map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect();
+        if on_postgres() {
+            files.extend(remains(name(self.database())));
+        }
+        files
     }
+}
+
+/// What somebody finds who got hold of a database of the cluster: its content, bytes as hexadecimal digits, and the
+/// cluster's log.
+fn remains(database: &str) -> [(String, Vec<u8>); 2] {
+    let cluster = Cluster::shared();
+    let mut dump = cluster::program("pg_dump");
+    dump.args(["-U", "tollgate", "-p", &cluster.port.to_string(), "-d", database, "-h"]).arg(&cluster.directory);
+    let log = std::fs::read(cluster.directory.join("log")).unwrap();
+    [("the database".to_owned(), cluster::run(&mut dump).into_bytes()), ("the log of PostgreSQL".to_owned(), log)]
 }
 
 impl Drop for Process {
@@ -141,8 +156,4 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn database(dir: &TempDir) -> String {
-    format!("sqlite://{}", dir.path().join("t.db").display())
 }
