@@ -2,15 +2,14 @@
 //! verification and by whoever follows the store.
 
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Order};
-use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::Store;
 use super::entity::{change_row, change_txn};
 use super::error::StoreError;
 use super::group::{ChangeFilter, LogRow, LoggedChange, Txn};
-use super::persist::{Row, insert, rows};
+use super::persist::{Row, rows};
+use super::script::Script;
 use super::tx::ReadTx;
 use crate::domain::{Kind, ResourceKey, Timestamp};
 use crate::state::{Chain, Head, Op};
@@ -32,7 +31,7 @@ impl Row for change_row::Model {
 }
 
 /// Appends revisions.
-pub(super) async fn append(tx: &DatabaseTransaction, txns: &[Txn]) -> Result<(), StoreError> {
+pub(super) fn append(script: &mut Script, txns: &[Txn]) {
     let mut heads = Vec::with_capacity(txns.len());
     let mut changes = Vec::new();
     for txn in txns {
@@ -56,8 +55,8 @@ pub(super) async fn append(tx: &DatabaseTransaction, txns: &[Txn]) -> Result<(),
             before_body: row.before.as_ref().map(|body| body.to_vec()),
         }));
     }
-    insert(tx, heads).await?;
-    insert(tx, changes).await
+    script.insert(heads);
+    script.insert(changes);
 }
 
 fn txn(row: change_txn::Model) -> Result<Txn, StoreError> {

@@ -14,10 +14,11 @@ use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilt
 use super::entity::usage_journal::{Column, Entity, Model};
 use super::entity::{head, usage_counter, usage_node};
 use super::error::StoreError;
-use super::persist::{Row, insert, rows, upsert_newer};
+use super::persist::{Row, rows};
+use super::script::Script;
 use super::tx::{ReadTx, finish};
 use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
-use super::{Store, threshold};
+use super::{Store, commit, threshold};
 use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Counter, CounterKey};
@@ -48,27 +49,30 @@ impl Row for Model {
     }
 }
 
-/// Makes a group durable. It must begin where usage stands.
-pub(super) async fn append(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
+/// Makes a group durable, which must begin where usage stands.
+pub(super) async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
+    let mut script = Script::new(tx);
+    append(&mut script, group);
+    commit::run(tx, script, None, group.version).await
+}
+
+/// Adds what makes a group durable to `script`.
+pub(super) fn append(script: &mut Script, group: &UsageGroup) {
     let UsageGroup { from_version, version, moved, watermarks } = group;
     if version == from_version {
-        return Ok(());
+        return;
     }
     let at_its_place = head::Entity::update_many()
         .col_expr(head::Column::UsageVersion, Expr::value(*version))
         .filter(head::Column::Id.eq(1))
-        .filter(head::Column::UsageVersion.eq(*from_version))
-        .exec(tx)
-        .await?;
-    if at_its_place.rows_affected != 1 {
-        return Err(StoreError::Fenced);
-    }
+        .filter(head::Column::UsageVersion.eq(*from_version));
+    script.push(&at_its_place, 1);
     let apart = seeded::is(Bug::WatermarkApart);
     let watermarks = watermarks.iter().filter(|_| !apart);
     let watermarks = watermarks.map(|it| (it.incarnation, it.sequence, it.fingerprint)).collect::<Vec<_>>();
     let body = encode(*from_version, &moved.counters, &watermarks);
-    insert(tx, vec![Model { version: *version, from_version: *from_version, body }]).await?;
-    threshold::record(tx, &moved.crossings).await
+    script.insert(vec![Model { version: *version, from_version: *from_version, body }]);
+    threshold::record(script, &moved.crossings);
 }
 
 /// The journal after `version`, in order.
@@ -122,7 +126,9 @@ async fn fold(
     watermarks: &[Watermark],
 ) -> Result<(), StoreError> {
     let rows = counters.iter().map(|(key, counter)| counter_row(key, *counter));
-    upsert_newer(tx, rows.collect(), usage_counter::Column::Version).await?;
+    let mut script = Script::new(tx);
+    script.upsert_newer(rows.collect(), usage_counter::Column::Version);
+    script.run(tx).await?;
     for Watermark { incarnation, sequence, fingerprint, .. } in watermarks {
         usage_node::Entity::update_many()
             .col_expr(usage_node::Column::LastSequence, Expr::value(*sequence))

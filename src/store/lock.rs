@@ -189,7 +189,7 @@ impl WriteTx {
     ///
     /// As [`WriteTx::commit`]. [`StoreError::Fenced`] if a watermark or version is not below what is to be written.
     pub async fn count(self, group: &UsageGroup) -> Result<(), StoreError> {
-        let result = in_time(self.position.is_some(), journal::append(&self.tx.0, group)).await;
+        let result = in_time(self.position.is_some(), journal::write(&self.tx.0, group)).await;
         finish(self.tx.0, result).await
     }
 

@@ -48,6 +48,7 @@ mod recorded;
 mod requests;
 mod restore;
 mod routing_rule;
+mod script;
 mod snapshot;
 mod team;
 #[cfg(test)]

@@ -20,7 +20,8 @@ use super::entity::{
 };
 use super::error::StoreError;
 use super::group::Net;
-use super::tx::{KEYS, ReadTx, rows_per_statement};
+use super::script::Script;
+use super::tx::{KEYS, ReadTx};
 use crate::domain::{AnyResource, Id, Resource, Stored};
 
 /// How a kind of resource lies in tables.
@@ -230,24 +231,25 @@ impl Batch {
         self.label.add(before.label, after.label);
     }
 
-    /// Writes it all; the tables are independent of each other, so their order does not matter.
-    pub(super) async fn write(self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
-        self.customer.write(tx).await?;
-        self.team.write(tx).await?;
-        self.virtual_key.write(tx).await?;
-        self.virtual_key_provider_config.write(tx).await?;
-        self.virtual_key_mcp_config.write(tx).await?;
-        self.routing_rule.write(tx).await?;
-        self.routing_target.write(tx).await?;
-        self.model_config.write(tx).await?;
-        self.provider_governance.write(tx).await?;
-        self.pricing_override.write(tx).await?;
-        self.provider.write(tx).await?;
-        self.provider_key.write(tx).await?;
-        self.mcp_client.write(tx).await?;
-        self.budget.write(tx).await?;
-        self.rate_limit.write(tx).await?;
-        self.label.write(tx).await
+    /// Deletes what is to go, and adds what is to be written to `script`; the tables are independent of each other, so
+    /// their order does not matter.
+    pub(super) async fn write(self, tx: &DatabaseTransaction, script: &mut Script) -> Result<(), StoreError> {
+        self.customer.write(tx, script).await?;
+        self.team.write(tx, script).await?;
+        self.virtual_key.write(tx, script).await?;
+        self.virtual_key_provider_config.write(tx, script).await?;
+        self.virtual_key_mcp_config.write(tx, script).await?;
+        self.routing_rule.write(tx, script).await?;
+        self.routing_target.write(tx, script).await?;
+        self.model_config.write(tx, script).await?;
+        self.provider_governance.write(tx, script).await?;
+        self.pricing_override.write(tx, script).await?;
+        self.provider.write(tx, script).await?;
+        self.provider_key.write(tx, script).await?;
+        self.mcp_client.write(tx, script).await?;
+        self.budget.write(tx, script).await?;
+        self.rate_limit.write(tx, script).await?;
+        self.label.write(tx, script).await
     }
 }
 
@@ -283,10 +285,11 @@ impl<M: Row> Delta<M> {
     }
 
     /// Deletes come first, so that what they free (a name, the id of a provider key) can be taken by another row.
-    async fn write(self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+    async fn write(self, tx: &DatabaseTransaction, script: &mut Script) -> Result<(), StoreError> {
         delete::<M>(tx, self.deletes).await?;
-        upsert(tx, self.updates).await?;
-        insert(tx, self.inserts).await
+        script.upsert(self.updates);
+        script.insert(self.inserts);
+        Ok(())
     }
 }
 
@@ -312,11 +315,6 @@ async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(
     Ok(())
 }
 
-/// Replaces rows.
-pub(super) async fn upsert<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>) -> Result<(), StoreError> {
-    write(tx, rows, Some(replacing::<M>())).await
-}
-
 /// On conflict with a row of the same primary key, that one is replaced.
 fn replacing<M: Row>() -> OnConflict {
     let keys: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
@@ -326,34 +324,52 @@ fn replacing<M: Row>() -> OnConflict {
     OnConflict::columns(keys).update_columns(others).to_owned()
 }
 
-/// Replaces rows, except where what lies there has a greater `version`.
-pub(super) async fn upsert_newer<M: Row>(
-    tx: &DatabaseTransaction,
-    rows: Vec<M>,
-    version: <M::Entity as EntityTrait>::Column,
-) -> Result<(), StoreError> {
-    let held = Expr::col((M::Entity::default(), version));
-    let newer = held.lt(Expr::col(("excluded", version)));
-    write(tx, rows, Some(replacing::<M>().action_and_where(newer).to_owned())).await
-}
-
-/// Inserts rows; that one of them exists already is an error.
-pub(super) async fn insert<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>) -> Result<(), StoreError> {
-    write(tx, rows, None).await
-}
-
-async fn write<M: Row>(tx: &DatabaseTransaction, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<(), StoreError> {
-    let columns = <M::Entity as EntityTrait>::Column::iter().count();
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let chunk = rows.by_ref().take(rows_per_statement(tx, columns)).map(IntoActiveModel::into_active_model);
-        let mut statement = M::Entity::insert_many(chunk);
-        if let Some(conflict) = &conflict {
-            statement = statement.on_conflict(conflict.clone());
-        }
-        statement.exec_without_returning(tx).await?;
+impl Script {
+    /// Inserts rows; that one of them exists already is an error.
+    pub(super) fn insert<M: Row>(&mut self, rows: Vec<M>) {
+        self.chunks(rows, |script, rows, count| script.push(&M::Entity::insert_many(rows), count));
     }
-    Ok(())
+
+    /// Replaces rows, or inserts them.
+    pub(super) fn upsert<M: Row>(&mut self, rows: Vec<M>) {
+        self.chunks(rows, |script, rows, count| {
+            script.push(&M::Entity::insert_many(rows).on_conflict(replacing::<M>()), count);
+        });
+    }
+
+    /// Replaces rows, or inserts them, except where what lies there has a greater `version`.
+    pub(super) fn upsert_newer<M: Row>(&mut self, rows: Vec<M>, version: <M::Entity as EntityTrait>::Column) {
+        let held = Expr::col((M::Entity::default(), version));
+        let newer = held.lt(Expr::col(("excluded", version)));
+        let conflict = replacing::<M>().action_and_where(newer).to_owned();
+        self.chunks(rows, |script, rows, _| {
+            script.push_lenient(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
+        });
+    }
+
+    /// Inserts rows, except where there is one with the same primary key.
+    pub(super) fn insert_new<M: Row>(&mut self, rows: Vec<M>) {
+        let keys = <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column());
+        let conflict = OnConflict::columns(keys).do_nothing().to_owned();
+        self.chunks(rows, |script, rows, _| {
+            script.push_lenient(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
+        });
+    }
+
+    /// Hands as many rows at a time to `push` as fit into a statement, and how many.
+    fn chunks<M: Row>(
+        &mut self,
+        rows: Vec<M>,
+        mut push: impl FnMut(&mut Self, Vec<<M::Entity as EntityTrait>::ActiveModel>, usize),
+    ) {
+        let size = self.rows_per_statement(<M::Entity as EntityTrait>::Column::iter().count());
+        let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
+        while rows.peek().is_some() {
+            let chunk: Vec<_> = rows.by_ref().take(size).collect();
+            let count = chunk.len();
+            push(self, chunk, count);
+        }
+    }
 }
 
 impl Store {

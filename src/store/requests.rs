@@ -2,15 +2,14 @@
 //! with the group that did them; asked and cleaned up by the ledger.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
-};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _};
 
 use super::Store;
 use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
-use super::persist::{Row, rows, upsert};
+use super::persist::{Row, rows};
+use super::script::Script;
 use super::tx::{KEYS, ReadTx, finish};
 use crate::domain::Timestamp;
 
@@ -26,7 +25,7 @@ impl Row for request::Model {
 }
 
 /// Remembers requests. One that is still there from more than 24 hours ago is replaced.
-pub(super) async fn remember(tx: &DatabaseTransaction, requests: &[Remembered]) -> Result<(), StoreError> {
+pub(super) fn remember(script: &mut Script, requests: &[Remembered]) {
     let rows = requests.iter().map(|request| {
         let Remembered { caller, method, request_id, fingerprint, response, accepted_at } = request;
         request::Model {
@@ -38,7 +37,7 @@ pub(super) async fn remember(tx: &DatabaseTransaction, requests: &[Remembered]) 
             accepted_at: accepted_at.as_micros(),
         }
     });
-    upsert(tx, rows.collect()).await
+    script.upsert(rows.collect());
 }
 
 /// A row as it is remembered.

@@ -6,7 +6,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait as _};
 use super::entity::{head, token_head};
 use super::error::StoreError;
 use super::group::Group;
-use super::persist::insert;
+use super::script::Script;
 use super::snapshot::{Numbering, Record};
 use super::tx::{be_patient, finish, roll_back};
 use super::{Store, commit, requests, threshold, tokens, usage};
@@ -102,12 +102,14 @@ impl Restore {
             let version = Expr::col(token_head::Column::Version).add(made);
             token_head::Entity::update_many().col_expr(token_head::Column::Version, version).exec(tx).await?;
         }
-        insert(tx, token_rows).await?;
-        insert(tx, nodes).await?;
-        insert(tx, counters).await?;
-        usage::remember_former(tx, &former_keys).await?;
-        threshold::record(tx, &crossings).await?;
-        requests::remember(tx, &remembered).await
+        let mut script = Script::new(tx);
+        script.insert(token_rows);
+        script.insert(nodes);
+        script.insert(counters);
+        usage::remember_former(&mut script, &former_keys);
+        threshold::record(&mut script, &crossings);
+        requests::remember(&mut script, &remembered);
+        script.run(tx).await
     }
 
     /// Makes it all visible.

@@ -1,17 +1,15 @@
 //! Limits that reached a threshold. Written in the transaction that crossed it; the primary key lets each be recorded once
 //! per window, whatever is reset or raised in between.
 
-use sea_orm::sea_query::{OnConflict, Order};
-use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
-};
+use sea_orm::sea_query::Order;
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::Store;
 use super::entity::threshold_event::{Column, Entity, Model};
 use super::error::StoreError;
-use super::persist::rows;
-use super::tx::{finish, rows_per_statement};
+use super::persist::{Row, rows};
+use super::script::Script;
+use super::tx::finish;
 use super::usage::{kind, number};
 use crate::domain::{Id, LimitOwner, Timestamp};
 use crate::state::{CounterKey, Crossing};
@@ -19,17 +17,17 @@ use crate::state::{CounterKey, Crossing};
 /// Where a page of events goes on: after the one with this version and percentage.
 pub type AfterCrossing = (i64, i32);
 
-const COLUMNS: usize = 10;
+impl Row for Model {
+    type Key = (String, i32, i64, i32);
+
+    fn key(&self) -> Self::Key {
+        (self.limit_id.clone(), self.kind, self.window_start, self.percent)
+    }
+}
 
 /// Records what was crossed, unless it is recorded already.
-pub(super) async fn record(tx: &DatabaseTransaction, crossings: &[Crossing]) -> Result<(), StoreError> {
-    let recorded = [Column::LimitId, Column::Kind, Column::WindowStart, Column::Percent];
-    for chunk in crossings.chunks(rows_per_statement(tx, COLUMNS)) {
-        let conflict = OnConflict::columns(recorded).do_nothing().to_owned();
-        let rows = chunk.iter().map(|crossing| row(crossing).into_active_model());
-        Entity::insert_many(rows).on_conflict(conflict).exec_without_returning(tx).await?;
-    }
-    Ok(())
+pub(super) fn record(script: &mut Script, crossings: &[Crossing]) {
+    script.insert_new(crossings.iter().map(row).collect());
 }
 
 fn row(crossing: &Crossing) -> Model {

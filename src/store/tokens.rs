@@ -9,8 +9,9 @@ use super::Store;
 use super::entity::{request, token, token_head};
 use super::error::StoreError;
 use super::group::Remembered;
-use super::persist::{Row, rows, upsert};
+use super::persist::{Row, rows};
 use super::requests;
+use super::script::Script;
 use super::tx::{ReadTx, finish, roll_back};
 use crate::domain::{Role, Sha256Hash, Timestamp, Token};
 
@@ -164,8 +165,10 @@ impl Store {
             };
             let (TokenWrite { token, remember }, decided) = decide(tokens, earlier);
             let writes = token.is_some() || remember.is_some();
-            upsert(&tx, token.iter().map(row).collect()).await?;
-            requests::remember(&tx, remember.as_slice()).await?;
+            let mut script = Script::new(&tx);
+            script.upsert(token.iter().map(row).collect());
+            requests::remember(&mut script, remember.as_slice());
+            script.run(&tx).await?;
             Ok((writes, decided))
         };
         match self.in_time(result).await {

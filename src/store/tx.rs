@@ -32,8 +32,8 @@ pub(super) async fn be_patient(transaction: &DatabaseTransaction) -> Result<(), 
 }
 
 /// How many parameters one statement may bind.
-fn bind_limit(connection: &impl ConnectionTrait) -> usize {
-    match connection.get_database_backend() {
+fn bind_limit(backend: DbBackend) -> usize {
+    match backend {
         DbBackend::Sqlite => 32_766,
         _ => 65_535,
     }
@@ -53,8 +53,8 @@ pub(super) const DEAD_CONNECTIONS: usize = 3;
 pub(super) const KEYS: usize = 1_000;
 
 /// How many rows of `columns` parameters each fit into one statement.
-pub(super) fn rows_per_statement(connection: &impl ConnectionTrait, columns: usize) -> usize {
-    (bind_limit(connection) / columns.max(1)).max(1)
+pub(super) fn rows_per_statement(backend: DbBackend, columns: usize) -> usize {
+    (bind_limit(backend) / columns.max(1)).max(1)
 }
 
 impl Store {

@@ -4,13 +4,14 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _};
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::Store;
 use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::journal::{self, JournalEntry};
-use super::persist::{Row, each, insert, rows, upsert};
+use super::persist::{Row, each, rows};
+use super::script::Script;
 use super::snapshot::UsageNode;
 use super::tx::{KEYS, finish};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
@@ -127,10 +128,7 @@ pub(super) const fn kind(number: i32) -> Option<LimitKind> {
 }
 
 /// Remembers who owned deleted keys.
-pub(super) async fn remember_former(
-    tx: &DatabaseTransaction,
-    former: &[(Box<str>, FormerKey)],
-) -> Result<(), StoreError> {
+pub(super) fn remember_former(script: &mut Script, former: &[(Box<str>, FormerKey)]) {
     let rows = former.iter().map(|(id, FormerKey { owner, deleted_at })| {
         let (team_id, customer_id) = match owner {
             Some(KeyOwner::Team(id)) => (Some(id.to_string()), None),
@@ -139,7 +137,7 @@ pub(super) async fn remember_former(
         };
         former_key::Model { virtual_key_id: id.to_string(), team_id, customer_id, deleted_at: deleted_at.as_micros() }
     });
-    upsert(tx, rows.collect()).await
+    script.upsert(rows.collect());
 }
 
 impl Store {
@@ -173,7 +171,9 @@ impl Store {
                 registered_by,
                 store_id: String::new(),
             };
-            insert(&tx, vec![row]).await?;
+            let mut script = Script::new(&tx);
+            script.insert(vec![row]);
+            script.run(&tx).await?;
             Ok(head.last_incarnation)
         };
         let result = self.in_time(result).await;

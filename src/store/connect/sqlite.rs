@@ -148,7 +148,8 @@ fn sqlite(options: SqliteConnectOptions, path: &Path, role: &Role) -> SqliteConn
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROWS_AHEAD);
     match role {
-        Role::Writer => options.thread_name(|id| format!("store-writer-{id}")),
+        // Where the first rows of a statement lie until the last is written: else in a file once they are more than 64 kB.
+        Role::Writer => options.pragma("temp_store", "MEMORY").thread_name(|id| format!("store-writer-{id}")),
         Role::Reader => options.pragma("query_only", "ON").thread_name(|id| format!("store-reader-{id}")),
     }
 }
