@@ -12,8 +12,8 @@ use super::crud::respond;
 use super::page::{self, Scope};
 use super::view::measure;
 use crate::domain::{
-    AnyResource, Budget, Customer, Error, Id, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Resource,
-    Team, Timestamp, VirtualKey,
+    AnyResource, Budget, Customer, Error, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit,
+    Resource, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::budget_service_server::BudgetService;
@@ -132,7 +132,7 @@ impl Api {
 fn cut<L, M: Message>(
     page: Page<(LimitPlace, bool, L)>,
     scope: Scope,
-    key: impl Fn(&L) -> (Timestamp, Arc<str>),
+    key: impl Fn(&L) -> (Timestamp, LimitId),
     render: impl Fn(&L, &LimitOwner, bool) -> M,
 ) -> (Vec<M>, String, i32) {
     let (mut messages, mut bytes, mut more, mut last) = (Vec::with_capacity(page.items.len()), 0, page.more, None);
@@ -147,7 +147,7 @@ fn cut<L, M: Message>(
         last = Some(key(limit));
     }
     let token = match last {
-        Some((created_at, id)) if more => scope.token(created_at.as_micros(), &id),
+        Some((created_at, id)) if more => scope.token(created_at.as_micros(), &id.to_string()),
         _ => String::new(),
     };
     (messages, token, i32::try_from(page.total).unwrap_or(i32::MAX))
@@ -188,7 +188,7 @@ impl Api {
         let (budgets, next_page_token, total_size) = cut(
             page,
             scope,
-            |budget| (budget.created_at, budget.id.shared()),
+            |budget| (budget.created_at, budget.id.clone()),
             |budget, owner, aligned| {
                 let mut message = render_budget(budget, owner, aligned, form);
                 measure(&state, std::slice::from_mut(&mut message), None);
@@ -234,7 +234,7 @@ impl Api {
         let (rate_limits, next_page_token, total_size) = cut(
             page,
             scope,
-            |limit| (limit.created_at, limit.id.shared()),
+            |limit| (limit.created_at, limit.id.clone()),
             |limit, owner, aligned| {
                 let mut message = render_rate_limit(limit, owner, aligned, form);
                 measure(&state, &mut [], Some(&mut message));

@@ -137,19 +137,12 @@ pub(super) fn check(
             |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
         if let Some(token) = &rate.token {
             let (window, estimate) = (at(token), request.estimated_tokens);
-            push(
-                rate.id.as_str().into(),
-                LimitKind::Tokens,
-                usage.tokens(rate, &window),
-                token.max_limit,
-                estimate,
-                window,
-            );
+            push(rate.id.clone(), LimitKind::Tokens, usage.tokens(rate, &window), token.max_limit, estimate, window);
         }
         if let Some(requests) = &rate.request {
             let window = at(requests);
             let used = usage.requests(rate, &window);
-            push(rate.id.as_str().into(), LimitKind::Requests, used, requests.max_limit, 0, window);
+            push(rate.id.clone(), LimitKind::Requests, used, requests.max_limit, 0, window);
         }
     }
     let mut budgets: Vec<_> = limits.budgets.iter().collect();
@@ -160,7 +153,7 @@ pub(super) fn check(
     for budget in budgets {
         let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
         let (used, max) = (usage.budget(budget, &window), budget.max_limit.nanos());
-        push(budget.id.as_str().into(), LimitKind::Budget, used, max, request.estimated_cost, window);
+        push(budget.id.clone(), LimitKind::Budget, used, max, request.estimated_cost, window);
     }
 }
 

@@ -58,15 +58,15 @@ impl Usage for NoUsage {
 
 impl Usage for Counters {
     fn budget(&self, budget: &Budget, window: &Window) -> i64 {
-        self.used(budget.id.as_str().into(), LimitKind::Budget, window)
+        self.used(budget.id.clone(), LimitKind::Budget, window)
     }
 
     fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(limit.id.as_str().into(), LimitKind::Tokens, window)
+        self.used(limit.id.clone(), LimitKind::Tokens, window)
     }
 
     fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(limit.id.as_str().into(), LimitKind::Requests, window)
+        self.used(limit.id.clone(), LimitKind::Requests, window)
     }
 }
 

@@ -78,9 +78,10 @@ impl<R> fmt::Debug for Id<R> {
     }
 }
 
-/// Id of a budget or rate limit where many are looked up: without a pointer to follow, because looking up is mostly
-/// waiting for memory. The server makes them, as UUIDs in lower case; anything else is kept as the text that it is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Id of a budget or rate limit. There are several a key, and many are looked up: so there is no pointer to follow, because
+/// looking up is mostly waiting for memory. The server makes them, as UUIDs in lower case; anything else is kept as the text
+/// that it is. They are ordered as their texts are.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum LimitId {
     /// A UUID.
     Uuid([u8; 16]),
@@ -100,6 +101,35 @@ impl From<&str> for LimitId {
     }
 }
 
+impl LimitId {
+    /// No id: that of a limit which has none yet.
+    pub fn none() -> Self {
+        Self::Text(Arc::default())
+    }
+
+    /// Whether it is no id.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}
+
+impl PartialOrd for LimitId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for LimitId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            // Their texts have the same form, in which digits come before letters.
+            (Self::Uuid(one), Self::Uuid(other)) => one.cmp(other),
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (one, other) => one.to_string().cmp(&other.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for LimitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,5 +142,31 @@ impl fmt::Display for LimitId {
 impl fmt::Debug for LimitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_limits_are_the_texts_that_they_were_and_in_their_order() {
+        let mut texts = [
+            "01a3185c-5000-7926-86bf-eb57188612bc",
+            "01A3185C-5000-7926-86BF-EB57188612BC",
+            "01a3185c50007926 86bfeb57188612bc",
+            "01a3185c-5000-7926-86bf-eb57188612b",
+            "f0000000-0000-0000-0000-000000000000",
+            "9",
+            "budget",
+            "",
+        ];
+        let mut ids = texts.map(LimitId::from);
+        texts.sort_unstable();
+        ids.sort();
+        assert_eq!(ids.each_ref().map(ToString::to_string), texts);
+        let uuids = ids.iter().filter(|id| matches!(id, LimitId::Uuid(_)));
+        assert_eq!(uuids.count(), 2);
+        assert!(ids[0].is_none() && ids[0] == LimitId::none() && !ids[1].is_none());
     }
 }

@@ -1,12 +1,12 @@
 //! Budgets and rate limits: parts of their owners.
 
-use super::{Customer, Id, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey};
+use super::{Customer, Id, LimitId, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey};
 
 /// A ceiling on spending per window.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Budget {
     /// Id; empty in a desired state for a budget that is not named by its id.
-    pub id: Id<Budget>,
+    pub id: LimitId,
     /// The ceiling.
     pub max_limit: NanoUsd,
     /// Length of the window.
@@ -34,7 +34,7 @@ pub struct RateDimension {
 #[derive(Clone, PartialEq, Debug)]
 pub struct RateLimit {
     /// Id; empty in a desired state.
-    pub id: Id<RateLimit>,
+    pub id: LimitId,
     /// Tokens per window.
     pub token: Option<RateDimension>,
     /// Requests per window.

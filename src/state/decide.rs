@@ -75,10 +75,19 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A new id (UUIDv7).
     pub fn new_id<R>(&mut self) -> Id<R> {
+        Id::new(self.new_uuid().to_string())
+    }
+
+    /// A new id of a budget or rate limit (UUIDv7).
+    pub fn new_limit_id(&mut self) -> LimitId {
+        LimitId::Uuid(self.new_uuid().into_bytes())
+    }
+
+    fn new_uuid(&mut self) -> uuid::Uuid {
         let mut random = [0; 10];
         self.random.fill_bytes(&mut random);
         let millis = u64::try_from(self.now.as_micros() / 1_000).unwrap_or(0);
-        Id::new(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string())
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
     /// A new id of a provider config or MCP config.
@@ -208,9 +217,9 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
 fn check_limits_free(state: &State, any: &AnyResource) -> Result<(), Error> {
     let (mut own, mut violations) = (HashSet::new(), Violations::new());
     for (_, limits, _) in owned_limits(any) {
-        let budgets = limits.budgets.iter().map(|budget| budget.id.as_str());
-        for id in budgets.chain(limits.rate_limit.iter().map(|limit| limit.id.as_str())) {
-            if !own.insert(id) || state.limit_places.contains_key(&LimitId::from(id)) {
+        let budgets = limits.budgets.iter().map(|budget| &budget.id);
+        for id in budgets.chain(limits.rate_limit.iter().map(|limit| &limit.id)) {
+            if !own.insert(id) || state.limit_places.contains_key(id) {
                 violations.add(any.key().kind, format!("has a limit with the id {id:?}, which another limit has"));
             }
         }

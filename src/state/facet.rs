@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{LimitPlace, State, Table};
 use crate::domain::{
-    Customer, KeyOwner, Labels, LimitId, Limits, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
+    Customer, KeyOwner, Labels, Limits, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
     ProviderGovernance, Resource, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
 };
 
@@ -73,23 +73,23 @@ fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
 
 fn enter_limits(state: &mut State, limits: &Limits, place: &LimitPlace) {
     for budget in &limits.budgets {
-        state.budgets.insert((budget.created_at, budget.id.shared()));
-        state.limit_places.insert(budget.id.as_str().into(), place.clone());
+        state.budgets.insert((budget.created_at, budget.id.clone()));
+        state.limit_places.insert(budget.id.clone(), place.clone());
     }
     if let Some(rate_limit) = &limits.rate_limit {
-        state.rate_limits.insert((rate_limit.created_at, rate_limit.id.shared()));
-        state.limit_places.insert(rate_limit.id.as_str().into(), place.clone());
+        state.rate_limits.insert((rate_limit.created_at, rate_limit.id.clone()));
+        state.limit_places.insert(rate_limit.id.clone(), place.clone());
     }
 }
 
 fn leave_limits(state: &mut State, limits: &Limits) {
     for budget in &limits.budgets {
-        state.budgets.remove(&(budget.created_at, budget.id.shared()));
-        state.limit_places.remove(&LimitId::from(budget.id.as_str()));
+        state.budgets.remove(&(budget.created_at, budget.id.clone()));
+        state.limit_places.remove(&budget.id);
     }
     if let Some(rate_limit) = &limits.rate_limit {
-        state.rate_limits.remove(&(rate_limit.created_at, rate_limit.id.shared()));
-        state.limit_places.remove(&LimitId::from(rate_limit.id.as_str()));
+        state.rate_limits.remove(&(rate_limit.created_at, rate_limit.id.clone()));
+        state.limit_places.remove(&rate_limit.id);
     }
 }
 

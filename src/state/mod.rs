@@ -64,8 +64,8 @@ pub struct State {
     /// Which provider has the provider key of an id.
     provider_keys: OrdMap<Box<str>, Id<Provider>>,
     /// All budgets and rate limits, by creation.
-    budgets: OrdSet<(Timestamp, Arc<str>)>,
-    rate_limits: OrdSet<(Timestamp, Arc<str>)>,
+    budgets: OrdSet<(Timestamp, LimitId)>,
+    rate_limits: OrdSet<(Timestamp, LimitId)>,
     /// Where each of them lies.
     limit_places: Lookup<LimitId, LimitPlace>,
     /// The routing rules in the order in which they are looked at.

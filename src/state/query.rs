@@ -137,17 +137,16 @@ impl State {
 
     /// The budgets of `owners` (of all if empty), by creation and id.
     pub fn list_budgets(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, Budget)> {
-        let of = |limits: &Limits, id: &str| limits.budgets.iter().find(|budget| budget.id.as_str() == id).cloned();
-        let all = |limits: &Limits| limits.budgets.iter().map(|b| (b.created_at, b.id.shared())).collect();
+        let of = |limits: &Limits, id: &LimitId| limits.budgets.iter().find(|budget| budget.id == *id).cloned();
+        let all = |limits: &Limits| limits.budgets.iter().map(|b| (b.created_at, b.id.clone())).collect();
         self.list_limits(&self.budgets, owners, query, of, all)
     }
 
     /// The rate limits of `owners` (of all if empty), by creation and id.
     pub fn list_rate_limits(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, RateLimit)> {
-        let of =
-            |limits: &Limits, id: &str| limits.rate_limit.as_deref().filter(|limit| limit.id.as_str() == id).cloned();
+        let of = |limits: &Limits, id: &LimitId| limits.rate_limit.as_deref().filter(|limit| limit.id == *id).cloned();
         let all =
-            |limits: &Limits| limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.shared())).collect();
+            |limits: &Limits| limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.clone())).collect();
         self.list_limits(&self.rate_limits, owners, query, of, all)
     }
 
@@ -169,23 +168,24 @@ impl State {
 
     fn list_limits<L>(
         &self,
-        index: &imbl::OrdSet<(Timestamp, Arc<str>)>,
+        index: &imbl::OrdSet<(Timestamp, LimitId)>,
         owners: &[LimitOwner],
         query: &Query,
-        of: impl Fn(&Limits, &str) -> Option<L>,
-        all: impl Fn(&Limits) -> Vec<(Timestamp, Arc<str>)>,
+        of: impl Fn(&Limits, &LimitId) -> Option<L>,
+        all: impl Fn(&Limits) -> Vec<(Timestamp, LimitId)>,
     ) -> Page<(LimitPlace, bool, L)> {
-        let after = query.after.clone().unwrap_or((Timestamp::from_micros(i64::MIN), Arc::from("")));
-        let find = |place: &LimitPlace, id: &str| {
+        let after =
+            query.after.as_ref().map_or((Timestamp::from_micros(i64::MIN), LimitId::none()), |(created_at, id)| {
+                (*created_at, id.as_ref().into())
+            });
+        let find = |place: &LimitPlace, id: &LimitId| {
             let (limits, aligned) = place.limits(self)?;
             of(limits, id).map(|limit| (place.clone(), aligned, limit))
         };
         let (mut items, total): (Vec<_>, usize) = match owners {
             [] => {
                 let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
-                let found = walk
-                    .take(query.limit + 1)
-                    .filter_map(|(_, id)| find(self.limit_places.get(&LimitId::from(&**id))?, id));
+                let found = walk.take(query.limit + 1).filter_map(|(_, id)| find(self.limit_places.get(id)?, id));
                 (found.collect(), index.len())
             }
             [owner, rest @ ..] => {

@@ -41,7 +41,7 @@ fn settle_budgets(
         .iter()
         .enumerate()
         .map(|(index, entry)| {
-            if entry.id.as_str().is_empty() {
+            if entry.id.is_none() {
                 return None;
             }
             let found = claim(&|budget| budget.id == entry.id);
@@ -57,7 +57,7 @@ fn settle_budgets(
         .collect();
     for (entry, by_id) in desired.iter_mut().zip(by_id) {
         let found = match by_id {
-            None if entry.id.as_str().is_empty() => {
+            None if entry.id.is_none() => {
                 claim(&|budget| budget.reset_duration.same(&entry.reset_duration, calendar_aligned))
             }
             found => found,
@@ -73,7 +73,7 @@ fn settle_budgets(
                 }
             }
             None => {
-                entry.id = cx.new_id();
+                entry.id = cx.new_limit_id();
                 entry.anchor = cx.now;
                 entry.created_at = cx.now;
                 entry.updated_at = cx.now;
@@ -100,7 +100,7 @@ fn settle_rate_limit(desired: &mut RateLimit, existing: Option<&RateLimit>, cx: 
             }
         }
         None => {
-            desired.id = cx.new_id();
+            desired.id = cx.new_limit_id();
             desired.created_at = cx.now;
             desired.updated_at = cx.now;
         }

@@ -411,7 +411,7 @@ pub(crate) fn add_dimensions<'a>(
     if let Some(rate) = limits.rate_limit.as_deref() {
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
-                let (limit_id, owner) = (LimitId::from(rate.id.as_str()), owner.clone());
+                let (limit_id, owner) = (rate.id.clone(), owner.clone());
                 let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
                 found.push(Dimension { limit_id, kind, owner, max, anchor, length, aligned });
             }
@@ -419,7 +419,7 @@ pub(crate) fn add_dimensions<'a>(
     }
     for budget in &limits.budgets {
         found.push(Dimension {
-            limit_id: budget.id.as_str().into(),
+            limit_id: budget.id.clone(),
             kind: LimitKind::Budget,
             owner: owner.clone(),
             max: budget.max_limit.nanos(),

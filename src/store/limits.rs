@@ -14,7 +14,7 @@ use super::entity::{budget, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
 use super::persist::{Row, Rows, Which, each};
 use super::tx::ReadTx;
-use crate::domain::{Budget, Id, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit};
+use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit};
 
 impl Row for budget::Model {
     type Key = String;
@@ -210,7 +210,7 @@ where
         each(tx, "budget", select, |(owner, id, ord, max_limit, reset_duration, anchor, created_at, updated_at)| {
             let reading = Reading { table: "budget", id: &id };
             let budget = Budget {
-                id: Id::new(id.as_str()),
+                id: id.as_str().into(),
                 max_limit: NanoUsd::from_nanos(reading.limit(max_limit)?),
                 reset_duration: reading.duration(&reset_duration)?,
                 anchor: reading.time(anchor)?,
@@ -254,7 +254,7 @@ where
                 return Err(reading.corrupt("it limits nothing"));
             }
             let rate_limit = RateLimit {
-                id: Id::new(id.as_str()),
+                id: id.as_str().into(),
                 token,
                 request,
                 created_at: reading.time(created_at)?,

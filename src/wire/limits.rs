@@ -3,8 +3,8 @@
 use super::text::{self, timestamp};
 use super::{Form, parse_timestamp};
 use crate::domain::{
-    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations,
-    Window,
+    Budget, Id, LimitId, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp,
+    Violations, Window,
 };
 use crate::proto::v1;
 
@@ -60,7 +60,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     let reset_duration = duration(&message.reset_duration, calendar_aligned, &field, violations)?;
     let epoch = Timestamp::EPOCH;
     Some(Budget {
-        id: Id::new(id),
+        id: id.as_ref().into(),
         max_limit: max_limit?,
         reset_duration,
         anchor: epoch,
@@ -109,7 +109,7 @@ fn rate_limit(
         return None;
     }
     let epoch = Timestamp::EPOCH;
-    Some(RateLimit { id: Id::new(""), token, request, created_at: epoch, updated_at: epoch })
+    Some(RateLimit { id: LimitId::none(), token, request, created_at: epoch, updated_at: epoch })
 }
 
 /// Takes over what a client cannot say of the limits that were parsed of the same messages.
@@ -137,7 +137,7 @@ pub(super) fn recall(
     }
     if let (Some(limit), Some(message)) = (&mut limits.rate_limit, rate_limit) {
         let path = path.field("rate_limit");
-        limit.id = Id::new(text::reference(&message.id, &path.field("id"), violations));
+        limit.id = text::reference(&message.id, &path.field("id"), violations).as_ref().into();
         limit.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
         limit.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
         for (dimension, anchor, field) in [

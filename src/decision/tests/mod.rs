@@ -30,11 +30,11 @@ struct Used(HashMap<String, i64>);
 
 impl Usage for Used {
     fn budget(&self, budget: &Budget, _: &Window) -> i64 {
-        self.0.get(budget.id.as_str()).copied().unwrap_or(0)
+        self.0.get(&budget.id.to_string()).copied().unwrap_or(0)
     }
 
     fn tokens(&self, limit: &RateLimit, _: &Window) -> i64 {
-        self.0.get(limit.id.as_str()).copied().unwrap_or(0)
+        self.0.get(&limit.id.to_string()).copied().unwrap_or(0)
     }
 
     fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {

@@ -222,7 +222,7 @@ fn strings(texts: &[&str]) -> Vec<Box<str>> {
 
 fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
     Budget {
-        id: Id::new(id),
+        id: id.into(),
         max_limit: NanoUsd::from_nanos(nanos),
         reset_duration: ResetDuration::parse(duration).unwrap(),
         anchor: at(-5),
@@ -236,7 +236,7 @@ fn dimension(max_limit: i64, duration: &str) -> RateDimension {
 }
 
 fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> Box<RateLimit> {
-    Box::new(RateLimit { id: Id::new(id), token, request, created_at: at(-8), updated_at: at(-7) })
+    Box::new(RateLimit { id: id.into(), token, request, created_at: at(-8), updated_at: at(-7) })
 }
 
 /// Limits whose ids begin with `prefix`, in an order that is not that of the ids.
