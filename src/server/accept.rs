@@ -25,8 +25,8 @@ use tower::{Service, ServiceExt as _};
 use super::abuse::Connections;
 use super::io::{Io, Stream};
 use super::metrics::ConnectionMetrics;
-use super::tls::Tls;
-use crate::api::{ClientCertificate, Peer};
+use super::tls::{Client, Tls};
+use crate::api::Peer;
 
 /// How long a client may take to send its first bytes, or the head of an HTTP/1 request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -165,7 +165,14 @@ where
     let Some(opened) = drain.run_until_cancelled(open(stream, entrance)).await else {
         return Ok(());
     };
-    let (io, certificate) = opened?;
+    let (io, client) = opened?;
+    let certificate = client.as_ref().map(|client| client.certificate.clone());
+    let lapsed = async {
+        match client {
+            Some(client) => client.lapse().await,
+            None => std::future::pending().await,
+        }
+    };
     let service = service.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         if let Some(certificate) = &certificate {
@@ -176,22 +183,26 @@ where
     let mut connection = pin!(http.serve_connection(TokioIo::new(io), TowerToHyperService::new(service)));
     tokio::select! {
         result = connection.as_mut() => return result,
+        () = lapsed => {
+            tracing::info!(peer.addr = %peer, "closed: the certificate of its client is not accepted any more");
+            return Ok(());
+        }
         () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }
 
 /// Waits for what comes before the first request.
-async fn open(stream: TcpStream, entrance: &Entrance) -> io::Result<(Io, Option<ClientCertificate>)> {
-    let (stream, certificate) = match &entrance.tls {
+async fn open(stream: TcpStream, entrance: &Entrance) -> io::Result<(Io, Option<Client>)> {
+    let (stream, client) = match &entrance.tls {
         None => (Stream::Plain(stream), None),
         Some(tls) => {
             let shaken = tls.shake_hands(stream).await;
-            let (stream, certificate) = shaken.inspect_err(|_| entrance.connections.handshake_failed())?;
-            (Stream::Tls(Box::new(stream)), certificate)
+            let (stream, client) = shaken.inspect_err(|_| entrance.connections.handshake_failed())?;
+            (Stream::Tls(Box::new(stream)), client)
         }
     };
-    Ok((Io::open(stream, HEAD_PATIENCE).await?, certificate))
+    Ok((Io::open(stream, HEAD_PATIENCE).await?, client))
 }
 
 fn http(tasks: Tasks) -> auto::Builder<Tasks> {

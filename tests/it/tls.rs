@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tempfile::TempDir;
 use tollgate::config::TlsSettings;
+use tollgate::proto::v1;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::watch::api::Api;
@@ -123,6 +124,32 @@ async fn a_certificate_is_replaced_under_load_without_dropping_a_stream() {
     let (revision, (), (say, reading)) = tokio::join!(writing, renewing, reading);
     say.send(revision).unwrap();
     assert_eq!(soon(reading.join_all()).await, [revision; 8]);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_ca_is_not_trusted_any_more_is_shut_out_with_what_it_has_open() {
+    let pki = Pki::new();
+    let mut rig = Rig::new();
+    rig.settings.transport.tls = Some(pki.settings(true));
+    let port = rig.start().await.port();
+    let api = Api(pki.connect(port).await.unwrap());
+    let mut node = Node::new(&[]);
+    let (.., head) = node.connect(&api).await.unwrap();
+    node.until(head).await;
+    fs::write(pki.path("client-ca.pem"), issuer().pem()).unwrap();
+    let ended = async {
+        loop {
+            match node.step().await {
+                Ok(Some(_)) => {}
+                ended => return ended,
+            }
+        }
+    };
+    let ended = soon(ended).await;
+    assert!(ended.is_err(), "{ended:?}");
+    assert!(api.create_team(v1::Team { name: "late".to_owned(), ..Default::default() }).await.is_err());
+    drop((node, api));
     rig.stop().await;
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _, SectionKind};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, InconsistentKeys, RootCertStore, ServerConfig};
@@ -66,12 +67,12 @@ impl Contents {
         hasher.finalize()
     }
 
-    /// What handshakes need.
+    /// What handshakes need, and what decides about the certificates of clients.
     ///
     /// # Errors
     ///
     /// A file does not hold what it should, or the key is not that of the certificate.
-    pub(super) fn config(&self, settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+    pub(super) fn config(&self, settings: &TlsSettings) -> Result<Config, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let cert = File { flag: CERT, path: &settings.cert, bytes: &self.cert };
         let key = File { flag: KEY, path: &settings.key, bytes: &self.key };
@@ -80,21 +81,43 @@ impl Contents {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| cert.fault(format!("cannot be served: {error}")))?;
-        let builder = match (&settings.client_ca, &self.client_ca) {
+        let clients = match (&settings.client_ca, &self.client_ca) {
             (Some(path), Some(bytes)) => {
                 let roots = Arc::new(File { flag: CLIENT_CA, path, bytes }.roots()?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| match error {
+                Some(verifier.map_err(|error| match error {
                     VerifierBuilderError::NoRootAnchors => cert_missing(CLIENT_CA, path, "the CA's"),
                     error => TlsError { flag: CLIENT_CA, path: path.clone(), fault: error.to_string() },
                 })?)
             }
-            _ => builder.with_no_client_auth(),
+            _ => None,
+        };
+        let builder = match &clients {
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+            None => builder.with_no_client_auth(),
         };
         let resolver = rustls::sign::SingleCertAndKey::from(identity);
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-        Ok(config)
+        Ok(Config { server: Arc::new(config), clients })
+    }
+}
+
+/// What was made of the files.
+pub(super) struct Config {
+    /// What handshakes need.
+    pub(super) server: Arc<ServerConfig>,
+    /// What decides about the certificates of clients, if they must have one.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Config {
+    /// Whether a client with this certificate, followed by those that lead to the root, is let in at `now`.
+    pub(super) fn lets_in(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> bool {
+        match (&self.clients, chain.split_first()) {
+            (Some(clients), Some((own, rest))) => clients.verify_client_cert(own, rest, now).is_ok(),
+            (clients, _) => clients.is_none(),
+        }
     }
 }
 

@@ -19,25 +19,37 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::HandshakeKind;
+use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::server::TlsStream;
 
-use self::files::Contents;
 pub use self::files::TlsError;
+use self::files::{Config, Contents};
 pub(super) use self::reload::Reload;
 use crate::api::ClientCertificate;
 use crate::config::TlsSettings;
 
 /// How long a handshake may take.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the certificate of a client that is connected has expired.
+const EXPIRY: Duration = Duration::from_secs(60);
 
 /// Shakes hands. Cloning is cheap; clones follow the same files.
 #[derive(Clone)]
 pub(super) struct Tls {
-    current: Arc<ArcSwap<ServerConfig>>,
+    current: watch::Receiver<Arc<Config>>,
+}
+
+/// A client that has shown a certificate.
+pub(super) struct Client {
+    /// Who it is.
+    pub(super) certificate: ClientCertificate,
+    /// Its certificate, and those that lead to the root.
+    chain: Vec<CertificateDer<'static>>,
+    current: watch::Receiver<Arc<Config>>,
 }
 
 impl Tls {
@@ -48,8 +60,8 @@ impl Tls {
     /// What is wrong with which of them.
     pub(super) fn load(settings: TlsSettings) -> Result<(Self, Reload), TlsError> {
         let contents = Contents::read(&settings)?;
-        let current = Arc::new(ArcSwap::from_pointee(contents.config(&settings)?));
-        let reload = Reload::new(settings, Arc::clone(&current), contents.fingerprint());
+        let (used, current) = watch::channel(Arc::new(contents.config(&settings)?));
+        let reload = Reload::new(settings, used, contents.fingerprint());
         Ok((Self { current }, reload))
     }
 
@@ -59,14 +71,42 @@ impl Tls {
     ///
     /// Those of the socket; `TimedOut`; `InvalidData` if the client speaks no TLS, none that is still safe, or has no
     /// certificate that is accepted.
-    pub(super) async fn shake_hands(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Option<ClientCertificate>)> {
-        let acceptor = TlsAcceptor::from(self.current.load_full());
+    pub(super) async fn shake_hands(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Client>)> {
+        let mut current = self.current.clone();
+        let config = Arc::clone(&current.borrow_and_update());
+        let acceptor = TlsAcceptor::from(Arc::clone(&config.server));
         let stream = tokio::time::timeout(HANDSHAKE_PATIENCE, acceptor.accept(stream)).await??;
-        let certificate =
-            stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| identity::read(first));
-        Ok((stream, certificate))
+        let session = stream.get_ref().1;
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        let client = session.peer_certificates().and_then(|chain| {
+            let chain: Vec<_> = chain.iter().map(|it| it.clone().into_owned()).collect();
+            let certificate = identity::read(chain.first()?);
+            Some(Client { certificate, chain, current })
+        });
+        // Of a session that is resumed the certificate was looked at when it began.
+        if resumed && client.as_ref().is_some_and(|client| !config.lets_in(&client.chain, UnixTime::now())) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the certificate of the resumed session is not accepted",
+            ));
+        }
+        Ok((stream, client))
+    }
+}
+
+impl Client {
+    /// Resolves when the certificate is not accepted any more: other CAs are trusted, which is noticed at once, or it has
+    /// expired.
+    pub(super) async fn lapse(mut self) {
+        loop {
+            tokio::select! {
+                Ok(()) = self.current.changed() => {}
+                () = tokio::time::sleep(EXPIRY) => {}
+            }
+            let config = Arc::clone(&self.current.borrow_and_update());
+            if !config.lets_in(&self.chain, UnixTime::now()) {
+                return;
+            }
+        }
     }
 }

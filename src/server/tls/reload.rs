@@ -1,13 +1,12 @@
 //! Follows the files: what tools that renew certificates write is used from the next handshake on. Connections that are
-//! open go on as they are.
+//! open go on as they are, but those of clients whose certificates would not be let in any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio_rustls::rustls::ServerConfig;
+use tokio::sync::watch;
 
-use super::files::{Contents, TlsError};
+use super::files::{Config, Contents, TlsError};
 use crate::config::TlsSettings;
 
 /// How often the files are read. They are small, and certificates are renewed long before they end.
@@ -16,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// What was seen of the files.
 pub(in crate::server) struct Reload {
     settings: TlsSettings,
-    current: Arc<ArcSwap<ServerConfig>>,
+    current: watch::Sender<Arc<Config>>,
     /// What `current` was made of.
     used: blake3::Hash,
     /// What failed at the last look, if it did.
@@ -32,7 +31,7 @@ struct Failed {
 }
 
 impl Reload {
-    pub(super) fn new(settings: TlsSettings, current: Arc<ArcSwap<ServerConfig>>, used: blake3::Hash) -> Self {
+    pub(super) fn new(settings: TlsSettings, current: watch::Sender<Arc<Config>>, used: blake3::Hash) -> Self {
         Self { settings, current, used, failed: None }
     }
 
@@ -68,7 +67,7 @@ impl Reload {
         }
         match contents.config(&self.settings) {
             Ok(config) => {
-                self.current.store(Arc::new(config));
+                self.current.send_replace(Arc::new(config));
                 self.used = fingerprint;
                 self.failed = None;
                 Look::Changed

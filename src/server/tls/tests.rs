@@ -9,6 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -143,7 +145,7 @@ fn bad_files_say_flag_fault_and_remedy() {
 
 /// What a handshake uses, to tell one from another.
 fn used(tls: &Tls) -> *const ServerConfig {
-    Arc::as_ptr(&tls.current.load())
+    Arc::as_ptr(&tls.current.borrow().server)
 }
 
 #[test]
@@ -174,6 +176,22 @@ fn a_broken_pair_leaves_the_old_one_in_use_and_is_reported_once() {
     files.write(&next);
     assert!(matches!(reload.look(), Look::Nothing));
     assert_eq!(used(&tls), second);
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_not_accepted_any_more() {
+    let ca = Ca::new();
+    let files = Files::new(&ca.server()).with_client_ca(&ca);
+    let (tls, _reload) = Tls::load(files.settings.clone()).unwrap();
+    let chain = |pair: &Pair| vec![CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap()];
+    let mut params = CertificateParams::new([]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let client = chain(&ca.sign(params));
+    let (now, later) = (UnixTime::now(), UnixTime::since_unix_epoch(Duration::from_secs(4_102_444_801)));
+    let lets_in = |chain: &[CertificateDer<'_>], at| tls.current.borrow().lets_in(chain, at);
+    assert!(lets_in(&client, now) && !lets_in(&client, later));
+    assert!(!lets_in(&chain(&Ca::new().client(&[])), now), "of another CA");
+    assert!(!lets_in(&[], now), "without one");
 }
 
 /// Says what the transport has put into the request.
