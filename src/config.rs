@@ -179,3 +179,12 @@ pub struct LogSettings {
     /// A level, or directives of `tracing_subscriber::EnvFilter` such as `info,tollgate::watch=debug`.
     pub filter: String,
 }
+
+/// Whether a URL names a host, perhaps with a port, and nobody who is to log in there: such a name would be repeated by
+/// messages, and its password too.
+pub(crate) fn names_host_alone(uri: &http::Uri) -> bool {
+    uri.authority().is_some_and(|authority| {
+        let is_host = authority.as_str() == authority.host() || authority.port_u16().is_some();
+        is_host && !authority.as_str().contains('@')
+    })
+}

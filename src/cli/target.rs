@@ -17,6 +17,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 
 use super::{Failure, with_causes};
+use crate::config::names_host_alone;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -91,8 +92,8 @@ impl Interceptor for Bearer {
 /// The URL of a server.
 fn server(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
+    match uri.scheme_str() {
+        Some("http" | "https") if names_host_alone(&uri) => Ok(uri),
         _ => Err("is written as http://127.0.0.1:50051 or https://tollgate.example.com:50051".to_owned()),
     }
 }

@@ -178,7 +178,7 @@ impl<K: Eq + Hash> Drop for Held<K> {
 }
 
 /// What counts as one source: an IPv4 address, or the network of 64 bits that an IPv6 host has to itself.
-fn source(peer: Peer) -> IpAddr {
+pub(super) fn source(peer: Peer) -> IpAddr {
     match peer.address().ip() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

@@ -36,6 +36,9 @@ const STREAM_LINGER: Duration = Duration::from_secs(1);
 /// The same once their caller's rights have lapsed: all of it within a second.
 const LAPSE_LINGER: Duration = Duration::from_millis(250);
 
+/// Bytes of a path that are logged: all that exist are shorter, and whoever reaches the port chooses the others.
+const MAX_SHOWN: usize = 128;
+
 /// Bytes of a request of a caller who is not known.
 const MAX_UNKNOWN_BODY: usize = 16 * 1024;
 
@@ -78,7 +81,7 @@ impl Calls {
         let peer = request.extensions().get::<Peer>().copied();
         let observed = self.observers.begin(method, request.headers(), &id, peer);
         let notes = observed.notes().clone();
-        let mut log = CallLog::begin(method, &id, peer, observed);
+        let mut log = CallLog::begin(shown(method), &id, peer, observed);
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(notes);
         // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of
@@ -133,7 +136,7 @@ impl Calls {
             log.caller(caller);
             head.extensions.insert(caller.clone());
         }
-        let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref())?;
+        let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer)?;
         let body = if caller.is_some() { body } else { bounded(body) };
 
         // A service keeps nothing across calls that a panic could leave half done: what is shared changes in the
@@ -179,6 +182,11 @@ impl Calls {
             }
         })
     }
+}
+
+/// A method, as it is logged.
+fn shown(method: &str) -> &str {
+    method.get(..method.floor_char_boundary(MAX_SHOWN)).unwrap_or(method)
 }
 
 /// The body of a call of somebody who is not known, whose requests have next to nothing to say.

@@ -1,6 +1,8 @@
 //! How many calls are served at once, and for how long.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,9 +12,10 @@ use prost_types::FileDescriptorSet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
-use super::abuse::Held;
+use super::abuse::{Held, source};
 use super::{descriptor_sets, status};
 use crate::access::Principal;
+use crate::api::Peer;
 use crate::config::TransportSettings;
 
 /// How long a unary call may take, whatever deadline its client set: a call that hangs would hold its place for ever.
@@ -22,13 +25,16 @@ const MAX_UNARY: Duration = Duration::from_secs(60);
 const MAX_UNKNOWN_UNARY: Duration = Duration::from_secs(10);
 /// Calls, and as many streams, of callers who are not known, all together: they must not take the places of others.
 const UNKNOWN: usize = 256;
+/// Of these, calls and streams of one address: one stranger must not keep health checks and keys' quotas from the others.
+const UNKNOWN_OF_ADDRESS: usize = 64;
 
 /// The places for calls. A place is held until the answer is sent whole.
 pub(super) struct Limits {
     known: Places,
     unknown: Places,
-    calls_per_caller: Share,
-    streams_per_caller: Share,
+    calls_per_caller: Share<Arc<str>>,
+    streams_per_caller: Share<Arc<str>>,
+    unknown_per_address: Share<IpAddr>,
     /// The paths of all methods of which either side is a stream.
     streaming: HashSet<String>,
 }
@@ -39,15 +45,16 @@ struct Places {
 }
 
 /// What each caller may have at once, and has.
-struct Share {
+struct Share<K> {
     max: usize,
-    held: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+    held: Arc<Mutex<HashMap<K, usize>>>,
 }
 
-/// A place among all calls, and among those of its caller.
+/// A place among all calls, and among those of its caller, or of the address of one who is not known.
 pub(super) struct Place {
     _of_all: OwnedSemaphorePermit,
     _of_caller: Option<Held<Arc<str>>>,
+    _of_address: Option<Held<IpAddr>>,
 }
 
 /// What a call may use.
@@ -75,17 +82,17 @@ impl Limits {
                 }
             }
         }
-        let share = |max| Share { max, held: Arc::default() };
         Ok(Self {
             known: Places::new(settings.max_calls, settings.max_streams),
             unknown: Places::new(UNKNOWN, UNKNOWN),
-            calls_per_caller: share(settings.max_calls_per_caller),
-            streams_per_caller: share(settings.max_streams_per_caller),
+            calls_per_caller: Share::new(settings.max_calls_per_caller),
+            streams_per_caller: Share::new(settings.max_streams_per_caller),
+            unknown_per_address: Share::new(UNKNOWN_OF_ADDRESS),
             streaming,
         })
     }
 
-    /// Takes a place for a call of `caller`, or of somebody who is not known.
+    /// Takes a place for a call of `caller`, or of somebody at `peer` who is not known.
     ///
     /// # Errors
     ///
@@ -95,6 +102,7 @@ impl Limits {
         path: &str,
         headers: &HeaderMap,
         caller: Option<&Principal>,
+        peer: Option<Peer>,
     ) -> Result<Allowance, Status> {
         let streaming = self.streaming.contains(path);
         let places = if caller.is_some() { &self.known } else { &self.unknown };
@@ -106,8 +114,16 @@ impl Limits {
         // Callers that nobody tells apart share nothing.
         let of_caller = match caller.filter(|caller| caller.is_authenticated()) {
             Some(caller) => {
-                let held = Held::take(&share.held, Arc::clone(caller.actor()), share.max);
+                let held = share.take(Arc::clone(caller.actor()));
                 Some(held.ok_or_else(|| status::overloaded(format!("too many {what} with this token")))?)
+            }
+            None => None,
+        };
+        let of_address = match peer.filter(|_| caller.is_none()) {
+            Some(peer) => {
+                let held = self.unknown_per_address.take(source(peer));
+                let text = || format!("too many {what} without a valid token from this address");
+                Some(held.ok_or_else(|| status::overloaded(text()))?)
             }
             None => None,
         };
@@ -115,7 +131,17 @@ impl Limits {
         let of_all = of_all.map_err(|_| status::overloaded(format!("too many {what}")))?;
         let longest = if caller.is_some() { MAX_UNARY } else { MAX_UNKNOWN_UNARY };
         let time = (!streaming).then(|| grpc_timeout(headers).map_or(longest, |timeout| timeout.min(longest)));
-        Ok(Allowance { place: Place { _of_all: of_all, _of_caller: of_caller }, time })
+        Ok(Allowance { place: Place { _of_all: of_all, _of_caller: of_caller, _of_address: of_address }, time })
+    }
+}
+
+impl<K: Clone + Eq + Hash> Share<K> {
+    fn new(max: usize) -> Self {
+        Self { max, held: Arc::default() }
+    }
+
+    fn take(&self, key: K) -> Option<Held<K>> {
+        Held::take(&self.held, key, self.max)
     }
 }
 
@@ -175,13 +201,13 @@ mod tests {
         let limits = limits(1, 1);
         let headers = HeaderMap::new();
         let [one, other] = ["one", "other"].map(principal);
-        let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, Some(&one)).unwrap();
-        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers, Some(&one)).unwrap();
+        let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, Some(&one), None).unwrap();
+        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers, Some(&one), None).unwrap();
         assert_eq!((unary.time, stream.time), (Some(MAX_UNARY), None));
-        let refused = limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other)).err().unwrap();
+        let refused = limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other), None).err().unwrap();
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         drop(unary);
-        assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other)).is_ok());
+        assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other), None).is_ok());
     }
 
     #[test]
@@ -189,7 +215,7 @@ mod tests {
         let limits = limits(4, 2);
         let headers = HeaderMap::new();
         let [one, other] = ["one", "other"].map(principal);
-        let admit = |caller| limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, caller);
+        let admit = |caller| limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, caller, None);
         let held = [admit(Some(&one)).unwrap(), admit(Some(&one)).unwrap()];
         assert!(admit(Some(&one)).is_err() && admit(Some(&other)).is_ok());
         let unknown: Vec<_> = std::iter::from_fn(|| admit(None).ok()).take(1_000).collect();
@@ -197,5 +223,19 @@ mod tests {
         assert!(admit(Some(&other)).is_ok());
         drop(held);
         assert!(admit(Some(&one)).is_ok());
+    }
+    #[test]
+    fn a_stranger_takes_the_places_of_no_other_stranger() {
+        let limits = limits(1, 1);
+        let headers = HeaderMap::new();
+        let admit = |address: &str| {
+            let peer = Some(Peer::new(address.parse().unwrap()));
+            limits.admit("/grpc.health.v1.Health/Check", &headers, None, peer)
+        };
+        let held: Vec<_> = std::iter::from_fn(|| admit("10.0.0.1:1").ok()).take(1_000).collect();
+        assert_eq!(held.len(), UNKNOWN_OF_ADDRESS);
+        assert!(admit("10.0.0.2:1").is_ok());
+        drop(held);
+        assert!(admit("10.0.0.1:1").is_ok());
     }
 }

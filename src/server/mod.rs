@@ -215,10 +215,17 @@ pub async fn run_by(
             tracing::warn!("gRPC-Web stays off: make a token, then start again");
         }
     }
+    if tls.is_none() && !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            "without TLS at {address}, which other machines may reach: unless a proxy in front of it encrypts, whoever is on \
+             the way reads tokens and keys"
+        );
+    }
     if let Some(path) = &ready_file {
         announce(path, address).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
     }
-    tracing::info!(server.addr = %address, server.grpc_web = transport.grpc_web, server.tls = tls.is_some(), "serving");
+    let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    tracing::info!(server.addr = %address, metrics.addr = metrics_address.map(tracing::field::display), server.grpc_web = transport.grpc_web, server.tls = tls.is_some(), "serving");
 
     let shutdown = async {
         shutdown.await;

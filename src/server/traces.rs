@@ -18,6 +18,7 @@ use tonic::transport::{ClientTlsConfig, Uri};
 
 use super::status;
 use crate::api::{CallId, Peer};
+use crate::config::names_host_alone;
 
 /// How long the collector may take to take spans.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
     /// The endpoint is no URL of one.
-    #[error("--otlp-endpoint {endpoint:?} is no address of a collector; it is written as http://127.0.0.1:4317")]
-    Endpoint {
-        /// What was given.
-        endpoint: String,
-    },
+    #[error(
+        "--otlp-endpoint is no address of a collector; it is written as http://127.0.0.1:4317, and what it is to be shown \
+         goes into OTEL_EXPORTER_OTLP_HEADERS"
+    )]
+    Endpoint,
     /// The exporter cannot be made.
     #[error("spans cannot be sent to --otlp-endpoint {endpoint}")]
     Exporter {
@@ -56,10 +57,11 @@ impl Traces {
     ///
     /// The endpoint is no URL, or the exporter cannot be made.
     pub(super) fn start(endpoint: &str) -> Result<Self, TracesError> {
-        let secure = match endpoint.parse::<Uri>() {
-            Ok(uri) if uri.authority().is_some() && uri.scheme_str() == Some("http") => false,
-            Ok(uri) if uri.authority().is_some() && uri.scheme_str() == Some("https") => true,
-            _ => return Err(TracesError::Endpoint { endpoint: endpoint.to_owned() }),
+        let uri = endpoint.parse::<Uri>().ok().filter(names_host_alone);
+        let secure = match uri.as_ref().and_then(Uri::scheme_str) {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(TracesError::Endpoint),
         };
         let builder = SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(PATIENCE);
         let builder =
@@ -142,5 +144,23 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_collector_is_refused_and_not_repeated() {
+        for endpoint in
+            ["", "collector:4317", "http://", "http://collector:x", "http://u:secret@collector:4317", "ftp://collector"]
+        {
+            let refused = Traces::start(endpoint).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(
+                refused.contains("no address of a collector") && !refused.contains("secret"),
+                "{endpoint}: {refused}"
+            );
+        }
     }
 }

@@ -14,7 +14,7 @@ use tonic::Code;
 use super::watch::rig::{Rig, node, soon};
 
 /// A request by HTTP/1.1: the head of the answer, and its body.
-async fn get(address: SocketAddr, path: &str) -> (String, String) {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -184,4 +184,13 @@ fn the_dashboard_asks_for_metrics_that_exist() {
         }
     }
     assert!(asked > 10);
+    // So do the alerts that are suggested, in tables.
+    known.extend(documented().into_iter().map(|(name, _)| name));
+    for page in ["docs/metrics.md", "docs/operations.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        let words = rows.flat_map(|row| row.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+        let unknown: BTreeSet<_> = words.filter(|it| it.starts_with("tollgate_") && !known.contains(*it)).collect();
+        assert!(unknown.is_empty(), "{unknown:?} in {page}");
+    }
 }

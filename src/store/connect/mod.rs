@@ -128,7 +128,12 @@ impl Store {
         let _ = self.readers.clone().close().await;
         let _ = self.writer.clone().close().await;
         match &*self.engine {
-            Engine::Sqlite(lock) => drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take()),
+            // Unlocked, not only closed: a process that is being started at this moment has a copy of the file until it
+            // becomes another program. What cannot be unlocked is when the last copy is closed.
+            Engine::Sqlite(lock) => {
+                let file = lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+                drop(file.map(|file| file.unlock()));
+            }
             Engine::Postgres(listeners) => postgres::close(listeners).await,
         }
     }

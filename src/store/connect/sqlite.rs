@@ -59,14 +59,8 @@ pub(super) async fn open_beside(path: &Path) -> Result<(DatabaseConnection, Foun
 /// whether it can be written, because SQLite tells less about both.
 fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
     let shown = path.display();
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    #[cfg(unix)]
-    {
-        // Hashes of keys are nobody else's business. SQLite gives its side files the same mode.
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    options.open(path).and_then(|_| path.canonicalize()).map_err(|error| {
+    // SQLite gives its side files the same mode.
+    private().read(true).write(true).create(true).open(path).and_then(|_| path.canonicalize()).map_err(|error| {
         let what = match error.kind() {
             io::ErrorKind::NotFound => format!("cannot create the database {shown}: its directory does not exist"),
             io::ErrorKind::NotADirectory => format!("cannot open the database {shown}: a part of the path is a file"),
@@ -87,6 +81,15 @@ fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
     })
 }
 
+/// Makes files that are for this user only: hashes of keys are nobody else's business, and whoever could open the lock
+/// could take it.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// Takes the lock beside the database. It is the operating system's, so it ends with the process, however that ends;
 /// the file stays, since removing it would let two processes lock two files of one name.
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -97,7 +100,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         let what = format!("cannot lock {}: {error}; the server must be able to write there", lock.display());
         open_error(what, &error)
     };
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&lock).map_err(cannot)?;
+    let file = private().write(true).create(true).truncate(false).open(&lock).map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {

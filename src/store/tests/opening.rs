@@ -94,7 +94,7 @@ async fn others_may_not_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut bench = Bench::new().await;
     bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
-    for end in ["", "-wal"] {
+    for end in ["", "-wal", ".lock"] {
         let path = bench.directory.path().join(format!("store % ü.db{end}"));
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{end}");
     }

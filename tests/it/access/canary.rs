@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::support::{Process, ROOT, caller, make, token};
 use crate::engine::on_postgres;
+use crate::metrics::get;
 use crate::watch::rig::{endpoint, soon};
 
 /// What somebody who may not have the secrets gets to see.
@@ -40,7 +41,8 @@ impl Seen {
 
 #[tokio::test]
 async fn no_secret_is_found_anywhere_but_in_the_answer_that_made_it() {
-    let server = Process::start(&["--heartbeat-interval", "50ms"], &[("TOLLGATE_BOOTSTRAP_TOKEN", ROOT)]).await;
+    let flags = ["--heartbeat-interval", "50ms", "--metrics-listen", "127.0.0.1:0"];
+    let server = Process::start(&flags, &[("TOLLGATE_BOOTSTRAP_TOKEN", ROOT)]).await;
     let channel = soon(endpoint(server.address).connect()).await.unwrap();
     let mut seen = Seen::default();
     let mut secrets = vec![ROOT.to_owned()];
@@ -128,6 +130,10 @@ async fn no_secret_is_found_anywhere_but_in_the_answer_that_made_it() {
             break;
         }
     }
+
+    let metrics = soon(get(server.metrics_address().await, "/metrics")).await.1;
+    assert!(metrics.contains("LookupVirtualKey"), "{metrics}");
+    seen.0.push(("the metrics".to_owned(), metrics.into_bytes()));
 
     let exported = server.run(&["export", "--database", server.database()], &[]).unwrap();
     assert!(exported.contains("\"valueSha256\"") && exported.contains("\"request\""), "{exported}");

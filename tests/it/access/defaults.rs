@@ -131,3 +131,36 @@ fn what_must_not_be_served_is_refused_at_the_command_line() {
         assert!(text.contains("--bootstrap-token") && !text.contains(bad), "{text}");
     }
 }
+
+#[tokio::test]
+async fn what_is_open_to_others_is_said_on_every_start() {
+    let dir = TempDir::new().unwrap();
+    for (listen, flags, warnings) in [
+        ("127.0.0.1:0", &[][..], &[][..]),
+        ("127.0.0.1:0", &["--insecure"], &["authentication is OFF"]),
+        ("0.0.0.0:0", &["--insecure"], &["authentication is OFF", "without TLS at 0.0.0.0:"]),
+        ("0.0.0.0:0", &["--bootstrap-token", ROOT], &["without TLS at 0.0.0.0:"]),
+    ] {
+        let (ready, log) = (dir.path().join("ready"), dir.path().join("log"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(["serve", "--log-format", "json", "--listen", listen, "--ready-file"]).arg(&ready).args(flags);
+        command.current_dir(dir.path()).stderr(std::fs::File::create(&log).unwrap());
+        let mut server = command.spawn().unwrap();
+        soon(async {
+            while !ready.exists() {
+                assert!(server.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(&log).unwrap());
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        server.kill().unwrap();
+        server.wait().unwrap();
+        std::fs::remove_file(&ready).unwrap();
+        let log = std::fs::read_to_string(&log).unwrap();
+        let warned: Vec<_> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
+        assert_eq!(warned.len(), warnings.len(), "{listen} {flags:?}: {log}");
+        for (line, warning) in warned.iter().zip(warnings) {
+            assert!(line.contains(warning), "{line}");
+        }
+    }
+}

@@ -114,6 +114,20 @@ impl Process {
         Self { database, child, address }
     }
 
+    /// Where its metrics are read, if `--metrics-listen` is among its flags: the log says it.
+    pub(crate) async fn metrics_address(&self) -> SocketAddr {
+        let line = async {
+            loop {
+                let log = std::fs::read_to_string(self.database.directory().join("log")).unwrap();
+                if let Some((_, rest)) = log.split_once("\"metrics.addr\":\"") {
+                    return rest.split('"').next().unwrap().parse().unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        soon(line).await
+    }
+
     /// Where its database is.
     pub(crate) fn database(&self) -> &str {
         &self.database.settings.url
