@@ -4,16 +4,18 @@
 //! content is ever logged, and of a panic only where it happened, because its text may quote data.
 
 use std::fmt;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::Range;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
+use tracing::span::{self, Attributes, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LogSettings};
 
@@ -41,10 +43,13 @@ pub enum TelemetryError {
 pub fn init(settings: LogSettings) -> Result<(), TelemetryError> {
     let LogSettings { format, filter } = settings;
     let filter = EnvFilter::builder().parse(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Json => builder.fmt_fields(JsonFields::new()).event_format(FlatJson).finish().try_init()?,
-        LogFormat::Pretty => builder.with_ansi(io::stderr().is_terminal()).finish().try_init()?,
+        LogFormat::Json => registry.with(JsonLines(io::stderr)).try_init()?,
+        LogFormat::Pretty => {
+            let ansi = io::stderr().is_terminal();
+            registry.with(tracing_subscriber::fmt::layer().with_ansi(ansi).with_writer(io::stderr)).try_init()?;
+        }
     }
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -54,78 +59,142 @@ pub fn init(settings: LogSettings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// One JSON object per event: time, level, target, message, the fields of the enclosing spans and of the event, all on
-/// one level. Of two fields with one name the innermost wins.
-struct FlatJson;
+/// One JSON object per event: time, level, target, message, the fields of the event and of the enclosing spans, all on one
+/// level. Of two fields with one name the innermost wins. There is a line per call, so values become JSON once, when they
+/// are recorded.
+struct JsonLines<W>(W);
 
-impl<S, N> FormatEvent<S, N> for FlatJson
+impl<S, W> Layer<S> for JsonLines<W>
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
+    W: for<'writer> MakeWriter<'writer> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Map::new();
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-            if let Some(formatted) = span.extensions().get::<FormattedFields<N>>()
-                && let Ok(Value::Object(of_span)) = serde_json::from_str(&formatted.fields)
-            {
-                fields.extend(of_span);
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &span::Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        let (now, level) = (jiff::Timestamp::now(), metadata.level().as_str());
+        let mut line = Vec::with_capacity(512);
+        // What every line has comes first, for people who read it all the same. Nothing here fails: memory takes it all.
+        let _ = write!(line, r#"{{"timestamp":"{now:.6}","level":"{level}","target":"#);
+        put_json(&mut line, metadata.target());
+        line.extend_from_slice(br#","message":"#);
+        line.extend_from_slice(fields.get(MESSAGE).unwrap_or(br#""""#));
+        let mut written = vec![MESSAGE];
+        fields.write(&mut line, &mut written);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                fields.write(&mut line, &mut written);
             }
         }
-        event.record(&mut Flat(&mut fields));
-
-        // What every line has comes first, for people who read it all the same.
-        let metadata = event.metadata();
-        let message = fields.remove("message").unwrap_or_default();
-        let (level, target) = (metadata.level().as_str(), Value::from(metadata.target()));
-        let now = jiff::Timestamp::now();
-        write!(writer, r#"{{"timestamp":"{now:.6}","level":"{level}","target":{target},"message":{message}"#)?;
-        for (name, value) in fields {
-            write!(writer, ",{}:{value}", Value::from(name))?;
-        }
-        writeln!(writer, "}}")
+        line.extend_from_slice(b"}\n");
+        // There is nowhere to say that it cannot be written.
+        let _ = self.0.make_writer_for(metadata).write_all(&line);
     }
 }
 
-struct Flat<'a>(&'a mut Map<String, Value>);
+const MESSAGE: &str = "message";
 
-impl Visit for Flat<'_> {
+/// Fields with their values as JSON, one behind the other in one text.
+#[derive(Default)]
+struct Fields {
+    names: Vec<(&'static str, Range<usize>)>,
+    values: Vec<u8>,
+}
+
+impl Fields {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let (_, range) = self.names.iter().find(|(other, _)| *other == name)?;
+        self.values.get(range.clone())
+    }
+
+    fn put(&mut self, field: &Field, value: impl Serialize) {
+        let start = self.values.len();
+        put_json(&mut self.values, value);
+        let (name, range) = (field.name(), start..self.values.len());
+        match self.names.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, before)) => *before = range,
+            None => self.names.push((name, range)),
+        }
+    }
+
+    /// Appends all but those that are `written` already.
+    fn write(&self, line: &mut Vec<u8>, written: &mut Vec<&'static str>) {
+        for (name, range) in &self.names {
+            if !written.contains(name) {
+                written.push(name);
+                line.push(b',');
+                put_json(line, name);
+                line.push(b':');
+                line.extend_from_slice(self.values.get(range.clone()).unwrap_or(b"null"));
+            }
+        }
+    }
+}
+
+/// Appends a text or number, of which there is none that is no JSON; what is not finite becomes null.
+fn put_json(bytes: &mut Vec<u8>, value: impl Serialize) {
+    if serde_json::to_writer(&mut *bytes, &value).is_err() {
+        bytes.extend_from_slice(b"null");
+    }
+}
+
+impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.put(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+        self.put(field, format_args!("{value:?}"));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
+
+    use serde_json::{Map, Value};
+
+    use tracing::field;
 
     use super::*;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
+    impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -139,14 +208,17 @@ mod tests {
     fn json_lines_are_flat() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .fmt_fields(JsonFields::new())
-            .event_format(FlatJson)
-            .finish();
+        let subscriber = tracing_subscriber::registry().with(JsonLines(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::error_span!("call", rpc.method = "a.B/C", call.id = %"x\"y");
-            span.in_scope(|| tracing::info!(rpc.status = "OK", duration_ms = 1.5, "call\nended"));
+            let outer = tracing::error_span!("outer", peer.addr = "1.2.3.4", outcome = "of the span");
+            let _entered = outer.enter();
+            let span = tracing::error_span!("call", rpc.method = "a.B/C", call.id = %"x\"y", actor = field::Empty);
+            span.record("actor", "nobody");
+            span.record("actor", "token");
+            let outcome = "completed";
+            span.in_scope(|| {
+                tracing::info!(rpc.status = "OK", duration_ms = 1.5, outcome, lag = f64::NAN, "call\nended")
+            });
         });
         let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let mut line: Map<String, Value> = serde_json::from_str(&written).unwrap();
@@ -155,9 +227,11 @@ mod tests {
             Value::Object(line),
             serde_json::json!({
                 "level": "INFO", "target": "tollgate::telemetry::tests", "message": "call\nended",
-                "rpc.method": "a.B/C", "call.id": "x\"y", "rpc.status": "OK", "duration_ms": 1.5,
+                "rpc.method": "a.B/C", "call.id": "x\"y", "actor": "token", "peer.addr": "1.2.3.4",
+                "rpc.status": "OK", "duration_ms": 1.5, "outcome": "completed", "lag": null,
             })
         );
         assert_eq!(written.lines().count(), 1);
+        assert_eq!(written.matches("outcome").count(), 1, "of two fields with one name the innermost is written");
     }
 }

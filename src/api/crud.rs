@@ -65,11 +65,11 @@ impl Api {
         let detail = detail(reading.view)?;
         let id = present(id, "id")?;
         let found = if reading.from_memory {
-            self.state().get::<R>(id).map(|stored| Stored::clone(stored))
+            self.state().get::<R>(id).cloned()
         } else {
             let (_, mut found) =
                 self.ledger.store().read::<R>(&[Id::new(id)]).await.map_err(|error| error.to_domain())?;
-            found.pop()
+            found.pop().map(Arc::new)
         };
         let stored = found.ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
         let (state, now) = (self.state(), self.now());
