@@ -9,7 +9,8 @@ use crate::store::{News, Position, StoreError, Txn};
 
 /// Where memory stands.
 pub(super) fn position(state: &State) -> Position {
-    Position { head: state.head().clone(), usage_version: state.usage().version() }
+    let usage = state.usage();
+    Position { head: state.head().clone(), usage_version: usage.version(), usage_mark: usage.mark() }
 }
 
 /// Applies what others wrote to `state`; the usage that moved, and what of it has to be folded from now on.
@@ -23,7 +24,7 @@ pub(super) fn apply(state: &mut State, news: News) -> Result<(Moved, Vec<Counter
     let prefixes = chain_prefixes(state, &txns)?;
     state.advance(position.head, prefixes, resources, removed);
     let waiting = state.usage_mut().put(counters.iter().cloned());
-    state.usage_mut().reach(position.usage_version);
+    state.usage_mut().reach(position.usage_version, position.usage_mark);
     Ok((Moved { counters, crossings: Vec::new() }, waiting))
 }
 

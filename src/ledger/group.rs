@@ -24,8 +24,8 @@ pub(super) struct Gathering {
     remembered: HashMap<RequestKey, Remembered>,
     requests: Vec<Remembered>,
     now: Timestamp,
-    /// The usage version before the group.
-    usage_version: i64,
+    /// The usage version before the group, and its mark.
+    usage_before: (i64, i64),
     /// Usage that the changes move.
     counters: HashMap<CounterKey, Counter>,
     /// Thresholds that it crosses thereby.
@@ -46,7 +46,7 @@ impl Gathering {
             .map(|request| ((request.caller.clone(), request.method.clone(), request.request_id.clone()), request))
             .collect();
         Self {
-            usage_version: state.usage().version(),
+            usage_before: (state.usage().version(), state.usage().mark()),
             state,
             txns: Vec::new(),
             net: HashMap::new(),
@@ -149,19 +149,24 @@ impl Gathering {
     }
 
     /// What is to be written, and the state that is to be published once it is. `None` if nothing is to be written.
-    pub(super) fn close(self) -> Option<(Group, State)> {
+    pub(super) fn close(mut self) -> Option<(Group, State)> {
         if self.txns.is_empty() && self.requests.is_empty() {
             return None;
         }
         let net = self.net.into_values().filter(|net| net.before.is_some() || net.after.is_some()).collect();
+        let ((from_version, from_mark), version) = (self.usage_before, self.state.usage().version());
+        let mark = if version == from_version { from_mark } else { rand::random() };
+        self.state.usage_mut().reach(version, mark);
         let group = Group {
             head: self.state.head().clone(),
             txns: self.txns,
             net,
             requests: self.requests,
             usage: UsageGroup {
-                from_version: self.usage_version,
-                version: self.state.usage().version(),
+                from_version,
+                from_mark,
+                version,
+                mark,
                 moved: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
                 watermarks: Vec::new(),
             },

@@ -88,7 +88,7 @@ impl Ledger {
         retention: RetentionSettings,
         clock: Clock,
     ) -> Result<(Self, LedgerTasks), StoreError> {
-        let (state, counting) = load(&store).await?;
+        let (state, counting, _) = load(&store).await?;
         if store.is_shared() {
             // Before anything is decided: what was told once is departed from only after a minute.
             clock.refer(store.time().await?);
@@ -266,12 +266,13 @@ async fn refer(store: Arc<Store>, clock: Clock) {
     }
 }
 
-async fn load(store: &Store) -> Result<(State, Counting), StoreError> {
+/// Everything, as the store has it, and the versions that usage went through, with their marks.
+async fn load(store: &Store) -> Result<(State, Counting, Vec<(i64, i64)>), StoreError> {
     let started = std::time::Instant::now();
     let loaded = store.load().await?;
     let resources = loaded.resources.len();
     let mut state = State::restore(loaded.head, loaded.resources, loaded.chain_prefixes, loaded.removed);
-    let LoadedUsage { counters, watermarks, former_keys, unfolded } = store.load_usage().await?;
+    let LoadedUsage { counters, watermarks, former_keys, unfolded, passed } = store.load_usage().await?;
     *state.usage_mut() = counters;
     tracing::info!(
         store.id = %state.head().store_id,
@@ -281,7 +282,7 @@ async fn load(store: &Store) -> Result<(State, Counting), StoreError> {
         duration_ms = started.elapsed().as_millis() as u64,
         "store loaded"
     );
-    Ok((state, Counting::new(watermarks, former_keys, unfolded)))
+    Ok((state, Counting::new(watermarks, former_keys, unfolded), passed))
 }
 
 fn shutting_down() -> Error {

@@ -245,7 +245,9 @@ impl Counting {
             // A batch without a counter moves it too, so that whoever follows it finds the batch's number.
             let version =
                 from_version + i64::try_from(counted.counters.len()).unwrap_or(i64::MAX - from_version).max(1);
-            let group = UsageGroup { from_version, version, moved: counted, watermarks: moved.into_values().collect() };
+            let (from_mark, mark) = (state.usage().mark(), rand::random());
+            let watermarks = moved.into_values().collect();
+            let group = UsageGroup { from_version, from_mark, version, mark, moved: counted, watermarks };
             let started = Instant::now();
             if let Err(failed) = tx.count(&group).await {
                 refuse(acks.into_iter().map(|(_, reply)| reply), &failed);
@@ -255,7 +257,7 @@ impl Counting {
             metrics.committed(Purpose::Usage, applied, started.elapsed());
             let UsageGroup { moved, watermarks, .. } = group;
             let waiting = state.usage_mut().put(moved.counters.iter().cloned());
-            state.usage_mut().reach(version);
+            state.usage_mut().reach(version, mark);
             self.fold.note(waiting, watermarks.iter().map(|watermark| watermark.incarnation));
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
             show(Arc::new(state), &moved);

@@ -401,7 +401,13 @@ impl Writer {
 
     async fn rebuild(&mut self) -> Result<(), StoreError> {
         let loaded = super::load(&self.store).await;
-        let (state, counting) = self.noted(loaded)?;
+        let (mut state, counting, passed) = self.noted(loaded)?;
+        let (before, history) = {
+            let known = self.publish.borrow();
+            ((known.usage().version(), known.usage().mark()), known.usage().history())
+        };
+        // Unless what was known is certain to be in this history, whoever followed it begins anew.
+        state.usage_mut().belong_to(if passed.contains(&before) { history } else { history + 1 });
         self.counting = counting;
         self.publish.send_replace(Arc::new(state));
         self.moves.send_modify(|moves| moves.anything = true);

@@ -62,6 +62,10 @@ pub struct Counters {
     /// What is decided on this copy and not committed yet.
     ahead: HashMap<CounterKey, Counter, RandomState>,
     version: i64,
+    /// Of the transaction that led to the version.
+    mark: i64,
+    /// Which of the histories that were followed this is, by number.
+    history: u64,
 }
 
 /// A counter in the table.
@@ -85,7 +89,7 @@ impl Counters {
     /// What a store has.
     pub fn restore(version: i64, counters: impl IntoIterator<Item = (CounterKey, Counter)>) -> Self {
         let kept = counters.into_iter().map(|(key, counter)| (key, Kept { counter, waits: false }));
-        Self { committed: Arc::new(kept.collect()), ahead: HashMap::default(), version }
+        Self { committed: Arc::new(kept.collect()), version, ..Self::default() }
     }
 
     /// What was counted in a window; nothing is zero.
@@ -102,6 +106,22 @@ impl Counters {
     /// The last version of any counter, as of this copy.
     pub fn version(&self) -> i64 {
         self.version
+    }
+
+    /// The mark of the transaction that led to this version: in another history it is another.
+    pub fn mark(&self) -> i64 {
+        self.mark
+    }
+
+    /// Which history of the store this is of, by number: it is another one after what was counted had to be read anew, and may
+    /// not be what it was followed by.
+    pub fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// Makes this a copy of the history with this number.
+    pub fn belong_to(&mut self, history: u64) {
+        self.history = history;
     }
 
     /// All windows of all limits in which something was counted: a copy, since a walk through the table would hold up
@@ -160,9 +180,10 @@ impl Counters {
         self.put(ahead)
     }
 
-    /// Moves the version on, where something was counted that moved no counter.
-    pub fn reach(&mut self, version: i64) {
+    /// Moves on to the version that a transaction led to, perhaps without moving a counter, and to its mark.
+    pub fn reach(&mut self, version: i64, mark: i64) {
         self.version = self.version.max(version);
+        self.mark = mark;
     }
 }
 

@@ -104,6 +104,8 @@ pub struct Position {
     pub head: Head,
     /// The version of the counter that moved last.
     pub usage_version: i64,
+    /// The mark of the transaction that moved it.
+    pub usage_mark: i64,
 }
 
 /// What others wrote.

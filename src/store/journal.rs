@@ -33,6 +33,9 @@ const TEXT: u8 = 0;
 pub struct JournalEntry {
     /// The usage version that the transaction began at.
     pub from_version: i64,
+    /// The mark of the transaction that led there. No other has it, so that a restored store that comes to the same version
+    /// has another. 0 if the row was written by a server that knew of no marks.
+    pub from_mark: i64,
     /// The usage version that it led to.
     pub version: i64,
     /// The counters that it moved, as they were then.
@@ -58,20 +61,23 @@ pub(super) async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Resul
 
 /// Adds what makes a group durable to `script`.
 pub(super) fn append(script: &mut Script, group: &UsageGroup) {
-    let UsageGroup { from_version, version, moved, watermarks } = group;
+    let UsageGroup { from_version, from_mark, version, mark, moved, watermarks } = group;
     if version == from_version {
         return;
     }
     let at_its_place = head::Entity::update_many()
         .col_expr(head::Column::UsageVersion, Expr::value(*version))
+        .col_expr(head::Column::UsageMark, Expr::value(*mark))
         .filter(head::Column::Id.eq(1))
-        .filter(head::Column::UsageVersion.eq(*from_version));
+        .filter(head::Column::UsageVersion.eq(*from_version))
+        .filter(head::Column::UsageMark.eq(*from_mark));
     script.push(&at_its_place, 1);
     let apart = seeded::is(Bug::WatermarkApart);
     let watermarks = watermarks.iter().filter(|_| !apart);
     let watermarks = watermarks.map(|it| (it.incarnation, it.sequence, it.fingerprint)).collect::<Vec<_>>();
     let body = encode(*from_version, &moved.counters, &watermarks);
-    script.insert(vec![Model { version: *version, from_version: *from_version, body }]);
+    let (version, from_version, from_mark) = (*version, *from_version, *from_mark);
+    script.insert(vec![Model { version, from_version, body, from_mark }]);
     threshold::record(script, &moved.crossings);
 }
 
@@ -86,7 +92,8 @@ pub(super) async fn read(tx: &ReadTx, version: i64) -> Result<Vec<JournalEntry>,
         }
         let (counters, watermarks) =
             decode(row.from_version, &row.body).ok_or_else(|| corrupt("it is cut or changed"))?;
-        entries.push(JournalEntry { from_version: row.from_version, version: row.version, counters, watermarks });
+        let Model { version, from_version, body: _, from_mark } = row;
+        entries.push(JournalEntry { from_version, from_mark, version, counters, watermarks });
     }
     Ok(entries)
 }

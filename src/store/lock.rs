@@ -11,6 +11,7 @@ use sea_orm::{
 use super::entity::{former_key, head, usage_node};
 use super::error::{Fault, StoreError};
 use super::group::{News, Position, Remembered, Txn};
+use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
 use super::tx::{DEAD_CONNECTIONS, KEYS, ReadTx, begin_write, finish, in_time, roll_back};
 use super::usage::{UsageGroup, Watermark};
@@ -220,6 +221,7 @@ async fn news(tx: &ReadTx, position: Position, known: &Position) -> Result<Optio
     let same = now.store_id == before.store_id
         && now.revision >= before.revision
         && position.usage_version >= known.usage_version
+        && (position.usage_version > known.usage_version || position.usage_mark == known.usage_mark)
         && now.compacted_revision >= before.compacted_revision;
     if !same || now.compacted_revision > before.revision || now.revision - before.revision > STRIDE {
         return Ok(None);
@@ -263,10 +265,14 @@ async fn news(tx: &ReadTx, position: Position, known: &Position) -> Result<Optio
     let (mut counters, mut watermarks) = (Vec::new(), Vec::new());
     if position.usage_version > known.usage_version {
         let journal = journal::read(tx, known.usage_version).await?;
-        let whole = journal.first().is_some_and(|first| first.from_version == known.usage_version)
+        // A server that knows of no marks, which may run beside this one while it is upgraded, writes 0.
+        let follows = |first: &JournalEntry| {
+            first.from_version == known.usage_version && [known.usage_mark, 0].contains(&first.from_mark)
+        };
+        let whole = journal.first().is_some_and(follows)
             && journal.last().is_some_and(|last| last.version == position.usage_version);
         if !whole {
-            // What is missing was folded into the tables.
+            // What is missing was folded into the tables, or what is known is not in this history.
             return Ok(None);
         }
         for entry in journal {

@@ -124,5 +124,5 @@ fn position_of(row: Option<entity::head::Model>) -> Result<Position, StoreError>
         last_config_id: row.last_config_id,
         store_id: row.store_id.into(),
     };
-    Ok(Position { head, usage_version: row.usage_version })
+    Ok(Position { head, usage_version: row.usage_version, usage_mark: row.usage_mark })
 }

@@ -54,8 +54,12 @@ pub struct Registration {
 pub struct UsageGroup {
     /// The usage version that it begins at.
     pub from_version: i64,
+    /// The mark of the transaction that led there.
+    pub from_mark: i64,
     /// The usage version that it leads to; the same if it does nothing.
     pub version: i64,
+    /// Its own mark, which no other transaction has.
+    pub mark: i64,
     /// The counters as they are to be, and the thresholds that they cross.
     pub moved: Moved,
     /// The watermarks as they are to be.
@@ -73,6 +77,8 @@ pub struct LoadedUsage {
     pub former_keys: Vec<(Box<str>, FormerKey)>,
     /// What of it is in the journal and may not be in the tables yet.
     pub unfolded: Unfolded,
+    /// The versions that usage went through, as far as the journal tells, each with the mark of its transaction.
+    pub passed: Vec<(i64, i64)>,
 }
 
 /// What is to be folded into the tables: which counters, and the watermarks of which incarnations.
@@ -213,7 +219,8 @@ impl Store {
     pub async fn load_usage(&self) -> Result<LoadedUsage, StoreError> {
         let tx = self.begin_read().await?;
         let mut loaded = LoadedUsage::default();
-        let version = rows(&tx, head::Entity::find_by_id(1)).await?.pop().map_or(0, |head| head.usage_version);
+        let head = rows(&tx, head::Entity::find_by_id(1)).await?.pop();
+        let (version, mark) = head.map_or((0, 0), |head| (head.usage_version, head.usage_mark));
         let mut counters = Vec::new();
         each(&tx, "usage_counter", usage_counter::Entity::find().into_model::<usage_counter::Model>(), |row| {
             counters.push(counter(&row)?);
@@ -226,13 +233,15 @@ impl Store {
         if journal.last().is_some_and(|last| last.version != version) {
             return Err(StoreError::corrupt("usage_journal", version, "the last row is missing"));
         }
-        for JournalEntry { counters, watermarks, .. } in journal {
+        loaded.passed.push((version, mark));
+        for JournalEntry { from_version, from_mark, counters, watermarks, .. } in journal {
+            loaded.passed.push((from_version, from_mark));
             loaded.unfolded.counters.extend(counters.iter().map(|(key, _)| key.clone()));
             counted.set(counters);
             journaled
                 .extend(watermarks.into_iter().map(|(incarnation, sequence, hash)| (incarnation, (sequence, hash))));
         }
-        counted.reach(version);
+        counted.reach(version, mark);
         counted.commit();
         loaded.counters = counted;
         loaded.unfolded.incarnations.extend(journaled.keys());

@@ -166,7 +166,7 @@ impl Follower {
             if let Some(usage) = &mut self.usage {
                 // Once the client has the configuration: it knows the limits then.
                 let Some(frames) = usage.advance() else {
-                    self.leave("what limits had used is not in the store's history any more");
+                    self.leave("what limits had used may not be in the store's history any more");
                     continue;
                 };
                 self.usage_ready.extend(frames.iter().cloned());

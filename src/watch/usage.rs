@@ -34,7 +34,7 @@ type Views = watch::Sender<Option<Arc<View>>>;
 /// Usage as of one moment.
 #[derive(Clone, Default)]
 struct View {
-    /// Which history of the store it is of, by number.
+    /// Which history of the store it is of, by number ([`Counters::history`](crate::state::Counters::history)).
     history: u64,
     /// Each limit at the place of its last change.
     places: OrdMap<i64, v1::LimitUsage>,
@@ -87,12 +87,12 @@ impl Feed {
                 let UsageMoves { begun, keys, anything, .. } = self.take();
                 let state = Arc::clone(&self.states.borrow());
                 let now = (self.now)();
-                let book = book.get_or_insert_default();
-                if state.usage().version() < book.version {
-                    // A backup was restored: what was told has greater versions than what is true now.
-                    *book = Book::of_history(book.view.history + 1);
+                let history = state.usage().history();
+                let book = book.get_or_insert_with(|| Book::of_history(history));
+                if book.view.history != history {
+                    // A backup was restored: what was told may have greater versions than what is true now.
+                    *book = Book::of_history(history);
                 }
-                book.version = state.usage().version();
                 if anything || book.view.last == 0 {
                     book.read_all(&state, now);
                 }
@@ -138,8 +138,6 @@ type LimitKey = (LimitId, LimitKind);
 #[derive(Default)]
 struct Book {
     view: View,
-    /// The version of all usage that was looked at.
-    version: i64,
     limits: HashMap<LimitKey, Known>,
     /// When which limits are to be looked at: at the ends of windows that are followed by another value.
     turns: BTreeSet<(Timestamp, LimitKey)>,

@@ -107,6 +107,7 @@ pub(super) async fn migrate(transaction: &DatabaseTransaction) -> Result<Vec<Str
             compacted_chain: Chain::ORIGIN.0.to_vec(),
             last_config_id: 0,
             usage_version: 0,
+            usage_mark: 0,
             last_incarnation: 0,
         };
         origin.into_active_model().insert(transaction).await?;

@@ -19,6 +19,7 @@ pub struct Model {
     pub last_config_id: i64,
     pub usage_version: i64,
     pub last_incarnation: i64,
+    pub usage_mark: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -15,6 +15,8 @@ pub struct Model {
     pub from_version: i64,
     /// What it moved, as `journal::encode` writes it.
     pub body: Vec<u8>,
+    /// The mark of the transaction that led to where this one began.
+    pub from_mark: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

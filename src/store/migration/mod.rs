@@ -14,6 +14,7 @@ mod m0003_thresholds;
 mod m0004_usage_journal;
 mod m0005_tokens;
 mod m0006_usage_origin;
+mod m0007_usage_marks;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_usage_journal::Migration),
             Box::new(m0005_tokens::Migration),
             Box::new(m0006_usage_origin::Migration),
+            Box::new(m0007_usage_marks::Migration),
         ]
     }
 }

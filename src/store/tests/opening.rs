@@ -117,7 +117,8 @@ async fn a_newer_database_is_refused() {
 }
 
 /// The last migration, and what undoes it.
-const LAST: (&str, &str) = ("m0006_usage_origin", "ALTER TABLE usage_node DROP COLUMN store_id");
+const LAST: (&str, &str) =
+    ("m0007_usage_marks", "ALTER TABLE head DROP COLUMN usage_mark; ALTER TABLE usage_journal DROP COLUMN from_mark");
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()

@@ -52,7 +52,7 @@ async fn what_another_server_wrote_is_told_and_another_history_is_noticed() {
     }
     let mut bench = Bench::new().await;
     bench.commit(&[vec![put("a", 1, customer("a")), put("k", 1, virtual_key("k"))]]).await;
-    let known = Position { head: bench.head.clone(), usage_version: 0 };
+    let known = Position { head: bench.head.clone(), usage_version: 0, usage_mark: 0 };
     assert!(bench.store.news(&known).await.unwrap().unwrap().txns.is_empty());
     bench.commit(&[vec![put("b", 2, customer("b"))], vec![remove::<VirtualKey>("k")]]).await;
     bench.commit(&[vec![put("a", 4, customer("z"))], vec![put("x", 5, team("x"))], vec![remove::<Team>("x")]]).await;
@@ -78,10 +78,26 @@ async fn what_another_server_wrote_is_told_and_another_history_is_noticed() {
         other(|known| known.head.revision = 7),
         other(|known| known.head.store_id = "another".into()),
         other(|known| known.usage_version = 1),
+        other(|known| known.usage_mark = 1),
     ] {
         assert!(bench.store.news(&known).await.unwrap().is_none(), "{known:?}");
     }
     use sea_orm::ConnectionTrait as _;
+    let counts = |version: i64, column: &str, mark: &str| {
+        format!(
+            "UPDATE head SET usage_version = {version}, usage_mark = 5; \
+             INSERT INTO usage_journal (version, from_version, body{column}) VALUES ({version}, {}, '\\x010000'{mark})",
+            version - 1
+        )
+    };
+    let known = |usage_version| Position { head: bench.head.clone(), usage_version, usage_mark: 5 };
+    let another = counts(1, ", from_mark", ", 7");
+    bench.store.writer.execute_unprepared(&another).await.unwrap();
+    assert!(bench.store.news(&known(0)).await.unwrap().is_none(), "it goes on from another 0");
+    bench.store.writer.execute_unprepared(&counts(2, "", "")).await.unwrap();
+    let by_an_older_server = bench.store.news(&known(1)).await.unwrap().unwrap().position;
+    assert_eq!((by_an_older_server.usage_version, by_an_older_server.usage_mark), (2, 5));
+    let known = Position { head: Head { revision: 1, chain: bench.log[0].chain, ..bench.head.clone() }, ..known(2) };
     bench.store.writer.execute_unprepared("DELETE FROM change_txn WHERE revision = 3").await.unwrap();
     let error = bench.store.news(&known).await.err().unwrap();
     assert!(error.to_string().contains("row \"3\": the revision is missing"), "{error}");

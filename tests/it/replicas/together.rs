@@ -11,6 +11,7 @@ use tollgate::proto::v1::usage_service_client::UsageServiceClient;
 use tollgate::proto::v1::{WatchMode, WatchReason};
 
 use super::*;
+use crate::engine::Backup;
 use crate::watch::rig::{Node, node, soon};
 
 const WRITES: usize = 40;
@@ -297,6 +298,59 @@ async fn usage_that_a_restored_backup_does_not_have_is_taken_back() {
     assert_eq!(report(&api, &key.id, incarnation, 2).await.status(), Applied);
     until_told(&mut node, 2_003).await;
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_restored_backup_that_counts_on_past_what_was_told_is_noticed_all_the_same() {
+    if !here() {
+        return;
+    }
+    // By batches for the narrow key, which move one counter, and for the wide one, which move two: to the version that was
+    // told, past it in the same steps, and past it in others.
+    for batches in ["nnnn", "nnnnnn", "nnnwn"] {
+        let database = Arc::new(Database::new());
+        let mut rig = Rig::on(Arc::clone(&database));
+        rig.start().await;
+        let api = rig.api().await;
+        let (key, incarnation) = (key(&api).await, register(&api).await);
+        let budget =
+            |length: &str| v1::Budget { max_limit: 9.0, reset_duration: length.to_owned(), ..Default::default() };
+        let budgets = vec![budget("1d"), budget("1w")];
+        let wide = v1::VirtualKey { name: "wide".to_owned(), budgets, ..Default::default() };
+        let wide = api.create_virtual_key(wide).await.unwrap();
+        report(&api, &key.id, incarnation, 1).await;
+        rig.stop().await;
+        let backup = database.back_up();
+
+        // What is put back has counted on from the backup already, before anybody can look at it.
+        let Backup::Database(copy) = &backup else { panic!("a backup is a database") };
+        let mut rig = Rig::on(Arc::new(Database::at(cluster::Cluster::shared().url(copy))));
+        rig.start().await;
+        let api = rig.api().await;
+        let other = register(&api).await;
+        let mut counted = 1_001;
+        for (sequence, of) in (1..).zip(batches.chars()) {
+            let (id, counters) = if of == 'n' { (&key.id, 1) } else { (&wide.id, 2) };
+            report(&api, id, other, sequence).await;
+            counted += counters * (1_000 + sequence);
+        }
+        drop(api);
+        rig.stop().await;
+
+        let (mut rig, api) = replicas(&database, 1).await.remove(0);
+        for sequence in 2..=5 {
+            report(&api, &key.id, incarnation, sequence).await;
+        }
+        let mut node = Node::new(&[]);
+        connect_with_usage(&mut node, &api).await;
+        until_told(&mut node, 5_015).await;
+        database.restore(&backup);
+
+        soon(async { while let Ok(Some(_)) = node.step().await {} }).await;
+        assert_eq!(connect_with_usage(&mut node, &api).await, WatchMode::Resumed);
+        until_told(&mut node, counted).await;
+        rig.stop().await;
+    }
 }
 
 async fn api_write(rig: &Rig, name: &str) {
