@@ -7,11 +7,12 @@
 //! holds exactly the state of the bookmark.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::encode::{self, MAX_FRAGMENT};
@@ -42,6 +43,19 @@ pub(super) struct Ends {
     pub(super) lapse: CancellationToken,
 }
 
+impl Ends {
+    /// Resolves as soon as one of them is there.
+    fn over(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (drain, lapse) = (self.drain.clone().cancelled_owned(), self.lapse.clone().cancelled_owned());
+        Box::pin(async move {
+            tokio::select! {
+                () = drain => {}
+                () = lapse => {}
+            }
+        })
+    }
+}
+
 /// A stream to one client.
 pub struct Follower {
     states: watch::Receiver<Arc<State>>,
@@ -63,7 +77,11 @@ pub struct Follower {
     usage_ready: VecDeque<Frame>,
     heartbeat: Duration,
     quiet_until: Instant,
+    /// Fires at `quiet_until` or before it.
+    alarm: Pin<Box<Sleep>>,
     ends: Ends,
+    /// Resolves with one of `ends`.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
     _permit: OwnedSemaphorePermit,
     place: Place,
@@ -111,6 +129,8 @@ impl Follower {
             usage_ready: VecDeque::new(),
             heartbeat,
             quiet_until: Instant::now() + heartbeat,
+            alarm: Box::pin(tokio::time::sleep(heartbeat)),
+            over: ends.over(),
             ends,
             ended: false,
             _permit: permit,
@@ -174,14 +194,22 @@ impl Follower {
                     continue;
                 }
             }
+            // All that is waited for, but for the next state, stays registered from one change to the next: what a thousand
+            // streams register and take back with each is what a change costs.
             tokio::select! {
                 changed = self.states.changed() => if changed.is_err() {
                     self.leave("the server is shutting down");
                 },
-                () = tokio::time::sleep_until(self.quiet_until) => self.beat(),
+                () = &mut self.alarm => {
+                    if Instant::now() >= self.quiet_until {
+                        self.beat();
+                        self.quiet_until = Instant::now() + self.heartbeat;
+                    }
+                    self.alarm.as_mut().reset(self.quiet_until);
+                }
                 () = usage_changed(&mut self.usage) => {}
-                () = self.ends.drain.cancelled() => {}
-                () = self.ends.lapse.cancelled() => {}
+                // The stream ends now, and waits no more.
+                () = &mut self.over => {}
             }
         }
     }
