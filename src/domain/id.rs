@@ -133,7 +133,10 @@ impl Ord for LimitId {
 impl fmt::Display for LimitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Uuid(bytes) => fmt::Display::fmt(&uuid::Uuid::from_bytes(*bytes), f),
+            Self::Uuid(bytes) => {
+                let mut text = uuid::Uuid::encode_buffer();
+                f.write_str(uuid::Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut text))
+            }
             Self::Text(text) => f.write_str(text),
         }
     }
