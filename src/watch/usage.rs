@@ -1,5 +1,6 @@
 //! Usage of limits for the streams that ask for it: one task looks at what moved, at most once a second, and at once when
-//! a limit crosses a threshold or its window turns. What it knows is an immutable view, in the order in which limits
+//! a limit crosses a threshold, is reset, or its window turns. Who begins is told what holds then; that does not make the
+//! others hear of it sooner. What it knows is an immutable view, in the order in which limits
 //! changed last: a stream is a cursor into it, and gets the latest values of whatever changed since, however slow it is.
 
 use std::collections::{BTreeSet, HashMap};
@@ -42,6 +43,8 @@ struct View {
     last: i64,
     /// How many streams had begun when it was looked at.
     begun: u64,
+    /// How often it was looked at for all streams, and not only for those that begin.
+    round: u64,
 }
 
 /// Follows what is counted. Cloning shares it.
@@ -66,7 +69,7 @@ impl Feed {
             moves.begun += 1;
             number = moves.begun;
         });
-        UsageCursor { views: self.views.subscribe(), shared: Arc::clone(&self.shared), number, at: None }
+        UsageCursor { views: self.views.subscribe(), shared: Arc::clone(&self.shared), number, at: None, round: 0 }
     }
 
     /// Looks at what moves until `drain`.
@@ -74,17 +77,21 @@ impl Feed {
         let mut moved = self.moves.subscribe();
         let mut book: Option<Book> = None;
         let mut rests_until = Instant::now();
+        // Whether some streams were not told yet what others began with.
+        let mut owed = false;
         loop {
-            let (waiting, urgent) = {
+            let (begins, waiting, urgent) = {
                 let moves = moved.borrow_and_update();
-                // Who begins is told what holds then, not what was told to others up to a second ago.
                 let begins = book.as_ref().map_or(0, |book| book.view.begun) < moves.begun;
-                let waiting = begins || moves.anything || !moves.keys.is_empty();
-                (waiting && moves.begun > 0, begins || moves.anything || moves.urgent)
+                let waiting = owed || moves.anything || !moves.keys.is_empty();
+                (begins, waiting && moves.begun > 0, moves.anything || moves.urgent)
             };
             let turns = book.as_ref().is_some_and(|book| book.turns_at().is_some_and(|end| end <= (self.now)()));
-            if turns || (waiting && (urgent || Instant::now() >= rests_until)) {
-                let UsageMoves { begun, keys, anything, .. } = self.take();
+            let due = turns || book.is_none() || Instant::now() >= rests_until;
+            if begins || turns || (waiting && (urgent || due)) {
+                let UsageMoves { begun, keys, anything, urgent } = self.take();
+                let for_all = due || anything || urgent;
+                owed = !for_all && (owed || !keys.is_empty());
                 let state = Arc::clone(&self.states.borrow());
                 let now = (self.now)();
                 let history = state.usage().history();
@@ -101,8 +108,11 @@ impl Feed {
                 }
                 book.turn(&state, now);
                 book.view.begun = begun;
+                if for_all {
+                    book.view.round += 1;
+                    rests_until = Instant::now() + INTERVAL;
+                }
                 self.views.send_replace(Some(Arc::new(book.view.clone())));
-                rests_until = Instant::now() + INTERVAL;
                 continue;
             }
             let until_turn = book.as_ref().and_then(|book| book.until_turn((self.now)())).unwrap_or(INTERVAL);
@@ -247,6 +257,8 @@ pub(super) struct UsageCursor {
     number: u64,
     /// The history, and the place in it; `None` before the first update.
     at: Option<(u64, i64)>,
+    /// The round of the last update.
+    round: u64,
 }
 
 impl UsageCursor {
@@ -265,10 +277,10 @@ impl UsageCursor {
         let Some(view) = view else { return Some(Arc::default()) };
         let from = match self.at {
             Some((history, _)) if history != view.history => return None,
-            Some((_, at)) if at >= view.last => return Some(Arc::default()),
+            Some((_, at)) if at >= view.last || self.round == view.round => return Some(Arc::default()),
             at => at.map(|(_, at)| at),
         };
-        self.at = Some((view.history, view.last));
+        (self.at, self.round) = (Some((view.history, view.last)), view.round);
         let to = (view.last, view.history);
         Some(self.shared.frames(from.unwrap_or(-1), to, KindSet::ALL, || match from {
             Some(from) => frames(view.places.range(from + 1..).map(|(_, usage)| usage)),
@@ -285,4 +297,93 @@ fn frames<'a>(limits: impl Iterator<Item = &'a v1::LimitUsage>) -> Vec<Frame> {
     let mut frames: Vec<_> = fragments.into_iter().map(|limits| update(limits, true)).collect();
     frames.push(update(last, false));
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::decision::tests::{NOW, World};
+    use crate::domain::Customer;
+    use crate::state::{Counter, CounterKey};
+
+    /// A feed, and what counts for it.
+    struct Counting {
+        feed: Feed,
+        state: State,
+        key: CounterKey,
+        used: i64,
+    }
+
+    impl Counting {
+        fn new() -> Self {
+            let mut world = World::new();
+            let budgets = vec![v1::Budget { max_limit: 1.0, reset_duration: "1d".to_owned(), ..Default::default() }];
+            let customer = v1::Customer { name: "customer".to_owned(), budgets, ..Default::default() };
+            let limit_id = world.add::<Customer>(customer).resource.limits.budgets[0].id.clone();
+            let key = CounterKey { limit_id, kind: LimitKind::Budget, window_start: Timestamp::from_micros(NOW) };
+            let states = watch::Sender::new(Arc::new(world.state.clone()));
+            let now = Arc::new(|| Timestamp::from_micros(NOW));
+            let feed = Feed::new(states.subscribe(), watch::Sender::new(UsageMoves::default()), now);
+            tokio::spawn(feed.clone().run(CancellationToken::new()));
+            Self { feed, state: world.state, key, used: 0 }
+        }
+
+        async fn count(&mut self, used: i64, urgent: bool) {
+            self.used += 1;
+            let counter = Counter { used, version: self.used };
+            self.state.usage_mut().put([(self.key.clone(), counter)]);
+            self.feed.moves.send_modify(|moves| {
+                moves.keys.insert(self.key.clone());
+                moves.urgent |= urgent;
+            });
+            settle().await;
+        }
+
+        async fn follow(&self) -> UsageCursor {
+            let cursor = self.feed.follow();
+            settle().await;
+            cursor
+        }
+    }
+
+    /// Lets the feed look, if it will now.
+    async fn settle() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// What a stream is told; `None` for nothing.
+    fn told(cursor: &mut UsageCursor) -> Option<Vec<i64>> {
+        let frames = cursor.advance().expect("its history");
+        let limits = |frame: &Frame| match v1::WatchConfigResponse::decode(frame.0.clone()).unwrap().event {
+            Some(Event::Usage(update)) => update.limits,
+            other => panic!("usage is told by {other:?}"),
+        };
+        let limits = frames.iter().flat_map(limits).map(|limit| limit.used).collect();
+        (!frames.is_empty()).then_some(limits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_is_told_what_holds_and_the_others_when_their_second_is_over() {
+        let mut counting = Counting::new();
+        let mut first = counting.follow().await;
+        assert_eq!(told(&mut first), Some(vec![]));
+        counting.count(5, false).await;
+        assert_eq!(told(&mut first), None);
+        let mut second = counting.follow().await;
+        assert_eq!(told(&mut second), Some(vec![5]), "what was counted before it began");
+        assert_eq!(told(&mut first), None, "not sooner for that");
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!((told(&mut first), told(&mut second)), (Some(vec![5]), None));
+
+        // What others began with is told with what comes after it.
+        counting.count(6, false).await;
+        let mut third = counting.follow().await;
+        counting.count(0, true).await;
+        assert_eq!(told(&mut third), Some(vec![]), "a reset before the first update is in it");
+        assert_eq!((told(&mut first), told(&mut second)), (Some(vec![0]), Some(vec![0])), "at once");
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!((told(&mut first), told(&mut second), told(&mut third)), (None, None, None));
+    }
 }
