@@ -14,7 +14,7 @@ use tonic::Code;
 
 use super::api::Api;
 use super::rig::{Node, Rig, endpoint, failure, soon};
-use super::world::{World, foreign_token};
+use super::world::{Server, World, foreign_token};
 use super::writes::{Model, write};
 use crate::engine::on_postgres;
 
@@ -80,9 +80,10 @@ pub(crate) async fn run(seed: u64) -> Result<(), String> {
 
 async fn writer(mut rig: Rig, mut rng: StdRng, world: Arc<World>, mut head: i64, mut model: Model) {
     let mut api = rig.api().await;
+    let mut starts = 0;
     for _ in 0..WRITES {
         if rng.random_bool(0.02) {
-            world.now.send_modify(|now| now.address = None);
+            world.now.send_modify(|now| now.server = None);
             rig.stop().await;
             if rng.random_bool(0.5) {
                 let revision = rng.random_range(world.compacted()..=head);
@@ -91,7 +92,8 @@ async fn writer(mut rig: Rig, mut rng: StdRng, world: Arc<World>, mut head: i64,
             }
             let address = rig.start().await;
             api = rig.api().await;
-            world.now.send_modify(|now| now.address = Some(address));
+            starts += 1;
+            world.now.send_modify(|now| now.server = Some(Server { address, starts }));
         }
         if let Some(written) = write(&api, &mut rng, head, &model).await {
             (head, model) = written;
@@ -155,15 +157,18 @@ impl Watcher {
 
     /// One stream. Whether it was the last.
     async fn session(&mut self) -> bool {
-        let address = self.world.address().await;
-        let mut endpoint = endpoint(address);
+        let server = self.world.server().await;
+        let mut endpoint = endpoint(server.address);
         let narrow = self.rng.random_bool(0.3);
         if narrow {
             endpoint = endpoint.initial_stream_window_size(512).initial_connection_window_size(512);
         }
-        let Ok(channel) = soon(endpoint.connect()).await else {
-            self.server_went(address);
-            return false;
+        let channel = match soon(endpoint.connect()).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                self.server_went(server, &error);
+                return false;
+            }
         };
         let api = Api(channel);
         let Some((way, token)) = self.choose().await else { return false };
@@ -174,12 +179,12 @@ impl Watcher {
             Ok(begun) => begun,
             Err(status) if way == Way::Garbage => {
                 if status.code() != Code::InvalidArgument {
-                    self.server_went(address);
+                    self.server_went(server, &status);
                 }
                 return false;
             }
-            Err(_) => {
-                self.server_went(address);
+            Err(status) => {
+                self.server_went(server, &status);
                 return false;
             }
         };
@@ -191,11 +196,11 @@ impl Watcher {
             _ => (WatchMode::Resumed, WatchReason::Unspecified),
         };
         assert_eq!((mode, reason), expected, "{way:?} with a token of {}", self.token_revision);
-        self.follow(address).await
+        self.follow(server).await
     }
 
     /// Reads for a while, or to the end of the history. Whether that was reached.
-    async fn follow(&mut self, address: std::net::SocketAddr) -> bool {
+    async fn follow(&mut self, server: Server) -> bool {
         let mut left: u32 = self.rng.random_range(1..15);
         loop {
             let now = *self.world.now.borrow();
@@ -210,8 +215,12 @@ impl Watcher {
             }
             let progress = match self.node.step().await {
                 Ok(Some(progress)) => progress,
-                Ok(None) | Err(_) => {
-                    self.server_went(address);
+                Ok(None) => {
+                    self.server_went(server, &"it ended");
+                    return false;
+                }
+                Err(error) => {
+                    self.server_went(server, &error);
                     return false;
                 }
             };
@@ -268,7 +277,7 @@ impl Watcher {
     }
 
     /// A stream may only end if its server does.
-    fn server_went(&self, address: std::net::SocketAddr) {
-        assert_ne!(self.world.now.borrow().address, Some(address), "a stream ended without cause");
+    fn server_went(&self, server: Server, why: &dyn std::fmt::Debug) {
+        assert_ne!(self.world.now.borrow().server, Some(server), "a stream ended without cause: {why:?}");
     }
 }

@@ -11,11 +11,19 @@ use tollgate::proto::v1::ResourceKind;
 use super::rig::{Rig, node, soon};
 use super::writes::Model;
 
+/// One run of the server. A later one may have the same address.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// How often it was started before.
+    pub(crate) starts: u32,
+}
+
 /// Where a history stands.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Now {
-    /// Where the server is; `None` while it is away.
-    pub(crate) address: Option<SocketAddr>,
+    /// `None` while it is away.
+    pub(crate) server: Option<Server>,
     /// Revision of the last answered write.
     pub(crate) written: i64,
     /// Whether that was the last.
@@ -32,7 +40,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(address: SocketAddr, revision: i64, model: Model) -> Self {
         Self {
-            now: watch::Sender::new(Now { address: Some(address), written: revision, done: false }),
+            now: watch::Sender::new(Now {
+                server: Some(Server { address, starts: 0 }),
+                written: revision,
+                done: false,
+            }),
             compacted: AtomicI64::new(0),
             models: Mutex::new([(revision, model)].into()),
             tokens: Mutex::default(),
@@ -63,16 +75,16 @@ impl World {
     }
 
     /// Waits for a server.
-    pub(crate) async fn address(&self) -> SocketAddr {
+    pub(crate) async fn server(&self) -> Server {
         let mut now = self.now.subscribe();
-        soon(now.wait_for(|now| now.address.is_some())).await.unwrap().address.unwrap()
+        soon(now.wait_for(|now| now.server.is_some())).await.unwrap().server.unwrap()
     }
 
     /// Waits for `writes` more writes, or for anything that ends the wait: the server going, or the last write.
     pub(crate) async fn pause(&self, writes: i64) {
         let mut now = self.now.subscribe();
         let before = *now.borrow();
-        let over = |now: &Now| now.done || now.address != before.address || now.written >= before.written + writes;
+        let over = |now: &Now| now.done || now.server != before.server || now.written >= before.written + writes;
         soon(now.wait_for(over)).await.unwrap();
     }
 }
