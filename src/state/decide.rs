@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use rand::RngCore;
 
-use super::usage::{has_budget_usage, owned_limits};
+use super::dimension::owned_limits;
+use super::usage::has_budget_usage;
 use super::{Indexed, Rules, State};
 use crate::domain::{
     AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,

@@ -4,8 +4,10 @@
 //! readers never meet a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod counters;
 mod counts;
 mod decide;
+mod dimension;
 mod facet;
 mod head;
 mod pricing;
@@ -27,18 +29,17 @@ use crate::domain::{
 };
 use crate::seeded::{self, Bug};
 
+pub use counters::{Counter, CounterKey, CounterKeys, Counters};
 pub use decide::{Change, Context, Decision, create, delete, govern, rotate, take_over, ungovern, update};
+pub(crate) use dimension::add_dimensions;
+pub use dimension::{Dimension, dimensions};
 pub use facet::{Facet, Indexed};
 pub use head::{Chain, ChainRow, Head, Op};
 pub use query::{LimitPlace, Page, Query};
 pub use routing::RuleOrder;
 pub use rules::Rules;
 pub use table::{Slot, Table};
-pub(crate) use usage::add_dimensions;
-pub use usage::{
-    Amount, Counter, CounterKey, CounterKeys, Counters, Crossing, Dimension, FormerKey, Moved, THRESHOLDS, Tally,
-    UsageMoves, dimensions, settle_usage,
-};
+pub use usage::{Amount, Crossing, FormerKey, Moved, THRESHOLDS, Tally, UsageMoves, settle_usage};
 
 /// Everything at one revision.
 #[derive(Clone)]
