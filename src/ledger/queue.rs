@@ -17,8 +17,9 @@ use crate::store::{Registration, StoreError};
 
 /// Requests that may wait, and batches; more are refused.
 const CAPACITY: usize = 4_096;
-/// Entries of usage that may wait, but for a single batch that has more: about 300 MB, and some seconds of work.
-const WAITING_ENTRIES: usize = 500_000;
+/// Entries of usage that may wait, but for a single batch that has more: about 420 MB, and some seconds of work. One stream
+/// may have 640,000 in flight.
+const WAITING_ENTRIES: usize = 700_000;
 /// Requests in one group at most, and batches.
 const GROUP: usize = 256;
 /// Entries of usage in one group at most, but for a single batch that has more. A command waits for about 20 ms of it.

@@ -40,10 +40,11 @@ pub(super) async fn write(tx: &DatabaseTransaction, group: &Group) -> Result<(),
     requests::remember(&mut script, &group.requests);
     journal::append(&mut script, &group.usage);
     usage::remember_former(&mut script, &group.former_keys);
-    run(tx, script, group.txns.last().map(|last| last.chain), group.usage.version).await
+    let counted = (group.usage.version != group.usage.from_version).then_some(group.usage.version);
+    run(tx, script, group.txns.last().map(|last| last.chain), counted).await
 }
 
-/// Runs a script that moves the head to `chain`, if to any, and usage to `version`.
+/// Runs a script that moves the head to `chain`, if to any, and usage to `version`, if to any.
 ///
 /// # Errors
 ///
@@ -52,7 +53,7 @@ pub(super) async fn run(
     tx: &DatabaseTransaction,
     script: Script,
     chain: Option<Chain>,
-    version: i64,
+    version: Option<i64>,
 ) -> Result<(), StoreError> {
     let refused = match script.run(tx).await {
         Err(error @ StoreError::Refused { .. }) => error,
@@ -60,7 +61,8 @@ pub(super) async fn run(
     };
     match Entity::find_by_id(1).one(tx).await {
         Ok(Some(head)) => {
-            let there = chain.is_none_or(|chain| head.chain == chain.0) && head.usage_version == version;
+            let there = chain.is_none_or(|chain| head.chain == chain.0)
+                && version.is_none_or(|version| head.usage_version == version);
             Err(if there { refused } else { StoreError::Fenced })
         }
         // PostgreSQL answers nothing more within a transaction that it has refused something; the head was locked there.

@@ -56,7 +56,7 @@ impl Row for Model {
 pub(super) async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
     let mut script = Script::new(tx);
     append(&mut script, group);
-    commit::run(tx, script, None, group.version).await
+    commit::run(tx, script, None, Some(group.version)).await
 }
 
 /// Adds what makes a group durable to `script`.

@@ -1,5 +1,7 @@
 //! Statements that belong together. A trip to the thread of SQLite costs more than most statements do, so there they go in
-//! one; PostgreSQL takes one statement at a time.
+//! one; PostgreSQL takes one statement at a time. What one of many wrote is only known as a part of their sum. That is enough:
+//! each statement that must write rows names or lists them, and so none can write more of them to hide that another wrote
+//! fewer.
 
 use sea_orm::sea_query::Value;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, QueryTrait, Statement, Values};

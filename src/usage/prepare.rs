@@ -58,9 +58,9 @@ impl Prepared {
         Some(Self { revision: head.revision, chain: head.chain, from: now, until, amounts, rejected, late })
     }
 
-    /// Adds the batch to the tally: the entries that are rejected, and how many came late. Gives it back untouched, if
-    /// the configuration is another by now or a window has turned, or if a counter would overflow: then each entry is to
-    /// be counted by itself.
+    /// Adds the batch to the tally: the entries that are rejected, and how many came late. Adds nothing and returns `None`
+    /// if the configuration is another by now or a window has turned, or if a counter would overflow: then each entry is
+    /// to be counted by itself.
     pub fn count(self, state: &State, now: Timestamp, tally: &mut Tally<'_>) -> Option<(Vec<(usize, Refusal)>, usize)> {
         let Self { revision, chain, from, until, amounts, rejected, late } = self;
         let holds = (revision, chain) == (state.revision(), state.head().chain) && (from..until).contains(&now);
@@ -80,7 +80,7 @@ mod tests {
     use crate::state::Counter;
     use crate::wire::Wire as _;
 
-    const NOW_: Timestamp = Timestamp::from_micros(NOW);
+    const AT: Timestamp = Timestamp::from_micros(NOW);
     const SECOND: i64 = 1_000_000;
 
     fn budget(max_limit: f64) -> Vec<v1::Budget> {
@@ -133,7 +133,7 @@ mod tests {
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let former = FormerKeys::default();
-            match entry.clone().and_then(|entry| count(state, &former, &entry, NOW_, tally)) {
+            match entry.clone().and_then(|entry| count(state, &former, &entry, AT, tally)) {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }
@@ -159,16 +159,16 @@ mod tests {
             let entries: Vec<_> = drawn
                 .into_iter()
                 .map(|(key, cost, seconds, now, provider)| {
-                    let occurred_at = (!now).then(|| NOW_.plus_micros(seconds * SECOND));
+                    let occurred_at = (!now).then(|| AT.plus_micros(seconds * SECOND));
                     let key = keys.get(key).map_or("", String::as_str);
                     Ok(Entry { occurred_at, provider: provider.into(), ..entry(key, cost) })
                 })
                 .collect();
-            let mut expected = Tally::new(world.state.usage(), NOW_);
+            let mut expected = Tally::new(world.state.usage(), AT);
             let outcome = one_by_one(&world.state, &entries, &mut expected);
-            let mut tally = Tally::new(world.state.usage(), NOW_);
-            let prepared = Prepared::of(&world.state, &entries, NOW_).expect("all keys are known");
-            prop_assert_eq!(prepared.count(&world.state, NOW_, &mut tally), Some(outcome));
+            let mut tally = Tally::new(world.state.usage(), AT);
+            let prepared = Prepared::of(&world.state, &entries, AT).expect("all keys are known");
+            prop_assert_eq!(prepared.count(&world.state, AT, &mut tally), Some(outcome));
             let (moved, expected) = (close(&world.state, tally), close(&world.state, expected));
             prop_assert_eq!(&moved.counters, &expected.counters);
             prop_assert_eq!(&moved.crossings, &expected.crossings);
@@ -179,19 +179,19 @@ mod tests {
     fn what_does_not_hold_any_more_is_counted_entry_by_entry() {
         let (mut world, [key, other]) = world();
         let entries = [Ok(entry(&key, 5)), Ok(entry("", -1)), Err(Refusal("why".to_owned()))];
-        let prepare = |world: &World, entries: &[_]| Prepared::of(&world.state, entries, NOW_);
+        let prepare = |world: &World, entries: &[_]| Prepared::of(&world.state, entries, AT);
         let holds = |world: &World, prepared: Option<Prepared>, now| {
             let mut tally = Tally::new(world.state.usage(), now);
             let counted = prepared.expect("prepared").count(&world.state, now, &mut tally).is_some();
             (counted, !close(&world.state, tally).counters.is_empty())
         };
         let before = prepare(&world, &entries);
-        assert_eq!(holds(&world, prepare(&world, &entries), NOW_), (true, true));
-        assert_eq!(holds(&world, prepare(&world, &entries), NOW_.plus_micros(59 * SECOND)), (true, true));
-        assert_eq!(holds(&world, prepare(&world, &entries), NOW_.plus_micros(60 * SECOND)), (false, false), "a turn");
-        assert_eq!(holds(&world, prepare(&world, &entries), NOW_.plus_micros(-1)), (false, false), "another time");
+        assert_eq!(holds(&world, prepare(&world, &entries), AT), (true, true));
+        assert_eq!(holds(&world, prepare(&world, &entries), AT.plus_micros(59 * SECOND)), (true, true));
+        assert_eq!(holds(&world, prepare(&world, &entries), AT.plus_micros(60 * SECOND)), (false, false), "a turn");
+        assert_eq!(holds(&world, prepare(&world, &entries), AT.plus_micros(-1)), (false, false), "another time");
         world.delete::<VirtualKey>(&crate::domain::Id::new(other.as_str()));
-        assert_eq!(holds(&world, before, NOW_), (false, false), "another configuration");
+        assert_eq!(holds(&world, before, AT), (false, false), "another configuration");
         assert!(prepare(&world, &[Ok(entry(&other, 1))]).is_none(), "a key that is gone");
 
         let much = [Ok(entry(&key, i64::MAX)), Ok(entry(&key, 1))];
@@ -201,8 +201,8 @@ mod tests {
             |state: &State| state.get::<VirtualKey>(&key).map(|key| key.resource.limits.budgets[0].id.to_string());
         let counted = Counter { used: 1, version: 1 };
         let limit_id = budget(&world.state).expect("a budget").as_str().into();
-        let window_start = NOW_;
+        let window_start = AT;
         world.state.usage_mut().put([(CounterKey { limit_id, kind: LimitKind::Budget, window_start }, counted)]);
-        assert_eq!(holds(&world, prepared, NOW_), (false, false), "more than can be counted on top");
+        assert_eq!(holds(&world, prepared, AT), (false, false), "more than can be counted on top");
     }
 }
