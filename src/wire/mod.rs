@@ -83,7 +83,7 @@ pub trait Wire: Resource {
     fn identity(message: &Self::Message) -> (&str, i64);
 
     /// Mends what merging the `fields` of an update left contradictory: setting one thing may clear another.
-    fn mend(_merged: &mut Self::Message, _fields: &[String]) {}
+    fn mend(_merged: &mut Self::Message, _fields: &[&str]) {}
 
     /// The message as a resource of any kind.
     fn config_resource(message: Self::Message) -> v1::config_resource::Resource;

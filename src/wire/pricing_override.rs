@@ -94,8 +94,8 @@ impl Wire for PricingOverride {
     }
 
     /// A new kind of scope clears the ids that it forbids.
-    fn mend(merged: &mut v1::PricingOverride, fields: &[String]) {
-        let named = |field: &str| fields.iter().any(|it| it == field);
+    fn mend(merged: &mut v1::PricingOverride, fields: &[&str]) {
+        let named = |field: &str| fields.contains(&field);
         let Some(kind) = parse_pricing_scope_kind(merged.scope_kind).filter(|_| named("scope_kind")) else { return };
         if !kind.has_virtual_key() && !named("virtual_key_id") {
             merged.virtual_key_id.clear();

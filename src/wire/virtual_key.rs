@@ -220,8 +220,8 @@ impl Wire for VirtualKey {
     }
 
     /// Setting the team clears the customer, and the reverse.
-    fn mend(merged: &mut v1::VirtualKey, fields: &[String]) {
-        let has = |name: &str| fields.iter().any(|field| field == name);
+    fn mend(merged: &mut v1::VirtualKey, fields: &[&str]) {
+        let has = |name: &str| fields.contains(&name);
         match (has("team_id") && !merged.team_id.is_empty(), has("customer_id") && !merged.customer_id.is_empty()) {
             (true, false) => merged.customer_id.clear(),
             (false, true) => merged.team_id.clear(),
