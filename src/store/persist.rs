@@ -253,16 +253,21 @@ impl Batch {
     }
 }
 
+/// A column of the table of `M`.
+type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
+
 /// What is to be done to one table.
 struct Delta<M: Row> {
     deletes: Vec<M::Key>,
     updates: Vec<M>,
+    /// The columns that differ in any of the updates: what is set to what it was costs an entry of each index over it.
+    updated: Vec<Column<M>>,
     inserts: Vec<M>,
 }
 
 impl<M: Row> Default for Delta<M> {
     fn default() -> Self {
-        Self { deletes: Vec::new(), updates: Vec::new(), inserts: Vec::new() }
+        Self { deletes: Vec::new(), updates: Vec::new(), updated: Vec::new(), inserts: Vec::new() }
     }
 }
 
@@ -278,7 +283,13 @@ impl<M: Row> Delta<M> {
                     self.deletes.push(row.key());
                     self.inserts.push(row);
                 }
-                Some(_) => self.updates.push(row),
+                Some(before) => {
+                    let known = |column: &Column<M>| self.updated.iter().any(|it| it.as_str() == column.as_str());
+                    let differ = |column: &Column<M>| !known(column) && before.get(*column) != row.get(*column);
+                    let differ: Vec<_> = Column::<M>::iter().filter(differ).collect();
+                    self.updated.extend(differ);
+                    self.updates.push(row);
+                }
             }
         }
         self.deletes.extend(before.into_keys());
@@ -287,7 +298,7 @@ impl<M: Row> Delta<M> {
     /// Deletes come first, so that what they free (a name, the id of a provider key) can be taken by another row.
     async fn write(self, tx: &DatabaseTransaction, script: &mut Script) -> Result<(), StoreError> {
         delete::<M>(tx, self.deletes).await?;
-        script.upsert(self.updates);
+        script.update(self.updates, self.updated);
         script.insert(self.inserts);
         Ok(())
     }
@@ -295,8 +306,7 @@ impl<M: Row> Delta<M> {
 
 /// Deletes the rows with these keys, all of which must exist.
 async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(), StoreError> {
-    let columns: Vec<<M::Entity as EntityTrait>::Column> =
-        <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    let columns = key_columns::<M>();
     let mut keys = keys.into_iter().map(IntoValueTuple::into_value_tuple).peekable();
     while keys.peek().is_some() {
         let chunk: Vec<ValueTuple> = keys.by_ref().take(KEYS).collect();
@@ -315,19 +325,30 @@ async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(
     Ok(())
 }
 
+/// The primary key.
+fn key_columns<M: Row>() -> Vec<Column<M>> {
+    <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect()
+}
+
 /// On conflict with a row of the same primary key, that one is replaced.
 fn replacing<M: Row>() -> OnConflict {
-    let keys: Vec<_> = <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect();
-    let others = <M::Entity as EntityTrait>::Column::iter()
-        .filter(|column| !keys.iter().any(|key| key.as_str() == column.as_str()))
-        .collect::<Vec<_>>();
-    OnConflict::columns(keys).update_columns(others).to_owned()
+    let keys = key_columns::<M>();
+    let others = Column::<M>::iter().filter(|column| !keys.iter().any(|key| key.as_str() == column.as_str()));
+    OnConflict::columns(keys.iter().copied()).update_columns(others).to_owned()
 }
 
 impl Script {
     /// Inserts rows; that one of them exists already is an error.
     pub(super) fn insert<M: Row>(&mut self, rows: Vec<M>) {
         self.chunks(rows, |script, rows, count| script.push(&M::Entity::insert_many(rows), count));
+    }
+
+    /// Sets `columns` of rows that exist to what they are in `rows`.
+    fn update<M: Row>(&mut self, rows: Vec<M>, columns: Vec<Column<M>>) {
+        let conflict = OnConflict::columns(key_columns::<M>()).update_columns(columns).to_owned();
+        self.chunks(rows, |script, rows, count| {
+            script.push(&M::Entity::insert_many(rows).on_conflict(conflict.clone()), count);
+        });
     }
 
     /// Replaces rows, or inserts them.
@@ -338,19 +359,18 @@ impl Script {
     }
 
     /// Replaces rows, or inserts them, except where what lies there has a greater `version`.
-    pub(super) fn upsert_newer<M: Row>(&mut self, rows: Vec<M>, version: <M::Entity as EntityTrait>::Column) {
+    pub(super) fn upsert_newer<M: Row>(&mut self, rows: Vec<M>, version: Column<M>) {
         let held = Expr::col((M::Entity::default(), version));
         let newer = held.lt(Expr::col(("excluded", version)));
-        let conflict = replacing::<M>().action_and_where(newer).to_owned();
-        self.chunks(rows, |script, rows, _| {
-            script.push_lenient(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
-        });
+        self.insert_or(rows, replacing::<M>().action_and_where(newer));
     }
 
     /// Inserts rows, except where there is one with the same primary key.
     pub(super) fn insert_new<M: Row>(&mut self, rows: Vec<M>) {
-        let keys = <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column());
-        let conflict = OnConflict::columns(keys).do_nothing().to_owned();
+        self.insert_or(rows, OnConflict::columns(key_columns::<M>()).do_nothing());
+    }
+
+    fn insert_or<M: Row>(&mut self, rows: Vec<M>, conflict: &OnConflict) {
         self.chunks(rows, |script, rows, _| {
             script.push_lenient(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
         });
@@ -362,7 +382,7 @@ impl Script {
         rows: Vec<M>,
         mut push: impl FnMut(&mut Self, Vec<<M::Entity as EntityTrait>::ActiveModel>, usize),
     ) {
-        let size = self.rows_per_statement(<M::Entity as EntityTrait>::Column::iter().count());
+        let size = self.rows_per_statement(Column::<M>::iter().count());
         let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
         while rows.peek().is_some() {
             let chunk: Vec<_> = rows.by_ref().take(size).collect();
