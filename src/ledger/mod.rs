@@ -151,7 +151,7 @@ impl Ledger {
     /// What the decision refused; `Overloaded` if too much is queued; `Unavailable` if it cannot be written now.
     pub async fn submit(&self, call: Call, command: Command) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue.request(Request::Command { call, command, reply })?;
+        self.queue.request(Request::Command((call, command, reply)))?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 

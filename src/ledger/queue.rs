@@ -1,8 +1,9 @@
 //! What waits for the ledger's task, and how much of it is taken at a time.
 //!
-//! Commands and usage wait apart, so that neither keeps the other waiting for more than one group, however much of it
-//! there is.
+//! Commands and usage wait apart, so that neither keeps the other waiting for more than the group that is being written
+//! and the one that was begun meanwhile, however much of it there is.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,10 +28,13 @@ const ENTRIES: usize = 2_000;
 /// When to come back if the queue is full.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
+/// A command, and where its answer goes.
+pub(super) type Submitted = (Call, Command, oneshot::Sender<Result<Answer, Error>>);
+
 /// What the task is asked, beside counting usage.
 pub(super) enum Request {
     /// To decide and write a command.
-    Command { call: Call, command: Command, reply: oneshot::Sender<Result<Answer, Error>> },
+    Command(Submitted),
     /// To register a node.
     Register { registration: Registration, reply: oneshot::Sender<Result<i64, StoreError>> },
     /// To move the point from which watchers can resume.
@@ -47,7 +51,7 @@ pub(super) fn queue() -> (Sender, Queue) {
     let (batch_sender, batches) = mpsc::channel(CAPACITY);
     let entries = Arc::<AtomicUsize>::default();
     let sender = Sender { requests: request_sender, batches: batch_sender, entries: Arc::clone(&entries) };
-    (sender, Queue { requests, batches, entries })
+    (sender, Queue { requests, held: VecDeque::new(), batches, entries })
 }
 
 /// Puts things into the queue. Cloning is cheap.
@@ -111,6 +115,8 @@ fn overloaded() -> Error {
 /// What waits, in the order in which it came.
 pub(super) struct Queue {
     requests: mpsc::Receiver<Request>,
+    /// Requests that were taken out of `requests` before it was their turn.
+    held: VecDeque<Request>,
     batches: mpsc::Receiver<Reported>,
     /// Entries of the batches that wait.
     entries: Arc<AtomicUsize>,
@@ -130,6 +136,7 @@ impl Queue {
         let mut taken = Taken::default();
         tokio::select! {
             biased;
+            () = std::future::ready(()), if !self.held.is_empty() => taken.requests.extend(self.held.drain(..)),
             // Nothing comes if it is closed; then what is left of the other is taken below.
             _ = self.requests.recv_many(&mut taken.requests, GROUP) => {}
             batch = self.batches.recv() => taken.batches.extend(batch),
@@ -151,6 +158,27 @@ impl Queue {
         taken
     }
 
+    /// Takes commands, as soon as there are any: such as make a group with `taken` others, and only while nothing else is
+    /// waiting that has its turn before them. Nothing is lost if the future is dropped.
+    pub(super) async fn take_commands(&mut self, taken: usize) -> Vec<Submitted> {
+        let mut commands = Vec::new();
+        let mut requests = Vec::new();
+        if self.held.is_empty() && self.batches.is_empty() && taken < GROUP {
+            // Nothing comes if it is closed.
+            self.requests.recv_many(&mut requests, GROUP - taken).await;
+        }
+        for request in requests {
+            match request {
+                Request::Command(submitted) if self.held.is_empty() => commands.push(submitted),
+                other => self.held.push_back(other),
+            }
+        }
+        match commands.is_empty() {
+            true => std::future::pending().await,
+            false => commands,
+        }
+    }
+
     /// Takes nothing in any more. What is in it can be taken still.
     pub(super) fn close(&mut self) {
         self.requests.close();
@@ -160,8 +188,11 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::ledger::Batch;
+    use crate::state::{Context, State};
     use crate::usage::Refusal;
 
     fn batch(sequence: i64, entries: usize) -> Reported {
@@ -194,6 +225,42 @@ mod tests {
         assert_eq!((second.requests.len(), sequences(&second)), (1, (11..=20).collect()));
         assert_eq!(sequences(&queue.take().await), (21..=30).collect::<Vec<_>>());
         assert_eq!(sequences(&queue.take().await), [31], "a batch is never split");
+    }
+
+    #[tokio::test]
+    async fn commands_are_taken_before_their_turn_unless_something_waits_that_has_it_first() {
+        fn command(method: &'static str) -> Request {
+            let decide = |_: &State, _: &mut Context<'_>| Err(Error::RequestIdReused);
+            let command = Command { decide: Box::new(decide), answer: Box::new(|_, _, _| Vec::new()) };
+            Request::Command((Call::of(method), command, oneshot::channel().0))
+        }
+        fn method(request: &Request) -> &'static str {
+            match request {
+                Request::Command((call, _, _)) => call.method,
+                _ => "",
+            }
+        }
+        let (sender, mut queue) = queue();
+        for request in [command("a"), command("b"), request(), command("c")] {
+            sender.request(request).unwrap();
+        }
+        let first = queue.take_commands(GROUP - 1).await;
+        assert_eq!(first.iter().map(|(call, _, _)| call.method).collect::<Vec<_>>(), ["a"], "as many as fit");
+        assert_eq!(queue.take_commands(GROUP).now_or_never().map(|taken| taken.len()), None);
+        let second = queue.take_commands(0).await;
+        assert_eq!(second.iter().map(|(call, _, _)| call.method).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(queue.take_commands(0).now_or_never().map(|taken| taken.len()), None, "a request has its turn");
+        sender.request(command("d")).unwrap();
+        let rest = queue.take().await;
+        assert_eq!(rest.requests.iter().map(method).collect::<Vec<_>>(), ["", "c", "d"]);
+
+        sender.report(batch(1, 1)).unwrap();
+        sender.request(command("e")).unwrap();
+        assert_eq!(queue.take_commands(0).now_or_never().map(|taken| taken.len()), None, "usage has its turn");
+        let rest = queue.take().await;
+        assert_eq!((rest.requests.iter().map(method).collect::<Vec<_>>(), sequences(&rest)), (vec!["e"], vec![1]));
+        queue.close();
+        assert_eq!(queue.take_commands(0).now_or_never().map(|taken| taken.len()), None);
     }
 
     #[tokio::test]

@@ -3,4 +3,5 @@
 mod laws;
 mod lists;
 pub(crate) mod subject;
+mod together;
 mod writes;

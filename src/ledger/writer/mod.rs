@@ -1,5 +1,7 @@
 //! The task that owns the write path.
 
+mod commands;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +9,14 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::group::{Gathering, request_key};
-use super::metrics::{LedgerMetrics, Purpose};
+use super::metrics::LedgerMetrics;
 use super::queue::{Queue, Request, Taken};
 use super::usage::{Counting, Reported, note};
-use super::{Answer, Call, Clock, Command, Moves, follow};
+use super::{Clock, Moves, follow};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{CounterKey, Head, Moved, State};
-use crate::store::{Group, News, Store, StoreError, Txn, WriteTx};
+use crate::store::{News, Store, StoreError, Txn, WriteTx};
 use crate::usage::is_over;
 
 /// How often a database that is shared is asked what others wrote, and one that was away whether it is back. A hint may
@@ -25,9 +26,6 @@ const POLL: Duration = Duration::from_millis(250);
 const RESOLVE: Duration = Duration::from_secs(5);
 /// How often to begin again if the history turns out to be another one while it is being read.
 const ATTEMPTS: usize = 3;
-
-/// A command, and where its answer goes.
-type Submitted = (Call, Command, oneshot::Sender<Result<Answer, Error>>);
 
 pub(super) struct Writer {
     store: Arc<Store>,
@@ -64,13 +62,12 @@ impl Writer {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let folds_at = self.counting.folds_at().filter(|_| !self.away);
-            if folds_at.is_some_and(|at| at <= Instant::now()) {
+            if self.folds_now() {
                 // One part between two groups: neither waits for all of the other.
                 let state = Arc::clone(&self.publish.borrow());
                 self.counting.fold(&self.store, &state).await;
             }
-            let folds_at = self.counting.folds_at().filter(|_| !self.away);
+            let folds_at = self.folds_at();
             let taken = tokio::select! {
                 biased;
                 taken = queue.take() => taken,
@@ -91,15 +88,15 @@ impl Writer {
             if taken.requests.is_empty() && taken.batches.is_empty() {
                 return;
             }
-            self.serve(taken).await;
+            self.serve(taken, &mut queue).await;
         }
     }
 
-    async fn serve(&mut self, Taken { requests, batches }: Taken) {
+    async fn serve(&mut self, Taken { requests, batches }: Taken, queue: &mut Queue) {
         let mut commands = Vec::with_capacity(requests.len());
         for request in requests {
             match request {
-                Request::Command { call, command, reply } => commands.push((call, command, reply)),
+                Request::Command(submitted) => commands.push(submitted),
                 Request::Register { registration, reply } => {
                     // A caller that is gone has nothing to hear.
                     let registered = match self.away {
@@ -127,11 +124,20 @@ impl Writer {
             }
         }
         if !commands.is_empty() {
-            self.write(commands).await;
+            self.write(commands, queue).await;
         }
         if !batches.is_empty() {
             self.count(batches).await;
         }
+    }
+
+    /// When a part of what was counted is to be folded into the tables; `None` if nothing is, or nothing can be.
+    fn folds_at(&self) -> Option<Instant> {
+        self.counting.folds_at().filter(|_| !self.away)
+    }
+
+    fn folds_now(&self) -> bool {
+        self.folds_at().is_some_and(|at| at <= Instant::now())
     }
 
     /// Looks at what others wrote, and whether a database that was away is back.
@@ -279,91 +285,6 @@ impl Writer {
             tracing::warn!(error = %error.report(), "a group of usage batches was not written");
             self.doubtful =
                 matches!(error, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
-        }
-    }
-
-    async fn write(&mut self, mut commands: Vec<Submitted>) {
-        let mut written = self.write_group(&mut commands).await;
-        if seeded::is(Bug::BlindRetry) && matches!(written, Err(StoreError::Unknown { .. })) {
-            commands.iter_mut().for_each(|(call, _, _)| call.request_id.clear());
-            written = self.write_group(&mut commands).await;
-        }
-        let replies = commands.into_iter().map(|(_, _, reply)| reply);
-        match written {
-            Ok(answers) => {
-                for (reply, answer) in replies.zip(answers) {
-                    // A caller that is gone has nothing to hear.
-                    let _ = reply.send(answer);
-                }
-            }
-            Err(error) => fail(replies, &error),
-        }
-    }
-
-    /// Decides commands in order, writes what they change, and shows it. Returns their answers.
-    async fn write_group(&mut self, commands: &mut [Submitted]) -> Result<Vec<Result<Answer, Error>>, StoreError> {
-        let tx = self.lock().await?;
-        let now = self.clock.now();
-        let keys: Vec<_> = commands
-            .iter()
-            .filter(|(call, _, _)| !call.request_id.is_empty())
-            .map(|(call, _, _)| request_key(call))
-            .collect();
-        let keys: Vec<_> =
-            keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
-        let remembered = match tx.find_requests(&keys, now).await {
-            Ok(remembered) => remembered,
-            Err(error) => {
-                tx.let_go().await;
-                return Err(error);
-            }
-        };
-
-        let state = State::clone(&self.publish.borrow());
-        let mut gathering = Gathering::new(state, remembered, now);
-        let answers = commands.iter().map(|(call, command, _)| gathering.decide(call, command)).collect();
-        match gathering.close() {
-            None => tx.let_go().await,
-            Some((group, mut state)) => {
-                if seeded::is(Bug::PublishBeforeCommit) {
-                    self.publish.send_replace(Arc::new(state.clone()));
-                }
-                self.commit(tx, &group).await?;
-                self.counting.remember(group.former_keys);
-                self.counting.note(state.usage_mut().commit());
-                self.publish.send_replace(Arc::new(state));
-                note(&self.moves, &group.usage.moved);
-                self.store.announce();
-            }
-        }
-        Ok(answers)
-    }
-
-    async fn commit(&mut self, tx: WriteTx, group: &Group) -> Result<(), StoreError> {
-        let started = Instant::now();
-        let committed = tx.commit(group).await;
-        match self.noted(committed) {
-            Ok(()) => {
-                self.metrics.committed(Purpose::Changes, group.txns.len(), started.elapsed());
-                Ok(())
-            }
-            Err(error @ StoreError::Unknown { .. }) => {
-                tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the log back");
-                match group.txns.last() {
-                    Some(last) if !seeded::is(Bug::BlindRetry) && self.resolve(last).await => Ok(()),
-                    // What was only to be remembered, and was not, is decided again when the caller tries again.
-                    _ => Err(error),
-                }
-            }
-            Err(error @ (StoreError::Refused { .. } | StoreError::Fenced)) => {
-                tracing::error!(error = %error.report(), "the database refused what memory allowed; memory is rebuilt");
-                self.doubtful = true;
-                Err(error)
-            }
-            Err(error) => {
-                tracing::warn!(error = %error.report(), "a commit failed");
-                Err(error)
-            }
         }
     }
 

@@ -1,0 +1,214 @@
+//! Commands, from the queue to their answers: groups are decided, written and shown one after the other. While one is
+//! being written, the next is decided on what it will leave, so that neither the disk nor the processor waits for the
+//! other. Nothing of that is shown or answered before its own commit, and if it turns out not to begin where the store
+//! stands, it is decided anew.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{Writer, fail};
+use crate::domain::{Error, Timestamp};
+use crate::ledger::group::{Gathering, request_key};
+use crate::ledger::metrics::Purpose;
+use crate::ledger::queue::{Queue, Submitted};
+use crate::ledger::{Answer, follow, usage::note};
+use crate::seeded::{self, Bug};
+use crate::state::State;
+use crate::store::{Group, Position, Remembered, StoreError, WriteTx};
+
+/// Commands to be written next.
+#[derive(Default)]
+struct Due {
+    commands: Vec<Submitted>,
+    /// What becomes of them, if that was decided already.
+    ahead: Option<Ahead>,
+}
+
+/// What was decided while the group before was being written.
+struct Ahead {
+    decided: Decided,
+    /// Where the store stands if that group is written.
+    position: Position,
+    /// The requests that it remembers.
+    remembered: Vec<Remembered>,
+}
+
+/// What becomes of a group.
+struct Decided {
+    gathering: Gathering,
+    answers: Vec<Result<Answer, Error>>,
+}
+
+impl Decided {
+    /// A group of nothing, on `state`.
+    fn on(state: State, remembered: Vec<Remembered>, now: Timestamp) -> Self {
+        Self { gathering: Gathering::new(state, remembered, now), answers: Vec::new() }
+    }
+
+    fn add<'a>(&mut self, commands: impl IntoIterator<Item = &'a Submitted>) {
+        for (call, command, _) in commands {
+            self.answers.push(self.gathering.decide(call, command));
+        }
+    }
+}
+
+impl Writer {
+    /// Writes commands, and those that come before the last of them is written, unless something else is due.
+    pub(super) async fn write(&mut self, commands: Vec<Submitted>, queue: &mut Queue) {
+        let mut due = Due { commands, ahead: None };
+        while !due.commands.is_empty() {
+            due = self.write_group(due, queue).await;
+        }
+    }
+
+    /// Writes a group, shows it and answers it. Returns the next, of which nothing is written yet.
+    async fn write_group(&mut self, due: Due, queue: &mut Queue) -> Due {
+        let Due { mut commands, ahead } = due;
+        let (tx, decided) = match self.begin(&mut commands, ahead).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
+                return Due::default();
+            }
+        };
+        let Decided { gathering, answers } = decided;
+        let Some((group, state)) = gathering.close() else {
+            tx.let_go().await;
+            answer(commands, answers);
+            return Due::default();
+        };
+        if seeded::is(Bug::PublishBeforeCommit) {
+            self.publish.send_replace(Arc::new(state.clone()));
+        }
+        let started = Instant::now();
+        let group = Arc::new(group);
+        let committing = tokio::spawn({
+            let group = Arc::clone(&group);
+            async move { tx.commit(&group).await }
+        });
+        let (committed, mut next) = self.decide_ahead(committing, &state, &group, queue).await;
+        if committed.is_ok() {
+            self.metrics.committed(Purpose::Changes, group.txns.len(), started.elapsed());
+        }
+        match self.settle(committed, &group).await {
+            Ok(()) => {
+                self.show(state, &group);
+                answer(commands, answers);
+            }
+            Err(StoreError::Unknown { .. }) if seeded::is(Bug::BlindRetry) => {
+                commands.iter_mut().for_each(|(call, _, _)| call.request_id.clear());
+                commands.append(&mut next.commands);
+                return Due { commands, ahead: None };
+            }
+            Err(error) => fail(commands.into_iter().map(|(_, _, reply)| reply), &error),
+        }
+        next
+    }
+
+    /// Locks the store, and decides the commands if what was decided `ahead` does not begin where it stands.
+    async fn begin(
+        &mut self,
+        commands: &mut [Submitted],
+        ahead: Option<Ahead>,
+    ) -> Result<(WriteTx, Decided), StoreError> {
+        let tx = self.lock().await?;
+        let now = self.clock.now();
+        let keys: Vec<_> = commands
+            .iter()
+            .filter(|(call, _, _)| !call.request_id.is_empty())
+            .map(|(call, _, _)| request_key(call))
+            .collect();
+        let keys: Vec<_> =
+            keys.iter().map(|(caller, method, id)| (caller.as_str(), method.as_str(), id.as_str())).collect();
+        let remembered = match tx.find_requests(&keys, now).await {
+            Ok(remembered) => remembered,
+            Err(error) => {
+                tx.let_go().await;
+                return Err(error);
+            }
+        };
+        let state = Arc::clone(&self.publish.borrow());
+        if let Some(Ahead { decided, position, remembered: known }) = ahead
+            && position == follow::position(&state)
+            && remembered.iter().all(|request| known.contains(request))
+        {
+            return Ok((tx, decided));
+        }
+        let mut decided = Decided::on(State::clone(&state), remembered, now);
+        decided.add(&*commands);
+        Ok((tx, decided))
+    }
+
+    /// Waits for a commit, and decides meanwhile what comes, on the `state` that it leads to.
+    async fn decide_ahead(
+        &mut self,
+        mut committing: JoinHandle<Result<(), StoreError>>,
+        state: &State,
+        group: &Group,
+        queue: &mut Queue,
+    ) -> (Result<(), StoreError>, Due) {
+        let mut commands: Vec<Submitted> = Vec::new();
+        let mut ahead: Option<Ahead> = None;
+        let committed = loop {
+            tokio::select! {
+                biased;
+                committed = &mut committing => break committed,
+                more = queue.take_commands(commands.len()), if !self.folds_now() => {
+                    let ahead = ahead.get_or_insert_with(|| {
+                        let (remembered, now) = (group.requests.clone(), self.clock.now());
+                        // The group may have more commands than it is microseconds old.
+                        let now = group.txns.last().map_or(now, |last| now.max(last.committed_at));
+                        let decided = Decided::on(state.clone(), remembered.clone(), now);
+                        Ahead { decided, position: follow::position(state), remembered }
+                    });
+                    ahead.decided.add(&more);
+                    commands.extend(more);
+                }
+            }
+        };
+        let committed = committed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        (committed, Due { commands, ahead })
+    }
+
+    /// What became of a commit.
+    async fn settle(&mut self, committed: Result<(), StoreError>, group: &Group) -> Result<(), StoreError> {
+        match self.noted(committed) {
+            Ok(()) => Ok(()),
+            Err(error @ StoreError::Unknown { .. }) => {
+                tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the log back");
+                match group.txns.last() {
+                    Some(last) if !seeded::is(Bug::BlindRetry) && self.resolve(last).await => Ok(()),
+                    // What was only to be remembered, and was not, is decided again when the caller tries again.
+                    _ => Err(error),
+                }
+            }
+            Err(error @ (StoreError::Refused { .. } | StoreError::Fenced)) => {
+                tracing::error!(error = %error.report(), "the database refused what memory allowed; memory is rebuilt");
+                self.doubtful = true;
+                Err(error)
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.report(), "a commit failed");
+                Err(error)
+            }
+        }
+    }
+
+    /// Shows what was committed.
+    fn show(&mut self, mut state: State, group: &Group) {
+        self.counting.remember(group.former_keys.iter().cloned());
+        self.counting.note(state.usage_mut().commit());
+        self.publish.send_replace(Arc::new(state));
+        note(&self.moves, &group.usage.moved);
+        self.store.announce();
+    }
+}
+
+fn answer(commands: Vec<Submitted>, answers: Vec<Result<Answer, Error>>) {
+    for ((_, _, reply), answer) in commands.into_iter().zip(answers) {
+        // A caller that is gone has nothing to hear.
+        let _ = reply.send(answer);
+    }
+}
