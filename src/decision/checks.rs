@@ -1,12 +1,11 @@
 //! What may stop a request: what its key may not use, and limits that are used up (`semantics.md` §§4 and 8).
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::chain::{Applied, chain};
 use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
 use crate::domain::{
-    LimitId, LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window,
+    Budget, LimitId, LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window,
 };
 use crate::state::State;
 
@@ -119,11 +118,11 @@ pub(super) fn check(
     aligned: bool,
     found: &mut Vec<LimitCheck>,
 ) {
-    let mut push = |id: LimitId, kind: LimitKind, used: i64, max: i64, estimate: i64, window: Window| {
+    each(usage, request, limits, aligned, |Used { limit_id, kind, used, max, estimate, window }| {
         let blocks = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
         found.push(LimitCheck {
             owner: owner.clone(),
-            limit_id: id,
+            limit_id: limit_id.clone(),
             kind,
             used,
             max,
@@ -131,40 +130,74 @@ pub(super) fn check(
             window,
             blocks,
         });
-    };
+    });
+}
+
+/// A dimension of a limit, what of it is used, and what a request is expected to add.
+struct Used<'a> {
+    limit_id: &'a LimitId,
+    kind: LimitKind,
+    used: i64,
+    max: i64,
+    estimate: i64,
+    window: Window,
+}
+
+fn each(usage: &dyn Usage, request: &Request<'_>, limits: &Limits, aligned: bool, mut visit: impl FnMut(Used<'_>)) {
     if let Some(rate) = limits.rate_limit.as_deref() {
+        let limit_id = &rate.id;
         let at =
             |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
         if let Some(token) = &rate.token {
-            let (window, estimate) = (at(token), request.estimated_tokens);
-            push(rate.id.clone(), LimitKind::Tokens, usage.tokens(rate, &window), token.max_limit, estimate, window);
+            let (window, max, estimate) = (at(token), token.max_limit, request.estimated_tokens);
+            let used = usage.tokens(rate, &window);
+            visit(Used { limit_id, kind: LimitKind::Tokens, used, max, estimate, window });
         }
         if let Some(requests) = &rate.request {
-            let window = at(requests);
+            let (window, max, estimate) = (at(requests), requests.max_limit, 0);
             let used = usage.requests(rate, &window);
-            push(rate.id.clone(), LimitKind::Requests, used, requests.max_limit, 0, window);
+            visit(Used { limit_id, kind: LimitKind::Requests, used, max, estimate, window });
         }
     }
-    let mut budgets: Vec<_> = limits.budgets.iter().collect();
-    budgets.sort_by(|one, other| {
+    let mut of_budget = |budget: &Budget| {
+        let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
+        let (used, max, estimate) = (usage.budget(budget, &window), budget.max_limit.nanos(), request.estimated_cost);
+        visit(Used { limit_id: &budget.id, kind: LimitKind::Budget, used, max, estimate, window });
+    };
+    let order = |one: &Budget, other: &Budget| {
         let shorter = one.reset_duration.millis().cmp(&other.reset_duration.millis());
         shorter.then_with(|| one.id.cmp(&other.id))
-    });
-    for budget in budgets {
-        let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
-        let (used, max) = (usage.budget(budget, &window), budget.max_limit.nanos());
-        push(budget.id.clone(), LimitKind::Budget, used, max, request.estimated_cost, window);
+    };
+    if limits.budgets.is_sorted_by(|one, other| order(one, other).is_le()) {
+        limits.budgets.iter().for_each(of_budget);
+    } else {
+        let mut budgets: Vec<_> = limits.budgets.iter().collect();
+        budgets.sort_by(|one, other| order(one, other));
+        budgets.into_iter().for_each(&mut of_budget);
     }
 }
 
-/// The greatest percentages used: of budgets, of token limits, of request limits; 0 where there are none.
-pub(super) fn percentages(limits: &[LimitCheck]) -> (f64, f64, f64) {
-    let greatest = |kind: LimitKind| {
-        let of_kind = limits.iter().filter(|limit| limit.kind == kind);
-        let percent = of_kind.map(|limit| 100.0 * limit.used as f64 / limit.max as f64);
-        percent.max_by(|one, other| one.partial_cmp(other).unwrap_or(Ordering::Equal)).unwrap_or(0.0)
-    };
-    (greatest(LimitKind::Budget), greatest(LimitKind::Tokens), greatest(LimitKind::Requests))
+/// The greatest percentages used of the limits that apply: of budgets, of token limits, of request limits; 0 where there are
+/// none.
+pub(super) fn percentages(
+    state: &State,
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    caller: Caller<'_>,
+    place: Place<'_>,
+) -> (f64, f64, f64) {
+    let (mut budgets, mut tokens, mut requests) = (0.0, 0.0, 0.0);
+    for Applied { limits, calendar_aligned, .. } in chain(state, caller, place.provider, place.model, place.config) {
+        each(usage, request, limits, calendar_aligned, |Used { kind, used, max, .. }| {
+            let greatest = match kind {
+                LimitKind::Budget => &mut budgets,
+                LimitKind::Tokens => &mut tokens,
+                LimitKind::Requests => &mut requests,
+            };
+            *greatest = f64::max(*greatest, 100.0 * used as f64 / max as f64);
+        });
+    }
+    (budgets, tokens, requests)
 }
 
 /// A limit that stops a request, in words.

@@ -13,6 +13,9 @@ use crate::state::State;
 /// Rules that are applied to one request at most.
 const MAX_HOPS: u32 = 10;
 
+/// Rules that there is room for from the first on.
+const RULES: usize = 16;
+
 /// Where the rules send a request.
 pub(super) struct Routed {
     pub(super) provider: Box<str>,
@@ -94,7 +97,7 @@ fn first_match<'a>(
                 measured = true;
                 let config = caller.key.and_then(|key| checks::config_of(key, &provider, &model));
                 let place = checks::Place { provider: &provider, model: &model, config };
-                let used = checks::percentages(&checks::limits(state, usage, request, caller, place));
+                let used = checks::percentages(state, usage, request, caller, place);
                 (inputs.budget_used, inputs.tokens_used, inputs.request) = used;
             }
             match rule.resource.expression.matches(&inputs) {
@@ -103,6 +106,9 @@ fn first_match<'a>(
             }
         }
         let matched = check.matched;
+        if routed.rules.is_empty() {
+            routed.rules.reserve(RULES);
+        }
         routed.rules.push(check);
         if matched {
             return Some(rule);
@@ -143,6 +149,10 @@ pub(super) fn draw(weights: impl Iterator<Item = f64> + Clone, random: &mut StdR
     let count = weights.clone().count();
     if sum <= 0.0 || !sum.is_finite() {
         return if count > 1 { random.random_range(0..count) } else { 0 };
+    }
+    let mut able = weights.clone().enumerate().filter(|(_, weight)| *weight > 0.0).map(|(place, _)| place);
+    if let (Some(only), None) = (able.next(), able.next()) {
+        return only;
     }
     let mut left = random.random::<f64>() * sum;
     let mut last = 0;

@@ -2,15 +2,15 @@
 
 use std::hash::Hash;
 
-use imbl::HashMap;
+use super::Lookup;
 
 /// Counts by `K`; what is not there counts 0.
 #[derive(Clone)]
-pub(super) struct Counts<K>(HashMap<K, usize>);
+pub(super) struct Counts<K>(Lookup<K, usize>);
 
 impl<K> Default for Counts<K> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(Lookup::default())
     }
 }
 

@@ -72,7 +72,7 @@ pub struct State {
     /// The routing rules in the order in which they are looked at.
     routing: routing::Order,
     /// The model configs by what they are unique on.
-    models: OrdMap<ModelPlace, Arc<Stored<ModelConfig>>>,
+    models: Lookup<ModelPlace, Arc<Stored<ModelConfig>>>,
     /// How many model configs a scope has: most requests are in scopes that have none.
     model_scopes: counts::Counts<Scope>,
     /// The pricing overrides by what they match.
@@ -124,7 +124,7 @@ impl State {
             rate_limits: OrdSet::new(),
             limit_places: Lookup::default(),
             routing: routing::Order::default(),
-            models: OrdMap::new(),
+            models: Lookup::default(),
             model_scopes: counts::Counts::default(),
             pricing: pricing::Index::default(),
             usage: Counters::default(),

@@ -1,11 +1,12 @@
 //! The order in which routing rules are looked at and listed.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use super::{Page, State};
+use super::{Lookup, Page, State};
 use crate::domain::{Id, RoutingRule, Scope, ScopeKind, Stored, Timestamp};
 
 /// Where a rule stands among others.
@@ -15,8 +16,8 @@ pub type RuleOrder = (i32, Timestamp, Id<RoutingRule>);
 #[derive(Clone, Default)]
 pub(super) struct Order {
     all: OrdSet<RuleOrder>,
-    /// With the rules themselves, because every decision walks here.
-    by_scope: OrdMap<(Scope, RuleOrder), Arc<Stored<RoutingRule>>>,
+    /// The rules themselves, in their order, because every decision walks here.
+    by_scope: Lookup<Scope, Arc<Vec<Arc<Stored<RoutingRule>>>>>,
     by_name: OrdMap<(Scope, Box<str>), Id<RoutingRule>>,
 }
 
@@ -24,22 +25,30 @@ fn order(stored: &Stored<RoutingRule>) -> RuleOrder {
     (stored.resource.priority, stored.created_at, stored.id.clone())
 }
 
-const fn first(priority: i32) -> (i32, Timestamp) {
-    (priority, Timestamp::from_micros(i64::MIN))
+fn compare(one: &Stored<RoutingRule>, other: &Stored<RoutingRule>) -> Ordering {
+    let order = |stored: &Stored<RoutingRule>| (stored.resource.priority, stored.created_at);
+    order(one).cmp(&order(other)).then_with(|| one.id.cmp(&other.id))
 }
 
 impl Order {
     pub(super) fn enter(&mut self, stored: &Arc<Stored<RoutingRule>>) {
         let rule = &stored.resource;
         self.all.insert(order(stored));
-        self.by_scope.insert((rule.scope.clone(), order(stored)), Arc::clone(stored));
+        let rules = Arc::make_mut(self.by_scope.entry(rule.scope.clone()).or_default());
+        rules.insert(rules.partition_point(|other| compare(other, stored).is_lt()), Arc::clone(stored));
         self.by_name.insert((rule.scope.clone(), rule.name.clone()), stored.id.clone());
     }
 
     pub(super) fn leave(&mut self, stored: &Stored<RoutingRule>) {
         let rule = &stored.resource;
         self.all.remove(&order(stored));
-        self.by_scope.remove(&(rule.scope.clone(), order(stored)));
+        if let Some(rules) = self.by_scope.get_mut(&rule.scope) {
+            let rules = Arc::make_mut(rules);
+            rules.retain(|other| other.id != stored.id);
+            if rules.is_empty() {
+                self.by_scope.remove(&rule.scope);
+            }
+        }
         let name = (rule.scope.clone(), rule.name.clone());
         if self.by_name.get(&name) == Some(&stored.id) {
             self.by_name.remove(&name);
@@ -51,32 +60,22 @@ impl Order {
         self.by_name.get(&(scope.clone(), name.into()))
     }
 
-    /// The rules of a scope from this priority on.
-    fn of_scope<'a>(
-        &'a self,
-        scope: &'a Scope,
-        priority: i32,
-    ) -> impl Iterator<Item = &'a Arc<Stored<RoutingRule>>> + use<'a> {
-        let (priority, created_at) = first(priority);
-        let start = (scope.clone(), (priority, created_at, Id::new("")));
-        let walk = self.by_scope.range((Bound::Included(start), Bound::Unbounded));
-        walk.take_while(move |((other, _), _)| other == scope).map(|(_, rule)| rule)
+    fn of_scope(&self, scope: &Scope) -> &[Arc<Stored<RoutingRule>>] {
+        self.by_scope.get(scope).map_or(&[], |rules| rules)
     }
 
     /// The rules that have this priority in this scope.
-    pub(super) fn at<'a>(
-        &'a self,
-        scope: &'a Scope,
-        priority: i32,
-    ) -> impl Iterator<Item = &'a Id<RoutingRule>> + use<'a> {
-        self.of_scope(scope, priority).take_while(move |rule| rule.resource.priority == priority).map(|rule| &rule.id)
+    pub(super) fn at(&self, scope: &Scope, priority: i32) -> impl Iterator<Item = &Id<RoutingRule>> {
+        let rules = self.of_scope(scope);
+        let (_, from) = rules.split_at(rules.partition_point(|rule| rule.resource.priority < priority));
+        from.iter().take_while(move |rule| rule.resource.priority == priority).map(|rule| &rule.id)
     }
 }
 
 impl State {
     /// The routing rules of a scope, in the order in which they are looked at, disabled ones included.
-    pub fn rules_of<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Arc<Stored<RoutingRule>>> + use<'a> {
-        self.routing.of_scope(scope, i32::MIN)
+    pub fn rules_of(&self, scope: &Scope) -> &[Arc<Stored<RoutingRule>>] {
+        self.routing.of_scope(scope)
     }
 
     /// The routing rules that match, by priority, creation and id, after `after`.

@@ -132,7 +132,7 @@ fn share_scope(state: &State, scope: &mut Scope) {
 fn scoped(state: &State, scope: &Scope) -> Vec<Change> {
     let facet = Facet::ScopeId(scope.id().into());
     let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
-    state.rules_of(scope).map(deleted).chain(configs.map(deleted)).collect()
+    state.rules_of(scope).iter().map(deleted).chain(configs.map(deleted)).collect()
 }
 
 fn deleted<R: Resource>(before: &Arc<Stored<R>>) -> Change {
