@@ -1,6 +1,6 @@
 //! What can be opened, and what people are told about the rest.
 
-use sea_orm::{ActiveModelTrait as _, ConnectionTrait as _, IntoActiveModel as _};
+use sea_orm::{ActiveModelTrait as _, ConnectionTrait as _, DbBackend, IntoActiveModel as _, Statement};
 use sea_orm_migration::seaql_migrations;
 
 use super::*;
@@ -47,6 +47,20 @@ async fn a_new_store_is_empty_and_has_an_identity_that_stays() {
     bench.store.close().await;
     let again = open(&bench.url).await.unwrap();
     assert_eq!(again.read_head().await.unwrap(), bench.head);
+}
+
+/// As `.cargo/config.toml` has it: without, a start takes half as long again.
+#[tokio::test]
+async fn sqlite_counts_no_memory_under_a_lock() {
+    if on_postgres() {
+        return;
+    }
+    let bench = Bench::new().await;
+    let options = "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0'), \
+                   sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
+    let row = bench.store.writer.query_one_raw(Statement::from_string(DbBackend::Sqlite, options)).await;
+    let row = row.unwrap().unwrap();
+    assert_eq!((row.try_get_by_index::<i32>(0).unwrap(), row.try_get_by_index::<i32>(1).unwrap()), (1, 0));
 }
 
 #[tokio::test]
