@@ -12,8 +12,9 @@ use crate::proto::v1::watch_config_response::Event;
 use crate::state::{Indexed, Slot, State};
 use crate::wire::{self, Form};
 
-/// The most that a fragment holds, so that the default limit of clients (4 MiB) holds with room.
-pub(super) const MAX_FRAGMENT: usize = 1024 * 1024;
+/// The most that a fragment holds, unless one resource alone is larger. It is copied into what HTTP/2 sends, which is best
+/// done where both are in the processor's cache, and is about what a stream has on its way at a time.
+pub(super) const MAX_FRAGMENT: usize = 64 * 1024;
 /// What a frame adds to its resources at most.
 const FRAME_OVERHEAD: usize = 256;
 const UPSERTS: u32 = 3;
@@ -72,10 +73,9 @@ pub(super) fn batch(head: &v1::ConfigBatch, entries: &[Bytes]) -> Vec<Frame> {
             bytes += entry.len();
             bytes <= MAX_FRAGMENT
         });
-        // A resource is at most 256 KiB, so at least one always fits.
-        let count = fits.count();
+        let count = fits.count().max(1).min(rest.len());
         let (fragment, after) = rest.split_at(count);
-        let more = !after.is_empty() && count > 0;
+        let more = !after.is_empty();
         frames.push(splice(&v1::ConfigBatch { more, ..head.clone() }, fragment));
         if !more {
             return frames;
@@ -112,4 +112,30 @@ pub(super) fn bookmark(state: &State, kinds: KindSet, digests: bool, snapshot_en
         digests,
         snapshot_end,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_larger_than_a_fragment_is_one_by_itself() {
+        let entry = |size: usize| field(REMOVES, &v1::ResourceKey { kind: 1, id: "x".repeat(size) });
+        let sizes = [10, 100 * 1024, 20, 30, 250 * 1024, 40 * 1024, 40 * 1024];
+        let entries: Vec<Bytes> = sizes.iter().map(|size| entry(*size)).collect();
+        let decoded =
+            batch(&v1::ConfigBatch { to_revision: 7, ..Default::default() }, &entries).into_iter().map(|frame| {
+                match v1::WatchConfigResponse::decode(frame.0).unwrap().event {
+                    Some(Event::Batch(batch)) => batch,
+                    other => panic!("{other:?}"),
+                }
+            });
+        let fragments: Vec<_> = decoded.collect();
+        let found: Vec<Vec<usize>> =
+            fragments.iter().map(|batch| batch.removes.iter().map(|key| key.id.len()).collect()).collect();
+        let expected: [&[usize]; 6] = [&[10], &[102_400], &[20, 30], &[256_000], &[40_960], &[40_960]];
+        assert_eq!(found, expected);
+        assert!(fragments.iter().all(|batch| batch.to_revision == 7));
+        assert_eq!(fragments.iter().map(|batch| batch.more).collect::<Vec<_>>(), [true, true, true, true, true, false]);
+    }
 }
