@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use rand::Rng as _;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
 use super::Timestamp;
@@ -44,10 +45,10 @@ impl Secret {
     /// Random characters after the prefix: 62^43 is over 2^255.
     const RANDOM_CHARACTERS: usize = 43;
 
-    /// Makes a secret from the operating system's random source; returns it with what is to be kept of it.
+    /// Makes a secret by a cryptographic generator that is seeded by the operating system's random source; returns it with what is to be kept of it.
     pub fn generate() -> (String, Self) {
-        let random = rand::rngs::OsRng;
-        let characters = rand::TryRngCore::unwrap_err(random).sample_iter(rand::distr::Alphanumeric);
+        // 256 bits of it at once: asked for each character, it costs more than writing the key to the log does.
+        let characters = StdRng::from_os_rng().sample_iter(rand::distr::Alphanumeric);
         let mut value = String::with_capacity(Self::PREFIX.len() + Self::RANDOM_CHARACTERS);
         value.push_str(Self::PREFIX);
         value.extend(characters.take(Self::RANDOM_CHARACTERS).map(char::from));
