@@ -4,6 +4,7 @@
 //! stands, it is decided anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -82,17 +83,13 @@ impl Writer {
         if seeded::is(Bug::PublishBeforeCommit) {
             self.publish.send_replace(Arc::new(state.clone()));
         }
-        let started = Instant::now();
         let group = Arc::new(group);
-        let committing = tokio::spawn({
-            let group = Arc::clone(&group);
-            async move { tx.commit(&group).await }
-        });
-        let (committed, mut next) = self.decide_ahead(committing, &state, &group, queue).await;
-        if committed.is_ok() {
-            self.metrics.committed(Purpose::Changes, group.txns.len(), started.elapsed());
+        let committing = tokio::spawn(commit(tx, Arc::clone(&group)));
+        let (Committed { result, took }, mut next) = self.decide_ahead(committing, &state, &group, queue).await;
+        if result.is_ok() {
+            self.metrics.committed(Purpose::Changes, group.txns.len(), took);
         }
-        match self.settle(committed, &group).await {
+        match self.settle(result, &group).await {
             Ok(()) => {
                 self.show(state, &group);
                 answer(commands, answers);
@@ -144,11 +141,11 @@ impl Writer {
     /// Waits for a commit, and decides meanwhile what comes, on the `state` that it leads to.
     async fn decide_ahead(
         &mut self,
-        mut committing: JoinHandle<Result<(), StoreError>>,
+        mut committing: JoinHandle<Committed>,
         state: &State,
         group: &Group,
         queue: &mut Queue,
-    ) -> (Result<(), StoreError>, Due) {
+    ) -> (Committed, Due) {
         let mut commands: Vec<Submitted> = Vec::new();
         let mut ahead: Option<Ahead> = None;
         let committed = loop {
@@ -204,6 +201,18 @@ impl Writer {
         note(&self.moves, &group.usage.moved);
         self.store.announce();
     }
+}
+
+/// A commit that has ended, and how long it took.
+struct Committed {
+    result: Result<(), StoreError>,
+    took: Duration,
+}
+
+async fn commit(tx: WriteTx, group: Arc<Group>) -> Committed {
+    let started = Instant::now();
+    let result = tx.commit(&group).await;
+    Committed { result, took: started.elapsed() }
 }
 
 fn answer(commands: Vec<Submitted>, answers: Vec<Result<Answer, Error>>) {
