@@ -45,7 +45,8 @@ impl Secret {
     /// Random characters after the prefix: 62^43 is over 2^255.
     const RANDOM_CHARACTERS: usize = 43;
 
-    /// Makes a secret by a cryptographic generator that is seeded by the operating system's random source; returns it with what is to be kept of it.
+    /// Makes a secret by a cryptographic generator that the operating system's random source seeds; returns it with what is
+    /// to be kept of it.
     pub fn generate() -> (String, Self) {
         // 256 bits of it at once: asked for each character, it costs more than writing the key to the log does.
         let characters = StdRng::from_os_rng().sample_iter(rand::distr::Alphanumeric);

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, ValueTuple};
+use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, ValueTuple};
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityName as _, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _,
-    ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, Select, Selector, SelectorTrait,
+    ModelTrait, QueryFilter as _, Select, Selector, SelectorTrait,
 };
 
 use super::Store;
@@ -20,7 +20,7 @@ use super::entity::{
 };
 use super::error::StoreError;
 use super::group::Net;
-use super::script::Script;
+use super::script::{Column, Script, key_columns};
 use super::tx::{KEYS, ReadTx};
 use crate::domain::{AnyResource, Id, Resource, Stored};
 
@@ -253,9 +253,6 @@ impl Batch {
     }
 }
 
-/// A column of the table of `M`.
-type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
-
 /// What is to be done to one table.
 struct Delta<M: Row> {
     deletes: Vec<M::Key>,
@@ -323,73 +320,6 @@ async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// The primary key.
-fn key_columns<M: Row>() -> Vec<Column<M>> {
-    <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect()
-}
-
-/// On conflict with a row of the same primary key, that one is replaced.
-fn replacing<M: Row>() -> OnConflict {
-    let keys = key_columns::<M>();
-    let others = Column::<M>::iter().filter(|column| !keys.iter().any(|key| key.as_str() == column.as_str()));
-    OnConflict::columns(keys.iter().copied()).update_columns(others).to_owned()
-}
-
-impl Script {
-    /// Inserts rows; that one of them exists already is an error.
-    pub(super) fn insert<M: Row>(&mut self, rows: Vec<M>) {
-        self.chunks(rows, |script, rows, count| script.push(&M::Entity::insert_many(rows), count));
-    }
-
-    /// Sets `columns` of rows that exist to what they are in `rows`.
-    fn update<M: Row>(&mut self, rows: Vec<M>, columns: Vec<Column<M>>) {
-        let conflict = OnConflict::columns(key_columns::<M>()).update_columns(columns).to_owned();
-        self.chunks(rows, |script, rows, count| {
-            script.push(&M::Entity::insert_many(rows).on_conflict(conflict.clone()), count);
-        });
-    }
-
-    /// Replaces rows, or inserts them.
-    pub(super) fn upsert<M: Row>(&mut self, rows: Vec<M>) {
-        self.chunks(rows, |script, rows, count| {
-            script.push(&M::Entity::insert_many(rows).on_conflict(replacing::<M>()), count);
-        });
-    }
-
-    /// Replaces rows, or inserts them, except where what lies there has a greater `version`.
-    pub(super) fn upsert_newer<M: Row>(&mut self, rows: Vec<M>, version: Column<M>) {
-        let held = Expr::col((M::Entity::default(), version));
-        let newer = held.lt(Expr::col(("excluded", version)));
-        self.insert_or(rows, replacing::<M>().action_and_where(newer));
-    }
-
-    /// Inserts rows, except where there is one with the same primary key.
-    pub(super) fn insert_new<M: Row>(&mut self, rows: Vec<M>) {
-        self.insert_or(rows, OnConflict::columns(key_columns::<M>()).do_nothing());
-    }
-
-    fn insert_or<M: Row>(&mut self, rows: Vec<M>, conflict: &OnConflict) {
-        self.chunks(rows, |script, rows, _| {
-            script.push_lenient(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
-        });
-    }
-
-    /// Hands as many rows at a time to `push` as fit into a statement, and how many.
-    fn chunks<M: Row>(
-        &mut self,
-        rows: Vec<M>,
-        mut push: impl FnMut(&mut Self, Vec<<M::Entity as EntityTrait>::ActiveModel>, usize),
-    ) {
-        let size = self.rows_per_statement(Column::<M>::iter().count());
-        let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
-        while rows.peek().is_some() {
-            let chunk: Vec<_> = rows.by_ref().take(size).collect();
-            let count = chunk.len();
-            push(self, chunk, count);
-        }
-    }
 }
 
 impl Store {

@@ -104,7 +104,8 @@ impl Writer {
         next
     }
 
-    /// Locks the store, and decides the commands if what was decided `ahead` does not begin where it stands.
+    /// Locks the store, and decides the commands if what was decided `ahead` does not begin where it stands. They are lent
+    /// for writing only because a command, which is no `Sync`, could not be lent across a wait otherwise.
     async fn begin(
         &mut self,
         commands: &mut [Submitted],
