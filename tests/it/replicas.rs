@@ -64,7 +64,7 @@ fn a_gap_that_is_skipped_is_found() {
 fn what_is_published_before_it_is_committed_is_found() {
     found(
         Bug::PublishBeforeCommit,
-        "replicas::away::a_database_that_is_killed_under_load_loses_nothing_and_doubles_nothing",
+        "replicas::away::what_is_being_written_is_shown_to_nobody_and_is_gone_if_the_database_dies",
     );
 }
 

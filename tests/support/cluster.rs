@@ -135,10 +135,15 @@ impl Cluster {
 
     /// Runs a statement in a database; what it answers, without decoration.
     pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
+        run(self.psql(database).args(["-c", statement])).trim().to_owned()
+    }
+
+    /// The program that runs statements in a database.
+    pub(crate) fn psql(&self, database: &str) -> Command {
         let mut psql = program("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "tollgate", "-h"]).arg(&self.directory);
-        psql.args(["-p", &self.port.to_string(), "-d", database, "-c", statement]);
-        run(&mut psql).trim().to_owned()
+        psql.args(["-p", &self.port.to_string(), "-d", database]);
+        psql
     }
 }
 

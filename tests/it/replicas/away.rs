@@ -1,5 +1,6 @@
 //! While it is not.
 
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -225,6 +226,60 @@ async fn a_database_that_is_killed_under_load_loses_nothing_and_doubles_nothing(
     }
     assert_eq!(check_log(&database).await, head);
     println!("{CRASHES} crashes, {} writes", known.len());
+}
+
+/// Takes a lock, and has it when this returns. It is let go when the cluster crashes or ends.
+fn hold(cluster: &Cluster, database: &str, lock: &str) -> Child {
+    let script = format!("BEGIN; {lock}; SELECT pg_sleep(600)");
+    let mut psql = cluster.psql(database);
+    let holder = psql.args(["-c", &script]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    while cluster.sql(database, held) != "1" {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    holder
+}
+
+#[tokio::test]
+async fn what_is_being_written_is_shown_to_nobody_and_is_gone_if_the_database_dies() {
+    if !here() {
+        return;
+    }
+    let cluster = Cluster::start(&[]);
+    let database = Arc::new(Database::of(&cluster));
+    let mut replicas = replicas(&database, 1).await;
+    let api = replicas[0].1.clone();
+    let before = create(&api, "before", "").await.unwrap();
+
+    // Somebody holds the table: the write has the head of the log, and waits with its row.
+    let name = name(&database.settings.url);
+    let mut holder = hold(&cluster, name, "LOCK TABLE team IN SHARE MODE");
+    let written = tokio::spawn({
+        let api = api.clone();
+        async move { create(&api, "during", "").await }
+    });
+    soon(async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'team'::regclass";
+        while cluster.sql(name, waiting) != "1" {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    let only_before = BTreeMap::from([(before.name.clone(), before.id.clone())]);
+    assert_eq!(teams(&api).await, only_before);
+    let mut node = Node::new(&[]);
+    assert_eq!(node.connect(&api).await.unwrap().2, before.revision);
+
+    cluster.crash();
+    holder.wait().unwrap();
+    assert_unavailable(&written.await.unwrap().unwrap_err());
+    assert_eq!(teams(&api).await, only_before);
+    cluster.resume();
+    let after = soon(persist(std::slice::from_ref(&api), 0, "after")).await;
+    assert_eq!(after.revision, before.revision + 1);
+    node.until_proved(after.revision).await;
+    replicas[0].0.stop().await;
+    assert_eq!(check_log(&database).await, after.revision);
 }
 
 #[tokio::test]
