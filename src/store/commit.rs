@@ -1,14 +1,15 @@
 //! Writing a group: the one transaction that changes resources.
 
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, sea_query::Expr};
+use sea_orm::{ColumnTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, sea_query::Expr};
 
 use super::entity::head::{Column, Entity};
 use super::error::StoreError;
-use super::group::{Group, Txn};
+use super::group::{Group, Position, Txn};
 use super::persist::Batch;
 use super::script::Script;
+use super::usage::UsageGroup;
 use super::{changelog, journal, requests, usage};
-use crate::state::{Chain, Head};
+use crate::state::Head;
 
 /// Whether the group is whole: its revisions dense and up to its head.
 fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreError> {
@@ -23,50 +24,57 @@ fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreEr
     }
 }
 
-/// Writes a group.
-pub(super) async fn write(tx: &DatabaseTransaction, group: &Group) -> Result<(), StoreError> {
+/// What a group does to the tables.
+///
+/// # Errors
+///
+/// [`StoreError::Refused`] if the group is not whole.
+pub(super) fn script(backend: DbBackend, group: &Group) -> Result<Script, StoreError> {
     check(&group.head, &group.txns, group.net.is_empty())?;
     let mut batch = Batch::default();
     for net in &group.net {
         batch.add(net);
     }
-    let mut script = Script::new(tx);
+    let mut script = Script::new(backend);
     if let Some(first) = group.txns.first() {
         // First of all, because the row is the lock of all writers.
         move_head(&mut script, &group.head, first.revision - 1);
     }
-    batch.write(tx, &mut script).await?;
+    batch.write(&mut script);
     changelog::append(&mut script, &group.txns);
     requests::remember(&mut script, &group.requests);
     journal::append(&mut script, &group.usage);
     usage::remember_former(&mut script, &group.former_keys);
-    let counted = (group.usage.version != group.usage.from_version).then_some(group.usage.version);
-    run(tx, script, group.txns.last().map(|last| last.chain), counted).await
+    Ok(script)
 }
 
-/// Runs a script that moves the head to `chain`, if to any, and usage to `version`, if to any.
-///
-/// # Errors
-///
-/// [`StoreError::Fenced`] if it does not get there, because somebody else moved it; else as [`Script::run`].
-pub(super) async fn run(
-    tx: &DatabaseTransaction,
-    script: Script,
-    chain: Option<Chain>,
-    version: Option<i64>,
-) -> Result<(), StoreError> {
-    let refused = match script.run(tx).await {
-        Err(error @ StoreError::Refused { .. }) => error,
-        result => return result,
-    };
-    match Entity::find_by_id(1).one(tx).await {
-        Ok(Some(head)) => {
-            let there = chain.is_none_or(|chain| head.chain == chain.0)
-                && version.is_none_or(|version| head.usage_version == version);
-            Err(if there { refused } else { StoreError::Fenced })
-        }
-        // PostgreSQL answers nothing more within a transaction that it has refused something; the head was locked there.
-        Ok(None) | Err(_) => Err(refused),
+/// Where a script begins. What it does not move may be anywhere.
+pub(super) struct Begins<'a> {
+    /// The store, and its revision.
+    log: Option<(&'a str, i64)>,
+    /// The version and the mark of usage.
+    usage: Option<(i64, i64)>,
+}
+
+impl<'a> Begins<'a> {
+    /// Where a group begins.
+    pub(super) fn group(group: &'a Group) -> Self {
+        let log = group.txns.first().map(|first| (group.head.store_id.as_ref(), first.revision - 1));
+        Self { log, ..Self::usage(&group.usage) }
+    }
+
+    /// Where a group of batches begins.
+    pub(super) fn usage(group: &UsageGroup) -> Self {
+        let UsageGroup { from_version, from_mark, version, .. } = group;
+        Self { log: None, usage: (version != from_version).then_some((*from_version, *from_mark)) }
+    }
+
+    /// What it means that a script was refused, of which nothing is left, where the store stands at `position`.
+    pub(super) fn refused(&self, position: &Position, refused: StoreError) -> StoreError {
+        let Position { head, usage_version, usage_mark } = position;
+        let here = self.log.is_none_or(|log| log == (head.store_id.as_ref(), head.revision))
+            && self.usage.is_none_or(|usage| usage == (*usage_version, *usage_mark));
+        if here { refused } else { StoreError::Fenced }
     }
 }
 

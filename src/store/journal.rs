@@ -9,7 +9,9 @@
 //! lack is folded already.
 
 use sea_orm::sea_query::{Expr, Order};
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
 
 use super::entity::usage_journal::{Column, Entity, Model};
 use super::entity::{head, usage_counter, usage_node};
@@ -18,7 +20,7 @@ use super::persist::{Row, rows};
 use super::script::Script;
 use super::tx::{ReadTx, finish};
 use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
-use super::{Store, commit, threshold};
+use super::{Store, threshold};
 use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Counter, CounterKey};
@@ -52,14 +54,7 @@ impl Row for Model {
     }
 }
 
-/// Makes a group durable, which must begin where usage stands.
-pub(super) async fn write(tx: &DatabaseTransaction, group: &UsageGroup) -> Result<(), StoreError> {
-    let mut script = Script::new(tx);
-    append(&mut script, group);
-    commit::run(tx, script, None, Some(group.version)).await
-}
-
-/// Adds what makes a group durable to `script`.
+/// Adds what makes a group durable to `script`, which must begin where usage stands.
 pub(super) fn append(script: &mut Script, group: &UsageGroup) {
     let UsageGroup { from_version, from_mark, version, mark, moved, watermarks } = group;
     if version == from_version {
@@ -133,7 +128,7 @@ async fn fold(
     watermarks: &[Watermark],
 ) -> Result<(), StoreError> {
     let rows = counters.iter().map(|(key, counter)| counter_row(key, *counter));
-    let mut script = Script::new(tx);
+    let mut script = Script::new(tx.get_database_backend());
     script.upsert_newer(rows.collect(), usage_counter::Column::Version);
     script.run(tx).await?;
     for Watermark { incarnation, sequence, fingerprint, .. } in watermarks {

@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
 
+use super::commit::Begins;
 use super::entity::{former_key, head, usage_node};
 use super::error::{Fault, StoreError};
 use super::group::{News, Position, Remembered, Txn};
 use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
+use super::script::Script;
 use super::tx::{DEAD_CONNECTIONS, KEYS, ReadTx, begin_write, finish, in_time, roll_back};
 use super::usage::{UsageGroup, Watermark};
-use super::{Group, Store, changelog, commit, connect, journal, position_of, requests, usage};
+use super::{Group, Store, changelog, commit, connect, journal, position, position_of, requests, usage};
 use crate::domain::{
     AnyResource, Customer, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, ResourceKey,
     RoutingRule, Team, Timestamp, VirtualKey,
@@ -26,10 +28,17 @@ use crate::state::Op;
 /// Revisions that are read one after the other at most; whoever is further behind reads the store anew.
 const STRIDE: i64 = 10_000;
 
-/// A transaction that has the lock of all writers: until it ends, the store stands still for everybody else.
-pub struct WriteTx {
-    tx: ReadTx,
-    position: Option<Position>,
+/// The right to write: until it is used or let go, the store stands still for everybody else.
+pub enum WriteTx {
+    /// Nobody else can write. Nothing is begun before there is something to write, and then in one trip.
+    Own(Store),
+    /// A transaction that has the lock of all writers.
+    Shared {
+        /// The transaction.
+        tx: ReadTx,
+        /// Where the store stands.
+        position: Position,
+    },
 }
 
 impl Store {
@@ -48,8 +57,7 @@ impl Store {
     /// [`StoreError::Away`], or [`StoreError::Unavailable`] if another server does not let go of the lock.
     pub async fn lock(&self) -> Result<WriteTx, StoreError> {
         if !self.is_shared() {
-            self.fill_disk().await?;
-            return Ok(WriteTx { tx: ReadTx(begin_write(&self.writer).await?), position: None });
+            return Ok(WriteTx::Own(self.clone()));
         }
         self.in_time(async {
             // Connections that the server closed while they were idle are found out one by one, and nothing was done on
@@ -67,7 +75,7 @@ impl Store {
 
     /// A fault that the tests plant: the file of the database cannot grow. The limit is one of the connection, of which
     /// there is one; at the least it becomes the present size.
-    async fn fill_disk(&self) -> Result<(), StoreError> {
+    pub(super) async fn fill_disk(&self) -> Result<(), StoreError> {
         for (fault, pages) in [(Bug::DiskFull, "1"), (Bug::DiskFreed, "4294967294")] {
             if seeded::is(fault) {
                 self.writer.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
@@ -85,7 +93,7 @@ impl Store {
         let tx = ReadTx(begun?);
         let row = head::Entity::find_by_id(1).lock_exclusive();
         match rows(&tx, row).await.and_then(|mut rows| position_of(rows.pop())) {
-            Ok(position) => Ok(WriteTx { tx, position: Some(position) }),
+            Ok(position) => Ok(WriteTx::Shared { tx, position }),
             Err(error) => {
                 roll_back(tx.0).await;
                 Err(error)
@@ -102,7 +110,7 @@ impl Store {
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
         self.in_time(async {
             let tx = self.begin_read().await?;
-            let position = position_of(rows(&tx, head::Entity::find_by_id(1)).await?.pop())?;
+            let position = position(&tx).await?;
             if position == *known {
                 return Ok(Some(News::none(position)));
             }
@@ -117,18 +125,21 @@ impl Store {
     ///
     /// Why it cannot.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        let WriteTx { tx, .. } = self.lock().await?;
+        let tx = self.begin_write().await?;
         let touch = head::Entity::update_many()
             .col_expr(head::Column::LastConfigId, sea_orm::sea_query::Expr::col(head::Column::LastConfigId));
-        let result = self.in_time(async { Ok(touch.exec(&tx.0).await.map(drop)?) }).await;
-        finish(tx.0, result).await
+        let result = self.in_time(async { Ok(touch.exec(&tx).await.map(drop)?) }).await;
+        finish(tx, result).await
     }
 }
 
 impl WriteTx {
     /// Where the store stands; `None` if nobody else can have moved it.
     pub fn position(&self) -> Option<&Position> {
-        self.position.as_ref()
+        match self {
+            Self::Own(_) => None,
+            Self::Shared { position, .. } => Some(position),
+        }
     }
 
     /// As [`Store::news`], up to where the store is locked.
@@ -137,9 +148,9 @@ impl WriteTx {
     ///
     /// As [`Store::news`].
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
-        match &self.position {
-            None => Ok(Some(News::none(known.clone()))),
-            Some(position) => in_time(true, news(&self.tx, position.clone(), known)).await,
+        match self {
+            Self::Own(_) => Ok(Some(News::none(known.clone()))),
+            Self::Shared { tx, position } => in_time(true, news(tx, position.clone(), known)).await,
         }
     }
 
@@ -154,7 +165,10 @@ impl WriteTx {
         requests: &[(&str, &str, &str)],
         now: Timestamp,
     ) -> Result<Vec<Remembered>, StoreError> {
-        in_time(self.position.is_some(), requests::find(&self.tx, requests, now)).await
+        match self {
+            Self::Own(store) => requests::find(&store.readers, requests, now).await,
+            Self::Shared { tx, .. } => in_time(true, requests::find(&tx.0, requests, now)).await,
+        }
     }
 
     /// What the table has of these incarnations, which another server may have registered.
@@ -163,11 +177,9 @@ impl WriteTx {
     ///
     /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn watermarks(&self, incarnations: &BTreeSet<i64>) -> Result<Vec<Watermark>, StoreError> {
-        if self.position.is_none() {
-            return Ok(Vec::new());
-        }
+        let Self::Shared { tx, .. } = self else { return Ok(Vec::new()) };
         let these = usage_node::Column::Incarnation.is_in(incarnations.iter().copied());
-        let found = in_time(true, rows(&self.tx, usage_node::Entity::find().filter(these))).await?;
+        let found = in_time(true, rows(tx, usage_node::Entity::find().filter(these))).await?;
         found.into_iter().map(usage::watermark).collect()
     }
 
@@ -180,8 +192,8 @@ impl WriteTx {
     /// [`StoreError::Fenced`] if the head is not where the group begins, [`StoreError::Refused`] if the tables do not
     /// allow the changes or are not as the group believes, [`StoreError::Unavailable`] if it may be tried again.
     pub async fn commit(self, group: &Group) -> Result<(), StoreError> {
-        let result = in_time(self.position.is_some(), commit::write(&self.tx.0, group)).await;
-        finish(self.tx.0, result).await
+        let script = commit::script(self.backend(), group);
+        self.write(script, &Begins::group(group)).await
     }
 
     /// Writes what a group of batches adds, and ends the transaction.
@@ -190,8 +202,40 @@ impl WriteTx {
     ///
     /// As [`WriteTx::commit`]. [`StoreError::Fenced`] if a watermark or version is not below what is to be written.
     pub async fn count(self, group: &UsageGroup) -> Result<(), StoreError> {
-        let result = in_time(self.position.is_some(), journal::write(&self.tx.0, group)).await;
-        finish(self.tx.0, result).await
+        let mut script = Script::new(self.backend());
+        journal::append(&mut script, group);
+        self.write(Ok(script), &Begins::usage(group)).await
+    }
+
+    fn backend(&self) -> DbBackend {
+        match self {
+            Self::Own(store) => store.writer.get_database_backend(),
+            Self::Shared { tx, .. } => tx.0.get_database_backend(),
+        }
+    }
+
+    /// Writes what a script says, if there is one, and ends the transaction.
+    async fn write(self, script: Result<Script, StoreError>, begins: &Begins<'_>) -> Result<(), StoreError> {
+        let (result, position) = match (self, script) {
+            (Self::Shared { tx, position }, script) => {
+                let result = in_time(true, async { script?.run(&tx.0).await }).await;
+                (finish(tx.0, result).await, Some(position))
+            }
+            (Self::Own(_), Err(error)) => return Err(error),
+            (Self::Own(store), Ok(script)) => {
+                store.fill_disk().await?;
+                let writer = store.writer.clone();
+                // By a task of its own, which goes on if nobody waits for it any more.
+                let running = tokio::spawn(async move { script.run_alone(&writer).await });
+                let result = running.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                let refused = matches!(result, Err(StoreError::Refused { .. }));
+                (result, if refused { store.position().await.ok() } else { None })
+            }
+        };
+        match (result, position) {
+            (Err(error @ StoreError::Refused { .. }), Some(position)) => Err(begins.refused(&position, error)),
+            (result, _) => result,
+        }
     }
 
     /// Whether the log has this revision with this hash: tells what became of a commit whose outcome was unknown, since
@@ -201,17 +245,19 @@ impl WriteTx {
     ///
     /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn has(&self, txn: &Txn) -> Result<bool, StoreError> {
-        let chain = in_time(self.position.is_some(), changelog::chain_of(&self.tx, txn.revision)).await?;
+        let chain = match self {
+            Self::Own(store) => changelog::chain_of(&store.begin_read().await?, txn.revision).await?,
+            Self::Shared { tx, .. } => in_time(true, changelog::chain_of(tx, txn.revision)).await?,
+        };
         Ok(chain == Some(txn.chain))
     }
 
-    pub(super) fn into_transaction(self) -> DatabaseTransaction {
-        self.tx.0
-    }
-
-    /// Ends the transaction without writing anything.
+    /// Writes nothing.
     pub async fn let_go(self) {
-        roll_back(self.tx.0).await;
+        match self {
+            Self::Own(_) => {}
+            Self::Shared { tx, .. } => roll_back(tx.0).await,
+        }
     }
 }
 

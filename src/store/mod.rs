@@ -102,12 +102,20 @@ impl Store {
     pub async fn read_head(&self) -> Result<Head, StoreError> {
         head(&self.begin_read().await?).await
     }
+
+    async fn position(&self) -> Result<Position, StoreError> {
+        position(&self.begin_read().await?).await
+    }
 }
 
 /// The head in the snapshot.
 async fn head(tx: &ReadTx) -> Result<Head, StoreError> {
-    let row = persist::rows(tx, entity::head::Entity::find_by_id(1)).await?.pop();
-    Ok(position_of(row)?.head)
+    Ok(position(tx).await?.head)
+}
+
+/// Where the store stands in the snapshot.
+async fn position(tx: &ReadTx) -> Result<Position, StoreError> {
+    position_of(persist::rows(tx, entity::head::Entity::find_by_id(1)).await?.pop())
 }
 
 /// Where a store with this head stands.

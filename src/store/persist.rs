@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, ValueTuple};
+use sea_orm::sea_query::{Expr, IntoValueTuple};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityName as _, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _,
-    ModelTrait, QueryFilter as _, Select, Selector, SelectorTrait,
+    ColumnTrait, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, Select,
+    Selector, SelectorTrait,
 };
 
 use super::Store;
@@ -20,7 +20,7 @@ use super::entity::{
 };
 use super::error::StoreError;
 use super::group::Net;
-use super::script::{Column, Script, key_columns};
+use super::script::{Column, Script};
 use super::tx::{KEYS, ReadTx};
 use crate::domain::{AnyResource, Id, Resource, Stored};
 
@@ -231,25 +231,24 @@ impl Batch {
         self.label.add(before.label, after.label);
     }
 
-    /// Deletes what is to go, and adds what is to be written to `script`; the tables are independent of each other, so
-    /// their order does not matter.
-    pub(super) async fn write(self, tx: &DatabaseTransaction, script: &mut Script) -> Result<(), StoreError> {
-        self.customer.write(tx, script).await?;
-        self.team.write(tx, script).await?;
-        self.virtual_key.write(tx, script).await?;
-        self.virtual_key_provider_config.write(tx, script).await?;
-        self.virtual_key_mcp_config.write(tx, script).await?;
-        self.routing_rule.write(tx, script).await?;
-        self.routing_target.write(tx, script).await?;
-        self.model_config.write(tx, script).await?;
-        self.provider_governance.write(tx, script).await?;
-        self.pricing_override.write(tx, script).await?;
-        self.provider.write(tx, script).await?;
-        self.provider_key.write(tx, script).await?;
-        self.mcp_client.write(tx, script).await?;
-        self.budget.write(tx, script).await?;
-        self.rate_limit.write(tx, script).await?;
-        self.label.write(tx, script).await
+    /// Adds what is to be done to `script`; the tables are independent of each other, so their order does not matter.
+    pub(super) fn write(self, script: &mut Script) {
+        self.customer.write(script);
+        self.team.write(script);
+        self.virtual_key.write(script);
+        self.virtual_key_provider_config.write(script);
+        self.virtual_key_mcp_config.write(script);
+        self.routing_rule.write(script);
+        self.routing_target.write(script);
+        self.model_config.write(script);
+        self.provider_governance.write(script);
+        self.pricing_override.write(script);
+        self.provider.write(script);
+        self.provider_key.write(script);
+        self.mcp_client.write(script);
+        self.budget.write(script);
+        self.rate_limit.write(script);
+        self.label.write(script);
     }
 }
 
@@ -293,33 +292,11 @@ impl<M: Row> Delta<M> {
     }
 
     /// Deletes come first, so that what they free (a name, the id of a provider key) can be taken by another row.
-    async fn write(self, tx: &DatabaseTransaction, script: &mut Script) -> Result<(), StoreError> {
-        delete::<M>(tx, self.deletes).await?;
+    fn write(self, script: &mut Script) {
+        script.delete::<M>(self.deletes);
         script.update(self.updates, self.updated);
         script.insert(self.inserts);
-        Ok(())
     }
-}
-
-/// Deletes the rows with these keys, all of which must exist.
-async fn delete<M: Row>(tx: &DatabaseTransaction, keys: Vec<M::Key>) -> Result<(), StoreError> {
-    let columns = key_columns::<M>();
-    let mut keys = keys.into_iter().map(IntoValueTuple::into_value_tuple).peekable();
-    while keys.peek().is_some() {
-        let chunk: Vec<ValueTuple> = keys.by_ref().take(KEYS).collect();
-        let expected = chunk.len() as u64;
-        let these = match columns.as_slice() {
-            [column] => column.is_in(chunk.into_iter().flatten()),
-            columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk),
-        };
-        let deleted = M::Entity::delete_many().filter(these).exec(tx).await?.rows_affected;
-        if deleted != expected {
-            let table = M::Entity::default();
-            let table = table.table_name();
-            return Err(StoreError::refused(format!("{deleted} of {expected} rows to delete were in table {table}")));
-        }
-    }
-    Ok(())
 }
 
 impl Store {

@@ -2,15 +2,17 @@
 //! with the group that did them; asked and cleaned up by the ledger.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
+};
 
 use super::Store;
 use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
-use super::persist::{Row, rows};
+use super::persist::Row;
 use super::script::Script;
-use super::tx::{KEYS, ReadTx, finish};
+use super::tx::{KEYS, finish};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -61,7 +63,7 @@ pub(super) fn since(now: Timestamp) -> Timestamp {
 
 /// Those of the requests that were accepted within the 24 hours before `now`.
 pub(super) async fn find(
-    tx: &ReadTx,
+    connection: &impl ConnectionTrait,
     requests: &[(&str, &str, &str)],
     now: Timestamp,
 ) -> Result<Vec<Remembered>, StoreError> {
@@ -71,7 +73,8 @@ pub(super) async fn find(
         let these = Expr::tuple([Column::Caller, Column::Method, Column::RequestId].map(Expr::col))
             .in_tuples(chunk.iter().copied());
         let select = request::Entity::find().filter(these).filter(Column::AcceptedAt.gt(since));
-        for row in rows(tx, select).await? {
+        let rows = select.all(connection).await.map_err(|error| StoreError::reading("request", &error))?;
+        for row in rows {
             found.push(read(row)?);
         }
     }

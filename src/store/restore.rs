@@ -1,7 +1,7 @@
 //! Writing everything into an empty store, in one transaction.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{DatabaseTransaction, EntityTrait as _};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, EntityTrait as _};
 
 use super::entity::{head, token_head};
 use super::error::StoreError;
@@ -69,10 +69,10 @@ impl Restore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`] if the group does not begin where the one before ended, [`StoreError::Refused`] if the tables
-    /// do not allow it, else [`StoreError::Unavailable`]. Nothing can be written after an error.
+    /// [`StoreError::Refused`] if the group does not begin where the one before ended or the tables do not allow it, else
+    /// [`StoreError::Unavailable`]. Nothing can be written after an error.
     pub async fn create(&self, group: &Group) -> Result<(), StoreError> {
-        commit::write(&self.tx, group).await
+        commit::script(self.tx.get_database_backend(), group)?.run(&self.tx).await
     }
 
     /// Writes records of all kinds but resources, none of which may be there.
@@ -102,7 +102,7 @@ impl Restore {
             let version = Expr::col(token_head::Column::Version).add(made);
             token_head::Entity::update_many().col_expr(token_head::Column::Version, version).exec(tx).await?;
         }
-        let mut script = Script::new(tx);
+        let mut script = Script::new(tx.get_database_backend());
         script.insert(token_rows);
         script.insert(nodes);
         script.insert(counters);

@@ -1,47 +1,68 @@
 //! Statements that belong together. A trip to the thread of SQLite costs more than most statements do, so there they go in
-//! one; PostgreSQL takes one statement at a time. What one of many wrote is only known as a part of their sum. That is enough:
-//! each statement that must write rows names or lists them, and so none can write more of them to hide that another wrote
-//! fewer.
+//! one, with BEGIN and COMMIT if they are all of a transaction; PostgreSQL takes one statement at a time.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Value};
+use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, Value, ValueTuple};
 use sea_orm::{
-    ConnectionTrait as _, DatabaseTransaction, DbBackend, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _,
-    ModelTrait, PrimaryKeyToColumn as _, QueryTrait, Statement, Values,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, QueryTrait,
+    Statement, Values,
 };
 
 use super::error::StoreError;
 use super::persist::Row;
-use super::tx::rows_per_statement;
+use super::tx::{KEYS, rows_per_statement};
+
+/// Fails, since the column is NOT NULL, if the statement before it did not write so many rows.
+const MISSED: &str = ";UPDATE head SET store_id = NULL WHERE changes() <> ?";
 
 /// A column of the table of `M`.
 pub(super) type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
 
-/// Statements, in order, that write so many rows each.
+/// Statements, in order.
 pub(super) struct Script {
     backend: DbBackend,
-    statements: Vec<(Statement, u64)>,
-    /// Those that may write fewer. They come last.
-    lenient: Vec<Statement>,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    statement: Statement,
+    /// How many rows it must write; `None` if the statement fails by itself where it does not write all that it is to.
+    rows: Option<u64>,
 }
 
 impl Script {
-    pub(super) fn new(tx: &DatabaseTransaction) -> Self {
-        Self { backend: tx.get_database_backend(), statements: Vec::new(), lenient: Vec::new() }
+    pub(super) fn new(backend: DbBackend) -> Self {
+        Self { backend, steps: Vec::new() }
     }
 
-    /// Adds a statement that must write `rows` rows.
+    /// Adds a statement that must find `rows` rows to write.
     pub(super) fn push(&mut self, statement: &impl QueryTrait, rows: usize) {
-        self.statements.push((statement.build(self.backend), rows as u64));
+        self.steps.push(Step { statement: statement.build(self.backend), rows: Some(rows as u64) });
     }
 
-    /// Adds a statement that leaves rows out that are there already.
-    fn push_lenient(&mut self, statement: &impl QueryTrait) {
-        self.lenient.push(statement.build(self.backend));
+    /// Adds a statement that writes what it is to, or fails.
+    fn push_sure(&mut self, statement: &impl QueryTrait) {
+        self.steps.push(Step { statement: statement.build(self.backend), rows: None });
+    }
+
+    /// Deletes the rows with these keys, all of which must exist.
+    pub(super) fn delete<M: Row>(&mut self, keys: Vec<M::Key>) {
+        let columns = key_columns::<M>();
+        let mut keys = keys.into_iter().map(IntoValueTuple::into_value_tuple).peekable();
+        while keys.peek().is_some() {
+            let chunk: Vec<ValueTuple> = keys.by_ref().take(KEYS).collect();
+            let count = chunk.len();
+            let these = match columns.as_slice() {
+                [column] => column.is_in(chunk.into_iter().flatten()),
+                columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk),
+            };
+            self.push(&M::Entity::delete_many().filter(these), count);
+        }
     }
 
     /// Inserts rows; that one of them exists already is an error.
     pub(super) fn insert<M: Row>(&mut self, rows: Vec<M>) {
-        self.chunks(rows, |script, rows, count| script.push(&M::Entity::insert_many(rows), count));
+        self.chunks(rows, |script, rows| script.push_sure(&M::Entity::insert_many(rows)));
     }
 
     /// Sets `columns` of rows that exist to what they are in `rows`: by an upsert, which gives each of many rows values of its
@@ -59,63 +80,71 @@ impl Script {
     pub(super) fn upsert_newer<M: Row>(&mut self, rows: Vec<M>, version: Column<M>) {
         let held = Expr::col((M::Entity::default(), version));
         let newer = held.lt(Expr::col(("excluded", version)));
-        self.insert_over_some(rows, replacing::<M>().action_and_where(newer));
+        self.insert_over(rows, replacing::<M>().action_and_where(newer));
     }
 
     /// Inserts rows, except where there is one with the same primary key.
     pub(super) fn insert_new<M: Row>(&mut self, rows: Vec<M>) {
-        self.insert_over_some(rows, OnConflict::columns(key_columns::<M>()).do_nothing());
+        self.insert_over(rows, OnConflict::columns(key_columns::<M>()).do_nothing());
     }
 
     fn insert_over<M: Row>(&mut self, rows: Vec<M>, conflict: &OnConflict) {
-        self.chunks(rows, |script, rows, count| {
-            script.push(&M::Entity::insert_many(rows).on_conflict(conflict.clone()), count);
+        self.chunks(rows, |script, rows| {
+            script.push_sure(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
         });
     }
 
-    /// As [`Script::insert_over`], where not all rows need to be written.
-    fn insert_over_some<M: Row>(&mut self, rows: Vec<M>, conflict: &OnConflict) {
-        self.chunks(rows, |script, rows, _| {
-            script.push_lenient(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
-        });
-    }
-
-    /// Hands as many rows at a time to `push` as fit into a statement, and how many.
+    /// Hands as many rows at a time to `push` as fit into a statement.
     fn chunks<M: Row>(
         &mut self,
         rows: Vec<M>,
-        mut push: impl FnMut(&mut Self, Vec<<M::Entity as EntityTrait>::ActiveModel>, usize),
+        mut push: impl FnMut(&mut Self, Vec<<M::Entity as EntityTrait>::ActiveModel>),
     ) {
         let size = rows_per_statement(self.backend, Column::<M>::iter().count());
         let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
         while rows.peek().is_some() {
             let chunk: Vec<_> = rows.by_ref().take(size).collect();
-            let count = chunk.len();
-            push(self, chunk, count);
+            push(self, chunk);
         }
     }
 
-    /// Runs them all.
+    /// Runs them all, within `tx`.
     ///
     /// # Errors
     ///
     /// [`StoreError::Refused`] if not all rows could be written, else what the database says.
     pub(super) async fn run(self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
-        let Self { backend, statements, lenient } = self;
-        let together = match backend {
-            DbBackend::Sqlite => join(statements).into_iter().collect(),
-            _ => statements,
-        };
-        for (statement, expected) in together {
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        if self.backend == DbBackend::Sqlite {
+            return tx.execute_raw(join(self.steps)).await.map(drop).map_err(|error| refused(&error));
+        }
+        for Step { statement, rows } in self.steps {
             let written = tx.execute_raw(statement).await?.rows_affected();
-            if written != expected {
-                return Err(StoreError::refused(format!("{written} of {expected} rows could be written")));
+            if let Some(rows) = rows.filter(|rows| *rows != written) {
+                return Err(StoreError::refused(format!("{written} of {rows} rows could be written")));
             }
         }
-        for statement in lenient {
-            tx.execute_raw(statement).await?;
-        }
         Ok(())
+    }
+
+    /// Runs them all as a transaction, which is begun and committed on the same trip: on SQLite. Must not be abandoned
+    /// half-way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Script::run`]; [`StoreError::Unknown`] if it may have been committed or not.
+    pub(super) async fn run_alone(self, writer: &DatabaseConnection) -> Result<(), StoreError> {
+        let mut steps = vec![plain("BEGIN IMMEDIATE")];
+        steps.extend(self.steps);
+        steps.push(plain("COMMIT"));
+        let Err(error) = writer.execute_raw(join(steps)).await else { return Ok(()) };
+        Err(match writer.execute_unprepared("ROLLBACK").await {
+            // What can be rolled back was not committed.
+            Ok(_) => refused(&error),
+            Err(_) => StoreError::committing(&error),
+        })
     }
 }
 
@@ -131,16 +160,32 @@ fn replacing<M: Row>() -> OnConflict {
     OnConflict::columns(keys.iter().copied()).update_columns(others).to_owned()
 }
 
-/// One statement of many for the driver of SQLite, which binds the values to them in order and adds up what they write.
-fn join(statements: Vec<(Statement, u64)>) -> Option<(Statement, u64)> {
-    let mut statements = statements.into_iter();
-    let (Statement { mut sql, values, db_backend }, mut expected) = statements.next()?;
-    let mut all: Vec<Value> = values.map(|Values(values)| values).unwrap_or_default();
-    for (Statement { sql: next, values, .. }, rows) in statements {
-        sql.push(';');
+/// One statement of many for the driver of SQLite, which runs them until one fails, and binds the values to them in order.
+/// One that must write so many rows is followed by one that fails if it did not.
+fn join(steps: Vec<Step>) -> Statement {
+    let (mut sql, mut all) = (String::new(), Vec::<Value>::new());
+    for Step { statement: Statement { sql: next, values, .. }, rows } in steps {
+        if !sql.is_empty() {
+            sql.push(';');
+        }
         sql.push_str(&next);
         all.extend(values.into_iter().flat_map(|Values(values)| values));
-        expected += rows;
+        if let Some(rows) = rows {
+            sql.push_str(MISSED);
+            all.push(rows.into());
+        }
     }
-    Some((Statement { sql, values: Some(Values(all)), db_backend }, expected))
+    Statement { sql, values: Some(Values(all)), db_backend: DbBackend::Sqlite }
+}
+
+/// What a statement of several means by its error, which left nothing.
+fn refused(error: &DbErr) -> StoreError {
+    match error.to_string().contains("head.store_id") {
+        true => StoreError::refused("not all rows could be written"),
+        false => error.into(),
+    }
+}
+
+fn plain(sql: &str) -> Step {
+    Step { statement: Statement::from_string(DbBackend::Sqlite, sql), rows: None }
 }

@@ -3,7 +3,7 @@
 //! on every engine, and a replica learns by reading one number that it must read them again.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _};
 
 use super::Store;
 use super::entity::{request, token, token_head};
@@ -165,7 +165,7 @@ impl Store {
             };
             let (TokenWrite { token, remember }, decided) = decide(tokens, earlier);
             let writes = token.is_some() || remember.is_some();
-            let mut script = Script::new(&tx);
+            let mut script = Script::new(tx.get_database_backend());
             script.upsert(token.iter().map(row).collect());
             requests::remember(&mut script, remember.as_slice());
             script.run(&tx).await?;

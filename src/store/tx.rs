@@ -9,6 +9,7 @@ use sea_orm::{
 
 use super::Store;
 use super::error::{Fault, StoreError};
+use super::lock::WriteTx;
 
 /// A snapshot of the tables: what is read within it is of one revision.
 pub struct ReadTx(pub(super) DatabaseTransaction);
@@ -61,7 +62,13 @@ impl Store {
     /// Begins a transaction that writes, with the lock of all writers: what is done in the background is done by one server
     /// at a time, and one that lost its lock with its session cannot commit.
     pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
-        Ok(self.lock().await?.into_transaction())
+        match self.lock().await? {
+            WriteTx::Shared { tx, .. } => Ok(tx.0),
+            WriteTx::Own(store) => {
+                store.fill_disk().await?;
+                Ok(begin_write(&store.writer).await?)
+            }
+        }
     }
 
     /// The result of `work`, for which a server has some time: where connections are half-open, nothing else would ever

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::Store;
 use super::entity::{former_key, head, usage_counter, usage_node};
@@ -177,7 +177,7 @@ impl Store {
                 registered_by,
                 store_id: String::new(),
             };
-            let mut script = Script::new(&tx);
+            let mut script = Script::new(tx.get_database_backend());
             script.insert(vec![row]);
             script.run(&tx).await?;
             Ok(head.last_incarnation)

@@ -52,7 +52,7 @@ async fn what_the_tables_do_not_allow_is_refused_whole() {
     // Tables that are not as memory believes.
     bench.store.writer.execute_unprepared("DELETE FROM customer").await.unwrap();
     let error = bench.try_commit(&[vec![remove::<Customer>("a")]]).await.unwrap_err();
-    assert!(error.to_string().contains("0 of 1 rows to delete were in table customer"), "{error}");
+    assert!(error.to_string().contains("rows could be written"), "{error}");
 }
 
 #[tokio::test]
