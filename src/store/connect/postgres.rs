@@ -81,9 +81,10 @@ async fn connect(url: &PostgresUrl, settings: &'static str, max: u32) -> Result<
     if options.get_application_name().is_none() {
         options = options.application_name("tollgate");
     }
+    // Without a least number of connections: the pool replaces one that was given up by a task of its own, which waits for
+    // five minutes, with the place of the connection, if the network is silent at that moment.
     let pool = PgPoolOptions::new()
         .max_connections(max)
-        .min_connections(1)
         .acquire_timeout(PATIENCE)
         .idle_timeout(Duration::from_secs(600))
         .max_lifetime(Duration::from_secs(1800))

@@ -111,6 +111,32 @@ async fn half_open_connections_to_the_database_are_given_up() {
     replicas[0].0.stop().await;
 }
 
+#[tokio::test]
+async fn a_connection_that_is_given_back_in_silence_takes_the_place_of_no_other() {
+    if !here() {
+        return;
+    }
+    let cluster = Cluster::shared();
+    let url = cluster.create();
+    let network = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
+    let past_the_network = format!("postgres://tollgate@{}/{}?sslmode=disable", network.address, name(&url));
+    let store = Database::at(past_the_network).store().await;
+    // The only connection that reads.
+    let snapshot = store.snapshot().await.unwrap();
+    network.silence();
+    drop(snapshot);
+    // Until it is found out that it does not answer any more.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    network.speak();
+    soon(async {
+        while store.read_head().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    store.close().await;
+}
+
 /// A write that is sent again, with its request id and to any replica, until it is answered.
 async fn persist(apis: &[Api], turn: usize, name: &str) -> v1::Team {
     let id = uuid();
