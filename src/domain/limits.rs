@@ -49,7 +49,7 @@ pub struct RateLimit {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Limits {
     /// Budgets, in the client's order; no two of one length.
-    pub budgets: Vec<Budget>,
+    pub budgets: Box<[Budget]>,
     /// The rate limit.
     pub rate_limit: Option<Box<RateLimit>>,
 }

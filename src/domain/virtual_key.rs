@@ -19,7 +19,7 @@ pub struct VirtualKey {
     /// What is kept of the secret.
     pub secret: Secret,
     /// What is kept of the secret before the last rotation, if that gave it a grace period.
-    pub previous_secret: Option<PreviousSecret>,
+    pub previous_secret: Option<Box<PreviousSecret>>,
     /// For people; may be empty.
     pub description: Box<str>,
     /// Whether it works.
@@ -29,9 +29,9 @@ pub struct VirtualKey {
     /// From when on it no longer works.
     pub expires_at: Option<Timestamp>,
     /// Which providers it may use, in the client's order.
-    pub provider_configs: Vec<ProviderConfig>,
+    pub provider_configs: Box<[ProviderConfig]>,
     /// Which MCP clients it may use, in the client's order.
-    pub mcp_configs: Vec<McpConfig>,
+    pub mcp_configs: Box<[McpConfig]>,
     /// Whether windows follow the calendar, those of provider configs included.
     pub calendar_aligned: bool,
     /// What it may spend, and how fast.

@@ -245,8 +245,8 @@ pub fn rotate(
     check_revision(before, expected)?;
     let mut key = before.resource.clone();
     let old = std::mem::replace(&mut key.secret, secret.clone());
-    key.previous_secret =
-        (grace_micros > 0).then(|| PreviousSecret { sha256: old.sha256, expires_at: cx.now.plus_micros(grace_micros) });
+    key.previous_secret = (grace_micros > 0)
+        .then(|| Box::new(PreviousSecret { sha256: old.sha256, expires_at: cx.now.plus_micros(grace_micros) }));
     key.check_taken(Some(&before.id), state, cx.now)?;
     let after = VirtualKey::wrap(cx.changed(before, key));
     let changes = vec![Change { before: Some(VirtualKey::wrap(Arc::clone(before))), after: Some(after) }];

@@ -126,7 +126,8 @@ impl Persist for VirtualKey {
             let previous_secret = match (&row.previous_value_sha256, row.previous_value_expires_at) {
                 (None, None) => None,
                 (Some(sha256), Some(expires_at)) => {
-                    Some(PreviousSecret { sha256: reading.hash(sha256)?, expires_at: reading.time(expires_at)? })
+                    let (sha256, expires_at) = (reading.hash(sha256)?, reading.time(expires_at)?);
+                    Some(Box::new(PreviousSecret { sha256, expires_at }))
                 }
                 _ => return Err(reading.corrupt("the previous value has some of its columns only")),
             };
@@ -223,7 +224,7 @@ async fn fetch_mcp_configs(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> 
     Ok(configs)
 }
 
-fn in_order<T>(parts: Option<Vec<(i32, T)>>) -> Vec<T> {
+fn in_order<T>(parts: Option<Vec<(i32, T)>>) -> Box<[T]> {
     let mut parts = parts.unwrap_or_default();
     parts.sort_by_key(|(ord, _)| *ord);
     parts.into_iter().map(|(_, part)| part).collect()

@@ -36,7 +36,7 @@ pub(super) fn parse(
     }
     let rate_limit = rate_limit
         .and_then(|message| self::rate_limit(message, calendar_aligned, &path.field("rate_limit"), violations));
-    Limits { budgets: parsed, rate_limit: rate_limit.map(Box::new) }
+    Limits { budgets: parsed.into(), rate_limit: rate_limit.map(Box::new) }
 }
 
 fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violations: &mut Violations) -> Option<Budget> {

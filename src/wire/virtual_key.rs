@@ -100,7 +100,7 @@ impl Wire for VirtualKey {
             owner,
             expires_at: limits::optional_time(expires_at, &path.field("expires_at"), violations),
             provider_configs,
-            mcp_configs: parsed,
+            mcp_configs: parsed.into(),
             calendar_aligned,
             limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
@@ -189,7 +189,7 @@ impl Wire for VirtualKey {
             let sha256 = hash(&message.previous_value_sha256, "previous_value_sha256", violations);
             let path = path.field("previous_value_expires_at");
             let expires_at = required_time(message.previous_value_expires_at, &path, violations);
-            self.previous_secret = Some(PreviousSecret { sha256, expires_at });
+            self.previous_secret = Some(Box::new(PreviousSecret { sha256, expires_at }));
         }
         if !message.value.contains('…') {
             violations.add(path.field("value"), "is no mask; must be what is shown instead of the value");

@@ -242,11 +242,12 @@ fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimens
 /// Limits whose ids begin with `prefix`, in an order that is not that of the ids.
 fn limits(prefix: &str) -> Limits {
     Limits {
-        budgets: vec![
+        budgets: [
             budget(&format!("{prefix}-b"), 9_200_000_000_000_000_000, "1M"),
             budget(&format!("{prefix}-a"), 1, "1h30m"),
             budget(&format!("{prefix}-c"), 7, "10Y"),
-        ],
+        ]
+        .into(),
         rate_limit: Some(rate_limit(&format!("{prefix}-r"), Some(dimension(i64::MAX, "90s")), None)),
     }
 }
@@ -277,8 +278,8 @@ fn virtual_key(name: &str) -> VirtualKey {
         is_active: true,
         owner: None,
         expires_at: None,
-        provider_configs: Vec::new(),
-        mcp_configs: Vec::new(),
+        provider_configs: Box::default(),
+        mcp_configs: Box::default(),
         calendar_aligned: false,
         limits: Limits::default(),
         labels: BTreeMap::new(),

@@ -41,12 +41,15 @@ fn structure() -> Struct {
 
 fn rich_key() -> VirtualKey {
     VirtualKey {
-        previous_secret: Some(PreviousSecret { sha256: Sha256Hash::of("before"), expires_at: Timestamp::MAX }),
+        previous_secret: Some(Box::new(PreviousSecret {
+            sha256: Sha256Hash::of("before"),
+            expires_at: Timestamp::MAX,
+        })),
         description: STRANGE.into(),
         is_active: false,
         owner: Some(KeyOwner::Team(Id::new("t1"))),
         expires_at: Some(Timestamp::MIN),
-        provider_configs: vec![
+        provider_configs: [
             ProviderConfig {
                 weight: Some(0.1 + 0.2),
                 allowed_models: Permit::All,
@@ -57,8 +60,9 @@ fn rich_key() -> VirtualKey {
             },
             ProviderConfig { weight: Some(0.0), key_ids: Permit::All, ..provider_config(7, "openai") },
             ProviderConfig { limits: limits("c8"), ..provider_config(8, STRANGE) },
-        ],
-        mcp_configs: vec![
+        ]
+        .into(),
+        mcp_configs: [
             McpConfig { id: 6, mcp_client: Id::new("tools"), tools_to_execute: Permit::All },
             McpConfig {
                 id: 5,
@@ -66,7 +70,8 @@ fn rich_key() -> VirtualKey {
                 tools_to_execute: Permit::Only(strings(&["z", "a"]).into()),
             },
             McpConfig { id: 4, mcp_client: Id::new("none"), tools_to_execute: Permit::none() },
-        ],
+        ]
+        .into(),
         calendar_aligned: true,
         limits: Limits {
             rate_limit: Some(rate_limit("k-r", Some(dimension(1, "1s")), Some(dimension(2, "1Y")))),
@@ -119,7 +124,7 @@ fn everything() -> Vec<Vec<Change>> {
                 4,
                 VirtualKey {
                     owner: Some(KeyOwner::Customer(Id::new("c2"))),
-                    provider_configs: vec![provider_config(1, "openai")],
+                    provider_configs: [provider_config(1, "openai")].into(),
                     ..virtual_key("k3")
                 },
             ),
@@ -148,8 +153,10 @@ async fn an_update_leaves_nothing_behind() {
     key.provider_configs[0].limits.rate_limit = None;
     key.provider_configs[1].allowed_models = Permit::none();
     key.provider_configs[1].limits = limits("c7");
-    key.provider_configs.insert(1, provider_config(20, "openai"));
-    key.mcp_configs.remove(1);
+    let mut configs = key.provider_configs.into_vec();
+    configs.insert(1, provider_config(20, "openai"));
+    key.provider_configs = configs.into();
+    key.mcp_configs = [key.mcp_configs[0].clone(), key.mcp_configs[2].clone()].into();
     key.limits.budgets.swap(0, 1);
     key.limits.budgets[2].max_limit = NanoUsd::from_nanos(99);
     key.limits.rate_limit = Some(rate_limit("another", None, Some(dimension(3, "1d"))));
@@ -199,8 +206,8 @@ async fn unique_values_may_be_swapped_within_a_group() {
     let mut bench = Bench::new().await;
     let key = |name: &str, secret: &str, previous: Option<&str>| VirtualKey {
         secret: Secret { sha256: Sha256Hash::of(secret), mask: "…".into() },
-        previous_secret: previous.map(|it| PreviousSecret { sha256: Sha256Hash::of(it), expires_at: at(9) }),
-        provider_configs: vec![ProviderConfig { limits: limits(name), ..provider_config(name.len() as i64, "p") }],
+        previous_secret: previous.map(|it| Box::new(PreviousSecret { sha256: Sha256Hash::of(it), expires_at: at(9) })),
+        provider_configs: [ProviderConfig { limits: limits(name), ..provider_config(name.len() as i64, "p") }].into(),
         ..virtual_key(name)
     };
     let swap = |(a, b): (&str, &str)| {
@@ -236,8 +243,8 @@ async fn unique_values_may_be_swapped_within_a_group() {
 async fn many_rows_fit_although_parameters_are_limited() {
     let mut bench = Bench::new().await;
     let key = |i: i64| VirtualKey {
-        provider_configs: vec![provider_config(i, "openai")],
-        limits: Limits { budgets: vec![budget(&format!("b{i}"), 1, "1d")], rate_limit: None },
+        provider_configs: [provider_config(i, "openai")].into(),
+        limits: Limits { budgets: [budget(&format!("b{i}"), 1, "1d")].into(), rate_limit: None },
         labels: [("n".into(), i.to_string().into())].into(),
         ..virtual_key(&i.to_string())
     };

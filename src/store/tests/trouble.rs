@@ -27,11 +27,11 @@ async fn another_writer_is_fenced_off() {
 async fn what_the_tables_do_not_allow_is_refused_whole() {
     let mut bench = Bench::new().await;
     let key =
-        |id: i64, name: &str| VirtualKey { provider_configs: vec![provider_config(id, "p")], ..virtual_key(name) };
+        |id: i64, name: &str| VirtualKey { provider_configs: [provider_config(id, "p")].into(), ..virtual_key(name) };
     bench
         .commit(&[vec![put("a", 1, customer("a")), put("k", 1, key(1, "k")), put("p", 1, provider(&[("x", "", &[])]))]])
         .await;
-    let previous = |it: &str| Some(PreviousSecret { sha256: Sha256Hash::of(it), expires_at: at(1) });
+    let previous = |it: &str| Some(Box::new(PreviousSecret { sha256: Sha256Hash::of(it), expires_at: at(1) }));
     for refused in [
         // A name, the hash of a value, the hashes of two previous values, ids of parts.
         vec![put("b", 2, customer("b")), put("c", 2, customer("a"))],
@@ -188,7 +188,7 @@ async fn rows_that_make_no_resource_are_named() {
         },
     ] {
         let mut bench = Bench::new().await;
-        let key = VirtualKey { provider_configs: vec![provider_config(1, "p")], ..virtual_key("k") };
+        let key = VirtualKey { provider_configs: [provider_config(1, "p")].into(), ..virtual_key("k") };
         let labelled = Customer { limits: limits("x"), labels: [("a".into(), "b".into())].into(), ..customer("c") };
         bench
             .commit(&[vec![
