@@ -28,9 +28,9 @@ use crate::state::Op;
 /// Revisions that are read one after the other at most; whoever is further behind reads the store anew.
 const STRIDE: i64 = 10_000;
 
-/// The right to write: until it is used or let go, the store stands still for everybody else.
+/// The right to write: until it is used or let go, the store stands still for all other servers.
 pub enum WriteTx {
-    /// Nobody else can write. Nothing is begun before there is something to write, and then in one trip.
+    /// There can be no other. Nothing is begun before there is something to write, and then in one trip.
     Own(Store),
     /// A transaction that has the lock of all writers.
     Shared {
@@ -166,7 +166,8 @@ impl WriteTx {
         now: Timestamp,
     ) -> Result<Vec<Remembered>, StoreError> {
         match self {
-            Self::Own(store) => requests::find(&store.readers, requests, now).await,
+            // By the connection that writes, so that no write waits for those who read.
+            Self::Own(store) => requests::find(&store.writer, requests, now).await,
             Self::Shared { tx, .. } => in_time(true, requests::find(&tx.0, requests, now)).await,
         }
     }

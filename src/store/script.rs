@@ -8,12 +8,14 @@ use sea_orm::{
     Statement, Values,
 };
 
-use super::error::StoreError;
+use super::error::{Fault, StoreError};
 use super::persist::Row;
 use super::tx::{KEYS, rows_per_statement};
 
-/// Fails, since the column is NOT NULL, if the statement before it did not write so many rows.
-const MISSED: &str = ";UPDATE head SET store_id = NULL WHERE changes() <> ?";
+/// Fails if the statement before it did not write so many rows, whatever the tables hold: the other columns are NOT NULL.
+const MISSED: &str = ";INSERT INTO head (id) SELECT 0 WHERE changes() <> ?";
+/// How that shows.
+const MISSED_ERROR: &str = "NOT NULL constraint failed: head.";
 
 /// A column of the table of `M`.
 pub(super) type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
@@ -123,7 +125,9 @@ impl Script {
         for Step { statement, rows } in self.steps {
             let written = tx.execute_raw(statement).await?.rows_affected();
             if let Some(rows) = rows.filter(|rows| *rows != written) {
-                return Err(StoreError::refused(format!("{written} of {rows} rows could be written")));
+                return Err(StoreError::refused(format!(
+                    "{written} of {rows} rows that are to be changed or deleted are there"
+                )));
             }
         }
         Ok(())
@@ -140,6 +144,10 @@ impl Script {
         steps.extend(self.steps);
         steps.push(plain("COMMIT"));
         let Err(error) = writer.execute_raw(join(steps)).await else { return Ok(()) };
+        if Fault::of(&error) == Fault::Pool {
+            // Nothing was begun, and the connection is not to be waited for once more.
+            return Err(error.into());
+        }
         Err(match writer.execute_unprepared("ROLLBACK").await {
             // What can be rolled back was not committed.
             Ok(_) => refused(&error),
@@ -180,8 +188,8 @@ fn join(steps: Vec<Step>) -> Statement {
 
 /// What a statement of several means by its error, which left nothing.
 fn refused(error: &DbErr) -> StoreError {
-    match error.to_string().contains("head.store_id") {
-        true => StoreError::refused("not all rows could be written"),
+    match error.to_string().contains(MISSED_ERROR) {
+        true => StoreError::refused("not all rows that are to be changed or deleted are there"),
         false => error.into(),
     }
 }

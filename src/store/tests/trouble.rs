@@ -52,7 +52,43 @@ async fn what_the_tables_do_not_allow_is_refused_whole() {
     // Tables that are not as memory believes.
     bench.store.writer.execute_unprepared("DELETE FROM customer").await.unwrap();
     let error = bench.try_commit(&[vec![remove::<Customer>("a")]]).await.unwrap_err();
-    assert!(error.to_string().contains("rows could be written"), "{error}");
+    assert!(error.to_string().contains("rows that are to be changed or deleted are there"), "{error}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_gone_is_not_written_past() {
+    let mut bench = Bench::new().await;
+    bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
+    bench.store.writer.execute_unprepared("DELETE FROM head").await.unwrap();
+    let group = bench.group(&[vec![put("b", 2, customer("b"))]]);
+    assert!(bench.store.commit(&group).await.is_err());
+    let tx = bench.store.begin_read().await.unwrap();
+    assert_eq!(changelog::chain_of(&tx, 2).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn writes_do_not_wait_for_readers_nor_for_ever_for_another_writer() {
+    // On PostgreSQL the test of a lock that is not let go is about this.
+    if on_postgres() {
+        return;
+    }
+    let mut bench = Bench::new().await;
+    // All connections that read.
+    let mut readers = Vec::new();
+    while readers.len() < 4 {
+        readers.push(bench.store.begin_read().await.unwrap());
+    }
+    let lock = bench.store.lock().await.unwrap();
+    assert_eq!(lock.find_requests(&[("caller", "method", "id")], at(1)).await.unwrap(), []);
+    bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
+    drop(readers);
+
+    let another = bench.store.begin_write().await.unwrap();
+    let error = bench.try_commit(&[vec![put("b", 2, customer("b"))]]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "nothing was begun: {error:?}");
+    tx::roll_back(another).await;
+    bench.commit(&[vec![put("b", 2, customer("b"))]]).await;
+    bench.check().await;
 }
 
 #[tokio::test]

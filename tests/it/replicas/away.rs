@@ -77,16 +77,22 @@ async fn without_the_database_reads_and_streams_go_on_and_writes_come_back_by_th
     assert_eq!(check_log(&database).await, second.revision);
 }
 
+/// A new database beyond a network that can fail, and its URL where it does not.
+async fn beyond_a_network() -> (Proxy, Database, String) {
+    let cluster = Cluster::shared();
+    let url = cluster.create();
+    let network = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
+    let database = Database::at(format!("postgres://tollgate@{}/{}?sslmode=disable", network.address, name(&url)));
+    (network, database, url)
+}
+
 #[tokio::test]
 async fn half_open_connections_to_the_database_are_given_up() {
     if !here() {
         return;
     }
-    let cluster = Cluster::shared();
-    let url = cluster.create();
-    let network = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
-    let past_the_network = format!("postgres://tollgate@{}/{}?sslmode=disable", network.address, name(&url));
-    let mut replicas = replicas(&Arc::new(Database::at(past_the_network)), 1).await;
+    let (network, database, url) = beyond_a_network().await;
+    let mut replicas = replicas(&Arc::new(database), 1).await;
     let api = replicas[0].1.clone();
     let before = create(&api, "before", "").await.unwrap();
 
@@ -116,11 +122,8 @@ async fn a_connection_that_is_given_back_in_silence_takes_the_place_of_no_other(
     if !here() {
         return;
     }
-    let cluster = Cluster::shared();
-    let url = cluster.create();
-    let network = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
-    let past_the_network = format!("postgres://tollgate@{}/{}?sslmode=disable", network.address, name(&url));
-    let store = Database::at(past_the_network).store().await;
+    let (network, database, _) = beyond_a_network().await;
+    let store = database.store().await;
     // The only connection that reads.
     let snapshot = store.snapshot().await.unwrap();
     network.silence();
