@@ -96,23 +96,24 @@ impl Registry {
         }
         let mut earlier: HashMap<&str, &Arc<Entry>> =
             before.by_hash.values().flatten().map(|entry| (entry.token.id.as_ref(), entry)).collect();
+        let mut lapsed = Vec::new();
         let mut by_hash: HashMap<Prefix, Vec<Arc<Entry>>> = HashMap::new();
         for token in tokens {
             let earlier = earlier.remove(token.id.as_ref());
             if token.revoked.is_some() {
-                if let Some(earlier) = earlier {
-                    earlier.principal.lapse().cancel();
-                }
+                lapsed.extend(earlier);
                 continue;
             }
             // A token never changes but for being revoked.
             let entry = earlier.map_or_else(|| Arc::new(Entry::new(token)), Arc::clone);
             by_hash.entry(prefix(&entry.token.sha256)).or_default().push(entry);
         }
-        for gone in earlier.into_values() {
-            gone.principal.lapse().cancel();
-        }
+        lapsed.extend(earlier.into_values());
         self.known.store(Arc::new(Known { version, by_hash }));
+        // Only now: whoever is told that a token is revoked finds it so.
+        for entry in lapsed {
+            entry.principal.lapse().cancel();
+        }
         if self.is_enforced() {
             self.anonymous.lapse().cancel();
         }

@@ -20,6 +20,13 @@ async fn a_token_that_is_revoked_at_one_replica_is_good_at_none() {
     let mut there = Rig::on(database);
     let theirs = start(&mut there).await;
 
+    // A server that has heard of no token yet serves everybody here, and ends that once it has.
+    soon(async {
+        while watch(caller(&theirs, ""), "a").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     let made = make(&ours, token("node", Role::Node)).await.unwrap();
     let holder = caller(&theirs, &made.value);
     // It is good there as soon as they have heard of it.
