@@ -17,7 +17,9 @@ use crate::store::tx;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is asked whether it still is one.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long a connection that is given back may take to become idle. One whose other end is gone would take for ever.
+/// How long a connection that is given back may take to become idle. One whose other end is gone would take for ever. After
+/// that the driver asks once more by itself, with no limit: a network that goes silent between the two costs the pool a place
+/// until the system gives the connection up. With the default number of connections there are others.
 const RELEASE: Duration = Duration::from_secs(2);
 /// Prepared statements kept per connection. Multi-row statements differ by their number of rows and are large, so that
 /// a greater cache would cost memory without being hit more often.
