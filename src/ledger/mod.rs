@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
@@ -62,6 +62,9 @@ pub struct Ledger {
 pub struct LedgerTasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    store: Arc<Store>,
+    /// Ends the thread that writes. Not before the store is closed: connections are given back by tasks of that thread.
+    _closed: DropGuard,
 }
 
 impl LedgerTasks {
@@ -70,11 +73,12 @@ impl LedgerTasks {
         self.tracker.spawn(task);
     }
 
-    /// Finishes what was submitted, then ends.
+    /// Finishes what was submitted, closes the store, and ends.
     pub async fn finish(self) {
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+        self.store.close().await;
     }
 }
 
@@ -109,15 +113,17 @@ impl Ledger {
             metrics.clone(),
         );
         let hint = Arc::new(Notify::new());
-        tracker.spawn(writer.run(queue, Arc::clone(&hint), stop.clone()));
+        let closed = CancellationToken::new();
+        apart(tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone())), closed.clone())?;
         if store.is_shared() {
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
         }
-        let ledger = Self { queue: sender, states, moves, clock, store, writable, metrics };
+        let _closed = closed.drop_guard();
+        let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), writable, metrics };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
-        Ok((ledger, LedgerTasks { tracker, stop }))
+        Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))
     }
 
     /// The latest committed state.
@@ -264,6 +270,23 @@ async fn refer(store: Arc<Store>, clock: Clock) {
             Err(error) => tracing::debug!(error = %error.report(), "the time of the database cannot be read"),
         }
     }
+}
+
+/// Runs what writes on a thread of its own, with a runtime of its own: among the tasks of a thousand streams, which a change
+/// wakes, it would go on after each of its waits only when all of them have had their turn. The thread ends when it has
+/// written and the store is `closed`.
+fn apart(writing: impl Future<Output = ()> + Send + 'static, closed: CancellationToken) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::Unavailable {
+        what: "no thread can be started for the ledger",
+        detail: error.to_string(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let run = async move {
+        writing.await;
+        closed.cancelled().await;
+    };
+    std::thread::Builder::new().name("ledger".to_owned()).spawn(move || runtime.block_on(run)).map_err(failed)?;
+    Ok(())
 }
 
 /// Everything, as the store has it, and the versions that usage went through, with their marks.

@@ -30,7 +30,6 @@ pub(super) struct Parts {
     keeper: Keeper,
     ledger: Ledger,
     watch: Watch,
-    store: Arc<Store>,
     tasks: LedgerTasks,
 }
 
@@ -49,12 +48,11 @@ impl Parts {
 
     /// Finishes the writes that were submitted, and closes the database.
     pub(super) async fn close(self) {
-        let Self { routes: _, health: _, auth: _, keeper, ledger: _, watch: _, store, tasks } = self;
+        let Self { routes: _, health: _, auth: _, keeper, ledger: _, watch: _, tasks } = self;
         keeper.stop.cancel();
         // It ends in any case; had it panicked, the log says so.
         let _ = keeper.task.await;
         tasks.finish().await;
-        store.close().await;
     }
 }
 
@@ -102,7 +100,7 @@ pub(super) async fn compose(
     tasks.own(tell_writes(ledger.writable(), health.clone(), drain));
     add_services(&mut routes, &health, &api).await;
     let keeper = Keeper { stop, task };
-    Ok(Parts { routes: routes.routes(), health, auth, keeper, ledger, watch, store, tasks })
+    Ok(Parts { routes: routes.routes(), health, auth, keeper, ledger, watch, tasks })
 }
 
 /// Says by the health of [`WRITES`] whether writes get through, until the server stops.

@@ -85,6 +85,8 @@ impl Writer {
         }
         let group = Arc::new(group);
         let committing = tokio::spawn(commit(tx, Arc::clone(&group)));
+        // It is on its way before anything else is decided.
+        tokio::task::yield_now().await;
         let (Committed { result, took }, mut next) = self.decide_ahead(committing, &state, &group, queue).await;
         if result.is_ok() {
             self.metrics.committed(Purpose::Changes, group.txns.len(), took);
