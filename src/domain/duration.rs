@@ -17,14 +17,30 @@ pub enum Unit {
     Year,
 }
 
+impl Unit {
+    /// One of it in milliseconds, a month being 30 days and a year 365.
+    const fn millis(self) -> i64 {
+        match self {
+            Self::Clock => 1,
+            Self::Day => DAY,
+            Self::Week => 7 * DAY,
+            Self::Month => 30 * DAY,
+            Self::Year => 365 * DAY,
+        }
+    }
+}
+
 /// The length of a window, with the client's spelling.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ResetDuration {
-    /// The client's spelling, where it is not the one that unit and count give.
-    text: Option<Box<str>>,
-    unit: Unit,
-    count: i64,
-    millis: i64,
+pub struct ResetDuration(Spelling);
+
+/// There are several a key: 16 bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Spelling {
+    /// The one that unit and count give.
+    Plain(Unit, i64),
+    /// Another one.
+    Own(Box<(Unit, i64, Box<str>)>),
 }
 
 const SECOND: i64 = 1_000;
@@ -43,23 +59,20 @@ impl ResetDuration {
 
     /// Reads `text`; `None` if it is not of the grammar or out of range.
     pub fn parse(text: &str) -> Option<Self> {
-        let (unit, count, millis) = match text.as_bytes().last()? {
-            b'd' => Self::calendar(text, Unit::Day, DAY)?,
-            b'w' => Self::calendar(text, Unit::Week, 7 * DAY)?,
-            b'M' => Self::calendar(text, Unit::Month, 30 * DAY)?,
-            b'Y' => Self::calendar(text, Unit::Year, 365 * DAY)?,
-            _ => Self::clock(text).map(|millis| (Unit::Clock, millis, millis))?,
+        let counted = || integer(&text[..text.len() - 1]);
+        let (unit, count) = match text.as_bytes().last()? {
+            b'd' => (Unit::Day, counted()?),
+            b'w' => (Unit::Week, counted()?),
+            b'M' => (Unit::Month, counted()?),
+            b'Y' => (Unit::Year, counted()?),
+            _ => (Unit::Clock, Self::clock(text)?),
         };
-        let mut duration = Self { text: None, unit, count, millis };
-        if duration.to_string() != text {
-            duration.text = Some(text.into());
+        if !(Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&count.checked_mul(unit.millis())?) {
+            return None;
         }
-        (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis).then_some(duration)
-    }
-
-    fn calendar(text: &str, unit: Unit, unit_millis: i64) -> Option<(Unit, i64, i64)> {
-        let count = integer(&text[..text.len() - 1])?;
-        Some((unit, count, count.checked_mul(unit_millis)?))
+        let plain = Self(Spelling::Plain(unit, count));
+        let own = || Self(Spelling::Own(Box::new((unit, count, text.into()))));
+        Some(if plain.to_string() == text { plain } else { own() })
     }
 
     /// Hours, minutes, seconds and milliseconds, each at most once and in this order.
@@ -91,45 +104,49 @@ impl ResetDuration {
 
     /// What it is counted in.
     pub fn unit(&self) -> Unit {
-        self.unit
+        match &self.0 {
+            Spelling::Plain(unit, _) => *unit,
+            Spelling::Own(own) => own.0,
+        }
     }
 
     /// How many of [`Self::unit`]; milliseconds for [`Unit::Clock`].
     pub fn count(&self) -> i64 {
-        self.count
+        match &self.0 {
+            Spelling::Plain(_, count) => *count,
+            Spelling::Own(own) => own.1,
+        }
     }
 
     /// Its length in milliseconds, a month being 30 days and a year 365.
     pub fn millis(&self) -> i64 {
-        self.millis
+        self.count() * self.unit().millis()
     }
 
     /// Whether its windows can follow the calendar.
     pub fn can_align(&self) -> bool {
-        self.unit != Unit::Clock
+        self.unit() != Unit::Clock
     }
 
     /// Whether this and `other` are the same length to an owner with this alignment.
     pub fn same(&self, other: &Self, calendar_aligned: bool) -> bool {
-        self.millis == other.millis && (!calendar_aligned || self.unit == other.unit)
+        self.millis() == other.millis() && (!calendar_aligned || self.unit() == other.unit())
     }
 }
 
 /// As the client wrote it.
 impl fmt::Display for ResetDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(text) = &self.text {
-            return f.write_str(text);
-        }
-        let (count, suffix) = match self.unit {
-            Unit::Day => (self.count, "d"),
-            Unit::Week => (self.count, "w"),
-            Unit::Month => (self.count, "M"),
-            Unit::Year => (self.count, "Y"),
-            Unit::Clock if self.millis % HOUR == 0 => (self.millis / HOUR, "h"),
-            Unit::Clock if self.millis % MINUTE == 0 => (self.millis / MINUTE, "m"),
-            Unit::Clock if self.millis % SECOND == 0 => (self.millis / SECOND, "s"),
-            Unit::Clock => (self.millis, "ms"),
+        let (count, suffix) = match &self.0 {
+            Spelling::Own(own) => return f.write_str(&own.2),
+            Spelling::Plain(Unit::Day, count) => (*count, "d"),
+            Spelling::Plain(Unit::Week, count) => (*count, "w"),
+            Spelling::Plain(Unit::Month, count) => (*count, "M"),
+            Spelling::Plain(Unit::Year, count) => (*count, "Y"),
+            Spelling::Plain(Unit::Clock, millis) if millis % HOUR == 0 => (millis / HOUR, "h"),
+            Spelling::Plain(Unit::Clock, millis) if millis % MINUTE == 0 => (millis / MINUTE, "m"),
+            Spelling::Plain(Unit::Clock, millis) if millis % SECOND == 0 => (millis / SECOND, "s"),
+            Spelling::Plain(Unit::Clock, millis) => (*millis, "ms"),
         };
         write!(f, "{count}{suffix}")
     }
@@ -190,6 +207,11 @@ mod tests {
         ] {
             assert_eq!(millis(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn it_takes_no_more_memory_than_it_says() {
+        assert_eq!(size_of::<ResetDuration>(), 16);
     }
 
     #[test]

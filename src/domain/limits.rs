@@ -55,6 +55,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether one of them has this id.
+    pub fn has(&self, id: &LimitId) -> bool {
+        self.budgets.iter().any(|budget| budget.id == *id) || self.rate_limit.as_ref().is_some_and(|it| it.id == *id)
+    }
+
     /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
         self.budgets.is_empty() && self.rate_limit.is_none()

@@ -1,6 +1,8 @@
 //! Virtual keys (`semantics.md` §4).
 
-use super::{Customer, Id, Labels, Limits, McpClient, Permit, PreviousSecret, Provider, Secret, Team, Timestamp};
+use super::{
+    Customer, Id, Labels, Limits, McpClient, Permit, PreviousSecret, Provider, Secret, Sha256Hash, Team, Timestamp,
+};
 
 /// Who a key belongs to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,6 +45,16 @@ pub struct VirtualKey {
 }
 
 impl VirtualKey {
+    /// Its secret and the one before, as far as they are kept.
+    pub fn secrets(&self) -> impl Iterator<Item = &Sha256Hash> {
+        std::iter::once(&self.secret.sha256).chain(self.previous_secret.iter().map(|previous| &previous.sha256))
+    }
+
+    /// Its own limits, then those of its provider configs.
+    pub fn all_limits(&self) -> impl Iterator<Item = &Limits> {
+        std::iter::once(&self.limits).chain(self.provider_configs.iter().map(|config| &config.limits))
+    }
+
     /// Whether it works at `at`.
     pub fn works_at(&self, at: Timestamp) -> bool {
         self.is_active && self.expires_at.is_none_or(|expires_at| at < expires_at)

@@ -220,7 +220,7 @@ fn check_limits_free(state: &State, any: &AnyResource) -> Result<(), Error> {
     for (_, limits, _) in owned_limits(any) {
         let budgets = limits.budgets.iter().map(|budget| &budget.id);
         for id in budgets.chain(limits.rate_limit.iter().map(|limit| &limit.id)) {
-            if !own.insert(id) || state.limit_places.contains_key(id) {
+            if !own.insert(id) || state.limit_place(id).is_some() {
                 violations.add(any.key().kind, format!("has a limit with the id {id:?}, which another limit has"));
             }
         }

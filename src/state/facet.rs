@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{LimitPlace, State, Table};
+use super::{State, Table};
 use crate::domain::{
     Customer, KeyOwner, Labels, Limits, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
-    ProviderGovernance, Resource, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
+    ProviderGovernance, Resource, ResourceKey, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
 };
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
@@ -65,31 +65,36 @@ pub trait Indexed: Resource {
 
     /// Takes it out of them.
     fn leave(_state: &mut State, _stored: &Arc<Stored<Self>>) {}
+
+    /// Whether these indexes have the same of both versions of it, so that they need not be touched.
+    fn enters_alike(_before: &Stored<Self>, _after: &Stored<Self>) -> bool {
+        false
+    }
 }
 
 fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
     labels.iter().map(|(key, value)| Facet::Label(key.clone(), value.clone()))
 }
 
-fn enter_limits(state: &mut State, limits: &Limits, place: &LimitPlace) {
+fn enter_limits(state: &mut State, limits: &Limits, key: &ResourceKey) {
     for budget in &limits.budgets {
         state.budgets.insert((budget.created_at, budget.id.clone()));
-        state.limit_places.insert(budget.id.clone(), place.clone());
+        state.limit_places.insert(&budget.id, key.clone());
     }
     if let Some(rate_limit) = &limits.rate_limit {
         state.rate_limits.insert((rate_limit.created_at, rate_limit.id.clone()));
-        state.limit_places.insert(rate_limit.id.clone(), place.clone());
+        state.limit_places.insert(&rate_limit.id, key.clone());
     }
 }
 
-fn leave_limits(state: &mut State, limits: &Limits) {
+fn leave_limits(state: &mut State, limits: &Limits, key: &ResourceKey) {
     for budget in &limits.budgets {
         state.budgets.remove(&(budget.created_at, budget.id.clone()));
-        state.limit_places.remove(&budget.id);
+        state.limit_places.remove(&budget.id, key.clone());
     }
     if let Some(rate_limit) = &limits.rate_limit {
         state.rate_limits.remove(&(rate_limit.created_at, rate_limit.id.clone()));
-        state.limit_places.remove(&rate_limit.id);
+        state.limit_places.remove(&rate_limit.id, key.clone());
     }
 }
 
@@ -111,11 +116,15 @@ impl Indexed for Customer {
     }
 
     fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        enter_limits(state, &stored.resource.limits, &LimitPlace::Customer(stored.id.clone()));
+        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 
     fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        leave_limits(state, &stored.resource.limits);
+        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
+    }
+
+    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
+        before.resource.limits == after.resource.limits
     }
 }
 
@@ -138,11 +147,15 @@ impl Indexed for Team {
     }
 
     fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        enter_limits(state, &stored.resource.limits, &LimitPlace::Team(stored.id.clone()));
+        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 
     fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        leave_limits(state, &stored.resource.limits);
+        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
+    }
+
+    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
+        before.resource.limits == after.resource.limits
     }
 }
 
@@ -177,26 +190,25 @@ impl Indexed for VirtualKey {
 
     fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
         let key = &stored.resource;
-        state.secrets.insert(key.secret.sha256, stored.id.clone());
-        if let Some(previous) = &key.previous_secret {
-            state.secrets.insert(previous.sha256, stored.id.clone());
+        for secret in key.secrets() {
+            state.secrets.insert(secret, stored.id.clone());
         }
-        enter_limits(state, &key.limits, &LimitPlace::VirtualKey(stored.id.clone()));
-        for config in &key.provider_configs {
-            enter_limits(state, &config.limits, &LimitPlace::ProviderConfig(stored.id.clone(), config.id));
-        }
+        let place = ResourceKey::of(&stored.id);
+        key.all_limits().for_each(|limits| enter_limits(state, limits, &place));
     }
 
     fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
         let key = &stored.resource;
-        state.secrets.remove(&key.secret.sha256);
-        if let Some(previous) = &key.previous_secret {
-            state.secrets.remove(&previous.sha256);
+        for secret in key.secrets() {
+            state.secrets.remove(secret, stored.id.clone());
         }
-        leave_limits(state, &key.limits);
-        for config in &key.provider_configs {
-            leave_limits(state, &config.limits);
-        }
+        let place = ResourceKey::of(&stored.id);
+        key.all_limits().for_each(|limits| leave_limits(state, limits, &place));
+    }
+
+    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
+        let [before, after] = [before, after].map(|stored| &stored.resource);
+        before.secrets().eq(after.secrets()) && before.all_limits().eq(after.all_limits())
     }
 }
 
@@ -275,7 +287,7 @@ impl Indexed for ModelConfig {
     fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
         state.models.insert(stored.resource.place(), Arc::clone(stored));
         state.model_scopes.enter(&stored.resource.scope);
-        enter_limits(state, &stored.resource.limits, &LimitPlace::ModelConfig(stored.id.clone()));
+        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 
     fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
@@ -284,7 +296,7 @@ impl Indexed for ModelConfig {
             state.models.remove(&place);
         }
         state.model_scopes.leave(&stored.resource.scope);
-        leave_limits(state, &stored.resource.limits);
+        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 }
 
@@ -304,11 +316,15 @@ impl Indexed for ProviderGovernance {
     }
 
     fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        enter_limits(state, &stored.resource.limits, &LimitPlace::ProviderGovernance(stored.id.clone()));
+        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 
     fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        leave_limits(state, &stored.resource.limits);
+        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
+    }
+
+    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
+        before.resource.limits == after.resource.limits
     }
 }
 

@@ -4,12 +4,14 @@
 //! readers never meet a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod by_hash;
 mod counters;
 mod counts;
 mod decide;
 mod dimension;
 mod facet;
 mod head;
+mod marks;
 mod pricing;
 mod query;
 mod reconcile;
@@ -18,9 +20,9 @@ mod rules;
 mod table;
 mod usage;
 
-use std::ops::Bound;
 use std::sync::Arc;
 
+use by_hash::ByHash;
 use imbl::{OrdMap, OrdSet};
 
 use crate::domain::{
@@ -35,6 +37,7 @@ pub(crate) use dimension::add_dimensions;
 pub use dimension::{Dimension, dimensions};
 pub use facet::{Facet, Indexed};
 pub use head::{Chain, ChainRow, Head, Op};
+pub use marks::{AnySlot, Mark, Marked};
 pub use query::{LimitPlace, Page, Query};
 pub use routing::RuleOrder;
 pub use rules::Rules;
@@ -54,21 +57,19 @@ pub struct State {
     pricing_overrides: Table<PricingOverride>,
     providers: Table<Provider>,
     mcp_clients: Table<McpClient>,
-    /// Each resource at the revision of its last change, and each removed one at that of its removal.
-    marks: OrdMap<(i64, ResourceKey), Mark>,
-    /// Where the marks of removed resources are.
-    removed: OrdMap<ResourceKey, i64>,
+    /// What happened last to each resource.
+    marks: marks::Marks,
     /// First 8 bytes of the chain at each revision after the compacted one.
     chain_prefixes: imbl::Vector<u64>,
     /// Both secrets of every key: the current and the one before.
-    secrets: OrdMap<Sha256Hash, Id<VirtualKey>>,
+    secrets: ByHash<Id<VirtualKey>>,
     /// Which provider has the provider key of an id.
     provider_keys: OrdMap<Box<str>, Id<Provider>>,
     /// All budgets and rate limits, by creation.
     budgets: OrdSet<(Timestamp, LimitId)>,
     rate_limits: OrdSet<(Timestamp, LimitId)>,
-    /// Where each of them lies.
-    limit_places: Lookup<LimitId, LimitPlace>,
+    /// Which resource each of them is a part of.
+    limit_places: ByHash<ResourceKey>,
     /// The routing rules in the order in which they are looked at.
     routing: routing::Order,
     /// The model configs by what they are unique on.
@@ -86,15 +87,6 @@ type Lookup<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl
 
 /// What a model config is unique on.
 pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
-
-/// What happened last to a resource.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mark {
-    /// It was created or changed.
-    Upsert,
-    /// It was removed.
-    Remove,
-}
 
 impl State {
     /// The state of a store that was read whole.
@@ -115,14 +107,13 @@ impl State {
             pricing_overrides: Table::default(),
             providers: Table::default(),
             mcp_clients: Table::default(),
-            marks: OrdMap::new(),
-            removed: OrdMap::new(),
+            marks: marks::Marks::default(),
             chain_prefixes: chain_prefixes.into_iter().collect(),
-            secrets: OrdMap::new(),
+            secrets: ByHash::default(),
             provider_keys: OrdMap::new(),
             budgets: OrdSet::new(),
             rate_limits: OrdSet::new(),
-            limit_places: Lookup::default(),
+            limit_places: ByHash::default(),
             routing: routing::Order::default(),
             models: Lookup::default(),
             model_scopes: counts::Counts::default(),
@@ -133,8 +124,7 @@ impl State {
             state.replace(None, Some(&resource));
         }
         for (revision, key) in removed {
-            state.removed.insert(key.clone(), revision);
-            state.marks.insert((revision, key), Mark::Remove);
+            state.marks.remove(revision, key);
         }
         state
     }
@@ -190,12 +180,20 @@ impl State {
     /// The key that `secret` belongs to, and whether it is the secret before the last rotation. The end of a grace
     /// period takes no revision: it is found out here.
     pub fn key_by_secret(&self, secret: &Sha256Hash, now: Timestamp) -> Option<(&Arc<Stored<VirtualKey>>, bool)> {
-        let stored = self.get::<VirtualKey>(self.secrets.get(secret)?.as_str())?;
+        let stored = self.secret_holder(secret)?;
         if stored.resource.secret.sha256 == *secret {
             return Some((stored, false));
         }
         let in_grace = stored.resource.previous_secret.as_ref().is_some_and(|previous| now < previous.expires_at);
         in_grace.then_some((stored, true))
+    }
+
+    /// The key that has `secret`, or had it before the last rotation.
+    fn secret_holder(&self, secret: &Sha256Hash) -> Option<&Arc<Stored<VirtualKey>>> {
+        self.secrets.find(secret, |id| {
+            let stored = self.get::<VirtualKey>(id.as_str())?;
+            stored.resource.secrets().any(|has| has == secret).then_some(stored)
+        })
     }
 
     /// The provider key with this id and its provider.
@@ -212,8 +210,7 @@ impl State {
 
     /// What the limit with this id allows of `kind`.
     pub fn limit(&self, limit_id: &LimitId, kind: LimitKind) -> Option<Dimension<'_>> {
-        let place = self.limit_places.get(limit_id)?;
-        let (limits, aligned) = place.limits(self)?;
+        let (place, limits, aligned) = self.limit_place(limit_id)?;
         let mut found = Vec::with_capacity(4);
         add_dimensions(&place.owner(), limits, aligned, &mut found);
         found.into_iter().find(|dimension| dimension.limit_id == *limit_id && dimension.kind == kind)
@@ -225,11 +222,8 @@ impl State {
     }
 
     /// What happened after revision `after`, in order of revision: each resource once, at its last change.
-    pub fn changed_since(&self, after: i64) -> impl Iterator<Item = (i64, &ResourceKey, Mark)> {
-        let first = (after.saturating_add(1), ResourceKey { kind: Kind::ALL[0], id: Arc::from("") });
-        self.marks
-            .range((Bound::Included(first), Bound::Unbounded))
-            .map(|((revision, key), mark)| (*revision, key, *mark))
+    pub fn changed_since(&self, after: i64) -> impl Iterator<Item = &Marked> {
+        self.marks.since(after)
     }
 
     /// First 8 bytes of the chain at `revision`; `None` if it is compacted or was never reached.
@@ -288,10 +282,7 @@ impl State {
         }
         for (revision, key) in removed {
             // What came and went in between is marked too: a watcher may have seen it at another replica.
-            if let Some(marked) = self.removed.insert(key.clone(), revision) {
-                self.marks.remove(&(marked, key.clone()));
-            }
-            self.marks.insert((revision, key), Mark::Remove);
+            self.marks.remove(revision, key);
         }
         let compacted = (head.compacted_revision, head.compacted_chain);
         let before = (self.head.compacted_revision, self.head.compacted_chain);
@@ -306,16 +297,7 @@ impl State {
     pub fn compact(&mut self, head: Head) {
         let dropped = usize::try_from(head.compacted_revision - self.head.compacted_revision).unwrap_or(0);
         self.chain_prefixes = self.chain_prefixes.skip(dropped.min(self.chain_prefixes.len()));
-        let old: Vec<(i64, ResourceKey)> = self
-            .changed_since(self.head.compacted_revision)
-            .take_while(|(revision, _, _)| *revision <= head.compacted_revision)
-            .filter(|(_, _, mark)| *mark == Mark::Remove)
-            .map(|(revision, key, _)| (revision, key.clone()))
-            .collect();
-        for mark in old {
-            self.removed.remove(&mark.1);
-            self.marks.remove(&mark);
-        }
+        self.marks.compact(self.head.compacted_revision, head.compacted_revision);
         self.head = head;
     }
 
@@ -335,24 +317,24 @@ impl State {
     }
 
     fn replace_typed<R: Indexed>(&mut self, before: Option<&AnyResource>, after: Option<&AnyResource>) {
-        if let Some(before) = before.and_then(R::unwrap) {
-            self.marks.remove(&(before.revision, ResourceKey::of(&before.id)));
-            R::leave(self, before);
-            R::table_mut(self).remove(before);
-            if after.is_none() && !seeded::is(Bug::SkipRemovalMarker) {
-                let key = ResourceKey::of(&before.id);
-                self.removed.insert(key.clone(), self.head.revision);
-                self.marks.insert((self.head.revision, key), Mark::Remove);
+        let [before, after] = [before, after].map(|any| any.and_then(R::unwrap));
+        let alike = before.zip(after).is_some_and(|(before, after)| R::enters_alike(before, after));
+        if let Some(before) = before {
+            self.marks.forget(before.revision, &ResourceKey::of(&before.id));
+            if !alike {
+                R::leave(self, before);
             }
         }
-        if let Some(after) = after.and_then(R::unwrap) {
-            let key = ResourceKey::of(&after.id);
-            if let Some(revision) = self.removed.remove(&key) {
-                self.marks.remove(&(revision, key.clone()));
+        let slot = R::table_mut(self).replace(before.map(AsRef::as_ref), after);
+        if let Some((after, slot)) = after.zip(slot) {
+            if !alike {
+                R::enter(self, after);
             }
-            R::enter(self, after);
-            R::table_mut(self).insert(Arc::clone(after));
-            self.marks.insert((after.revision, key), Mark::Upsert);
+            self.marks.upsert(after.revision, slot);
+        } else if let Some(before) = before
+            && !seeded::is(Bug::SkipRemovalMarker)
+        {
+            self.marks.remove(self.head.revision, ResourceKey::of(&before.id));
         }
     }
 }

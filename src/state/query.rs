@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Facet, Indexed, State};
 use crate::domain::{
-    Budget, Customer, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Stored, Team,
+    Budget, Customer, Id, Kind, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit, Stored, Team,
     Timestamp, VirtualKey,
 };
 
@@ -150,6 +150,30 @@ impl State {
         self.list_limits(&self.rate_limits, owners, query, of, all)
     }
 
+    /// Where the limit with this id lies, among which limits, and whether these are calendar-aligned.
+    pub(super) fn limit_place(&self, id: &LimitId) -> Option<(LimitPlace, &Limits, bool)> {
+        self.limit_places.find(id, |key| {
+            let place = match key.kind {
+                Kind::Customer => LimitPlace::Customer(Id::new(Arc::clone(&key.id))),
+                Kind::Team => LimitPlace::Team(Id::new(Arc::clone(&key.id))),
+                Kind::VirtualKey => {
+                    let stored = self.get::<VirtualKey>(&key.id)?;
+                    let mut configs = stored.resource.provider_configs.iter();
+                    match configs.find(|config| config.limits.has(id)) {
+                        Some(config) => LimitPlace::ProviderConfig(stored.id.clone(), config.id),
+                        None => LimitPlace::VirtualKey(stored.id.clone()),
+                    }
+                }
+                Kind::ModelConfig => LimitPlace::ModelConfig(Id::new(Arc::clone(&key.id))),
+                Kind::ProviderGovernance => LimitPlace::ProviderGovernance(Id::new(Arc::clone(&key.id))),
+                // These have no limits.
+                Kind::Provider | Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride => return None,
+            };
+            let (limits, aligned) = place.limits(self)?;
+            limits.has(id).then_some((place, limits, aligned))
+        })
+    }
+
     /// Where the limits of an owner lie. A provider config is found by walking the keys: its id alone does not tell.
     fn place_of(&self, owner: &LimitOwner) -> Option<LimitPlace> {
         match owner {
@@ -185,7 +209,7 @@ impl State {
         let (mut items, total): (Vec<_>, usize) = match owners {
             [] => {
                 let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
-                let found = walk.take(query.limit + 1).filter_map(|(_, id)| find(self.limit_places.get(id)?, id));
+                let found = walk.take(query.limit + 1).filter_map(|(_, id)| find(&self.limit_place(id)?.0, id));
                 (found.collect(), index.len())
             }
             [owner, rest @ ..] => {

@@ -1,11 +1,13 @@
 //! The resources of one kind, with the indexes that lists need.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 
-use super::{Facet, Indexed, Lookup};
+use super::by_hash::ByHash;
+use super::{Facet, Indexed};
 use crate::domain::{Id, Stored, Timestamp, resource_digest};
 
 /// A resource and its encoding for the watch stream, made when it is first needed and shared by all streams.
@@ -15,6 +17,27 @@ pub struct Slot<R> {
     /// Its encoding, filled by `watch`.
     pub encoded: OnceLock<Bytes>,
 }
+
+/// Ordered by id.
+impl<R> Ord for Slot<R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.stored.id.cmp(&other.stored.id)
+    }
+}
+
+impl<R> PartialOrd for Slot<R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R> PartialEq for Slot<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<R> Eq for Slot<R> {}
 
 /// A facet that some resource has.
 #[derive(Clone, Copy)]
@@ -28,8 +51,8 @@ struct Having {
 /// All resources of one kind.
 #[derive(Clone)]
 pub struct Table<R> {
-    by_id: Lookup<Id<R>, Arc<Slot<R>>>,
-    by_name: OrdMap<Box<str>, Id<R>>,
+    by_id: ByHash<Arc<Slot<R>>>,
+    by_name: ByHash<Id<R>>,
     by_creation: OrdSet<(Timestamp, Id<R>)>,
     /// By the number of the facet, because a facet is larger than all else of an entry.
     by_facet: OrdSet<(u64, Timestamp, Id<R>)>,
@@ -42,8 +65,8 @@ pub struct Table<R> {
 impl<R> Default for Table<R> {
     fn default() -> Self {
         Self {
-            by_id: Lookup::default(),
-            by_name: OrdMap::new(),
+            by_id: ByHash::default(),
+            by_name: ByHash::default(),
             by_creation: OrdSet::new(),
             by_facet: OrdSet::new(),
             facets: OrdMap::new(),
@@ -61,22 +84,23 @@ impl<R: Indexed> Table<R> {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len() == 0
     }
 
     /// The one with this id.
     pub fn get(&self, id: &str) -> Option<&Arc<Slot<R>>> {
-        self.by_id.get(id)
+        self.by_id.find(id, |slot| (slot.stored.id.as_str() == id).then_some(slot))
     }
 
     /// The id of the one with this name.
     pub fn named(&self, name: &str) -> Option<&Id<R>> {
-        self.by_name.get(name)
+        let has = |id: &Id<R>| self.get(id.as_str()).is_some_and(|slot| R::unique_name(&slot.stored) == Some(name));
+        self.by_name.find(name, |id| has(id).then_some(id))
     }
 
     /// All of them, by creation.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Stored<R>>> {
-        self.by_creation.iter().filter_map(|(_, id)| self.by_id.get(id)).map(|slot| &slot.stored)
+        self.by_creation.iter().filter_map(|(_, id)| self.get(id.as_str())).map(|slot| &slot.stored)
     }
 
     /// How many have this facet.
@@ -112,40 +136,88 @@ impl<R: Indexed> Table<R> {
         self.digest
     }
 
-    pub(super) fn insert(&mut self, stored: Arc<Stored<R>>) {
-        let id = stored.id.clone();
-        if let Some(name) = R::unique_name(&stored) {
-            self.by_name.insert(name.into(), id.clone());
+    /// Puts `after` in the place of `before`, and returns its slot.
+    pub(super) fn replace(
+        &mut self,
+        before: Option<&Stored<R>>,
+        after: Option<&Arc<Stored<R>>>,
+    ) -> Option<Arc<Slot<R>>> {
+        self.index_names(before, after.map(AsRef::as_ref));
+        self.index_creation(before, after.map(AsRef::as_ref));
+        self.index_facets(before, after.map(AsRef::as_ref));
+        let digest = |stored: &Stored<R>| resource_digest(R::KIND.number(), stored.id.as_str(), stored.revision);
+        self.digest = self.digest.wrapping_sub(before.map_or(0, digest)).wrapping_add(after.map_or(0, |it| digest(it)));
+        match (before, after) {
+            (_, Some(after)) => {
+                let slot = Arc::new(Slot { stored: Arc::clone(after), encoded: OnceLock::new() });
+                self.by_id.insert(after.id.as_str(), Arc::clone(&slot));
+                Some(slot)
+            }
+            (Some(before), None) => {
+                if let Some(slot) = self.get(before.id.as_str()).cloned() {
+                    self.by_id.remove(before.id.as_str(), slot);
+                }
+                None
+            }
+            (None, None) => None,
         }
-        self.by_creation.insert((stored.created_at, id.clone()));
-        for facet in R::facets(&stored.resource) {
-            let Having { number, count } = self.facets.get(&facet).copied().unwrap_or_else(|| {
-                self.next_facet += 1;
-                Having { number: self.next_facet, count: 0 }
-            });
-            self.facets.insert(facet, Having { number, count: count + 1 });
-            self.by_facet.insert((number, stored.created_at, id.clone()));
-        }
-        self.digest = self.digest.wrapping_add(resource_digest(R::KIND.number(), id.as_str(), stored.revision));
-        self.by_id.insert(id, Arc::new(Slot { stored, encoded: OnceLock::new() }));
     }
 
-    pub(super) fn remove(&mut self, stored: &Stored<R>) {
-        if let Some(name) = R::unique_name(stored)
-            && self.by_name.get(name) == Some(&stored.id)
-        {
-            self.by_name.remove(name);
+    fn index_names(&mut self, before: Option<&Stored<R>>, after: Option<&Stored<R>>) {
+        let [had, has] = [before, after].map(|stored| stored.and_then(|it| Some((R::unique_name(it)?, &it.id))));
+        if had == has {
+            return;
         }
-        self.by_creation.remove(&(stored.created_at, stored.id.clone()));
-        for facet in R::facets(&stored.resource) {
-            let Some(Having { number, count }) = self.facets.get(&facet).copied() else { continue };
-            match count {
-                0 | 1 => self.facets.remove(&facet),
-                count => self.facets.insert(facet, Having { number, count: count - 1 }),
-            };
-            self.by_facet.remove(&(number, stored.created_at, stored.id.clone()));
+        if let Some((name, id)) = had {
+            self.by_name.remove(name, id.clone());
         }
-        self.digest = self.digest.wrapping_sub(resource_digest(R::KIND.number(), stored.id.as_str(), stored.revision));
-        self.by_id.remove(&stored.id);
+        if let Some((name, id)) = has {
+            self.by_name.insert(name, id.clone());
+        }
+    }
+
+    fn index_creation(&mut self, before: Option<&Stored<R>>, after: Option<&Stored<R>>) {
+        let [had, has] = [before, after].map(|stored| stored.map(|it| (it.created_at, &it.id)));
+        if had == has {
+            return;
+        }
+        if let Some((created_at, id)) = had {
+            self.by_creation.remove(&(created_at, id.clone()));
+        }
+        if let Some((created_at, id)) = has {
+            self.by_creation.insert((created_at, id.clone()));
+        }
+    }
+
+    fn index_facets(&mut self, before: Option<&Stored<R>>, after: Option<&Stored<R>>) {
+        let [had, has] =
+            [before, after].map(|stored| stored.map(|it| (it.created_at, &it.id, R::facets(&it.resource))));
+        if had == has {
+            return;
+        }
+        if let Some((created_at, id, facets)) = had {
+            facets.into_iter().for_each(|facet| self.leave_facet(facet, created_at, id));
+        }
+        if let Some((created_at, id, facets)) = has {
+            facets.into_iter().for_each(|facet| self.enter_facet(facet, created_at, id));
+        }
+    }
+
+    fn enter_facet(&mut self, facet: Facet, created_at: Timestamp, id: &Id<R>) {
+        let Having { number, count } = self.facets.get(&facet).copied().unwrap_or_else(|| {
+            self.next_facet += 1;
+            Having { number: self.next_facet, count: 0 }
+        });
+        self.facets.insert(facet, Having { number, count: count + 1 });
+        self.by_facet.insert((number, created_at, id.clone()));
+    }
+
+    fn leave_facet(&mut self, facet: Facet, created_at: Timestamp, id: &Id<R>) {
+        let Some(Having { number, count }) = self.facets.get(&facet).copied() else { return };
+        match count {
+            0 | 1 => self.facets.remove(&facet),
+            count => self.facets.insert(facet, Having { number, count: count - 1 }),
+        };
+        self.by_facet.remove(&(number, created_at, id.clone()));
     }
 }

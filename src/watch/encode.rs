@@ -6,10 +6,10 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::token::Token;
 use super::{Frame, KindSet};
-use crate::domain::{AnyResource, Kind, Resource, ResourceKey};
+use crate::domain::Kind;
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
-use crate::state::{Indexed, Slot, State};
+use crate::state::{Mark, Marked, State};
 use crate::wire::{self, Form};
 
 /// The most that a fragment holds, unless one resource alone is larger. It is copied into what HTTP/2 sends, which is best
@@ -26,31 +26,15 @@ pub(super) fn frame(event: Event) -> Frame {
     Frame(v1::WatchConfigResponse { event: Some(event) }.encode_to_vec().into())
 }
 
-/// The encoded entry of a batch for the resource with this key: an upsert of its latest version, or its removal.
-pub(super) fn entry(state: &State, key: &ResourceKey) -> Bytes {
-    fn of<R: Indexed>(state: &State, id: &str) -> Option<Bytes> {
-        R::table(state).get(id).map(|slot| encoded(slot))
+/// The encoded entry of a batch: an upsert, or a removal.
+pub(super) fn entry(marked: &Marked) -> Bytes {
+    match &marked.mark {
+        Mark::Upsert(slot) => {
+            let make = || field(UPSERTS, &wire::render_any(&slot.resource(), Form::Stream));
+            slot.encoded().get_or_init(make).clone()
+        }
+        Mark::Remove(key) => field(REMOVES, &wire::resource_key(key)),
     }
-    let found = match key.kind {
-        Kind::Customer => of::<crate::domain::Customer>(state, &key.id),
-        Kind::Team => of::<crate::domain::Team>(state, &key.id),
-        Kind::VirtualKey => of::<crate::domain::VirtualKey>(state, &key.id),
-        Kind::RoutingRule => of::<crate::domain::RoutingRule>(state, &key.id),
-        Kind::ModelConfig => of::<crate::domain::ModelConfig>(state, &key.id),
-        Kind::ProviderGovernance => of::<crate::domain::ProviderGovernance>(state, &key.id),
-        Kind::PricingOverride => of::<crate::domain::PricingOverride>(state, &key.id),
-        Kind::Provider => of::<crate::domain::Provider>(state, &key.id),
-        Kind::McpClient => of::<crate::domain::McpClient>(state, &key.id),
-    };
-    found.unwrap_or_else(|| field(REMOVES, &wire::resource_key(key)))
-}
-
-fn encoded<R: Resource>(slot: &Slot<R>) -> Bytes {
-    let make = || {
-        let any: AnyResource = R::wrap(std::sync::Arc::clone(&slot.stored));
-        field(UPSERTS, &wire::render_any(&any, Form::Stream))
-    };
-    slot.encoded.get_or_init(make).clone()
 }
 
 /// A message as a field of a batch: tag, length, content.

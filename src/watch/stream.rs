@@ -237,18 +237,18 @@ impl Follower {
         }
         let (mut to, mut bytes, mut revisions) = (self.cursor, 0, 0);
         let mut entries = Vec::new();
-        for (revision, key, mark) in state.changed_since(self.cursor) {
-            if revision != to {
+        for marked in state.changed_since(self.cursor) {
+            if marked.revision != to {
                 if bytes >= MAX_FRAGMENT / 2 {
                     break;
                 }
-                to = revision;
+                to = marked.revision;
                 revisions += 1;
             }
             // What was removed before the stream began, it never named.
-            let unnamed = mark == Mark::Remove && revision <= self.begun_at;
-            if self.kinds.has(key.kind) && !unnamed {
-                let entry = encode::entry(state, key);
+            let unnamed = matches!(marked.mark, Mark::Remove(_)) && marked.revision <= self.begun_at;
+            if self.kinds.has(marked.kind()) && !unnamed {
+                let entry = encode::entry(marked);
                 bytes += entry.len();
                 entries.push(entry);
             }
@@ -303,11 +303,8 @@ async fn usage_changed(usage: &mut Option<UsageCursor>) {
 /// What changed after `from`, and the bookmark. Nothing if none of it is of `kinds`: the next heartbeat's bookmark will
 /// move the client on.
 fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
-    let entries: Vec<_> = state
-        .changed_since(from)
-        .filter(|(_, key, _)| kinds.has(key.kind))
-        .map(|(_, key, _)| encode::entry(state, key))
-        .collect();
+    let entries = state.changed_since(from).filter(|marked| kinds.has(marked.kind()));
+    let entries: Vec<_> = entries.map(encode::entry).collect();
     if entries.is_empty() {
         return Vec::new();
     }

@@ -130,11 +130,10 @@ impl Rules for VirtualKey {
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, now: Timestamp) -> Result<(), Error> {
         // A previous secret counts while its grace lasts; after that, its row may still hold it, so it stays taken.
         let _ = now;
-        let hashes = [Some(&self.secret.sha256), self.previous_secret.as_ref().map(|previous| &previous.sha256)];
-        let mut holders = hashes.into_iter().flatten().filter_map(|hash| state.secrets.get(hash));
-        match holders.find(|holder| Some(*holder) != id) {
+        let mut holders = self.secrets().filter_map(|hash| state.secret_holder(hash));
+        match holders.find(|holder| Some(&holder.id) != id) {
             Some(holder) => {
-                Err(Error::AlreadyExists { field: "virtual_key.value".to_owned(), holder: ResourceKey::of(holder) })
+                Err(Error::AlreadyExists { field: "virtual_key.value".to_owned(), holder: ResourceKey::of(&holder.id) })
             }
             None => Ok(()),
         }
