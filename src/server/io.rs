@@ -1,6 +1,6 @@
 //! The bytes of one connection: a socket, and what was read from it to learn which protocol it speaks.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -35,6 +35,24 @@ impl AsyncWrite for Stream {
         }
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
@@ -56,6 +74,8 @@ pub(super) struct Io {
     first: [u8; PREFACE.len()],
     /// What of `first` is still to be handed out.
     unread: std::ops::Range<usize>,
+    /// Whether anything was written yet.
+    written: bool,
 }
 
 impl Io {
@@ -68,7 +88,7 @@ impl Io {
     pub(super) async fn open(mut stream: Stream, patience: Duration) -> io::Result<Self> {
         let mut first = [0; PREFACE.len()];
         let len = tokio::time::timeout(patience, Self::read_first(&mut stream, &mut first)).await??;
-        Ok(Self { stream, first, unread: 0..len })
+        Ok(Self { stream, first, unread: 0..len, written: false })
     }
 
     async fn read_first(stream: &mut Stream, first: &mut [u8; PREFACE.len()]) -> io::Result<usize> {
@@ -98,11 +118,27 @@ impl AsyncRead for Io {
     }
 }
 
-/// Vectored writes are left out on purpose: with them h2 makes one system call per frame of 256 bytes or more, without
-/// them it gathers frames of up to 1 KiB into writes of 16 KiB. This server sends small events to many streams.
+/// Vectored writes are not offered before the first write. h2 asks when it takes a connection: with them it makes a system
+/// call for each frame of 256 bytes or more, without them it gathers frames of up to 1 KiB into writes of 16 KiB, which is
+/// what small events to many streams need. Larger frames it keeps apart from their heads either way, and each write asks
+/// anew: with them both go in one call, without them in two, the first of 9 bytes.
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        this.written = true;
+        Pin::new(&mut this.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.written && self.stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
