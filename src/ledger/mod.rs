@@ -117,6 +117,7 @@ impl Ledger {
         apart(tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone())), closed.clone())?;
         if store.is_shared() {
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
+            tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_connected()));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
         }
         let _closed = closed.drop_guard();

@@ -78,7 +78,7 @@ impl Store {
     pub(super) async fn fill_disk(&self) -> Result<(), StoreError> {
         for (fault, pages) in [(Bug::DiskFull, "1"), (Bug::DiskFreed, "4294967294")] {
             if seeded::is(fault) {
-                self.writer.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
+                self.writer.get().execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
             }
         }
         Ok(())
@@ -86,7 +86,7 @@ impl Store {
 
     async fn lock_shared(&self) -> Result<WriteTx, StoreError> {
         // Nobody else uses the connections that write: if none can be had, the server is away.
-        let begun = begin_write(&self.writer).await.map_err(|error| match Fault::of(&error) {
+        let begun = begin_write(&self.writer.get()).await.map_err(|error| match Fault::of(&error) {
             Fault::Pool => StoreError::Away { detail: error.to_string() },
             _ => StoreError::from(error),
         });
@@ -167,7 +167,7 @@ impl WriteTx {
     ) -> Result<Vec<Remembered>, StoreError> {
         match self {
             // By the connection that writes, so that no write waits for those who read.
-            Self::Own(store) => requests::find(&store.writer, requests, now).await,
+            Self::Own(store) => requests::find(&store.writer.get(), requests, now).await,
             Self::Shared { tx, .. } => in_time(true, requests::find(&tx.0, requests, now)).await,
         }
     }
@@ -210,7 +210,7 @@ impl WriteTx {
 
     fn backend(&self) -> DbBackend {
         match self {
-            Self::Own(store) => store.writer.get_database_backend(),
+            Self::Own(store) => store.writer.backend(),
             Self::Shared { tx, .. } => tx.0.get_database_backend(),
         }
     }
@@ -225,7 +225,7 @@ impl WriteTx {
             (Self::Own(_), Err(error)) => return Err(error),
             (Self::Own(store), Ok(script)) => {
                 store.fill_disk().await?;
-                let writer = store.writer.clone();
+                let writer = store.writer.get();
                 // By a task of its own, which goes on if nobody waits for it any more.
                 let running = tokio::spawn(async move { script.run_alone(&writer).await });
                 let result = running.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));

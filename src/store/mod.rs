@@ -26,6 +26,7 @@ mod changelog;
 mod commit;
 mod compaction;
 mod connect;
+mod connections;
 mod customer;
 mod entity;
 mod error;
@@ -40,7 +41,6 @@ mod migration;
 mod model_config;
 mod notify;
 mod persist;
-mod pool;
 mod pricing_override;
 mod provider;
 mod provider_governance;
@@ -61,16 +61,17 @@ mod virtual_key;
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, EntityTrait as _};
+use sea_orm::EntityTrait as _;
 use tokio::sync::Notify;
 
 pub use connect::{DatabaseUrl, Migration};
+use connections::Connections;
+pub use connections::Pool;
 pub use error::StoreError;
 pub use group::*;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;
 pub use persist::{Names, Persist, Rows, Which};
-pub use pool::Pool;
 pub use recorded::RecordedUsage;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
@@ -86,8 +87,8 @@ use crate::state::{Chain, Head};
 #[derive(Clone)]
 pub struct Store {
     /// On SQLite one connection: it has one writer, and a queue here is fairer than its busy timeout.
-    writer: DatabaseConnection,
-    readers: DatabaseConnection,
+    writer: Arc<Connections>,
+    readers: Arc<Connections>,
     engine: Arc<connect::Engine>,
     /// That something was committed, to be told to other servers.
     announced: Arc<Notify>,

@@ -56,11 +56,11 @@ impl Store {
         let announcing = async {
             loop {
                 self.announced.notified().await;
-                let backend = self.readers.get_database_backend();
+                let backend = self.readers.backend();
                 let sql = "SELECT pg_notify($1, $2)";
                 let notify = Statement::from_sql_and_values(backend, sql, [CHANNEL.into(), name.as_str().into()]);
                 // A hint that is lost costs others some time, no more.
-                drop(self.in_time(async { Ok(self.readers.query_one_raw(notify).await?) }).await);
+                drop(self.in_time(async { Ok(self.readers.get().query_one_raw(notify).await?) }).await);
             }
         };
         tokio::join!(listening, announcing);
@@ -77,8 +77,8 @@ impl Store {
         }
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let asked = std::time::Instant::now();
-        let ask = Statement::from_string(self.readers.get_database_backend(), sql);
-        let row = self.in_time(async { Ok(self.readers.query_one_raw(ask).await?) }).await?;
+        let ask = Statement::from_string(self.readers.backend(), sql);
+        let row = self.in_time(async { Ok(self.readers.get().query_one_raw(ask).await?) }).await?;
         let micros = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
         let micros = micros.ok_or_else(|| DbErr::RecordNotFound("the time".to_owned()))?;
         let half = i64::try_from(asked.elapsed().as_micros() / 2).unwrap_or(0);

@@ -66,7 +66,7 @@ impl Store {
             WriteTx::Shared { tx, .. } => Ok(tx.0),
             WriteTx::Own(store) => {
                 store.fill_disk().await?;
-                Ok(begin_write(&store.writer).await?)
+                Ok(begin_write(&store.writer.get()).await?)
             }
         }
     }
@@ -79,14 +79,14 @@ impl Store {
 
     pub(super) async fn begin_read(&self) -> Result<ReadTx, StoreError> {
         for _ in 0..DEAD_CONNECTIONS {
-            match self.readers.begin().await {
+            match self.readers.get().begin().await {
                 Ok(transaction) => return Ok(ReadTx(transaction)),
                 // The server closed the connection while it was idle, perhaps it was away for a moment.
                 Err(error) if Fault::of(&error) == Fault::Away => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(ReadTx(self.readers.begin().await?))
+        Ok(ReadTx(self.readers.get().begin().await?))
     }
 }
 

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 /// How a client of PostgreSQL commits.
 const COMMIT: &[u8] = b"COMMIT\0";
+/// How it asks whether the connection still is one.
+const SYNC: &[u8] = b"S\0\0\0\x04";
 
 /// Dropping it ends it, and all its connections.
 pub(crate) struct Proxy {
@@ -28,6 +30,9 @@ struct Network {
     /// The next COMMIT that comes by ends its connection.
     at_commit: AtomicBool,
     commits_cut: AtomicU64,
+    /// A connection that is asked twice on end whether it still is one is silent from then on.
+    at_asking_twice: AtomicBool,
+    asked_twice: AtomicU64,
 }
 
 /// What becomes of connections; they are numbered.
@@ -51,6 +56,8 @@ impl Proxy {
             next: AtomicU64::new(0),
             at_commit: AtomicBool::new(false),
             commits_cut: AtomicU64::new(0),
+            at_asking_twice: AtomicBool::new(false),
+            asked_twice: AtomicU64::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&network)));
         Self { address, network, accepting }
@@ -87,6 +94,17 @@ impl Proxy {
     /// Ends the connection on which the next COMMIT comes by, when it has been let through and before it is answered.
     pub(crate) fn cut_at_commit(&self) {
         self.network.at_commit.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on, or no longer, half-opens connections of PostgreSQL as they are asked for the second time on end whether
+    /// they still are one: that is what the driver does with those that are given back.
+    pub(crate) fn silence_at_return(&self, silences: bool) {
+        self.network.at_asking_twice.store(silences, Ordering::SeqCst);
+    }
+
+    /// How many connections have been half-opened so.
+    pub(crate) fn silenced_at_return(&self) -> u64 {
+        self.network.asked_twice.load(Ordering::SeqCst)
     }
 
     /// How many connections have been ended at a COMMIT.
@@ -139,6 +157,7 @@ impl Line<'_> {
     async fn carry(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asks: bool) {
         let mut weather = self.network.weather.subscribe();
         let mut buffer = vec![0; 16 * 1024];
+        let mut asked = false;
         loop {
             let read = from.read(&mut buffer).await;
             let Ok(now) = weather.wait_for(|weather| self.number >= weather.silent_below).await.map(|now| *now) else {
@@ -148,6 +167,11 @@ impl Line<'_> {
                 Ok(0) | Err(_) => return,
                 Ok(length) => length,
             };
+            let asks_again = std::mem::replace(&mut asked, asks && &buffer[..length] == SYNC) && asked;
+            if asks_again && self.network.at_asking_twice.load(Ordering::SeqCst) {
+                self.network.asked_twice.fetch_add(1, Ordering::SeqCst);
+                std::future::pending::<()>().await;
+            }
             if !now.delay.is_zero() {
                 tokio::time::sleep(now.delay).await;
             }

@@ -9,19 +9,13 @@ mod url;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sea_orm::DatabaseConnection;
 use sea_orm::sqlx::postgres::PgPool;
 
 pub use self::schema::Migration;
 pub use self::url::DatabaseUrl;
 use super::Store;
+use super::connections::Connections;
 use super::error::StoreError;
-
-/// Connections that write and connections that only read.
-struct Connections {
-    writer: DatabaseConnection,
-    readers: DatabaseConnection,
-}
 
 /// What else an open database takes, by its engine.
 pub(super) enum Engine {
@@ -58,21 +52,21 @@ impl Store {
     }
 
     async fn open_migrated(url: &DatabaseUrl, connections: u32) -> Result<(Self, Vec<String>), StoreError> {
-        let (Connections { writer, readers }, applied, engine) = match url {
+        let ([writer, readers], applied, engine) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let (connections, applied, lock) = sqlite::open(path).await?;
                 (connections, applied, Engine::Sqlite(Mutex::new(Some(lock))))
             }
             DatabaseUrl::Postgres(url) => {
                 let (connections, applied) = postgres::open(url, connections).await?;
-                let listeners = postgres::listeners(&connections.readers);
+                let listeners = postgres::listeners(&connections[1]);
                 (connections, applied, Engine::Postgres(listeners))
             }
         };
         if !applied.is_empty() {
             tracing::info!(migrations = applied.join(", "), "the database was brought up to date");
         }
-        Ok((Self { writer, readers, engine: engine.into(), announced: Arc::default() }, applied))
+        Ok((Self::of([writer, readers].map(Arc::new), engine), applied))
     }
 
     /// Opens the database for reading, beside whoever has it: takes no lock and changes nothing. Every write fails.
@@ -93,7 +87,12 @@ impl Store {
             }
         };
         readable(found, url)?;
-        Ok(Self { writer: readers.clone(), readers, engine: engine.into(), announced: Arc::default() })
+        let readers = Arc::new(readers);
+        Ok(Self::of([Arc::clone(&readers), readers], engine))
+    }
+
+    fn of([writer, readers]: [Arc<Connections>; 2], engine: Engine) -> Self {
+        Self { writer, readers, engine: engine.into(), announced: Arc::default() }
     }
 
     /// The migrations that this build knows, oldest first, as the database has them. May run beside whoever has it, and
@@ -109,7 +108,7 @@ impl Store {
         };
         let migrations = match found {
             schema::Found::Current | schema::Found::Older | schema::Found::Empty => {
-                schema::migrations(&connection).await.map_err(|error| match url {
+                schema::migrations(&connection.get()).await.map_err(|error| match url {
                     DatabaseUrl::Sqlite(path) => sqlite::cannot_open(path, &error),
                     DatabaseUrl::Postgres(url) => postgres::cannot_open(url, &error),
                 })
@@ -117,7 +116,7 @@ impl Store {
             found => readable(found, url).map(|()| Vec::new()),
         };
         // Nothing was written, so that there is nothing to lose.
-        let _ = connection.close().await;
+        connection.close().await;
         migrations
     }
 
@@ -125,8 +124,8 @@ impl Store {
     /// clones of the store are closed with it.
     pub async fn close(&self) {
         // Readers first: the last connection that closes does SQLite's checkpoint, and readers may not write.
-        let _ = self.readers.clone().close().await;
-        let _ = self.writer.clone().close().await;
+        self.readers.close().await;
+        self.writer.close().await;
         match &*self.engine {
             // Unlocked, not only closed: a process that is being started at this moment has a copy of the file until it
             // becomes another program. What cannot be unlocked is when the last copy is closed.

@@ -1,15 +1,17 @@
 //! PostgreSQL: connections, the settings of their sessions, and what people are told when there is none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector, Statement};
 
+use super::open_error;
 use super::schema::{self, Found};
 use super::url::PostgresUrl;
-use super::{Connections, open_error};
 use crate::store::Store;
+use crate::store::connections::{Connections, Pooled, Uses};
 use crate::store::error::{Fault, StoreError};
 use crate::store::tx;
 
@@ -18,9 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A connection that was not used for so long is asked whether it still is one.
 const IDLE: Duration = Duration::from_secs(1);
 /// How long a connection that is given back may take to become idle. One whose other end is gone would take for ever. After
-/// that the driver asks once more by itself, with no limit: a network that goes silent between the two costs the pool a place
-/// until the system gives the connection up. With the default number of connections there are others.
+/// that the driver asks once more by itself, with no limit: [`Connections`] replaces what is lost by that.
 const RELEASE: Duration = Duration::from_secs(2);
+/// How old a connection becomes.
+const LIFE: Duration = Duration::from_secs(1800);
 /// Prepared statements kept per connection. Multi-row statements differ by their number of rows and are large, so that
 /// a greater cache would cost memory without being hit more often.
 const STATEMENTS: usize = 32;
@@ -55,60 +58,88 @@ const READING: &str = "\
 /// Identifies the lock on the schema among the advisory locks of the database: "toll" in ASCII.
 const SCHEMA_LOCK: i64 = 0x746f_6c6c;
 
-pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<(Connections, Vec<String>), StoreError> {
+pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<([Connections; 2], Vec<String>), StoreError> {
     let connections = connections.max(Store::MIN_CONNECTIONS);
-    let writer = connect(url, WRITING, WRITERS).await.map_err(|error| cannot_open(url, &error))?;
-    let applied = match prepare(&writer, url).await {
+    let writer = connect("writer", url, WRITING, WRITERS).await?;
+    let applied = match prepare(&writer.get(), url).await {
         Ok(applied) => applied,
         Err(error) => {
-            let _ = writer.close().await;
+            writer.close().await;
             return Err(error);
         }
     };
-    let readers = connections - WRITERS - LISTENERS;
-    let readers = connect(url, READING, readers).await.map_err(|error| cannot_open(url, &error))?;
-    Ok((Connections { writer, readers }, applied))
+    let readers = connect("readers", url, READING, connections - WRITERS - LISTENERS).await?;
+    Ok(([writer, readers], applied))
 }
 
 /// Opens the database for reading, beside whoever has it.
-pub(super) async fn open_beside(url: &PostgresUrl) -> Result<(DatabaseConnection, Found), StoreError> {
-    let readers = connect(url, READING, WRITERS).await.map_err(|error| cannot_open(url, &error))?;
-    let found = schema::examine(&readers).await.map_err(|error| cannot_open(url, &error))?;
+pub(super) async fn open_beside(url: &PostgresUrl) -> Result<(Connections, Found), StoreError> {
+    let readers = connect("readers", url, READING, WRITERS).await?;
+    let found = schema::examine(&readers.get()).await.map_err(|error| cannot_open(url, &error))?;
     Ok((readers, found))
 }
 
-async fn connect(url: &PostgresUrl, settings: &'static str, max: u32) -> Result<DatabaseConnection, DbErr> {
+async fn connect(
+    name: &'static str,
+    url: &PostgresUrl,
+    settings: &'static str,
+    max: u32,
+) -> Result<Connections, StoreError> {
     // Not through sea-orm, which would show the URL to the log at its finest level.
     let mut options = (*url.0).clone().statement_cache_capacity(STATEMENTS).disable_statement_logging();
     if options.get_application_name().is_none() {
         options = options.application_name("tollgate");
     }
+    let connections = Connections::replaceable(name, move || {
+        let uses = Arc::default();
+        let pool = pool(settings, max, &uses).connect_lazy_with(options.clone());
+        Pooled { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), uses }
+    });
+    // Whether the server can be reached, and how.
+    let first = connections.get().get_postgres_connection_pool().acquire().await;
+    first.map(|_| connections).map_err(|error| cannot_open(url, &DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
+}
+
+/// A pool of at most `max` connections whose sessions begin with `settings`, which notes in `uses` how they are used.
+fn pool(settings: &'static str, max: u32, uses: &Arc<Uses>) -> PgPoolOptions {
+    let [connected, acquired, released] = [(); 3].map(|()| Arc::clone(uses));
     // Without a least number of connections: the pool replaces one that was given up by a task of its own, which waits for
-    // five minutes, with the place of the connection, if the network is silent at that moment.
-    let pool = PgPoolOptions::new()
+    // five minutes, with the place of the connection, if the network is silent at that moment. And without a longest life,
+    // at whose end the pool closes a connection unseen: it is closed when it is given back instead.
+    PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(PATIENCE)
         .idle_timeout(Duration::from_secs(600))
-        .max_lifetime(Duration::from_secs(1800))
+        .max_lifetime(None)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let uses = Arc::clone(&acquired);
             Box::pin(async move {
                 if meta.idle_for >= IDLE {
                     connection.ping().await?;
                 }
+                uses.begin();
                 Ok(true)
             })
         })
-        .after_connect(move |connection, _| Box::pin(async move { connection.execute(settings).await.map(drop) }))
-        .after_release(|connection, _| Box::pin(settled(connection)));
-    let pool = pool.connect_with(options).await.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
-    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+        .after_connect(move |connection, _| {
+            let uses = Arc::clone(&connected);
+            Box::pin(async move {
+                connection.execute(settings).await?;
+                uses.begin();
+                Ok(())
+            })
+        })
+        .after_release(move |connection, meta| {
+            released.end();
+            Box::pin(async move { Ok(meta.age < LIFE && settled(connection).await?) })
+        })
 }
 
 /// Connections to listen on, as those that read are made, one at a time. To one that turned out to be half-open the driver
 /// still has something to say, for ever, so that it never comes back: it must not be one of those that others wait for.
-pub(super) fn listeners(readers: &DatabaseConnection) -> PgPool {
-    let options = readers.get_postgres_connection_pool().connect_options();
+pub(super) fn listeners(readers: &Connections) -> PgPool {
+    let options = readers.get().get_postgres_connection_pool().connect_options();
     let pool = PgPoolOptions::new().max_connections(1 + HALF_OPEN).acquire_timeout(PATIENCE);
     pool.idle_timeout(None).max_lifetime(None).connect_lazy_with((*options).clone())
 }

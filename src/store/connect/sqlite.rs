@@ -9,8 +9,9 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, QueryResult, Statement};
 
+use super::open_error;
 use super::schema::{self, Found};
-use super::{Connections, open_error};
+use crate::store::connections::Connections;
 use crate::store::error::{Fault, StoreError};
 use crate::store::tx;
 
@@ -28,7 +29,7 @@ const ROWS_AHEAD: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the file and takes it for this process.
-pub(super) async fn open(path: &Path) -> Result<(Connections, Vec<String>, File), StoreError> {
+pub(super) async fn open(path: &Path) -> Result<([Connections; 2], Vec<String>, File), StoreError> {
     let path = &absolute(path)?;
     // The lock comes first: nothing may be written, not even a migration, before the file is known to be ours.
     let lock = lock(path)?;
@@ -41,18 +42,18 @@ pub(super) async fn open(path: &Path) -> Result<(Connections, Vec<String>, File)
         }
     };
     let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
-    Ok((Connections { writer, readers }, applied, lock))
+    Ok(([Connections::kept("writer", writer), Connections::kept("readers", readers)], applied, lock))
 }
 
 /// Opens the file for reading, beside whoever has it.
-pub(super) async fn open_beside(path: &Path) -> Result<(DatabaseConnection, Found), StoreError> {
+pub(super) async fn open_beside(path: &Path) -> Result<(Connections, Found), StoreError> {
     if !path.exists() {
         let what = format!("there is no database {}", path.display());
         return Err(StoreError::Open { what, detail: String::new() });
     }
     let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
     let found = schema::examine(&readers).await.map_err(|error| cannot_open(path, &error))?;
-    Ok((readers, found))
+    Ok((Connections::kept("readers", readers), found))
 }
 
 /// The file's one true path, so that two spellings of it share a lock. Makes the file if there is none, and finds out

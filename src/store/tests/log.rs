@@ -170,7 +170,7 @@ async fn a_log_that_does_not_lead_to_the_head_is_corrupt() {
         ("DELETE FROM head".to_owned(), "table head, row \"1\": it is missing"),
     ] {
         let bench = with_history().await;
-        bench.store.writer.execute_unprepared(&spoil).await.unwrap();
+        bench.store.writer.get().execute_unprepared(&spoil).await.unwrap();
         let error = bench.store.load().await.err().unwrap();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{spoil}: {error:?}");
         assert!(error.to_string().contains(named), "{spoil}: {error}");

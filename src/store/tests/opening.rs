@@ -58,7 +58,7 @@ async fn sqlite_counts_no_memory_under_a_lock() {
     let bench = Bench::new().await;
     let options = "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0'), \
                    sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
-    let row = bench.store.writer.query_one_raw(Statement::from_string(DbBackend::Sqlite, options)).await;
+    let row = bench.store.writer.get().query_one_raw(Statement::from_string(DbBackend::Sqlite, options)).await;
     let row = row.unwrap().unwrap();
     assert_eq!((row.try_get_by_index::<i32>(0).unwrap(), row.try_get_by_index::<i32>(1).unwrap()), (1, 0));
 }
@@ -118,7 +118,7 @@ async fn others_may_not_read_the_files() {
 async fn a_newer_database_is_refused() {
     let bench = Bench::new().await;
     let newer = seaql_migrations::Model { version: "m9999_future".to_owned(), applied_at: 0 };
-    newer.into_active_model().insert(&bench.store.writer).await.unwrap();
+    newer.into_active_model().insert(&bench.store.writer.get()).await.unwrap();
     bench.store.close().await;
     for _ in 0..2 {
         let error = open(&bench.url).await.err().unwrap();
@@ -143,9 +143,9 @@ async fn an_older_database_is_read_by_nobody_until_it_is_brought_up_to_date() {
     let mut bench = Bench::new().await;
     bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
     let (last, undo) = LAST;
-    bench.store.writer.execute_unprepared(undo).await.unwrap();
+    bench.store.writer.get().execute_unprepared(undo).await.unwrap();
     let forget = format!("DELETE FROM seaql_migrations WHERE version = '{last}'");
-    bench.store.writer.execute_unprepared(&forget).await.unwrap();
+    bench.store.writer.get().execute_unprepared(&forget).await.unwrap();
     bench.store.close().await;
 
     let known = Store::migrations(&bench.url).await.unwrap();

@@ -92,13 +92,13 @@ async fn what_another_server_wrote_is_told_and_another_history_is_noticed() {
     };
     let known = |usage_version| Position { head: bench.head.clone(), usage_version, usage_mark: 5 };
     let another = counts(1, ", from_mark", ", 7");
-    bench.store.writer.execute_unprepared(&another).await.unwrap();
+    bench.store.writer.get().execute_unprepared(&another).await.unwrap();
     assert!(bench.store.news(&known(0)).await.unwrap().is_none(), "it goes on from another 0");
-    bench.store.writer.execute_unprepared(&counts(2, "", "")).await.unwrap();
+    bench.store.writer.get().execute_unprepared(&counts(2, "", "")).await.unwrap();
     let by_an_older_server = bench.store.news(&known(1)).await.unwrap().unwrap().position;
     assert_eq!((by_an_older_server.usage_version, by_an_older_server.usage_mark), (2, 5));
     let known = Position { head: Head { revision: 1, chain: bench.log[0].chain, ..bench.head.clone() }, ..known(2) };
-    bench.store.writer.execute_unprepared("DELETE FROM change_txn WHERE revision = 3").await.unwrap();
+    bench.store.writer.get().execute_unprepared("DELETE FROM change_txn WHERE revision = 3").await.unwrap();
     let error = bench.store.news(&known).await.err().unwrap();
     assert!(error.to_string().contains("row \"3\": the revision is missing"), "{error}");
 }

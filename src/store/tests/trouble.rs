@@ -50,7 +50,7 @@ async fn what_the_tables_do_not_allow_is_refused_whole() {
         bench.check().await;
     }
     // Tables that are not as memory believes.
-    bench.store.writer.execute_unprepared("DELETE FROM customer").await.unwrap();
+    bench.store.writer.get().execute_unprepared("DELETE FROM customer").await.unwrap();
     let error = bench.try_commit(&[vec![remove::<Customer>("a")]]).await.unwrap_err();
     assert!(error.to_string().contains("rows that are to be changed or deleted are there"), "{error}");
 }
@@ -59,7 +59,7 @@ async fn what_the_tables_do_not_allow_is_refused_whole() {
 async fn a_head_that_is_gone_is_not_written_past() {
     let mut bench = Bench::new().await;
     bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
-    bench.store.writer.execute_unprepared("DELETE FROM head").await.unwrap();
+    bench.store.writer.get().execute_unprepared("DELETE FROM head").await.unwrap();
     let group = bench.group(&[vec![put("b", 2, customer("b"))]]);
     assert!(bench.store.commit(&group).await.is_err());
     let tx = bench.store.begin_read().await.unwrap();
@@ -99,7 +99,7 @@ async fn a_full_disk_stops_writing_and_nothing_else() {
     let mut bench = Bench::new().await;
     bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
     // The limit is one of the connection, of which there is one; it becomes the present size.
-    bench.store.writer.execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
+    bench.store.writer.get().execute_unprepared("PRAGMA max_page_count = 1").await.unwrap();
     let many = |revision| (0..500).map(|i| put(&format!("k{i}"), revision, virtual_key(&format!("{i}")))).collect();
     for _ in 0..3 {
         let error = bench.try_commit(&[vec![put("b", 2, customer("b"))], many(3)]).await.unwrap_err();
@@ -108,7 +108,7 @@ async fn a_full_disk_stops_writing_and_nothing_else() {
         assert!(error.detail().contains("full"), "{}", error.detail());
         bench.check().await;
     }
-    bench.store.writer.execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
+    bench.store.writer.get().execute_unprepared("PRAGMA max_page_count = 1000000").await.unwrap();
     bench.commit(&[vec![put("b", 2, customer("b"))], many(3)]).await;
     bench.check().await;
 }
@@ -176,7 +176,7 @@ async fn an_abandoned_commit_leaves_nothing() {
 async fn readers_see_a_snapshot_and_do_not_wait_for_the_writer() {
     let mut bench = Bench::new().await;
     bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
-    let transaction = bench.store.writer.begin().await.unwrap();
+    let transaction = bench.store.writer.get().begin().await.unwrap();
     transaction.execute_unprepared("DELETE FROM customer").await.unwrap();
     bench.check().await;
     transaction.rollback().await.unwrap();
@@ -193,7 +193,7 @@ async fn readers_see_a_snapshot_and_do_not_wait_for_the_writer() {
 #[tokio::test]
 async fn readers_cannot_write() {
     let bench = Bench::new().await;
-    let error = bench.store.readers.execute_unprepared("DELETE FROM head").await.unwrap_err();
+    let error = bench.store.readers.get().execute_unprepared("DELETE FROM head").await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("readonly") || said.contains("read-only"), "{said}");
 }
@@ -235,7 +235,7 @@ async fn rows_that_make_no_resource_are_named() {
                 put("m", 1, McpClient { tools: Vec::new() }),
             ]])
             .await;
-        bench.store.writer.execute_unprepared(spoil).await.unwrap();
+        bench.store.writer.get().execute_unprepared(spoil).await.unwrap();
         let error = bench.store.load().await.err().unwrap();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{spoil}: {error:?}");
         assert!(error.to_string().contains(named), "{spoil}: {error}");

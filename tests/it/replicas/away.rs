@@ -91,10 +91,7 @@ async fn half_open_connections_to_the_database_are_given_up() {
     if !here() {
         return;
     }
-    let (network, mut database, url) = beyond_a_network().await;
-    // As many connections as a server has by default: one that is just being given back when the network goes silent may be
-    // lost to its pool, which with the fewest has no other that reads.
-    database.settings.connections = 10;
+    let (network, database, url) = beyond_a_network().await;
     let mut replicas = replicas(&Arc::new(database), 1).await;
     let api = replicas[0].1.clone();
     let before = create(&api, "before", "").await.unwrap();
@@ -141,6 +138,39 @@ async fn a_connection_that_is_given_back_in_silence_takes_the_place_of_no_other(
     })
     .await;
     store.close().await;
+}
+
+#[tokio::test]
+async fn connections_that_are_lost_as_they_are_given_back_are_replaced() {
+    if !here() {
+        return;
+    }
+    let (network, database, url) = beyond_a_network().await;
+    let mut replicas = replicas(&Arc::new(database), 1).await;
+    let api = replicas[0].1.clone();
+    create(&api, "before", "").await.unwrap();
+
+    // All that write and the one that reads.
+    network.silence_at_return(true);
+    soon(async {
+        while network.silenced_at_return() < 3 {
+            let _ = create(&api, "meanwhile", "").await;
+        }
+    })
+    .await;
+    network.silence_at_return(false);
+    soon(persist(std::slice::from_ref(&api), 0, "after")).await;
+    let mut other = Rig::on(Arc::new(Database::at(url)));
+    other.start().await;
+    create(&other.api().await, "elsewhere", "").await.unwrap();
+    soon(async {
+        while !teams(&api).await.contains_key("elsewhere") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    other.stop().await;
+    replicas[0].0.stop().await;
 }
 
 /// A write that is sent again, with its request id and to any replica, until it is answered.
