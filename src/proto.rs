@@ -20,11 +20,5 @@ pub mod export {
     }
 }
 
-/// The server of `ConfigService` whose stream carries bytes that are encoded once.
-#[expect(unreachable_pub, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
-pub(crate) mod shared {
-    include!(concat!(env!("OUT_DIR"), "/shared/tollgate.v1.rs"));
-}
-
 /// The encoded file descriptors of `tollgate.v1`, `tollgate.export.v1` and what they import, comments included.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

@@ -1,28 +1,43 @@
 //! The change stream and the audit trail.
 
-use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{Stream, stream};
 use prost::Message as _;
+use tokio_stream::Empty;
+use tonic::body::Body;
 use tonic::{Request, Response, Status};
 
+use super::body::FrameBody;
 use super::call;
 use super::call::{Statuses, principal};
 use super::crud::respond;
 use super::page::{self, Scope};
 use super::{Api, CallNotes};
 use crate::domain::{Error, Kind, Path, Violations};
-use crate::proto::shared::config_service_server::ConfigService;
 use crate::proto::v1;
+use crate::proto::v1::config_service_server::ConfigService;
 use crate::store::{ChangeFilter, LoggedChange};
-use crate::watch::{Frame, KindSet, Subscription};
+use crate::watch::{KindSet, Subscription};
 use crate::wire;
 
 const MAX_NODE_ID: usize = 1_024;
 
+/// The body of an answer that is a stream, on its way past tonic.
+#[derive(Clone)]
+struct Streamed(Arc<Mutex<Option<Body>>>);
+
+/// The answer with the body of its stream, if it is one: for all answers of the service.
+pub(super) fn streamed(answer: http::Response<Body>) -> http::Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    let streamed = parts.extensions.remove::<Streamed>();
+    let streamed = streamed.and_then(|it| it.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    http::Response::from_parts(parts, streamed.unwrap_or(body))
+}
+
 #[tonic::async_trait]
 impl ConfigService for Api {
-    type WatchConfigStream = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
+    /// Of no use: [`streamed`] puts another body in its place.
+    type WatchConfigStream = Empty<Result<v1::WatchConfigResponse, Status>>;
 
     async fn watch_config(
         &self,
@@ -42,11 +57,10 @@ impl ConfigService for Api {
             self.watch.begin(subscription, principal.lapse().clone()).await
         };
         let follower = begun.await.map_err(|error| statuses.status(error))?;
-        let frames = stream::unfold(follower, |mut follower| async move {
-            let frame = follower.next().await?;
-            Some((Ok(frame), follower))
-        });
-        Ok(Response::new(Box::pin(frames)))
+        let mut response = Response::new(tokio_stream::empty());
+        let body = Body::new(FrameBody::new(follower));
+        response.extensions_mut().insert(Streamed(Arc::new(Mutex::new(Some(body)))));
+        Ok(response)
     }
 
     async fn list_changes(

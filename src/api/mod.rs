@@ -2,6 +2,7 @@
 //! or reads from memory or the tables, and renders. What all kinds have in common is in `crud`, once.
 
 mod auth;
+mod body;
 mod call;
 mod caller;
 mod certificate;

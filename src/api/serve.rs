@@ -1,11 +1,11 @@
 //! The list of services.
 
-use tonic::service::RoutesBuilder;
+use tonic::service::{LayerExt as _, RoutesBuilder};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
 
-use super::Api;
-use crate::proto::shared::config_service_server::ConfigServiceServer;
+use super::{Api, config};
 use crate::proto::v1;
 
 /// The largest request, in bytes.
@@ -27,7 +27,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let decision = v1::decision_service_server::DecisionServiceServer::new(api.clone());
     let usage = v1::usage_service_server::UsageServiceServer::new(api.clone());
     let token = v1::token_service_server::TokenServiceServer::new(api.clone());
-    let config = ConfigServiceServer::new(api.clone());
+    let config_service = v1::config_service_server::ConfigServiceServer::new(api.clone());
     routes
         .add_service(customer.max_decoding_message_size(MAX_REQUEST))
         .add_service(team.max_decoding_message_size(MAX_REQUEST))
@@ -43,7 +43,9 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         .add_service(decision.max_decoding_message_size(MAX_REQUEST))
         .add_service(usage.max_decoding_message_size(MAX_REQUEST))
         .add_service(token.max_decoding_message_size(MAX_REQUEST))
-        .add_service(config.max_decoding_message_size(MAX_REQUEST));
+        .add_service(
+            MapResponseLayer::new(config::streamed).named_layer(config_service.max_decoding_message_size(MAX_REQUEST)),
+        );
     for service in [
         v1::customer_service_server::SERVICE_NAME,
         v1::team_service_server::SERVICE_NAME,

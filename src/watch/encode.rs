@@ -15,6 +15,8 @@ use crate::wire::{self, Form};
 /// The most that a fragment holds, unless one resource alone is larger. It is copied into what HTTP/2 sends, which is best
 /// done where both are in the processor's cache, and is about what a stream has on its way at a time.
 pub(super) const MAX_FRAGMENT: usize = 64 * 1024;
+/// The length of what gRPC sends before a message.
+const PREFIX: usize = 5;
 /// What a frame adds to its resources at most.
 const FRAME_OVERHEAD: usize = 256;
 const UPSERTS: u32 = 3;
@@ -23,7 +25,19 @@ const BATCH: u32 = 2;
 
 /// A message as a frame.
 pub(super) fn frame(event: Event) -> Frame {
-    Frame(v1::WatchConfigResponse { event: Some(event) }.encode_to_vec().into())
+    let message = v1::WatchConfigResponse { event: Some(event) };
+    let len = message.encoded_len();
+    let mut bytes = BytesMut::with_capacity(PREFIX + len);
+    put_prefix(len, &mut bytes);
+    message.encode_raw(&mut bytes);
+    Frame(bytes.freeze())
+}
+
+/// What gRPC sends before a message: that it is not compressed, and its length.
+fn put_prefix(len: usize, bytes: &mut BytesMut) {
+    bytes.put_u8(0);
+    // A frame is far below 4 GiB, unless one resource is above.
+    bytes.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
 }
 
 /// The encoded entry of a batch: an upsert, or a removal.
@@ -47,8 +61,9 @@ fn field(tag: u32, message: &impl prost::Message) -> Bytes {
     bytes.into()
 }
 
-/// A batch as frames of at most [`MAX_FRAGMENT`]. `head` is the batch without its entries.
-pub(super) fn batch(head: &v1::ConfigBatch, entries: &[Bytes]) -> Vec<Frame> {
+/// A batch as frames of about [`MAX_FRAGMENT`] at most, and `after` it at the end of the last: what is one goes out in one
+/// call. `head` is the batch without its entries.
+pub(super) fn batch(head: &v1::ConfigBatch, entries: &[Bytes], after: &Frame) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut rest = entries;
     loop {
@@ -58,25 +73,29 @@ pub(super) fn batch(head: &v1::ConfigBatch, entries: &[Bytes]) -> Vec<Frame> {
             bytes <= MAX_FRAGMENT
         });
         let count = fits.count().max(1).min(rest.len());
-        let (fragment, after) = rest.split_at(count);
-        let more = !after.is_empty();
-        frames.push(splice(&v1::ConfigBatch { more, ..head.clone() }, fragment));
-        if !more {
+        let (fragment, more) = rest.split_at(count);
+        let head = v1::ConfigBatch { more: !more.is_empty(), ..head.clone() };
+        if more.is_empty() {
+            frames.push(splice(&head, fragment, &after.0));
             return frames;
         }
-        rest = after;
+        frames.push(splice(&head, fragment, &[]));
+        rest = more;
     }
 }
 
-fn splice(head: &v1::ConfigBatch, entries: &[Bytes]) -> Frame {
+fn splice(head: &v1::ConfigBatch, entries: &[Bytes], after: &[u8]) -> Frame {
     let len = head.encoded_len() + entries.iter().map(Bytes::len).sum::<usize>();
-    let mut bytes = BytesMut::with_capacity(len + 1 + encoded_len_varint(len as u64));
+    let message = 1 + encoded_len_varint(len as u64) + len;
+    let mut bytes = BytesMut::with_capacity(PREFIX + message + after.len());
+    put_prefix(message, &mut bytes);
     encode_key(BATCH, WireType::LengthDelimited, &mut bytes);
     encode_varint(len as u64, &mut bytes);
     head.encode_raw(&mut bytes);
     for entry in entries {
         bytes.put_slice(entry);
     }
+    bytes.put_slice(after);
     Frame(bytes.freeze())
 }
 
@@ -99,6 +118,21 @@ pub(super) fn bookmark(state: &State, kinds: KindSet, digests: bool, snapshot_en
 }
 
 #[cfg(test)]
+impl Frame {
+    /// What it consists of.
+    pub(super) fn events(&self) -> Vec<Event> {
+        let (mut events, mut rest) = (Vec::new(), self.0.clone());
+        while !rest.is_empty() {
+            let prefix = rest.split_to(PREFIX);
+            let len = u32::from_be_bytes(prefix[1..].try_into().unwrap());
+            let message = v1::WatchConfigResponse::decode(rest.split_to(len as usize)).unwrap();
+            events.push(message.event.unwrap());
+        }
+        events
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -107,13 +141,15 @@ mod tests {
         let entry = |size: usize| field(REMOVES, &v1::ResourceKey { kind: 1, id: "x".repeat(size) });
         let sizes = [10, 100 * 1024, 20, 30, 250 * 1024, 40 * 1024, 40 * 1024];
         let entries: Vec<Bytes> = sizes.iter().map(|size| entry(*size)).collect();
-        let decoded =
-            batch(&v1::ConfigBatch { to_revision: 7, ..Default::default() }, &entries).into_iter().map(|frame| {
-                match v1::WatchConfigResponse::decode(frame.0).unwrap().event {
-                    Some(Event::Batch(batch)) => batch,
-                    other => panic!("{other:?}"),
-                }
-            });
+        let after = frame(Event::GoAway(v1::GoAway::default()));
+        let frames = batch(&v1::ConfigBatch { to_revision: 7, ..Default::default() }, &entries, &after);
+        let mut events: Vec<_> = frames.iter().flat_map(Frame::events).collect();
+        assert_eq!(frames.len(), events.len() - 1);
+        assert_eq!(events.pop(), Some(Event::GoAway(v1::GoAway::default())));
+        let decoded = events.into_iter().map(|event| match event {
+            Event::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        });
         let fragments: Vec<_> = decoded.collect();
         let found: Vec<Vec<usize>> =
             fragments.iter().map(|batch| batch.removes.iter().map(|key| key.id.len()).collect()).collect();

@@ -26,31 +26,7 @@ pub use stream::Follower;
 pub use reducer::{Progress, ProtocolError, Reducer, ResourceChange, StateReader, Summary, Usage, View};
 pub use usage::Now;
 
-/// One encoded [`WatchConfigResponse`](crate::proto::v1::WatchConfigResponse): encoded once, shared by all streams.
+/// One or more [`WatchConfigResponse`](crate::proto::v1::WatchConfigResponse) as gRPC sends them, each after its length: encoded
+/// once, shared by all streams.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frame(pub bytes::Bytes);
-
-impl prost::Message for Frame {
-    fn encode_raw(&self, buffer: &mut impl bytes::BufMut) {
-        buffer.put_slice(&self.0);
-    }
-
-    // A frame is only ever sent.
-    fn merge_field(
-        &mut self,
-        _: u32,
-        _: prost::encoding::WireType,
-        _: &mut impl bytes::Buf,
-        _: prost::encoding::DecodeContext,
-    ) -> Result<(), prost::DecodeError> {
-        Ok(())
-    }
-
-    fn encoded_len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-}

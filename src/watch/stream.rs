@@ -266,7 +266,7 @@ impl Follower {
                 revisions,
                 ..v1::ConfigBatch::default()
             };
-            self.ready.extend(encode::batch(&head, &entries));
+            self.ready.extend(encode::batch(&head, &entries, &Frame::default()));
             self.told = to;
         }
         self.cursor = to;
@@ -315,14 +315,13 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
         revisions: i32::try_from(state.revision() - from).unwrap_or(i32::MAX),
         ..v1::ConfigBatch::default()
     };
-    let mut frames = encode::batch(&head, &entries);
     let bookmark = encode::bookmark(state, kinds, false, false);
     if seeded::is(Bug::BookmarkBeforeBatch) {
+        let mut frames = encode::batch(&head, &entries, &Frame::default());
         frames.insert(0, bookmark);
         return frames;
     }
-    frames.push(bookmark);
-    frames
+    encode::batch(&head, &entries, &bookmark)
 }
 
 fn snapshot_bookmark(state: &State, states: &watch::Receiver<Arc<State>>, kinds: KindSet) -> Frame {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +10,7 @@ use super::{CatchUp, KindSet, Subscription, Watch};
 use crate::config::WatchSettings;
 use crate::domain::{Error, Timestamp};
 use crate::proto::v1::watch_config_response::Event;
-use crate::proto::v1::{WatchConfigResponse, WatchMode, WatchReason};
+use crate::proto::v1::{WatchMode, WatchReason};
 use crate::state::{Chain, Head, State, UsageMoves};
 
 const RESUMED: (WatchMode, WatchReason) = (WatchMode::Resumed, WatchReason::Unspecified);
@@ -54,8 +53,8 @@ async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i6
         Subscription { node_id: String::new(), kinds, resume_token, min_revision: shown, include_usage: false };
     let mut follower = watch.begin(subscription, stop).await?;
     let first = follower.next().await.unwrap();
-    match WatchConfigResponse::decode(first.0).unwrap().event {
-        Some(Event::Begin(begin)) => Ok(((begin.mode(), begin.reason()), begin.head_revision)),
+    match first.events().remove(0) {
+        Event::Begin(begin) => Ok(((begin.mode(), begin.reason()), begin.head_revision)),
         other => panic!("a stream began with {other:?}"),
     }
 }

@@ -301,8 +301,6 @@ fn frames<'a>(limits: impl Iterator<Item = &'a v1::LimitUsage>) -> Vec<Frame> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
     use crate::decision::tests::{NOW, World};
     use crate::domain::Customer;
@@ -356,11 +354,11 @@ mod tests {
     /// What a stream is told; `None` for nothing.
     fn told(cursor: &mut UsageCursor) -> Option<Vec<i64>> {
         let frames = cursor.advance().expect("its history");
-        let limits = |frame: &Frame| match v1::WatchConfigResponse::decode(frame.0.clone()).unwrap().event {
-            Some(Event::Usage(update)) => update.limits,
+        let limits = |event| match event {
+            Event::Usage(update) => update.limits,
             other => panic!("usage is told by {other:?}"),
         };
-        let limits = frames.iter().flat_map(limits).map(|limit| limit.used).collect();
+        let limits = frames.iter().flat_map(Frame::events).flat_map(limits).map(|limit| limit.used).collect();
         (!frames.is_empty()).then_some(limits)
     }
 
