@@ -161,8 +161,9 @@ impl Calls {
     }
 
     fn curtain(&self, caller: Option<&Principal>) -> Curtain {
-        let drain = self.drain.clone();
-        let lapse = caller.map(|caller| caller.lapse().clone());
+        // Of its own: what all streams look at each time would go from one core to the other each time.
+        let drain = self.drain.child_token();
+        let lapse = caller.map(|caller| caller.lapse().child_token());
         Box::pin(async move {
             let lapsed = async {
                 match lapse {

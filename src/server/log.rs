@@ -159,8 +159,6 @@ impl http_body::Body for CallBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        let span = this.log.span().clone();
-        let _entered = span.enter();
         if let Some(Poll::Ready(status)) = this.curtain.as_mut().map(|curtain| curtain.as_mut().poll(cx)) {
             this.inner = Body::empty();
             this.end(status.code());
@@ -171,7 +169,10 @@ impl http_body::Body for CallBody {
                 Err(error) => Some(Err(error)),
             });
         }
-        let frame = std::task::ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        let frame = {
+            let _entered = this.log.span.enter();
+            std::task::ready!(Pin::new(&mut this.inner).poll_frame(cx))
+        };
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {

@@ -121,7 +121,8 @@ impl Watch {
             Arc::clone(&self.shared),
             kinds,
             self.heartbeat,
-            Ends { drain: self.drain.clone(), lapse },
+            // Of its own: what all streams look at each time would go from one core to the other each time.
+            Ends { drain: self.drain.child_token(), lapse: lapse.child_token() },
             (place, self.open.enter(&node_id)),
         )
         .with_usage(include_usage.then(|| self.usage.follow())))
