@@ -36,7 +36,7 @@ pub(super) fn streamed(answer: http::Response<Body>) -> http::Response<Body> {
 
 #[tonic::async_trait]
 impl ConfigService for Api {
-    /// Of no use: [`streamed`] puts another body in its place.
+    /// Of no use: the body of the answer is another one, which tonic does not copy.
     type WatchConfigStream = Empty<Result<v1::WatchConfigResponse, Status>>;
 
     async fn watch_config(

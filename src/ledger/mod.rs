@@ -114,7 +114,7 @@ impl Ledger {
         );
         let hint = Arc::new(Notify::new());
         let closed = CancellationToken::new();
-        apart(tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone())), closed.clone())?;
+        apart(tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone())), closed.clone()).await?;
         if store.is_shared() {
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_connected()));
@@ -275,19 +275,30 @@ async fn refer(store: Arc<Store>, clock: Clock) {
 
 /// Runs what writes on a thread of its own, with a runtime of its own: among the tasks of a thousand streams, which a change
 /// wakes, it would go on after each of its waits only when all of them have had their turn. The thread ends when it has
-/// written and the store is `closed`.
-fn apart(writing: impl Future<Output = ()> + Send + 'static, closed: CancellationToken) -> Result<(), StoreError> {
+/// written and the store is `closed`. (A connection to PostgreSQL is heard of by the runtime that made it, whoever uses it.)
+async fn apart(
+    writing: impl Future<Output = ()> + Send + 'static,
+    closed: CancellationToken,
+) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| StoreError::Unavailable {
         what: "no thread can be started for the ledger",
         detail: error.to_string(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let run = async move {
         writing.await;
         closed.cancelled().await;
     };
-    std::thread::Builder::new().name("ledger".to_owned()).spawn(move || runtime.block_on(run)).map_err(failed)?;
-    Ok(())
+    let (tell, told) = oneshot::channel();
+    // The runtime is made by the thread: if there is no thread, it would be dropped here, where it may not be.
+    let thread = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let _ = tell.send(Ok(()));
+            runtime.block_on(run);
+        }
+        Err(error) => drop(tell.send(Err(error))),
+    };
+    std::thread::Builder::new().name("ledger".to_owned()).spawn(thread).map_err(failed)?;
+    told.await.unwrap_or(Ok(())).map_err(failed)
 }
 
 /// Everything, as the store has it, and the versions that usage went through, with their marks.

@@ -1,7 +1,7 @@
 //! The connections for one purpose, and how they are replaced when they are lost.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -11,7 +11,7 @@ use super::Store;
 
 /// How often the connections are looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long none may be had before those that are there are taken to be lost: longer than one takes to be made or given back.
+/// How long none may be had before those that are there are taken to be lost: longer than one takes to be given back.
 const LOST: Duration = Duration::from_secs(5);
 /// How long closing may take, on PostgreSQL: connections that are lost are never given back.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -22,7 +22,6 @@ pub(super) struct Connections {
     pool: ArcSwap<Pooled>,
     /// Makes others.
     again: Option<Box<dyn Fn() -> Pooled + Send + Sync>>,
-    stuck: Mutex<Option<Stuck>>,
 }
 
 /// A pool, and what of it is in use.
@@ -77,12 +76,12 @@ impl Connections {
     /// Connections that are never lost.
     pub(super) fn kept(name: &'static str, connection: DatabaseConnection) -> Self {
         let pool = ArcSwap::from_pointee(Pooled { connection, uses: Arc::default() });
-        Self { name, pool, again: None, stuck: Mutex::default() }
+        Self { name, pool, again: None }
     }
 
     /// Connections that `make` makes, when they are needed, and others instead when they are lost.
     pub(super) fn replaceable(name: &'static str, make: impl Fn() -> Pooled + Send + Sync + 'static) -> Self {
-        Self { name, pool: ArcSwap::from_pointee(make()), again: Some(Box::new(make)), stuck: Mutex::default() }
+        Self { name, pool: ArcSwap::from_pointee(make()), again: Some(Box::new(make)) }
     }
 
     /// The connections as they are now: not to be held longer than for one use.
@@ -112,32 +111,35 @@ impl Connections {
     }
 
     /// Replaces the pool if most of its places have been taken for some time by connections that nobody uses, while none
-    /// could be had.
+    /// could be had, and if others can be had: where the database is away, places are taken by connections to be.
     ///
     /// The driver asks each connection that is given back whether it still is one, and waits for the answer for ever: if the
     /// network goes silent at that moment, its place is lost until the system gives the connection up, after a quarter of
     /// an hour or so.
-    fn replace_if_lost(&self) {
+    async fn replace_if_lost(&self, stuck: &mut Option<Stuck>) {
         let Some(again) = &self.again else { return };
         let pooled = self.pool.load_full();
         let Pool { busy, max, .. } = self.pool();
         let lost = busy.saturating_sub(pooled.uses.now.load(Ordering::Relaxed));
         let ever = pooled.uses.ever.load(Ordering::Relaxed);
-        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         if lost.saturating_mul(2) <= max {
             *stuck = None;
             return;
         }
-        match &*stuck {
-            Some(then) if then.ever == ever && then.since.elapsed() < LOST => {}
-            Some(then) if then.ever == ever => {
-                *stuck = None;
-                self.pool.store(Arc::new(again()));
-                tracing::info!(pool = self.name, lost, "connections to the database are lost: others are made instead");
-                tokio::spawn(async move { tokio::time::timeout(CLOSE, pooled.connection.clone().close()).await });
-            }
-            _ => *stuck = Some(Stuck { since: Instant::now(), ever }),
+        let since = match stuck {
+            Some(then) if then.ever == ever => then.since,
+            _ => stuck.insert(Stuck { since: Instant::now(), ever }).since,
+        };
+        if since.elapsed() < LOST {
+            return;
         }
+        let others = again();
+        if others.connection.get_postgres_connection_pool().acquire().await.is_ok() {
+            self.pool.store(Arc::new(others));
+            tracing::info!(pool = self.name, lost, "connections to the database are lost: others are made instead");
+            drop(tokio::time::timeout(CLOSE, pooled.connection.clone().close()).await);
+        }
+        *stuck = None;
     }
 }
 
@@ -164,11 +166,13 @@ impl Store {
 
     /// Replaces connections that are lost, until it is dropped.
     pub async fn keep_connected(self: Arc<Self>) {
-        let mut looks = tokio::time::interval(LOOK);
-        loop {
-            looks.tick().await;
-            self.writer.replace_if_lost();
-            self.readers.replace_if_lost();
-        }
+        let look = async |connections: &Connections| {
+            let mut stuck = None;
+            loop {
+                tokio::time::sleep(LOOK).await;
+                connections.replace_if_lost(&mut stuck).await;
+            }
+        };
+        tokio::join!(look(&self.writer), look(&self.readers));
     }
 }

@@ -12,8 +12,8 @@ use crate::proto::v1::watch_config_response::Event;
 use crate::state::{Mark, Marked, State};
 use crate::wire::{self, Form};
 
-/// The most that a fragment holds, unless one resource alone is larger. It is copied into what HTTP/2 sends, which is best
-/// done where both are in the processor's cache, and is about what a stream has on its way at a time.
+/// The most that a fragment holds, unless one resource alone is larger. It is about what a stream has on its way at a time,
+/// and goes from there through the processor's cache.
 pub(super) const MAX_FRAGMENT: usize = 64 * 1024;
 /// The length of what gRPC sends before a message.
 const PREFIX: usize = 5;

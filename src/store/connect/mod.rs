@@ -30,7 +30,8 @@ impl Store {
     pub const MIN_CONNECTIONS: u32 = 4;
 
     /// Opens the database; makes and migrates it as needed. A SQLite file is taken for this process. Of a PostgreSQL
-    /// database at most `connections` connections are used; other servers may use it as well.
+    /// database at most `connections` connections are used, not counting those that are lost to a network that went silent;
+    /// other servers may use it as well.
     ///
     /// # Errors
     ///
