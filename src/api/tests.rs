@@ -118,6 +118,7 @@ fn write(
     let decision = decide(state, &mut Context { now: NOW, revision, random: &mut random, last_config_id })?;
     if !decision.changes.is_empty() {
         state.apply(&decision.changes, head(revision));
+        state.assert_as_restored();
     }
     Ok(decision)
 }

@@ -18,6 +18,8 @@ mod reconcile;
 mod routing;
 mod rules;
 mod table;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use std::sync::Arc;

@@ -163,6 +163,12 @@ impl<R: Indexed> Table<R> {
         }
     }
 
+    /// How many names, creations, facets of resources, and facets there are.
+    #[cfg(test)]
+    pub(super) fn indexed(&self) -> [usize; 4] {
+        [self.by_name.len(), self.by_creation.len(), self.by_facet.len(), self.facets.len()]
+    }
+
     fn index_names(&mut self, before: Option<&Stored<R>>, after: Option<&Stored<R>>) {
         let [had, has] = [before, after].map(|stored| stored.and_then(|it| Some((R::unique_name(it)?, &it.id))));
         if had == has {
