@@ -63,7 +63,8 @@ pub struct LedgerTasks {
     tracker: TaskTracker,
     stop: CancellationToken,
     store: Arc<Store>,
-    /// Ends the thread that writes. Not before the store is closed: connections are given back by tasks of that thread.
+    /// Ends the thread that writes, if there is one. Not before the store is closed: connections are given back by tasks of
+    /// that thread.
     _closed: DropGuard,
 }
 
@@ -114,8 +115,12 @@ impl Ledger {
         );
         let hint = Arc::new(Notify::new());
         let closed = CancellationToken::new();
-        apart(tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone())), closed.clone()).await?;
-        if store.is_shared() {
+        let writing = tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone()));
+        if !store.is_shared() {
+            apart(writing, closed.clone()).await?;
+        } else {
+            // Answers of a server come by the threads that serve: another thread to wake for each would cost more.
+            tokio::spawn(writing);
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_connected()));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
@@ -275,7 +280,7 @@ async fn refer(store: Arc<Store>, clock: Clock) {
 
 /// Runs what writes on a thread of its own, with a runtime of its own: among the tasks of a thousand streams, which a change
 /// wakes, it would go on after each of its waits only when all of them have had their turn. The thread ends when it has
-/// written and the store is `closed`. (A connection to PostgreSQL is heard of by the runtime that made it, whoever uses it.)
+/// written and the store is `closed`.
 async fn apart(
     writing: impl Future<Output = ()> + Send + 'static,
     closed: CancellationToken,
