@@ -43,38 +43,31 @@ impl FrameBody {
         if let Some(next) = self.next.take() {
             return Poll::Ready(Some(next));
         }
-        let mut joined = BytesMut::new();
-        let mut first: Option<Bytes> = None;
+        // Frames that are small; none is empty.
+        let mut ready = Bytes::new();
         loop {
-            let polled = self.frames.as_mut().poll_next(cx);
-            let Poll::Ready(Some(Frame(bytes))) = polled else {
-                let ready = if joined.is_empty() { first } else { Some(joined.freeze()) };
-                return match ready {
-                    None => polled.map(|_| None),
-                    ready => Poll::Ready(ready),
-                };
-            };
-            if bytes.len() >= SMALL {
-                let before = if joined.is_empty() { first } else { Some(joined.freeze()) };
-                return Poll::Ready(Some(match before {
-                    Some(before) => {
-                        self.next = Some(bytes);
-                        before
+            match self.frames.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Frame(bytes))) if ready.is_empty() => {
+                    if bytes.len() >= SMALL {
+                        return Poll::Ready(Some(bytes));
                     }
-                    None => bytes,
-                }));
-            }
-            match &first {
-                None => first = Some(bytes),
-                Some(one) => {
-                    if joined.is_empty() {
-                        joined.extend_from_slice(one);
-                    }
+                    ready = bytes;
+                }
+                Poll::Ready(Some(Frame(bytes))) if bytes.len() >= SMALL => {
+                    self.next = Some(bytes);
+                    return Poll::Ready(Some(ready));
+                }
+                Poll::Ready(Some(Frame(bytes))) => {
+                    // Copies what streams share, once.
+                    let mut joined = BytesMut::from(ready);
                     joined.extend_from_slice(&bytes);
-                    if joined.len() >= JOINED {
-                        return Poll::Ready(Some(joined.freeze()));
+                    ready = joined.freeze();
+                    if ready.len() >= JOINED {
+                        return Poll::Ready(Some(ready));
                     }
                 }
+                over @ (Poll::Ready(None) | Poll::Pending) if ready.is_empty() => return over.map(|_| None),
+                Poll::Ready(None) | Poll::Pending => return Poll::Ready(Some(ready)),
             }
         }
     }

@@ -116,14 +116,14 @@ impl Ledger {
         let hint = Arc::new(Notify::new());
         let closed = CancellationToken::new();
         let writing = tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone()));
-        if !store.is_shared() {
-            apart(writing, closed.clone()).await?;
-        } else {
+        if store.is_shared() {
             // Answers of a server come by the threads that serve: another thread to wake for each would cost more.
             tokio::spawn(writing);
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_connected()));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
+        } else {
+            apart(writing, closed.clone()).await?;
         }
         let _closed = closed.drop_guard();
         let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), writable, metrics };

@@ -202,26 +202,27 @@ impl State {
             query.after.as_ref().map_or((Timestamp::from_micros(i64::MIN), LimitId::none()), |(created_at, id)| {
                 (*created_at, id.as_ref().into())
             });
-        let find = |place: &LimitPlace, id: &LimitId| {
-            let (limits, aligned) = place.limits(self)?;
-            of(limits, id).map(|limit| (place.clone(), aligned, limit))
-        };
         let (mut items, total): (Vec<_>, usize) = match owners {
             [] => {
                 let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
-                let found = walk.take(query.limit + 1).filter_map(|(_, id)| find(&self.limit_place(id)?.0, id));
+                let found = walk.take(query.limit + 1).filter_map(|(_, id)| {
+                    let (place, limits, aligned) = self.limit_place(id)?;
+                    of(limits, id).map(|limit| (place, aligned, limit))
+                });
                 (found.collect(), index.len())
             }
             [owner, rest @ ..] => {
                 // Owners are ANDed, and a limit has one owner: two different ones match nothing.
                 let place = if rest.iter().all(|other| other == owner) { self.place_of(owner) } else { None };
-                let mut ids =
-                    place.as_ref().and_then(|place| place.limits(self)).map(|(l, _)| all(l)).unwrap_or_default();
+                let lies = place.and_then(|place| place.limits(self).map(|(limits, aligned)| (place, limits, aligned)));
+                let Some((place, limits, aligned)) = lies else {
+                    return Page { items: Vec::new(), more: false, total: 0 };
+                };
+                let mut ids = all(limits);
                 ids.sort();
-                let total = ids.len();
                 let page = ids.iter().filter(|id| **id > after).take(query.limit + 1);
-                let found = page.filter_map(|(_, id)| place.as_ref().and_then(|place| find(place, id)));
-                (found.collect(), total)
+                let found = page.filter_map(|(_, id)| of(limits, id).map(|limit| (place.clone(), aligned, limit)));
+                (found.collect(), ids.len())
             }
         };
         let more = items.len() > query.limit;
