@@ -11,6 +11,7 @@ mod plan;
 mod replica;
 mod restore;
 mod run;
+mod world;
 
 use std::time::Duration;
 

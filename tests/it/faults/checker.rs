@@ -6,6 +6,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message as _;
 use tollgate::domain::Timestamp;
@@ -41,6 +42,8 @@ pub(crate) enum Law {
     Resumes,
     /// A copy is the store at its revision.
     Copies,
+    /// A bookmark is not behind of what was acknowledged anywhere before its replica last had contact with the database.
+    Current,
     /// In the end everybody holds the store at its head.
     Converges,
     /// What is counted is what the nodes consumed.
@@ -74,6 +77,9 @@ pub(crate) fn check(history: &History, log: &Log) -> (Vec<Violation>, usize) {
         clock(&history.writes, started, log, &mut found);
     }
     let copied = copies(history, log, &mut found);
+    if history.lost.is_none() {
+        current(history, &mut found);
+    }
     usage(history, &mut found);
     for complaint in &history.complaints {
         found.add(Law::Noticed, complaint.clone());
@@ -198,6 +204,36 @@ fn real_time(writes: &[WriteRecord], found: &mut Found) {
     }
 }
 
+/// How long a bookmark may be on its way.
+const UNDER_WAY: Duration = Duration::from_secs(4);
+
+fn current(history: &History, found: &mut Found) {
+    let mut acknowledged: Vec<(Duration, i64)> = Vec::new();
+    for WriteRecord { ended, outcome, .. } in &history.writes {
+        if let Outcome::Acknowledged { revision, .. } = outcome {
+            acknowledged.push((*ended, *revision));
+        }
+    }
+    acknowledged.sort();
+    let mut highest = 0;
+    for (_, revision) in &mut acknowledged {
+        highest = highest.max(*revision);
+        *revision = highest;
+    }
+    for (number, seen) in history.streams.iter().enumerate() {
+        for seen in seen {
+            let Seen::Bookmark { at, age, revision } = seen else { continue };
+            let since = at.saturating_sub(*age + UNDER_WAY);
+            let before = acknowledged.partition_point(|(ended, _)| *ended < since);
+            if let Some((ended, acknowledged)) = acknowledged[..before].last().filter(|last| last.1 > *revision) {
+                let claim = format!("a bookmark at {revision} came at {at:?} and says that it is {age:?} old");
+                let instead = format!("revision {acknowledged} was acknowledged at {ended:?} or before");
+                found.add(Law::Current, format!("watcher {number}: {claim}; {instead}"));
+            }
+        }
+    }
+}
+
 /// Where a watcher is told for the last time that the store has lost what its copy had. Replicas notice one after the
 /// other: from one that has not, a watcher may still get what is lost.
 fn noticed(seen: &[Seen]) -> Option<usize> {
@@ -230,6 +266,7 @@ fn stream(number: usize, seen: &[Seen], loses: bool, found: &mut Found) {
                 }
                 (shown, may_go_back) = (at, false);
             }
+            Seen::Bookmark { .. } => {}
         }
     }
 }

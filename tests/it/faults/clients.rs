@@ -39,6 +39,8 @@ pub(crate) struct Clients {
     pub(crate) end: watch::Sender<Option<i64>>,
 }
 
+/// Who waited so long for a message had read all that came before.
+const WAITED: Duration = Duration::from_millis(20);
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -172,6 +174,8 @@ impl Clients {
         };
         seen.push(Seen::Begun { resumes, at_least, mode, reason, head });
         let mut left = rng.random_range(1..60_u32);
+        // Since when the watcher is behind of what has come in, because it did not read.
+        let mut behind_since = None;
         loop {
             let end = *self.end.borrow();
             if left == 0 && end.is_none() {
@@ -180,9 +184,11 @@ impl Clients {
             left = left.saturating_sub(1);
             if rng.random_bool(0.02) && end.is_none() {
                 self.stopped_reading.fetch_add(1, Ordering::SeqCst);
+                behind_since.get_or_insert(self.started.elapsed());
                 sleep(Duration::from_millis(rng.random_range(500..4_000))).await;
             }
             // Three heartbeats, and some time for a machine that is busy.
+            let asked = self.started.elapsed();
             let progress = match timeout(3 * HEARTBEAT + Duration::from_secs(2), node.step()).await {
                 Ok(Ok(Some(progress))) => progress,
                 Ok(Ok(None)) | Err(_) => return false,
@@ -191,6 +197,14 @@ impl Clients {
                     return false;
                 }
             };
+            let came = self.started.elapsed();
+            if came - asked > WAITED {
+                behind_since = None;
+            }
+            if let Progress::Bookmarked { revision, .. } = progress {
+                let (at, age) = (behind_since.unwrap_or(came), Duration::ZERO);
+                seen.push(Seen::Bookmark { at, age, revision });
+            }
             let applied = matches!(progress, Progress::Applied(_));
             if applied || matches!(progress, Progress::Bookmarked { .. }) {
                 seen.push(Seen::Copy(node.reducer.state()));

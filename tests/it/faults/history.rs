@@ -59,7 +59,7 @@ impl Seen {
     pub(crate) fn copy(&self) -> Option<&Arc<View>> {
         match self {
             Self::Copy(copy) => Some(copy),
-            Self::Begun { .. } => None,
+            Self::Begun { .. } | Self::Bookmark { .. } => None,
         }
     }
 }
@@ -79,4 +79,11 @@ pub(crate) enum Seen {
     },
     /// Its copy was brought to where it is now.
     Copy(Arc<View>),
+    /// A bookmark that says how long ago its replica had contact with the database.
+    Bookmark {
+        /// When it came at the latest, since the start of the run; earlier by as long as the watcher did not read.
+        at: Duration,
+        age: Duration,
+        revision: i64,
+    },
 }

@@ -30,13 +30,21 @@ pub(crate) enum Fault {
     SilenceClients,
     /// They are slow.
     DelayClients,
+    /// A replica is stopped; others write; then a revision that it has not read is missing from the log for a while.
+    HideRevision,
+    /// The same, and the hash of that revision is another for a while.
+    AlterHash,
+    /// A replica may open no more files and connections for a while.
+    UseUpDescriptors,
+    /// A replica gets no more memory for a while.
+    UseUpMemory,
     /// A client stops reading for a while. Watchers do that by themselves.
     StopReading,
 }
 
 impl Fault {
     /// Those that are planned.
-    pub(crate) const PLANNED: [Self; 10] = [
+    pub(crate) const PLANNED: [Self; 14] = [
         Self::KillReplica,
         Self::StopLockHolder,
         Self::CrashDatabase,
@@ -47,6 +55,10 @@ impl Fault {
         Self::CutClients,
         Self::SilenceClients,
         Self::DelayClients,
+        Self::HideRevision,
+        Self::AlterHash,
+        Self::UseUpDescriptors,
+        Self::UseUpMemory,
     ];
 
     /// How long it lasts, in milliseconds, if it lasts.
@@ -56,6 +68,9 @@ impl Fault {
             Self::StopLockHolder => 6_000..8_000,
             Self::SilenceDatabase | Self::SilenceClients => 500..4_000,
             Self::DelayDatabase | Self::DelayClients => 1_000..3_000,
+            // Longer than a bookmark may be on its way, so that one that says more than its replica knows is noticed.
+            Self::HideRevision | Self::AlterHash => 7_000..9_000,
+            Self::UseUpDescriptors | Self::UseUpMemory => 1_000..3_000,
             Self::KillReplica | Self::CrashDatabase => 0..1_000,
             Self::CutDatabase | Self::CutAtCommit | Self::CutClients | Self::StopReading => 0..1,
         }

@@ -83,6 +83,29 @@ impl Replica {
         holds
     }
 
+    /// Stops it until `meanwhile` is over; what that came to.
+    pub(crate) async fn stopped_while<T>(&self, meanwhile: impl Future<Output = T>) -> T {
+        let server = self.server.lock().await;
+        let server = server.as_ref().unwrap();
+        server.pause();
+        let result = meanwhile.await;
+        server.resume();
+        result
+    }
+
+    /// Its process.
+    pub(crate) async fn process(&self) -> u32 {
+        self.server.lock().await.as_ref().unwrap().id()
+    }
+
+    /// Starts it again if it has ended by itself.
+    pub(crate) async fn revive(&self) {
+        let mut server = self.server.lock().await;
+        if server.as_mut().unwrap().ended().is_some() {
+            *server = Some(self.launch().await);
+        }
+    }
+
     /// Where its log is.
     pub(crate) fn log(&self) -> impl AsRef<Path> {
         self.directory.path().join("log")

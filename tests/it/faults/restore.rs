@@ -10,7 +10,8 @@ use rand::rngs::StdRng;
 use super::checker::{Violation, check};
 use super::clients::Clients;
 use super::history::History;
-use super::run::{Crowd, World};
+use super::run::Crowd;
+use super::world::World;
 use crate::engine::cluster::Cluster;
 use crate::watch::rig::{Node, soon};
 

@@ -2,11 +2,10 @@
 //! what the clients saw is checked against the log that is left.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -17,16 +16,14 @@ use tollgate::domain::Timestamp;
 use tollgate::ledger::verify;
 use tollgate::proto::v1::WatchConfigRequest;
 use tollgate::seeded::Bug;
-use tollgate::store::{DatabaseUrl, Store};
 use tollgate::watch::View;
 
 use super::checker::{Violation, check};
 use super::clients::Clients;
 use super::history::{History, Outcome, Seen, WriteRecord};
-use super::plan::{Fault, Planned, REPLICAS, faults};
-use super::replica::Replica;
+use super::plan::{Fault, faults};
 use super::restore::restore;
-use crate::engine::cluster::Cluster;
+use super::world::World;
 use crate::log::Log;
 use crate::usage::reporter::{Amounts, Limited, Progress, Reporter, prepare};
 use crate::watch::api::Api;
@@ -36,8 +33,6 @@ const WRITERS: u64 = 3;
 const WATCHERS: u64 = 3;
 const NODES: u64 = 2;
 const KEYS: usize = 4;
-/// How often a replica that does not hold the lock is stopped until one does.
-const TRIES: usize = 200;
 
 /// What a run is to be.
 pub(crate) struct Plan {
@@ -65,131 +60,6 @@ pub(crate) struct Totals {
     /// From the end of the faults to the end of everything.
     pub(crate) converged_in: Duration,
     pub(crate) violations: Vec<Violation>,
-}
-
-pub(crate) struct World {
-    cluster: Arc<Cluster>,
-    database: String,
-    replicas: Vec<Replica>,
-    injected: Mutex<BTreeMap<Fault, u64>>,
-    /// Held while the database is away.
-    away: tokio::sync::Mutex<()>,
-}
-
-impl World {
-    async fn start(bug: Bug) -> Self {
-        // What was written survives the end of its processes; that of the machine is not tried.
-        let cluster = tokio::task::spawn_blocking(|| Arc::new(Cluster::start(&["fsync=off"]))).await.unwrap();
-        let url = cluster.create();
-        let database = crate::engine::name(&url).to_owned();
-        let mut replicas = Vec::new();
-        for number in 0..REPLICAS {
-            // The last one is on a machine whose clock jumps, unless there is a bug to be found.
-            let clock = if number + 1 == REPLICAS && bug == Bug::None { Bug::ClockJumps } else { bug };
-            replicas.push(Replica::start(number, &cluster, &database, clock).await);
-        }
-        Self { cluster, database, replicas, injected: Mutex::default(), away: tokio::sync::Mutex::default() }
-    }
-
-    pub(super) fn gates(&self) -> Vec<SocketAddr> {
-        self.replicas.iter().map(|replica| replica.gate.address).collect()
-    }
-
-    /// The store, read past all networks.
-    pub(super) async fn store(&self) -> Store {
-        let url = DatabaseUrl::parse(&self.cluster.url(&self.database)).unwrap();
-        Store::open(&url, Store::MIN_CONNECTIONS).await.unwrap()
-    }
-
-    /// What waits for processes must not keep the clients waiting.
-    pub(super) async fn with_cluster<T: Send + 'static>(&self, work: impl FnOnce(&Cluster) -> T + Send + 'static) -> T {
-        let cluster = Arc::clone(&self.cluster);
-        tokio::task::spawn_blocking(move || work(&cluster)).await.unwrap()
-    }
-
-    fn injected(&self, fault: Fault) {
-        *self.injected.lock().unwrap().entry(fault).or_default() += 1;
-    }
-
-    async fn inject(self: Arc<Self>, planned: Planned) {
-        let Planned { fault, replica, lasts, .. } = planned;
-        let replica = &self.replicas[replica];
-        match fault {
-            Fault::KillReplica => replica.restart(lasts).await,
-            Fault::StopLockHolder => {
-                if !self.stop_lock_holder(lasts).await {
-                    return;
-                }
-            }
-            Fault::CrashDatabase => {
-                let _away = self.away.lock().await;
-                self.with_cluster(Cluster::crash).await;
-                tokio::time::sleep(lasts).await;
-                self.with_cluster(Cluster::resume).await;
-            }
-            Fault::CutDatabase => replica.way.cut(),
-            Fault::CutAtCommit => {
-                let before = replica.way.commits_cut();
-                replica.way.cut_at_commit();
-                // It may take its time, or never come: other faults are in the way.
-                for _ in 0..200 {
-                    if replica.way.commits_cut() > before {
-                        self.injected(fault);
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                return;
-            }
-            Fault::SilenceDatabase | Fault::SilenceClients => {
-                let network = if fault == Fault::SilenceDatabase { &replica.way } else { &replica.gate };
-                network.silence();
-                tokio::time::sleep(lasts).await;
-                network.speak();
-            }
-            Fault::DelayDatabase | Fault::DelayClients => {
-                let network = if fault == Fault::DelayDatabase { &replica.way } else { &replica.gate };
-                network.delay(Duration::from_millis(100));
-                tokio::time::sleep(lasts).await;
-                network.delay(Duration::ZERO);
-            }
-            Fault::CutClients => replica.gate.cut(),
-            Fault::StopReading => unreachable!("watchers do that by themselves"),
-        }
-        self.injected(fault);
-    }
-
-    /// Stops one replica after the other until one is found to hold the lock. Whether there was one.
-    async fn stop_lock_holder(&self, lasts: Duration) -> bool {
-        for attempt in 0..TRIES {
-            let replica = &self.replicas[attempt % REPLICAS];
-            let holds = async {
-                // The database must be there to tell.
-                let _there = self.away.lock().await;
-                let sql = format!(
-                    "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND application_name = '{}'",
-                    replica.name
-                );
-                self.with_cluster(move |cluster| cluster.sql("postgres", &sql)).await != "0"
-            };
-            if replica.pause(lasts, holds).await {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The end of each replica's log, for people.
-    fn logs(&self) -> String {
-        let mut all = String::new();
-        for replica in &self.replicas {
-            let log = std::fs::read_to_string(replica.log()).unwrap_or_default();
-            let last: Vec<&str> = log.lines().rev().take(25).collect();
-            let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
-            writeln!(all, "{}:\n{last}", replica.name).unwrap();
-        }
-        all
-    }
 }
 
 /// The results of tasks; those that panicked, as complaints.
@@ -261,7 +131,7 @@ pub(crate) async fn run(plan: Plan) -> Totals {
         copies += compared;
     }
     let count = |outcome: fn(&Outcome) -> bool| history.writes.iter().filter(|it| outcome(&it.outcome)).count();
-    let mut faults = world.injected.lock().unwrap().clone();
+    let mut faults = world.injected();
     faults.insert(Fault::StopReading, clients.stopped_reading.load(Ordering::SeqCst));
     if !violations.is_empty() {
         println!("{}", world.logs());

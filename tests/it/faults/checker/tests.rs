@@ -89,6 +89,10 @@ fn begun(resumes: bool, mode: WatchMode, reason: WatchReason) -> Seen {
     Seen::Begun { resumes, at_least: 2, mode, reason, head: 2 }
 }
 
+fn bookmark(at: u64, age: u64, revision: i64) -> Seen {
+    Seen::Bookmark { at: Duration::from_millis(at), age: Duration::from_millis(age), revision }
+}
+
 const SPENT: Amounts = Amounts { requests: 3, tokens: 20, cost: 7 };
 
 /// The log, and a history that agrees with it: of what came after revision 1, two writes were acknowledged, one was given
@@ -299,6 +303,15 @@ finds! {
     };
     a_batch_without_an_acknowledgement: [Law::Usage], |history, _| {
         (history.batches[0].applied, history.batches[0].duplicates) = (0, 0);
+    };
+    a_bookmark_behind_of_what_was_acknowledged_long_before: [Law::Current], |history, _| {
+        history.streams[0].push(bookmark(6_000, 0, 4));
+    };
+    one_that_says_how_old_it_is: [], |history, _| {
+        history.streams[0].push(bookmark(6_000, 1_000, 4));
+    };
+    one_that_may_have_been_on_its_way: [], |history, _| {
+        history.streams[0].push(bookmark(5_000, 0, 4));
     };
     what_a_client_noticed: [Law::Noticed], |history, _| {
         history.complaints.push("the digest of kind 2 is another".to_owned());
