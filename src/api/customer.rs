@@ -93,10 +93,10 @@ impl CustomerService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.CustomerService/DeleteCustomer", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteCustomerResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteCustomerResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<Customer, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

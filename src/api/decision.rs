@@ -74,7 +74,8 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
             .key_by_secret(&Sha256Hash::of(value), at)
             .map_or(KeyGiven::Unknown, |(stored, _)| KeyGiven::Key(stored)),
     };
-    let seed = seed.unwrap_or_else(|| rand::rng().next_u64());
+    // One that every client can send back, JavaScript included: its numbers are exact below 2^53.
+    let seed = seed.unwrap_or_else(|| rand::rng().next_u64() >> 11);
     let (headers, params) = (lower(headers), lower(params));
     let request = decision::Request {
         key,

@@ -85,10 +85,10 @@ impl McpClientService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.McpClientService/DeleteMcpClient", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteMcpClientResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteMcpClientResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<McpClient, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

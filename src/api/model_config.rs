@@ -112,10 +112,10 @@ impl ModelConfigService for Api {
             call::enter(request, "tollgate.v1.ModelConfigService/DeleteModelConfig", |r| {
                 (mem::take(&mut r.request_id), r.validate_only)
             })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteModelConfigResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteModelConfigResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<ModelConfig, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

@@ -119,10 +119,10 @@ impl PricingOverrideService for Api {
             call::enter(request, "tollgate.v1.PricingOverrideService/DeletePricingOverride", |r| {
                 (mem::take(&mut r.request_id), r.validate_only)
             })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeletePricingOverrideResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeletePricingOverrideResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<PricingOverride, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

@@ -83,10 +83,10 @@ impl ProviderService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.ProviderService/DeleteProvider", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteProviderResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteProviderResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<Provider, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

@@ -123,8 +123,8 @@ impl Api {
             decide: Box::new(move |state, _| state::ungovern(state, &name, expected)),
             answer: Box::new(|state, _, _| {
                 let revision = state.revision();
-                let (also_changed, also_changed_count) = (Vec::new(), 0);
-                v1::DeleteProviderGovernanceResponse { revision, also_changed, also_changed_count }.encode_to_vec()
+                let (also_changed, total_changed_count) = (Vec::new(), 0);
+                v1::DeleteProviderGovernanceResponse { revision, also_changed, total_changed_count }.encode_to_vec()
             }),
         };
         Ok(self.submit(call, command).await?.0)

@@ -106,10 +106,10 @@ impl RoutingRuleService for Api {
             call::enter(request, "tollgate.v1.RoutingRuleService/DeleteRoutingRule", |r| {
                 (mem::take(&mut r.request_id), r.validate_only)
             })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteRoutingRuleResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteRoutingRuleResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<RoutingRule, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

@@ -94,10 +94,10 @@ impl TeamService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.TeamService/DeleteTeam", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteTeamResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteTeamResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<Team, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

@@ -107,10 +107,10 @@ impl VirtualKeyService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.VirtualKeyService/DeleteVirtualKey", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        let answer = |revision, also_changed, also_changed_count| v1::DeleteVirtualKeyResponse {
+        let answer = |revision, also_changed, total_changed_count| v1::DeleteVirtualKeyResponse {
             revision,
             also_changed,
-            also_changed_count,
+            total_changed_count,
         };
         respond(self.delete::<VirtualKey, _>(call, &request.id, request.revision, answer).await, &statuses)
     }

@@ -1,9 +1,13 @@
-//! What stands beside the source, against it: `docs/operations.md` and `.dockerignore`.
+//! What stands beside the source, against it: `docs/operations.md`, `.dockerignore`, and the options of the protos.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use prost::Message as _;
+use prost_types::field_descriptor_proto::Label;
+use tollgate::proto::FILE_DESCRIPTOR_SET;
 
 use crate::architecture::sources;
 
@@ -79,4 +83,37 @@ fn the_image_is_built_from_all_that_cargo_asks_for() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The protos, without those that come with protobuf.
+fn own_protos() -> Vec<prost_types::FileDescriptorProto> {
+    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    set.file.into_iter().filter(|file| file.package().starts_with("tollgate.")).collect()
+}
+
+#[test]
+fn every_proto_has_the_options_that_generators_want() {
+    for file in own_protos() {
+        let (name, options) = (file.name().to_owned(), file.options.unwrap_or_default());
+        let present = [
+            options.csharp_namespace.is_some(),
+            options.go_package.is_some(),
+            options.java_multiple_files == Some(true),
+            options.java_package.is_some(),
+            options.php_namespace.is_some(),
+            options.ruby_package.is_some(),
+        ];
+        assert_eq!(present, [true; 6], "{name} lacks an option of csharp, go, java, java, php, ruby");
+    }
+}
+
+/// A list `x` gets a `getXCount` in Java, and so does a field `x_count`.
+#[test]
+fn no_two_fields_get_the_same_name_in_java() {
+    for message in own_protos().iter().flat_map(|file| &file.message_type) {
+        let names: BTreeSet<_> = message.field.iter().map(|field| field.name()).collect();
+        let lists = message.field.iter().filter(|field| field.label() == Label::Repeated);
+        let clashes: Vec<_> = lists.filter(|list| names.contains(format!("{}_count", list.name()).as_str())).collect();
+        assert!(clashes.is_empty(), "{}: {clashes:?}", message.name());
+    }
 }

@@ -50,7 +50,7 @@ macro_rules! kind {
             pub(crate) async fn $delete(&self, id: &str) -> Result<Written, Status> {
                 let request = v1::$deletes { id: id.to_owned(), ..v1::$deletes::default() };
                 let answer = $clients::new(self.0.clone()).$delete(request).await?.into_inner();
-                assert_eq!(answer.also_changed.len(), 1_000.min(answer.also_changed_count as usize));
+                assert_eq!(answer.also_changed.len(), 1_000.min(answer.total_changed_count as usize));
                 Ok(Written { revision: answer.revision, resource: None, also_changed: answer.also_changed })
             }
 
