@@ -147,8 +147,14 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// How long a thread that has nothing to do is kept.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(FOR_EVER).build()?;
+    // Names are looked up by a thread of their own. Tokio panics if there is none and the system gives none, so one is
+    // started now and kept; where it is busy, others wait for it.
+    runtime.spawn_blocking(|| ());
     let done = runtime.block_on(command);
     // A name that is being looked up must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_secs(1));

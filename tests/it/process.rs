@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tonic::transport::Channel;
 
-use crate::engine::Database;
+use crate::engine::{Database, cluster};
 use crate::watch::rig::{endpoint, soon};
 
 /// Runs `tollgate verify` on a database: whether all agrees, and what it says.
@@ -42,10 +42,36 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<(Self, SocketAddr), String> {
+        let program = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        Self::launch_as(program, directory, url, arguments, environment).await
+    }
+
+    /// The same, as a user whose threads the system limits: never root's.
+    pub(crate) async fn launch_unprivileged(
+        directory: &Path,
+        url: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<(Self, SocketAddr), String> {
+        cluster::own(directory);
+        // Where that user may run it.
+        let (built, program) = (env!("CARGO_BIN_EXE_tollgate"), directory.join("tollgate"));
+        if !program.exists() {
+            std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
+        }
+        Self::launch_as(cluster::as_unprivileged(program), directory, url, arguments, environment).await
+    }
+
+    async fn launch_as(
+        mut command: Command,
+        directory: &Path,
+        url: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<(Self, SocketAddr), String> {
         let (ready, log) = (directory.join("ready"), directory.join("log"));
         drop(std::fs::remove_file(&ready));
         let appended = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--database", url]).args(arguments);
         command.arg("--ready-file").arg(&ready).envs(environment.iter().copied());
         let mut server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(appended).spawn().unwrap());
@@ -98,5 +124,74 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
+    }
+}
+
+/// Something of which a process of somebody who is not root may have so much.
+#[derive(Clone, Copy)]
+pub(crate) enum Resource {
+    OpenFiles,
+    Memory,
+    Threads,
+}
+
+impl Resource {
+    /// Its name for `prlimit`, and in `/proc/<process>/limits`.
+    fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::OpenFiles => ["nofile", "Max open files"],
+            Self::Memory => ["as", "Max address space"],
+            Self::Threads => ["nproc", "Max processes"],
+        }
+    }
+
+    /// How much of it a process uses; `None` if it has ended.
+    fn used(self, process: u32) -> Option<u64> {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).ok();
+        match self {
+            Self::OpenFiles => Some(std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count() as u64),
+            Self::Memory => {
+                let status = read("status")?;
+                let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+                size.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|size| size * 1_024)
+            }
+            // All processes of the user count: what is there stays, and no more come.
+            Self::Threads => Some(1),
+        }
+    }
+}
+
+/// A limit of a process that was started by [`Server::launch_unprivileged`]. Dropping it lifts it.
+pub(crate) struct Limit {
+    process: u32,
+    resource: Resource,
+    before: String,
+}
+
+impl Limit {
+    /// Lets it have no more than it has; `None` if it has ended.
+    pub(crate) fn to_what_is_used(process: u32, resource: Resource) -> Option<Self> {
+        let used = resource.used(process)?;
+        let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
+        let [_, name] = resource.names();
+        let before = limits.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next())?.to_owned();
+        let limit = Self { process, resource, before };
+        limit.set(&used.to_string()).then_some(limit)
+    }
+
+    /// Whether the process is there.
+    fn set(&self, limit: &str) -> bool {
+        let ([option, _], process) = (self.resource.names(), self.process.to_string());
+        let mut prlimit = cluster::as_unprivileged("prlimit");
+        let done = prlimit.args(["--pid", &process, &format!("--{option}={limit}:")]).output().unwrap();
+        let there = std::fs::exists(format!("/proc/{process}/fd")).unwrap();
+        assert!(done.status.success() || !there, "{}", String::from_utf8_lossy(&done.stderr));
+        done.status.success()
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        self.set(&self.before);
     }
 }

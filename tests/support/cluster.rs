@@ -168,8 +168,8 @@ pub(crate) fn program(name: &str) -> Command {
     command
 }
 
-/// PostgreSQL does not run as root.
-fn as_unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
+/// PostgreSQL does not run as root, and the system limits root's threads never.
+pub(crate) fn as_unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/");
     if let Some((uid, gid)) = unprivileged() {

@@ -38,13 +38,15 @@ pub(crate) enum Fault {
     UseUpDescriptors,
     /// A replica gets no more memory for a while.
     UseUpMemory,
+    /// A replica may start no more threads for a while, and has to connect to the database anew meanwhile.
+    UseUpThreads,
     /// A client stops reading for a while. Watchers do that by themselves.
     StopReading,
 }
 
 impl Fault {
     /// Those that are planned.
-    pub(crate) const PLANNED: [Self; 14] = [
+    pub(crate) const PLANNED: [Self; 15] = [
         Self::KillReplica,
         Self::StopLockHolder,
         Self::CrashDatabase,
@@ -59,6 +61,7 @@ impl Fault {
         Self::AlterHash,
         Self::UseUpDescriptors,
         Self::UseUpMemory,
+        Self::UseUpThreads,
     ];
 
     /// How long it lasts, in milliseconds, if it lasts.
@@ -70,7 +73,7 @@ impl Fault {
             Self::DelayDatabase | Self::DelayClients => 1_000..3_000,
             // Longer than a bookmark may be on its way, so that one that says more than its replica knows is noticed.
             Self::HideRevision | Self::AlterHash => 7_000..9_000,
-            Self::UseUpDescriptors | Self::UseUpMemory => 1_000..3_000,
+            Self::UseUpDescriptors | Self::UseUpMemory | Self::UseUpThreads => 1_000..3_000,
             Self::KillReplica | Self::CrashDatabase => 0..1_000,
             Self::CutDatabase | Self::CutAtCommit | Self::CutClients | Self::StopReading => 0..1,
         }

@@ -29,7 +29,9 @@ impl Replica {
     pub(crate) async fn start(number: usize, cluster: &Cluster, database: &str, bug: Bug) -> Self {
         let name = format!("replica-{number}");
         let way = Proxy::to(([127, 0, 0, 1], cluster.port).into()).await;
-        let url = format!("postgres://tollgate@{}/{database}?sslmode=disable&application_name={name}", way.address);
+        // By a name, so that connecting takes a thread to look it up.
+        let at = format!("localhost:{}", way.address.port());
+        let url = format!("postgres://tollgate@{at}/{database}?sslmode=disable&application_name={name}");
         let replica = Self {
             name,
             // Nobody is there yet.
@@ -52,9 +54,9 @@ impl Replica {
         let arguments = ["--heartbeat-interval", &heartbeat, "--database-connections", "6"];
         loop {
             let environment = [(VARIABLE, self.bug.as_str())];
-            if let Ok((server, address)) =
-                Server::launch(self.directory.path(), &self.url, &arguments, &environment).await
-            {
+            let directory = self.directory.path();
+            let launched = Server::launch_unprivileged(directory, &self.url, &arguments, &environment).await;
+            if let Ok((server, address)) = launched {
                 self.gate.retarget(address);
                 return server;
             }

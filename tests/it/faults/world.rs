@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tollgate::store::{DatabaseUrl, Store};
 use super::plan::{Fault, Planned, REPLICAS};
 use super::replica::Replica;
 use crate::engine::cluster::Cluster;
+use crate::process::{Limit, Resource};
 
 /// How often a replica that does not hold the lock is stopped until one does.
 const TRIES: usize = 200;
@@ -115,8 +115,16 @@ impl World {
                     return;
                 }
             }
-            Fault::UseUpDescriptors => limited(replica, "nofile", "Max open files", open_files, lasts).await,
-            Fault::UseUpMemory => limited(replica, "as", "Max address space", address_space, lasts).await,
+            Fault::UseUpDescriptors => limited(replica, Resource::OpenFiles, lasts).await,
+            Fault::UseUpMemory => limited(replica, Resource::Memory, lasts).await,
+            Fault::UseUpThreads => {
+                let limited = limited(replica, Resource::Threads, lasts);
+                let cut = async {
+                    tokio::time::sleep(lasts / 4).await;
+                    replica.way.cut();
+                };
+                tokio::join!(limited, cut);
+            }
             Fault::StopReading => unreachable!("watchers do that by themselves"),
         }
         self.count(fault);
@@ -200,33 +208,9 @@ const AHEAD: i64 = 20;
 
 /// Lets a replica have no more of a resource than it has, for a while. A process that cannot do without ends, and is
 /// started again.
-async fn limited(replica: &Replica, resource: &str, called: &str, has: fn(u32) -> Option<u64>, lasts: Duration) {
-    let process = replica.process().await;
-    let set = |limit: String| {
-        // The process may have ended.
-        let mut command = Command::new("prlimit");
-        drop(command.args(["--pid", &process.to_string(), &format!("--{resource}={limit}")]).output().unwrap());
-    };
-    if let (Some(has), Some(before)) = (has(process), soft_limit(process, called)) {
-        set(format!("{has}:"));
-        tokio::time::sleep(lasts).await;
-        set(format!("{before}:"));
-    }
+async fn limited(replica: &Replica, resource: Resource, lasts: Duration) {
+    let limit = Limit::to_what_is_used(replica.process().await, resource);
+    tokio::time::sleep(lasts).await;
+    drop(limit);
     replica.revive().await;
-}
-
-/// The limit in force, as the system writes it.
-fn soft_limit(process: u32, called: &str) -> Option<String> {
-    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
-    limits.lines().find_map(|line| line.strip_prefix(called)?.split_whitespace().next().map(str::to_owned))
-}
-
-fn open_files(process: u32) -> Option<u64> {
-    Some(std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count() as u64)
-}
-
-fn address_space(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
-    size.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|size| size * 1_024)
 }
