@@ -45,6 +45,10 @@ pub enum Bug {
     ClockJumps,
     /// A stream resumes where the replica is, even if its client shows more.
     BeginBehind,
+    /// A replica that cannot follow the database looks as if it could, and goes on trying.
+    LooksCurrent,
+    /// Corruption is never proven, so that a replica that finds some goes on trying.
+    NeverProven,
 }
 
 /// The variable of the environment that plants a bug, by its name, when the process starts.
@@ -60,7 +64,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -78,6 +82,8 @@ impl Bug {
         Self::BlindRetry,
         Self::ClockJumps,
         Self::BeginBehind,
+        Self::LooksCurrent,
+        Self::NeverProven,
     ];
 }
 

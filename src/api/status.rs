@@ -131,6 +131,9 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
         Error::Unavailable { what, retry_after } => {
             status(Code::Unavailable, what, retry(ErrorReason::Unavailable, retry_after))
         }
+        Error::NotCurrent { retry_after } => {
+            status(Code::Unavailable, text, retry(ErrorReason::ReplicaNotCurrent, retry_after))
+        }
         Error::Internal(cause) => {
             tracing::error!(call.id = call_id, error = %cause, "internal error");
             let details = info(ErrorReason::Internal, [("request_id", call_id.to_owned())]);

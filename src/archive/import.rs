@@ -65,7 +65,7 @@ pub async fn import(store: &Store, input: impl BufRead, mut told: impl FnMut(u64
     match fill(&mut into, &mut lines, &mut told).await {
         Ok(records) => Ok(Imported { records, revision: into.commit().await? }),
         Err(error) => {
-            into.let_go().await;
+            into.rollback().await;
             Err(error)
         }
     }

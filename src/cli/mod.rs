@@ -1,6 +1,7 @@
 //! The command line: one file per command. `main` calls [`main`].
 //!
-//! Exit codes: 0 if all went well, 1 if not, 2 if the command line is wrong. A failure is one line on standard error;
+//! Exit codes: 0 if all went well, 1 if not, 2 if the command line is wrong, 3 if a server ended because its database is
+//! corrupt. A failure is one line on standard error;
 //! standard output has results only.
 
 mod changes;
@@ -111,6 +112,8 @@ enum Failure {
     Usage(Box<dyn Error>),
     /// It went wrong: exit code 1.
     Failed(Box<dyn Error>),
+    /// The database contradicts itself: exit code 3.
+    Corrupt(Box<dyn Error>),
 }
 
 impl<E: Error + 'static> From<E> for Failure {
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Failed(error)) => (1, error),
+        Err(Failure::Corrupt(error)) => (3, error),
     };
     eprintln!("tollgate: {}", chain(error.as_ref()));
     ExitCode::from(code)

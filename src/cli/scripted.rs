@@ -93,7 +93,7 @@ pub(super) async fn against(
     drain.cancel();
     serving.await.unwrap().unwrap();
     let done = done.map_err(|failure| match failure {
-        Failure::Usage(error) | Failure::Failed(error) => error.to_string(),
+        Failure::Usage(error) | Failure::Failed(error) | Failure::Corrupt(error) => error.to_string(),
     });
     let asked = scripted.asked.lock().unwrap().clone();
     (done, asked)
@@ -107,5 +107,5 @@ pub(super) fn begin(mode: WatchMode, head_revision: i64) -> Event {
 
 pub(super) fn bookmark(revision: i64, token: &str, digest: Option<u64>, snapshot_end: bool) -> Event {
     let digests = digest.map(|digest| KindDigest { kind: 2, digest }).into_iter().collect();
-    Event::Bookmark(Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end })
+    Event::Bookmark(Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end, age: None })
 }

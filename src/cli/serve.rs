@@ -13,7 +13,9 @@ use crate::config::{
     WatchSettings,
 };
 use crate::domain::Token;
+use crate::ledger::Over;
 use crate::server::{self, Listeners, ServerError};
+use crate::store::StoreError;
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
 const OTHER_STREAMS: usize = 1_000;
@@ -276,6 +278,9 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     tokio::select! {
         served = server::run(listeners, settings, asked) => served.map_err(|error| match error {
             ServerError::NotLoopback { .. } => Failure::Usage(error.into()),
+            ServerError::Over(Over::Corrupt(_)) | ServerError::Store(StoreError::Corrupt { .. }) => {
+                Failure::Corrupt(error.into())
+            }
             error => error.into(),
         }),
         () = asked_twice => Err(Failure::Failed("stopped at once by a second signal".into())),

@@ -108,6 +108,12 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
+    /// This replica lacks what others wrote, or may.
+    #[error("this replica cannot follow the database, and serves nothing until it can; use another one")]
+    NotCurrent {
+        /// When to try again, if there is no other replica.
+        retry_after: Duration,
+    },
     /// A fault of ours. The text is for the log only.
     #[error("{0}")]
     Internal(String),

@@ -19,9 +19,10 @@ impl StoreError {
     /// The error as callers meet it: nothing of the driver, and `Internal` for what they can do nothing about.
     pub(crate) fn to_domain(&self) -> Error {
         match self {
-            Self::Away { .. } | Self::Unavailable { .. } | Self::Unknown { .. } => {
+            Self::Away { .. } | Self::Short { .. } | Self::Unavailable { .. } | Self::Unknown { .. } => {
                 Error::Unavailable { what: self.to_string(), retry_after: RETRY_AFTER }
             }
+            Self::NotCurrent => Error::NotCurrent { retry_after: RETRY_AFTER },
             Self::Url(_)
             | Self::Open { .. }
             | Self::InUse { .. }

@@ -95,7 +95,7 @@ impl Import {
         match self.write().await {
             Ok(()) => self.restore.commit().await?,
             Err(error) => {
-                self.restore.let_go().await;
+                self.restore.rollback().await;
                 return Err(error);
             }
         }
@@ -103,8 +103,8 @@ impl Import {
     }
 
     /// Leaves the store as it was.
-    pub async fn let_go(self) {
-        self.restore.let_go().await;
+    pub async fn rollback(self) {
+        self.restore.rollback().await;
     }
 
     fn create(&mut self, any: AnyResource) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod fault;
 mod fold;
 mod follow;
 mod group;
+mod health;
 mod import;
 mod metrics;
 mod queue;
@@ -20,15 +21,19 @@ mod usage;
 mod verify;
 mod writer;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
+use health::Health;
+pub use health::{Contact, Over, Status};
 pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
 use queue::{Request, Sender, queue};
@@ -55,7 +60,8 @@ pub struct Ledger {
     clock: Clock,
     store: Arc<Store>,
     metrics: LedgerMetrics,
-    writable: watch::Receiver<bool>,
+    status: watch::Receiver<Status>,
+    contact: Contact,
 }
 
 /// Ends the ledger.
@@ -93,7 +99,14 @@ impl Ledger {
         retention: RetentionSettings,
         clock: Clock,
     ) -> Result<(Self, LedgerTasks), StoreError> {
-        let (state, counting, _) = load(&store).await?;
+        let (state, counting, _) = match load(&store).await {
+            Err(StoreError::Corrupt { .. }) => {
+                // Once is no proof.
+                tokio::time::sleep(health::AGAIN).await;
+                load(&store).await?
+            }
+            loaded => loaded?,
+        };
         if store.is_shared() {
             // Before anything is decided: what was told once is departed from only after a minute.
             clock.refer(store.time().await?);
@@ -103,30 +116,34 @@ impl Ledger {
         let metrics = LedgerMetrics::default();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let moves = Moves::new(UsageMoves::default());
-        let (can_write, writable) = watch::channel(true);
-        let writer = Writer::new(
-            Arc::clone(&store),
-            publish,
-            moves.clone(),
-            counting,
-            clock.clone(),
-            can_write,
-            metrics.clone(),
-        );
+        let (tells, status) = watch::channel(Status::Ready);
+        let contact = if store.is_shared() { Contact::shared() } else { Contact::exclusive() };
+        let health = Health::new(contact.clone(), tells.clone());
+        let writer =
+            Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone(), health, metrics.clone());
         let hint = Arc::new(Notify::new());
         let closed = CancellationToken::new();
-        let writing = tracker.track_future(writer.run(queue, Arc::clone(&hint), stop.clone()));
+        // In a box, since it is moved several times before it runs, and large.
+        let writing = Box::pin(writer.run(queue, Arc::clone(&hint), stop.clone()));
+        let writing = AssertUnwindSafe(writing).catch_unwind();
+        let writing = tracker.track_future(async move {
+            // Without it nothing is written or followed any more, and nobody else would say so.
+            if writing.await.is_err() {
+                tells.send_replace(Status::Over(Over::Panicked));
+            }
+        });
         if store.is_shared() {
             // Answers of a server come by the threads that serve: another thread to wake for each would cost more.
             tokio::spawn(writing);
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).listen(move || hint.notify_one())));
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_connected()));
+            tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_reach()));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
         } else {
             apart(writing, closed.clone()).await?;
         }
         let _closed = closed.drop_guard();
-        let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), writable, metrics };
+        let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics };
         ledger.create_built_in_providers().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))
@@ -167,9 +184,14 @@ impl Ledger {
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
-    /// Whether writes get through, now and whenever that changes.
-    pub fn writable(&self) -> watch::Receiver<bool> {
-        self.writable.clone()
+    /// How far the server can be used, now and whenever that changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// When the database last told where it stands.
+    pub fn contact(&self) -> Contact {
+        self.contact.clone()
     }
 
     /// Brings memory to where the store stood at the time of the call or later. Where nobody else writes, it is there.

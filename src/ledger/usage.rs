@@ -143,7 +143,10 @@ impl Counting {
     }
 
     /// Folds a part.
-    pub(super) async fn fold(&mut self, store: &Store, state: &State) {
+    ///
+    /// # Errors
+    /// Why it was not folded: it stays in the journal.
+    pub(super) async fn fold(&mut self, store: &Store, state: &State) -> Result<(), StoreError> {
         let Self { watermarks, heard, fold, .. } = self;
         let find = |incarnation: i64| {
             let heard = || {
@@ -153,9 +156,7 @@ impl Counting {
             };
             watermarks.get(&incarnation).cloned().or_else(heard)
         };
-        if let Err(error) = fold.step(store, state.usage(), find).await {
-            tracing::warn!(error = %error.report(), "usage was not folded; it stays in the journal");
-        }
+        fold.step(store, state.usage(), find).await
     }
 
     pub(super) async fn register(&mut self, store: &Store, registration: Registration) -> Result<i64, StoreError> {
@@ -195,7 +196,7 @@ impl Counting {
                     }
                 }
                 Err(failed) => {
-                    tx.let_go().await;
+                    tx.rollback().await;
                     refuse(batches.into_iter().map(|reported| reported.reply), &failed);
                     return Err(failed);
                 }
@@ -239,7 +240,7 @@ impl Counting {
             acknowledge(std::mem::take(&mut acks));
         }
         if moved.is_empty() {
-            tx.let_go().await;
+            tx.rollback().await;
         } else {
             let from_version = state.usage().version();
             // A batch without a counter moves it too, so that whoever follows it finds the batch's number.

@@ -28,6 +28,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
+use crate::watch::Currency;
 
 /// The answer's field that has the call's id.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,6 +49,7 @@ pub(super) struct Calls {
     routes: Routes,
     guard: Guard,
     auth: Auth,
+    currency: Currency,
     abuse: Arc<Abuse>,
     limits: Arc<Limits>,
     observers: Observers,
@@ -67,12 +69,13 @@ impl Calls {
         routes: Routes,
         guard: Guard,
         auth: Auth,
+        currency: Currency,
         limits: Limits,
         observers: Observers,
         drain: CancellationToken,
     ) -> Self {
         let (abuse, limits) = (Arc::new(Abuse::new()), Arc::new(limits));
-        Self { routes: routes.prepare(), guard, auth, abuse, limits, observers, drain }
+        Self { routes: routes.prepare(), guard, auth, currency, abuse, limits, observers, drain }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
@@ -136,6 +139,9 @@ impl Calls {
             log.caller(caller);
             head.extensions.insert(caller.clone());
         }
+        if !self.currency.is_current() && !is_of_the_server(method) {
+            return Err(status::not_current());
+        }
         let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer)?;
         let body = if caller.is_some() { body } else { bounded(body) };
 
@@ -183,6 +189,11 @@ impl Calls {
             }
         })
     }
+}
+
+/// Whether a method says something of the server, and nothing of what it holds: health, reflection.
+fn is_of_the_server(method: &str) -> bool {
+    method.starts_with("grpc.")
 }
 
 /// A method, as it is logged.

@@ -14,9 +14,9 @@ use super::{ServerError, base_routes};
 use crate::access::{Registry, Tokens};
 use crate::api::{Api, Auth, add_services};
 use crate::config::{AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, WatchSettings};
-use crate::ledger::{Clock, Ledger, LedgerTasks};
+use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status};
 use crate::store::{DatabaseUrl, Store};
-use crate::watch::{CatchUp, Watch};
+use crate::watch::{CatchUp, Currency, Watch};
 
 /// The name in the health service that says whether writes get through. Reads and streams go on without the database, so
 /// that the server as a whole serves.
@@ -27,6 +27,7 @@ pub(super) struct Parts {
     pub(super) routes: Routes,
     pub(super) health: HealthReporter,
     pub(super) auth: Auth,
+    pub(super) currency: Currency,
     keeper: Keeper,
     ledger: Ledger,
     watch: Watch,
@@ -46,9 +47,25 @@ impl Parts {
         Arc::new(move || ledger.state().revision())
     }
 
+    /// Resolves with the reason if the process has to end.
+    pub(super) fn over(&self) -> impl Future<Output = Over> + use<> {
+        let mut status = self.ledger.status();
+        async move {
+            loop {
+                if let Status::Over(over) = &*status.borrow_and_update() {
+                    return over.clone();
+                }
+                if status.changed().await.is_err() {
+                    // The ledger ended as it was asked to.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
     /// Finishes the writes that were submitted, and closes the database.
     pub(super) async fn close(self) {
-        let Self { routes: _, health: _, auth: _, keeper, ledger: _, watch: _, tasks } = self;
+        let Self { routes: _, health: _, auth: _, currency: _, keeper, ledger: _, watch: _, tasks } = self;
         keeper.stop.cancel();
         // It ends in any case; had it panicked, the log says so.
         let _ = keeper.task.await;
@@ -93,26 +110,39 @@ pub(super) async fn compose(
     });
     let auth = Auth::new(registry, clock.clone());
     let now = Arc::new(move || clock.now());
-    let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, watch, drain.clone());
+    let contact = ledger.contact();
+    let currency = Currency::new(move || contact.age());
+    let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, currency.clone(), watch, drain.clone());
     tasks.own(watch.run());
     let api = Api::new(ledger.clone(), watch.clone(), tokens);
     let (mut routes, health) = base_routes()?;
-    tasks.own(tell_writes(ledger.writable(), health.clone(), drain));
+    tasks.own(tell(ledger.status(), health.clone(), currency.clone(), drain));
     add_services(&mut routes, &health, &api).await;
     let keeper = Keeper { stop, task };
-    Ok(Parts { routes: routes.routes(), health, auth, keeper, ledger, watch, tasks })
+    Ok(Parts { routes: routes.routes(), health, auth, currency, keeper, ledger, watch, tasks })
 }
 
-/// Says by the health of [`WRITES`] whether writes get through, until the server stops.
-async fn tell_writes(mut writable: watch::Receiver<bool>, health: HealthReporter, drain: CancellationToken) {
+/// Says by health whether the server serves, and by that of [`WRITES`] whether writes get through; and lets nothing be served
+/// while the replica is not current. Until the server stops.
+async fn tell(
+    mut status: watch::Receiver<Status>,
+    health: HealthReporter,
+    currency: Currency,
+    drain: CancellationToken,
+) {
     loop {
-        let status = match *writable.borrow_and_update() {
-            true => ServingStatus::Serving,
-            false => ServingStatus::NotServing,
+        let (serves, writes) = match *status.borrow_and_update() {
+            Status::Ready => (true, true),
+            Status::ReadOnly => (true, false),
+            Status::NotCurrent | Status::Over(_) => (false, false),
         };
-        health.set_service_status(WRITES, status).await;
+        currency.set(serves);
+        for (service, serves) in [("", serves), (WRITES, writes)] {
+            let status = if serves { ServingStatus::Serving } else { ServingStatus::NotServing };
+            health.set_service_status(service, status).await;
+        }
         tokio::select! {
-            changed = writable.changed() => if changed.is_err() { return },
+            changed = status.changed() => if changed.is_err() { return },
             () = drain.cancelled() => return,
         }
     }

@@ -53,8 +53,9 @@ use self::traces::Traces;
 pub use self::traces::TracesError;
 use crate::api::Auth;
 use crate::config::{Settings, TransportSettings};
-use crate::ledger::Clock;
+use crate::ledger::{Clock, Over};
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::watch::Currency;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +111,9 @@ pub enum ServerError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The process had to end.
+    #[error(transparent)]
+    Over(#[from] Over),
     /// The descriptors in this binary do not decode.
     #[error("the descriptors in this binary are broken")]
     Descriptors(#[from] prost::DecodeError),
@@ -199,6 +203,7 @@ pub async fn run_by(
     let composed = compose::compose(&database, watch, retention, access, certificates, clock, drain.clone());
     let parts = composed.await?;
     let (routes, health, auth) = (parts.routes.clone(), parts.health.clone(), parts.auth.clone());
+    let currency = parts.currency.clone();
     if insecure {
         tracing::warn!("--insecure: authentication is OFF, everybody who reaches {address} is an administrator");
     } else if auth.is_virgin() {
@@ -227,8 +232,13 @@ pub async fn run_by(
     let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     tracing::info!(server.addr = %address, metrics.addr = metrics_address.map(tracing::field::display), server.grpc_web = transport.grpc_web, server.tls = tls.is_some(), "serving");
 
+    let over = std::sync::OnceLock::new();
     let shutdown = async {
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            // Nothing else is held by the cell yet.
+            why = parts.over() => drop(over.set(why)),
+        }
         // Load balancers that watch health hear of it before connections begin to close.
         health.set_service_status("", ServingStatus::NotServing).await;
     };
@@ -244,7 +254,7 @@ pub async fn run_by(
         }
     };
     let observers = Observers::new(calls, traces.clone(), Some(parts.head()));
-    let service = Service { routes, auth, connections, observers };
+    let service = Service { routes, auth, currency, connections, observers };
     let served = tokio::select! {
         served = serve_with(listener, tls, service, transport, drain, shutdown) => served,
         never = reading => match never {},
@@ -259,13 +269,17 @@ pub async fn run_by(
         tracing::warn!(error = %error, "cannot remove the ready file");
     }
     tracing::info!("stopped");
-    served
+    match over.into_inner() {
+        Some(why) => Err(ServerError::Over(why)),
+        None => served,
+    }
 }
 
 /// What is served, for whom, and what counts it.
 struct Service {
     routes: Routes,
     auth: Auth,
+    currency: Currency,
     connections: ConnectionMetrics,
     observers: Observers,
 }
@@ -287,7 +301,8 @@ pub async fn serve(
 ) -> Result<(), ServerError> {
     let tls = transport.tls.take().map(Tls::load).transpose()?;
     let observers = Observers::new(CallMetrics::new()?, None, None);
-    let service = Service { routes, auth, connections: ConnectionMetrics::default(), observers };
+    let currency = Currency::new(|| std::time::Duration::ZERO);
+    let service = Service { routes, auth, currency, connections: ConnectionMetrics::default(), observers };
     serve_with(listener, tls, service, transport, drain, shutdown).await
 }
 
@@ -313,8 +328,8 @@ async fn serve_with(
         shutdown_grace,
     } = transport;
     let (tls, reload) = tls.unzip();
-    let Service { routes, auth, connections, observers } = service;
-    let calls = Calls::new(routes, Guard { grpc_web }, auth, limits, observers, drain.clone());
+    let Service { routes, auth, currency, connections, observers } = service;
+    let calls = Calls::new(routes, Guard { grpc_web }, auth, currency, limits, observers, drain.clone());
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };

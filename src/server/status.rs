@@ -25,6 +25,11 @@ pub(super) fn overloaded(message: impl Into<String>) -> Status {
     api::status(Error::Overloaded { what: message.into(), retry_after: RETRY_AFTER }, "")
 }
 
+/// The replica cannot follow the database.
+pub(super) fn not_current() -> Status {
+    api::status(Error::NotCurrent { retry_after: RETRY_AFTER }, "")
+}
+
 /// The server stops.
 pub(super) fn shutting_down() -> Status {
     let what = "the server is shutting down".to_owned();

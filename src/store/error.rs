@@ -7,6 +7,9 @@ use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{DbErr, RuntimeErr};
 use tokio_rustls::rustls;
 
+/// Says of what there is too little.
+const SHORT: &str = "memory, threads, open files or connections are short";
+
 /// Why the store could not do what it was asked. The text is for people and free of the driver's words; those are in
 /// `detail`, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +68,18 @@ pub enum StoreError {
     /// The head is not where the caller believes it to be: somebody else has written.
     #[error("the store has been changed by another server")]
     Fenced,
+    /// This server's memory lacks what others wrote, or may. Nothing was changed.
+    #[error("this replica cannot follow the database, and serves nothing until it can; use another one")]
+    NotCurrent,
     /// The database cannot be reached. Nothing was changed.
     #[error("the database cannot be reached")]
     Away {
+        /// For the log.
+        detail: String,
+    },
+    /// This server, or that of the database, is short of memory, threads or open files. Nothing was changed.
+    #[error("the store is not available: {SHORT}")]
+    Short {
         /// For the log.
         detail: String,
     },
@@ -96,9 +108,15 @@ impl StoreError {
             Self::Open { detail, .. }
             | Self::Refused { detail, .. }
             | Self::Away { detail }
+            | Self::Short { detail }
             | Self::Unavailable { detail, .. }
             | Self::Unknown { detail, .. } => detail,
-            Self::Url(_) | Self::InUse { .. } | Self::Newer { .. } | Self::Corrupt { .. } | Self::Fenced => "",
+            Self::Url(_)
+            | Self::InUse { .. }
+            | Self::Newer { .. }
+            | Self::Corrupt { .. }
+            | Self::NotCurrent
+            | Self::Fenced => "",
         }
     }
 
@@ -134,7 +152,8 @@ impl StoreError {
         let fault = Fault::of(error);
         let refused = match fault {
             Fault::Constraint | Fault::Full | Fault::Busy | Fault::ReadOnly => true,
-            Fault::Io
+            Fault::Short
+            | Fault::Io
             | Fault::Damaged
             | Fault::NoDatabase
             | Fault::CannotOpen
@@ -159,6 +178,7 @@ impl From<&DbErr> for StoreError {
         match Fault::of(error) {
             Fault::Constraint => Self::Refused { what: "a constraint of the database is violated".to_owned(), detail },
             Fault::Away => Self::Away { detail },
+            Fault::Short => Self::Short { detail },
             fault => Self::Unavailable { what: fault.text(), detail },
         }
     }
@@ -191,6 +211,8 @@ pub(super) enum Fault {
     CannotOpen,
     /// No connection became free in time, or all were closed.
     Pool,
+    /// There is not enough memory, or there are too many threads, open files or connections.
+    Short,
     /// The server of the database cannot be reached, or is about to stop or to start.
     Away,
     /// The server does not let the user in.
@@ -223,6 +245,7 @@ impl Fault {
                 let sqlite = error.try_downcast_ref::<SqliteError>().and_then(|_| error.code()?.parse::<i32>().ok());
                 match sqlite.unwrap_or_default() & 0xff {
                     5 | 6 => Self::Busy,
+                    7 => Self::Short,
                     8 => Self::ReadOnly,
                     10 => Self::Io,
                     11 => Self::Damaged,
@@ -235,6 +258,7 @@ impl Fault {
             }
             // What is wrong with a certificate comes as an error of the connection.
             sqlx::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Self::Tls,
+            sqlx::Error::Io(error) if is_short(error) => Self::Short,
             // SQLite's own I/O errors have a code: this is a connection to a server.
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => Self::Away,
             sqlx::Error::Tls(_) => Self::Tls,
@@ -246,8 +270,8 @@ impl Fault {
     /// Reads a SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
     fn of_postgres(code: &str) -> Self {
         match code {
-            // Stopping, crashed, starting; a session that was idle in a transaction for too long; too many connections.
-            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" => Self::Away,
+            // Stopping, crashed, starting; a session that was idle in a transaction for too long.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Self::Away,
             "57014" => Self::Slow,
             "3D000" => Self::NoDatabase,
             "42501" => Self::Permission,
@@ -257,6 +281,7 @@ impl Fault {
             "58030" => Self::Io,
             _ => match code.get(..2) {
                 Some("08") => Self::Away,
+                Some("53") => Self::Short,
                 Some("28") => Self::Denied,
                 Some("23") => Self::Constraint,
                 Some("XX") => Self::Damaged,
@@ -277,6 +302,7 @@ impl Fault {
             Self::NoDatabase => "there is no such database",
             Self::CannotOpen => "the database file cannot be opened",
             Self::Pool => "no connection to the database is free",
+            Self::Short => SHORT,
             Self::Away => "the database cannot be reached",
             Self::Denied => "the database does not let the user in",
             Self::Permission => "the user of the database may not do this",
@@ -285,6 +311,14 @@ impl Fault {
             Self::Other => "the database reports an error",
         }
     }
+}
+
+/// Whether the operating system has no more memory, threads or open files.
+fn is_short(error: &std::io::Error) -> bool {
+    // ENOMEM, ENFILE, EMFILE, ENOBUFS on Linux; EAGAIN is what a thread that cannot be started says.
+    let code = error.raw_os_error();
+    matches!(error.kind(), std::io::ErrorKind::OutOfMemory | std::io::ErrorKind::WouldBlock)
+        || code.is_some_and(|code| [12, 23, 24, 105].contains(&code))
 }
 
 /// What the driver said.

@@ -10,12 +10,13 @@ use sea_orm::{
 
 use super::commit::Begins;
 use super::entity::{former_key, head, usage_node};
-use super::error::{Fault, StoreError};
+use super::error::StoreError;
 use super::group::{News, Position, Remembered, Txn};
 use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
+use super::reach::Reach;
 use super::script::Script;
-use super::tx::{DEAD_CONNECTIONS, KEYS, ReadTx, begin_write, finish, in_time, roll_back};
+use super::tx::{KEYS, ReadTx, begin_write, finish, roll_back, soon};
 use super::usage::{UsageGroup, Watermark};
 use super::{Group, Store, changelog, commit, connect, journal, position, position_of, requests, usage};
 use crate::domain::{
@@ -38,6 +39,8 @@ pub enum WriteTx {
         tx: ReadTx,
         /// Where the store stands.
         position: Position,
+        /// Whether its server can be reached.
+        reach: Reach,
     },
 }
 
@@ -59,18 +62,7 @@ impl Store {
         if !self.is_shared() {
             return Ok(WriteTx::Own(self.clone()));
         }
-        self.in_time(async {
-            // Connections that the server closed while they were idle are found out one by one, and nothing was done on
-            // any: what comes after the last of them is a new one.
-            for _ in 0..DEAD_CONNECTIONS {
-                match self.lock_shared().await {
-                    Err(StoreError::Away { .. }) => {}
-                    locked => return locked,
-                }
-            }
-            self.lock_shared().await
-        })
-        .await
+        self.in_time(self.past_dead_connections(move || self.lock_shared())).await
     }
 
     /// A fault that the tests plant: the file of the database cannot grow. The limit is one of the connection, of which
@@ -85,15 +77,10 @@ impl Store {
     }
 
     async fn lock_shared(&self) -> Result<WriteTx, StoreError> {
-        // Nobody else uses the connections that write: if none can be had, the server is away.
-        let begun = begin_write(&self.writer.get()).await.map_err(|error| match Fault::of(&error) {
-            Fault::Pool => StoreError::Away { detail: error.to_string() },
-            _ => StoreError::from(error),
-        });
-        let tx = ReadTx(begun?);
+        let tx = ReadTx(soon(true, begin_write(&self.writer.get())).await?);
         let row = head::Entity::find_by_id(1).lock_exclusive();
         match rows(&tx, row).await.and_then(|mut rows| position_of(rows.pop())) {
-            Ok(position) => Ok(WriteTx::Shared { tx, position }),
+            Ok(position) => Ok(WriteTx::Shared { tx, position, reach: self.reach.clone() }),
             Err(error) => {
                 roll_back(tx.0).await;
                 Err(error)
@@ -150,7 +137,7 @@ impl WriteTx {
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
         match self {
             Self::Own(_) => Ok(Some(News::none(known.clone()))),
-            Self::Shared { tx, position } => in_time(true, news(tx, position.clone(), known)).await,
+            Self::Shared { tx, position, reach } => reach.in_time(news(tx, position.clone(), known)).await,
         }
     }
 
@@ -168,7 +155,7 @@ impl WriteTx {
         match self {
             // By the connection that writes, so that no write waits for those who read.
             Self::Own(store) => requests::find(&store.writer.get(), requests, now).await,
-            Self::Shared { tx, .. } => in_time(true, requests::find(&tx.0, requests, now)).await,
+            Self::Shared { tx, reach, .. } => reach.in_time(requests::find(&tx.0, requests, now)).await,
         }
     }
 
@@ -178,9 +165,9 @@ impl WriteTx {
     ///
     /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn watermarks(&self, incarnations: &BTreeSet<i64>) -> Result<Vec<Watermark>, StoreError> {
-        let Self::Shared { tx, .. } = self else { return Ok(Vec::new()) };
+        let Self::Shared { tx, reach, .. } = self else { return Ok(Vec::new()) };
         let these = usage_node::Column::Incarnation.is_in(incarnations.iter().copied());
-        let found = in_time(true, rows(tx, usage_node::Entity::find().filter(these))).await?;
+        let found = reach.in_time(rows(tx, usage_node::Entity::find().filter(these))).await?;
         found.into_iter().map(usage::watermark).collect()
     }
 
@@ -218,9 +205,16 @@ impl WriteTx {
     /// Writes what a script says, if there is one, and ends the transaction.
     async fn write(self, script: Result<Script, StoreError>, begins: &Begins<'_>) -> Result<(), StoreError> {
         let (result, position) = match (self, script) {
-            (Self::Shared { tx, position }, script) => {
-                let result = in_time(true, async { script?.run(&tx.0).await }).await;
-                (finish(tx.0, result).await, Some(position))
+            (Self::Shared { tx, position, reach }, script) => {
+                let result = reach.in_time(async { script?.run(&tx.0).await }).await;
+                let written = result.is_ok();
+                let finished = reach.unless_away(finish(tx.0, result)).await.map_err(|error| match error {
+                    StoreError::Away { detail } if written => {
+                        StoreError::Unknown { what: "the database went away", detail }
+                    }
+                    error => error,
+                });
+                (finished, Some(position))
             }
             (Self::Own(_), Err(error)) => return Err(error),
             (Self::Own(store), Ok(script)) => {
@@ -248,16 +242,23 @@ impl WriteTx {
     pub async fn has(&self, txn: &Txn) -> Result<bool, StoreError> {
         let chain = match self {
             Self::Own(store) => changelog::chain_of(&store.begin_read().await?, txn.revision).await?,
-            Self::Shared { tx, .. } => in_time(true, changelog::chain_of(tx, txn.revision)).await?,
+            Self::Shared { tx, reach, .. } => reach.in_time(changelog::chain_of(tx, txn.revision)).await?,
         };
         Ok(chain == Some(txn.chain))
     }
 
     /// Writes nothing.
-    pub async fn let_go(self) {
+    pub async fn rollback(self) {
         match self {
             Self::Own(_) => {}
-            Self::Shared { tx, .. } => roll_back(tx.0).await,
+            Self::Shared { tx, reach, .. } => {
+                // Where the server is away, there is nothing to roll back.
+                let rolled_back = async {
+                    roll_back(tx.0).await;
+                    Ok(())
+                };
+                drop(reach.unless_away(rolled_back).await);
+            }
         }
     }
 }

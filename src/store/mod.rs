@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `group` | the types at the border |
-//! | `connect`, `tx`, `error` | engines, connections, transactions, and what errors mean |
+//! | `connect`, `reach`, `tx`, `error` | engines, connections, whether they can be had, transactions, and what errors mean |
 //! | `notify` | hints between servers |
 //! | `lock`, `commit`, `load` | the lock of all writers and what others wrote, writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
@@ -44,6 +44,7 @@ mod persist;
 mod pricing_override;
 mod provider;
 mod provider_governance;
+mod reach;
 mod recorded;
 mod requests;
 mod restore;
@@ -72,6 +73,7 @@ pub use group::*;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;
 pub use persist::{Names, Persist, Rows, Which};
+use reach::Reach;
 pub use recorded::RecordedUsage;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
@@ -90,6 +92,7 @@ pub struct Store {
     writer: Arc<Connections>,
     readers: Arc<Connections>,
     engine: Arc<connect::Engine>,
+    reach: Reach,
     /// That something was committed, to be told to other servers.
     announced: Arc<Notify>,
 }

@@ -122,7 +122,7 @@ impl Restore {
     }
 
     /// Leaves the store as it was.
-    pub async fn let_go(self) {
+    pub async fn rollback(self) {
         roll_back(self.tx).await;
     }
 }

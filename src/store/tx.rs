@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::Store;
-use super::error::{Fault, StoreError};
+use super::error::StoreError;
 use super::lock::WriteTx;
 
 /// A snapshot of the tables: what is read within it is of one revision.
@@ -43,11 +43,14 @@ fn bind_limit(backend: DbBackend) -> usize {
 /// How long a server of a database may take to answer before it is taken to be gone: longer than its own limits are.
 pub(super) const PATIENCE: Duration = Duration::from_secs(12);
 
+/// How long a server may take to begin a transaction, which is one trip, once there is a connection.
+const BEGINNING: Duration = Duration::from_millis(2_500);
+
 /// How long it may take to roll back before the connection is given up.
 const ROLLBACK: Duration = Duration::from_secs(2);
 
 /// How many connections that turn out to be dead are tried before the database is taken to be away.
-pub(super) const DEAD_CONNECTIONS: usize = 3;
+const DEAD_CONNECTIONS: usize = 3;
 
 /// How many keys one statement may look for. PostgreSQL compares each row with all of a long list, and reads keys of
 /// several columns as so many nested conditions, for which its stack is small.
@@ -74,32 +77,40 @@ impl Store {
     /// The result of `work`, for which a server has some time: where connections are half-open, nothing else would ever
     /// end it.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        in_time(self.is_shared(), work).await
+        self.reach.in_time(work).await
     }
 
     pub(super) async fn begin_read(&self) -> Result<ReadTx, StoreError> {
+        let begin = move || async move { Ok(ReadTx(soon(self.is_shared(), self.readers.get().begin()).await?)) };
+        self.reach.unless_away(self.past_dead_connections(begin)).await
+    }
+
+    /// What `begin` begins: connections that the server closed while they were idle are found out one by one, and nothing was
+    /// done on any. What comes after the last of them is a new one.
+    pub(super) async fn past_dead_connections<T, Begun>(&self, begin: impl Fn() -> Begun) -> Result<T, StoreError>
+    where
+        Begun: Future<Output = Result<T, StoreError>>,
+    {
         for _ in 0..DEAD_CONNECTIONS {
-            match self.readers.get().begin().await {
-                Ok(transaction) => return Ok(ReadTx(transaction)),
-                // The server closed the connection while it was idle, perhaps it was away for a moment.
-                Err(error) if Fault::of(&error) == Fault::Away => {}
-                Err(error) => return Err(error.into()),
+            match begin().await {
+                Err(StoreError::Away { .. }) => self.reach.doubt(),
+                begun => return begun,
             }
         }
-        Ok(ReadTx(self.readers.get().begin().await?))
+        begin().await
     }
 }
 
-/// As [`Store::in_time`].
-pub(super) async fn in_time<T>(
+/// A transaction that begins: on a half-open connection to a server it would do so for ever.
+pub(super) async fn soon(
     server: bool,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+    begins: impl Future<Output = Result<DatabaseTransaction, DbErr>>,
+) -> Result<DatabaseTransaction, StoreError> {
     if !server {
-        return work.await;
+        return Ok(begins.await?);
     }
-    let late = |_| StoreError::Away { detail: "it does not answer".to_owned() };
-    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
+    let late = |_| StoreError::Unavailable { what: "a connection does not answer", detail: String::new() };
+    Ok(tokio::time::timeout(BEGINNING, begins).await.map_err(late)??)
 }
 
 /// Ends a transaction of which nothing is to stay. If that fails, or the server does not answer, it is no further error:

@@ -1,9 +1,12 @@
 //! Frames: messages of the stream as bytes. Each resource is encoded once per version; batches splice those bytes.
 
+use std::time::Duration;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
+use super::stream::duration;
 use super::token::Token;
 use super::{Frame, KindSet};
 use crate::domain::Kind;
@@ -99,21 +102,38 @@ fn splice(head: &v1::ConfigBatch, entries: &[Bytes], after: &[u8]) -> Frame {
     Frame(bytes.freeze())
 }
 
+/// What a bookmark says beside its revision.
+pub(super) enum Detail {
+    /// Nothing: it goes to several streams, at different times.
+    Shared,
+    /// Digests, and how old the server's knowledge is.
+    Own { age: Duration, snapshot_end: bool },
+}
+
+impl Detail {
+    pub(super) fn heartbeat(age: Duration) -> Self {
+        Self::Own { age, snapshot_end: false }
+    }
+}
+
 /// The bookmark of `state`'s head.
-pub(super) fn bookmark(state: &State, kinds: KindSet, digests: bool, snapshot_end: bool) -> Frame {
+pub(super) fn bookmark(state: &State, kinds: KindSet, detail: Detail) -> Frame {
     let head = state.head();
     let token = Token::new(head, head.revision, head.chain.prefix(), kinds);
-    let digests = if digests {
-        let kinds = Kind::ALL.into_iter().filter(|kind| kinds.has(*kind));
-        kinds.map(|kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.digest(kind) }).collect()
-    } else {
-        Vec::new()
+    let (digests, age, snapshot_end) = match detail {
+        Detail::Shared => (Vec::new(), None, false),
+        Detail::Own { age, snapshot_end } => {
+            let kinds = Kind::ALL.into_iter().filter(|kind| kinds.has(*kind));
+            let digest = |kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.digest(kind) };
+            (kinds.map(digest).collect(), Some(duration(age)), snapshot_end)
+        }
     };
     frame(Event::Bookmark(v1::Bookmark {
         revision: head.revision,
         resume_token: token.encode(),
         digests,
         snapshot_end,
+        age,
     }))
 }
 

@@ -8,8 +8,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::currency::Currency;
 use super::open::OpenStreams;
-use super::stream::{Ends, Follower, Start};
+use super::stream::{Ends, Follower, Source, Start};
 use super::token::Token;
 use super::usage::{Feed, Now};
 use super::{Frame, KindSet};
@@ -37,6 +38,7 @@ pub struct Watch {
     usage: Feed,
     pub(super) open: OpenStreams,
     catch_up: CatchUp,
+    currency: Currency,
 }
 
 /// Brings the states to where the database stands, or fails if that cannot be told.
@@ -63,13 +65,15 @@ impl Watch {
         self.drain.clone().cancelled_owned()
     }
 
-    /// Streams of `states`, which `catch_up` brings to where the database stands, and of the usage that is noted in `moves` and counted by the time that `now` tells; they end
-    /// with a GoAway when `drain` is cancelled. [`Self::run`] is to be run beside it.
+    /// Streams of `states`, which `catch_up` brings to where the database stands, and of the usage that is noted in `moves` and
+    /// counted by the time that `now` tells; they end with a GoAway when `drain` is cancelled, and when the replica is not
+    /// current any more. [`Self::run`] is to be run beside it.
     pub fn new(
         states: watch::Receiver<Arc<State>>,
         moves: watch::Sender<UsageMoves>,
         now: Now,
         catch_up: CatchUp,
+        currency: Currency,
         settings: WatchSettings,
         drain: CancellationToken,
     ) -> Self {
@@ -83,6 +87,7 @@ impl Watch {
             drain,
             open: OpenStreams::default(),
             catch_up,
+            currency,
         }
     }
 
@@ -114,15 +119,16 @@ impl Watch {
             what: "too many watch streams are open (--max-streams)".to_owned(),
             retry_after: Duration::from_secs(5),
         })?;
+        // Before the state is looked at: a stream that begins with one that is out of date ends at once.
+        let lost = self.currency.lost();
         let (state, start) = self.start(token.as_ref(), kinds, min_revision).await?;
         Ok(Follower::new(
             (&state, start),
-            self.states.clone(),
-            Arc::clone(&self.shared),
+            Source { states: self.states.clone(), shared: Arc::clone(&self.shared), currency: self.currency.clone() },
             kinds,
             self.heartbeat,
             // Of its own: what all streams look at each time would go from one core to the other each time.
-            Ends { drain: self.drain.child_token(), lapse: lapse.child_token() },
+            Ends { drain: self.drain.child_token(), lapse: lapse.child_token(), lost },
             (place, self.open.enter(&node_id)),
         )
         .with_usage(include_usage.then(|| self.usage.follow())))

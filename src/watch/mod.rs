@@ -2,11 +2,11 @@
 //!
 //! [`Reducer`] is the client's end: nodes, `tollgate watch` and the tests fold the stream with it. It is pure, so it
 //! runs wherever a node runs.
-
 //!
 //! The server's end: [`Watch`] begins streams, [`Follower`] is one. Writers never wait for watchers: a stream is a
 //! cursor into the latest published state, and has no queue.
 
+mod currency;
 pub mod digest;
 mod encode;
 mod hub;
@@ -19,6 +19,7 @@ mod tests;
 mod token;
 mod usage;
 
+pub use currency::Currency;
 pub use hub::{CatchUp, Subscription, Watch};
 pub use kinds::KindSet;
 pub use stream::Follower;

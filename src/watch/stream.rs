@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::encode::{self, MAX_FRAGMENT};
+use super::currency::Currency;
+use super::encode::{self, Detail, MAX_FRAGMENT};
 use super::hub::Shared;
 use super::open::Place;
 use super::usage::UsageCursor;
@@ -41,16 +42,26 @@ pub(super) struct Ends {
     pub(super) drain: CancellationToken,
     /// The caller has lost its rights.
     pub(super) lapse: CancellationToken,
+    /// The replica cannot follow the database.
+    pub(super) lost: CancellationToken,
+}
+
+/// What streams are made of: the same for all.
+pub(super) struct Source {
+    pub(super) states: watch::Receiver<Arc<State>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) currency: Currency,
 }
 
 impl Ends {
     /// Resolves as soon as one of them is there.
     fn over(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (drain, lapse) = (self.drain.clone().cancelled_owned(), self.lapse.clone().cancelled_owned());
+        let [drain, lapse, lost] = [&self.drain, &self.lapse, &self.lost].map(|end| end.clone().cancelled_owned());
         Box::pin(async move {
             tokio::select! {
                 () = drain => {}
                 () = lapse => {}
+                () = lost => {}
             }
         })
     }
@@ -58,8 +69,7 @@ impl Ends {
 
 /// A stream to one client.
 pub struct Follower {
-    states: watch::Receiver<Arc<State>>,
-    shared: Arc<Shared>,
+    source: Source,
     kinds: KindSet,
     /// How far the stream has looked.
     cursor: i64,
@@ -91,8 +101,7 @@ impl Follower {
     /// A stream that starts so by `state`. The states that follow may be of another history: it ends then.
     pub(super) fn new(
         (state, start): (&State, Start),
-        states: watch::Receiver<Arc<State>>,
-        shared: Arc<Shared>,
+        source: Source,
         kinds: KindSet,
         heartbeat: Duration,
         ends: Ends,
@@ -112,12 +121,11 @@ impl Follower {
         let mut ready = VecDeque::from([begin]);
         if !snapshot && cursor == head_revision {
             // Tells the client at once that it is up to date, and whether its copy is right.
-            ready.push_back(encode::bookmark(state, kinds, true, false));
+            ready.push_back(encode::bookmark(state, kinds, Detail::heartbeat(source.currency.age())));
         }
         place.reached(cursor);
         Self {
-            states,
-            shared,
+            source,
             kinds,
             cursor,
             told: cursor,
@@ -162,13 +170,17 @@ impl Follower {
                 self.leave("the server is shutting down");
                 continue;
             }
+            if self.ends.lost.is_cancelled() {
+                self.leave("REPLICA_NOT_CURRENT");
+                continue;
+            }
             if self.ends.lapse.is_cancelled() {
                 self.leave("the rights of the caller have changed: its token was revoked or has expired");
                 continue;
             }
             // The state is let go before anything is waited for: a slow client pins nothing.
             let behind = {
-                let state = Arc::clone(&self.states.borrow_and_update());
+                let state = Arc::clone(&self.source.states.borrow_and_update());
                 if state.chain_prefix(self.seen.0) != Some(self.seen.1) {
                     self.leave("what the stream was at is not in the store's history any more");
                     continue;
@@ -197,7 +209,7 @@ impl Follower {
             // All that is waited for, but for the next state, stays registered from one change to the next: what a thousand
             // streams register and take back with each is what a change costs.
             tokio::select! {
-                changed = self.states.changed() => if changed.is_err() {
+                changed = self.source.states.changed() => if changed.is_err() {
                     self.leave("the server is shutting down");
                 },
                 () = &mut self.alarm => {
@@ -220,7 +232,7 @@ impl Follower {
             return;
         }
         let (from, to) = (self.told, state.revision());
-        let frames = self.shared.frames(from, self.seen, self.kinds, || delta(state, from, self.kinds));
+        let frames = self.source.shared.frames(from, self.seen, self.kinds, || delta(state, from, self.kinds));
         if !frames.is_empty() {
             self.ready.extend(frames.iter().cloned());
             self.told = to;
@@ -271,16 +283,17 @@ impl Follower {
         }
         self.cursor = to;
         if last {
-            self.ready.push_back(snapshot_bookmark(state, &self.states, self.kinds));
+            self.ready.push_back(snapshot_bookmark(state, &self.source, self.kinds));
             self.told = to;
             self.snapshot = false;
         }
     }
 
     fn beat(&mut self) {
-        let state = Arc::clone(&self.states.borrow_and_update());
+        let state = Arc::clone(&self.source.states.borrow_and_update());
         if self.cursor == state.revision() {
-            self.ready.push_back(encode::bookmark(&state, self.kinds, true, false));
+            let detail = Detail::heartbeat(self.source.currency.age());
+            self.ready.push_back(encode::bookmark(&state, self.kinds, detail));
             self.told = self.cursor;
         }
     }
@@ -315,7 +328,7 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
         revisions: i32::try_from(state.revision() - from).unwrap_or(i32::MAX),
         ..v1::ConfigBatch::default()
     };
-    let bookmark = encode::bookmark(state, kinds, false, false);
+    let bookmark = encode::bookmark(state, kinds, Detail::Shared);
     if seeded::is(Bug::BookmarkBeforeBatch) {
         let mut frames = encode::batch(&head, &entries, &Frame::default());
         frames.insert(0, bookmark);
@@ -324,12 +337,13 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
     encode::batch(&head, &entries, &bookmark)
 }
 
-fn snapshot_bookmark(state: &State, states: &watch::Receiver<Arc<State>>, kinds: KindSet) -> Frame {
+fn snapshot_bookmark(state: &State, source: &Source, kinds: KindSet) -> Frame {
+    let detail = Detail::Own { age: source.currency.age(), snapshot_end: true };
     if seeded::is(Bug::SnapshotRevisionApart) {
         std::thread::sleep(Duration::from_millis(5));
-        return encode::bookmark(&states.borrow(), kinds, true, true);
+        return encode::bookmark(&source.states.borrow(), kinds, detail);
     }
-    encode::bookmark(state, kinds, true, true)
+    encode::bookmark(state, kinds, detail)
 }
 
 pub(super) fn duration(duration: Duration) -> prost_types::Duration {

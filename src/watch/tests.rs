@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::token::Token;
-use super::{CatchUp, KindSet, Subscription, Watch};
+use super::{CatchUp, Currency, KindSet, Subscription, Watch};
 use crate::config::WatchSettings;
 use crate::domain::{Error, Timestamp};
 use crate::proto::v1::watch_config_response::Event;
@@ -31,6 +31,10 @@ fn state(store_id: &str, revision: i64, fork: u8) -> State {
     State::restore(head, [], (1..=revision).map(|revision| chain(revision).prefix()), [])
 }
 
+fn current() -> Currency {
+    Currency::new(|| std::time::Duration::ZERO)
+}
+
 /// How a stream begins for a client with a token of revision 2 that shows `shown`, at a replica that has `memory`, and whose
 /// database has `database` or is away.
 async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i64) -> Result<Begun, Error> {
@@ -48,7 +52,7 @@ async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i6
     let moves = watch::Sender::new(UsageMoves::default());
     let now = Arc::new(|| Timestamp::EPOCH);
     let stop = CancellationToken::new();
-    let watch = Watch::new(states, moves, now, catch_up, WatchSettings::default(), stop.clone());
+    let watch = Watch::new(states, moves, now, catch_up, current(), WatchSettings::default(), stop.clone());
     let subscription =
         Subscription { node_id: String::new(), kinds, resume_token, min_revision: shown, include_usage: false };
     let mut follower = watch.begin(subscription, stop).await?;

@@ -63,6 +63,11 @@ async fn streams_that_begin_behind_what_is_shown_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_only_looks_current_is_found() {
+    finds(Bug::LooksCurrent, &[Fault::HideRevision, Fault::AlterHash]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_is_blindly_tried_again_is_found() {
     finds(Bug::BlindRetry, &[Fault::CutAtCommit]).await;
 }

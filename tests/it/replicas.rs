@@ -1,6 +1,7 @@
 //! Several servers on one PostgreSQL database are one control plane.
 
 mod away;
+mod current;
 mod threads;
 mod tls;
 mod together;

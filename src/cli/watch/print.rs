@@ -97,14 +97,17 @@ impl<W: Write> Printer<W> {
                     self.change(time, change, to)?;
                 }
             }
-            Progress::Bookmarked { revision, verified, dropped } => {
+            Progress::Bookmarked { revision, verified, dropped, age } => {
                 for change in dropped.iter().flatten() {
                     self.change(time, change, *revision)?;
                 }
                 let end = if dropped.is_some() { ", end of snapshot" } else { "" };
                 let proof = if *verified { ", digests match" } else { "" };
-                let count = state.len();
-                writeln!(self.out, "{time:.3}  r{revision:<8}  bookmark  {count} resources held{proof}{end}")?;
+                // Below that it is how often a replica asks.
+                let old = age.filter(|age| age.as_secs() > 0);
+                let old = old.map(|age| format!(", {} s since the server reached its database", age.as_secs()));
+                let (count, old) = (state.len(), old.unwrap_or_default());
+                writeln!(self.out, "{time:.3}  r{revision:<8}  bookmark  {count} resources held{proof}{end}{old}")?;
             }
         }
         self.out.flush()

@@ -76,7 +76,7 @@ impl Writer {
         };
         let Decided { gathering, answers } = decided;
         let Some((group, state)) = gathering.close() else {
-            tx.let_go().await;
+            tx.rollback().await;
             answer(commands, answers);
             return Due::default();
         };
@@ -125,7 +125,7 @@ impl Writer {
         let remembered = match tx.find_requests(&keys, now).await {
             Ok(remembered) => remembered,
             Err(error) => {
-                tx.let_go().await;
+                tx.rollback().await;
                 return Err(error);
             }
         };
@@ -174,7 +174,11 @@ impl Writer {
 
     /// What became of a commit.
     async fn settle(&mut self, committed: Result<(), StoreError>, group: &Group) -> Result<(), StoreError> {
-        match self.noted(committed) {
+        match &committed {
+            Ok(()) => self.health.wrote(),
+            Err(error) => self.health.not_written(error),
+        }
+        match committed {
             Ok(()) => Ok(()),
             Err(error @ StoreError::Unknown { .. }) => {
                 tracing::warn!(error = %error.report(), "a commit has an unknown outcome; reading the log back");
@@ -186,13 +190,10 @@ impl Writer {
             }
             Err(error @ (StoreError::Refused { .. } | StoreError::Fenced)) => {
                 tracing::error!(error = %error.report(), "the database refused what memory allowed; memory is rebuilt");
-                self.doubtful = true;
+                self.health.must_reload();
                 Err(error)
             }
-            Err(error) => {
-                tracing::warn!(error = %error.report(), "a commit failed");
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 

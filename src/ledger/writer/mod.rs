@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::health::{Health, Reading};
 use super::metrics::LedgerMetrics;
 use super::queue::{Queue, Request, Taken};
 use super::usage::{Counting, Reported, note};
@@ -16,7 +17,7 @@ use super::{Clock, Moves, follow};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{CounterKey, Head, Moved, State};
-use crate::store::{News, Store, StoreError, Txn, WriteTx};
+use crate::store::{News, Registration, Store, StoreError, Txn, WriteTx};
 use crate::usage::is_over;
 
 /// How often a database that is shared is asked what others wrote, and one that was away whether it is back. A hint may
@@ -32,14 +33,7 @@ pub(super) struct Writer {
     publish: watch::Sender<Arc<State>>,
     moves: Moves,
     clock: Clock,
-    /// Whether memory may differ from the tables: the database refused what memory allowed.
-    doubtful: bool,
-    /// Why nothing is followed and nothing written any more: the database contradicts itself.
-    broken: Option<String>,
-    /// Whether the last attempt to write got through.
-    writable: watch::Sender<bool>,
-    /// Whether the database cannot be reached: then writes are refused at once until a poll finds it again.
-    away: bool,
+    health: Health,
     counting: Counting,
     metrics: LedgerMetrics,
 }
@@ -51,10 +45,10 @@ impl Writer {
         moves: Moves,
         counting: Counting,
         clock: Clock,
-        writable: watch::Sender<bool>,
+        health: Health,
         metrics: LedgerMetrics,
     ) -> Self {
-        Self { store, publish, moves, clock, doubtful: false, broken: None, writable, away: false, counting, metrics }
+        Self { store, publish, moves, clock, health, counting, metrics }
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
@@ -65,7 +59,11 @@ impl Writer {
             if self.folds_now() {
                 // One part between two groups: neither waits for all of the other.
                 let state = Arc::clone(&self.publish.borrow());
-                self.counting.fold(&self.store, &state).await;
+                match self.counting.fold(&self.store, &state).await {
+                    Ok(()) => self.health.reached(),
+                    // It stays in the journal.
+                    Err(error) => self.health.not_written(&error),
+                }
             }
             let folds_at = self.folds_at();
             let taken = tokio::select! {
@@ -75,7 +73,7 @@ impl Writer {
                     self.poll().await;
                     continue;
                 }
-                () = hint.notified(), if !self.away => {
+                () = hint.notified(), if self.health.is_writable() => {
                     self.poll().await;
                     continue;
                 }
@@ -99,23 +97,15 @@ impl Writer {
                 Request::Command(submitted) => commands.push(submitted),
                 Request::Register { registration, reply } => {
                     // A caller that is gone has nothing to hear.
-                    let registered = match self.away {
-                        true => Err(away()),
-                        false => self.counting.register(&self.store, registration).await,
-                    };
-                    let _ = reply.send(self.noted(registered));
+                    let _ = reply.send(self.register(registration).await);
                 }
                 Request::Compact { revision, reply } => {
                     // A caller that is gone has nothing to hear.
                     let _ = reply.send(self.compact(revision).await);
                 }
                 Request::CatchUp { reply } => {
-                    let caught_up = match self.broken {
-                        Some(_) => Err(contradiction()),
-                        None => self.follow().await,
-                    };
                     // A caller that is gone has nothing to hear.
-                    let _ = reply.send(caught_up);
+                    let _ = reply.send(self.follow().await);
                 }
                 Request::ForgetUsage { counters, former_before, reply } => {
                     // A caller that is gone has nothing to hear.
@@ -133,76 +123,92 @@ impl Writer {
 
     /// When a part of what was counted is to be folded into the tables; `None` if nothing is, or nothing can be.
     fn folds_at(&self) -> Option<Instant> {
-        self.counting.folds_at().filter(|_| !self.away)
+        self.counting.folds_at().filter(|_| self.health.is_writable())
     }
 
     fn folds_now(&self) -> bool {
         self.folds_at().is_some_and(|at| at <= Instant::now())
     }
 
-    /// Looks at what others wrote, and whether a database that was away is back.
+    /// Looks at what others wrote, and whether writes get through again.
     async fn poll(&mut self) {
-        if !*self.writable.borrow() {
-            // Only a write tells whether one can be made.
-            let probed = self.store.probe().await;
-            if self.noted(probed).is_err() {
-                return;
-            }
-            tracing::info!("the database can be written again");
-        }
-        // An error was logged where it came up; the next poll tries again.
+        // An error was noted where it came up; the next poll tries again.
         let _ = self.follow().await;
+        if self.health.is_to_be_probed() {
+            // Only a write tells whether one can be made.
+            match self.store.probe().await {
+                Ok(()) => self.health.wrote(),
+                Err(error) => self.health.unprobed(&error),
+            }
+        }
     }
 
     /// Brings memory to where the store stands now.
     async fn follow(&mut self) -> Result<(), StoreError> {
-        if !self.store.is_shared() || self.broken.is_some() {
-            return Ok(());
+        match self.health.reading() {
+            Some(Reading::Log) if !self.store.is_shared() => Ok(()),
+            Some(Reading::Log) => {
+                let known = follow::position(&self.publish.borrow());
+                let news = self.store.news(&known).await;
+                self.read(news).await
+            }
+            Some(Reading::Tables) => self.rebuild().await,
+            None => Err(StoreError::NotCurrent),
         }
-        let known = follow::position(&self.publish.borrow());
-        let news = self.store.news(&known).await;
-        match self.noted(news)? {
-            Some(news) if news.position == known => Ok(()),
-            Some(news) => self.apply(news),
-            None => self.rebuild().await,
+    }
+
+    /// Takes over what the log says; without the log's help, what the tables say.
+    async fn read(&mut self, news: Result<Option<News>, StoreError>) -> Result<(), StoreError> {
+        let applied = match news {
+            Ok(Some(news)) if news.position == follow::position(&self.publish.borrow()) => Ok(()),
+            Ok(Some(news)) => self.apply(news),
+            Ok(None) => return self.rebuild().await,
+            Err(error) => Err(error),
+        };
+        match applied {
+            Ok(()) => {
+                self.health.current(Reading::Log);
+                Ok(())
+            }
+            Err(error) => Err(self.health.unread(Reading::Log, error)),
         }
+    }
+
+    async fn register(&mut self, registration: Registration) -> Result<i64, StoreError> {
+        self.health.usable()?;
+        let registered = self.counting.register(&self.store, registration).await;
+        match &registered {
+            Ok(_) => self.health.wrote(),
+            Err(error) => self.health.not_written(error),
+        }
+        registered
     }
 
     /// Locks the store and brings memory to where it stands: until the transaction ends, memory *is* the store.
     async fn lock(&mut self) -> Result<WriteTx, StoreError> {
-        if self.away {
-            return Err(away());
-        }
-        if let Some(why) = &self.broken {
-            return Err(StoreError::Corrupt { table: "change_txn", id: String::new(), why: why.clone() });
-        }
-        if self.doubtful {
+        self.health.usable()?;
+        if self.health.reading() == Some(Reading::Tables) {
             self.rebuild().await?;
         }
         for _ in 0..ATTEMPTS {
-            let locked = self.store.lock().await;
-            let tx = self.noted(locked)?;
+            let tx = self.store.lock().await.inspect_err(|error| self.health.not_written(error))?;
             let known = follow::position(&self.publish.borrow());
             if tx.position().is_none_or(|position| *position == known) || seeded::is(Bug::SequenceInsteadOfCounter) {
+                self.health.current(Reading::Log);
                 return Ok(tx);
             }
-            let news = tx.news(&known).await;
-            match news {
-                Ok(Some(news)) => match self.apply(news) {
+            match tx.news(&known).await {
+                Ok(None) => {
+                    tx.rollback().await;
+                    self.rebuild().await?;
+                }
+                news => match self.read(news).await {
                     Ok(()) => return Ok(tx),
                     Err(error) => {
-                        tx.let_go().await;
+                        tx.rollback().await;
                         return Err(error);
                     }
                 },
-                Ok(None) => {
-                    tx.let_go().await;
-                    self.rebuild().await?;
-                }
-                Err(error) => {
-                    tx.let_go().await;
-                    return self.noted(Err(error));
-                }
             }
         }
         Err(StoreError::Unavailable { what: "its history changes while it is being read", detail: String::new() })
@@ -220,10 +226,7 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.counting.learn(&news);
-        let (moved, waiting) = match follow::apply(&mut state, news) {
-            Ok(applied) => applied,
-            Err(error) => return self.noted(Err(error)),
-        };
+        let (moved, waiting) = follow::apply(&mut state, news)?;
         match state.revision() > revision || state.head().compacted_revision > compacted {
             true => drop(self.publish.send_replace(Arc::new(state))),
             false => quietly(&self.publish, Arc::new(state)),
@@ -231,39 +234,6 @@ impl Writer {
         self.counting.note(waiting);
         note(&self.moves, &moved);
         Ok(())
-    }
-
-    /// Notes what an attempt to use the database tells of it.
-    fn noted<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        match &result {
-            Ok(_) => {
-                self.away = false;
-                self.writable.send_if_modified(|writable| !std::mem::replace(writable, true));
-            }
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(
-                    error = %error,
-                    "the database contradicts itself; nothing is followed or written any more. Restore a backup"
-                );
-                self.broken = Some(error.to_string());
-                self.writable.send_replace(false);
-            }
-            Err(error @ (StoreError::Away { .. } | StoreError::Unavailable { .. } | StoreError::Unknown { .. })) => {
-                self.away = matches!(error, StoreError::Away { .. });
-                if self.writable.send_replace(false) {
-                    tracing::warn!(error = %error.report(), "the database cannot be written; reads and streams go on");
-                }
-            }
-            Err(
-                StoreError::Url(_)
-                | StoreError::Open { .. }
-                | StoreError::InUse { .. }
-                | StoreError::Newer { .. }
-                | StoreError::Refused { .. }
-                | StoreError::Fenced,
-            ) => {}
-        }
-        result
     }
 
     async fn count(&mut self, batches: Vec<Reported>) {
@@ -281,10 +251,14 @@ impl Writer {
             note(&moves, moved);
         };
         let counted = self.counting.count(tx, state, self.clock.now(), batches, &self.metrics, show).await;
-        if let Err(error) = self.noted(counted) {
-            tracing::warn!(error = %error.report(), "a group of usage batches was not written");
-            self.doubtful =
-                matches!(error, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. });
+        match counted {
+            Ok(()) => self.health.reached(),
+            Err(error) => {
+                if matches!(error, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. }) {
+                    self.health.must_reload();
+                }
+                self.health.not_written(&error);
+            }
         }
     }
 
@@ -297,23 +271,24 @@ impl Writer {
             let found = async {
                 let tx = self.store.lock().await?;
                 let found = tx.has(last).await;
-                tx.let_go().await;
+                tx.rollback().await;
                 found
             };
             match found.await {
                 Ok(found) => {
                     tracing::info!(revision = last.revision, committed = found, "the outcome of the commit is known");
-                    self.away = false;
-                    self.writable.send_replace(true);
+                    self.health.wrote();
                     return found;
                 }
                 Err(error) if Instant::now() < deadline => {
-                    tracing::warn!(error = %error.report(), "the log cannot be read; trying again");
+                    tracing::debug!(error = %error.report(), "the log cannot be read; trying again");
                     tokio::time::sleep(POLL).await;
                 }
                 Err(_) => {
                     // On a file of one's own nobody else's log tells what became of it.
-                    self.doubtful |= !self.store.is_shared();
+                    if !self.store.is_shared() {
+                        self.health.must_reload();
+                    }
                     return false;
                 }
             }
@@ -322,7 +297,7 @@ impl Writer {
 
     async fn rebuild(&mut self) -> Result<(), StoreError> {
         let loaded = super::load(&self.store).await;
-        let (mut state, counting, passed) = self.noted(loaded)?;
+        let (mut state, counting, passed) = loaded.map_err(|error| self.health.unread(Reading::Tables, error))?;
         let (before, history) = {
             let known = self.publish.borrow();
             ((known.usage().version(), known.usage().mark()), known.usage().history())
@@ -332,7 +307,7 @@ impl Writer {
         self.counting = counting;
         self.publish.send_replace(Arc::new(state));
         self.moves.send_modify(|moves| moves.anything = true);
-        self.doubtful = false;
+        self.health.current(Reading::Tables);
         Ok(())
     }
 
@@ -369,15 +344,6 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn away() -> StoreError {
-    StoreError::Away { detail: String::new() }
-}
-
-/// Where nothing is followed any more, nobody can be told where the store stands.
-fn contradiction() -> StoreError {
-    StoreError::Unavailable { what: "the database contradicts itself", detail: String::new() }
 }
 
 /// Publishes a state without waking anybody: readers find it when they look. Usage is no change of configuration.

@@ -16,6 +16,7 @@ pub use self::url::DatabaseUrl;
 use super::Store;
 use super::connections::Connections;
 use super::error::StoreError;
+use super::reach::Reach;
 
 /// What else an open database takes, by its engine.
 pub(super) enum Engine {
@@ -93,7 +94,11 @@ impl Store {
     }
 
     fn of([writer, readers]: [Arc<Connections>; 2], engine: Engine) -> Self {
-        Self { writer, readers, engine: engine.into(), announced: Arc::default() }
+        let reach = match &engine {
+            Engine::Sqlite(_) => Reach::of_file(),
+            Engine::Postgres(listeners) => Reach::of_server(listeners.connect_options()),
+        };
+        Self { writer, readers, engine: engine.into(), reach, announced: Arc::default() }
     }
 
     /// The migrations that this build knows, oldest first, as the database has them. May run beside whoever has it, and

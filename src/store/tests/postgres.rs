@@ -113,7 +113,7 @@ async fn one_server_at_a_time_has_the_lock() {
     let held = bench.store.lock().await.unwrap();
     let error = other.lock().await.err().unwrap();
     assert_eq!(error.to_string(), "the store is not available: the database is locked");
-    held.let_go().await;
-    other.lock().await.unwrap().let_go().await;
+    held.rollback().await;
+    other.lock().await.unwrap().rollback().await;
     other.close().await;
 }

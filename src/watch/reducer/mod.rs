@@ -327,7 +327,7 @@ impl Reducer {
     }
 
     fn bookmark(&mut self, bookmark: Bookmark) -> Result<Progress, ProtocolError> {
-        let Bookmark { revision, resume_token, digests, snapshot_end } = bookmark;
+        let Bookmark { revision, resume_token, digests, snapshot_end, age } = bookmark;
         if self.fragments.is_some() {
             return Err(ProtocolError::Fragments);
         }
@@ -373,7 +373,8 @@ impl Reducer {
         self.marked = Arc::new(next);
         self.shared.store(Arc::clone(&self.marked));
         self.token = resume_token;
-        Ok(Progress::Bookmarked { revision, verified, dropped })
+        let age = age.map(|age| duration(Some(age)));
+        Ok(Progress::Bookmarked { revision, verified, dropped, age })
     }
 
     fn advance(&mut self, revision: i64) {

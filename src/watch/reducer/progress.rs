@@ -45,6 +45,8 @@ pub enum Progress {
         /// At the end of a snapshot: what was held before and was not named by it. Elsewhere, where the store has lost
         /// revisions that the copy had: what that undid.
         dropped: Option<Vec<ResourceChange>>,
+        /// How long before the bookmark the server last had contact with the database, at heartbeats and ends of snapshots.
+        age: Option<Duration>,
     },
     /// Usage of these limits is new.
     Used(Vec<LimitUsage>),

@@ -201,9 +201,8 @@ impl Clients {
             if came - asked > WAITED {
                 behind_since = None;
             }
-            if let Progress::Bookmarked { revision, .. } = progress {
-                let (at, age) = (behind_since.unwrap_or(came), Duration::ZERO);
-                seen.push(Seen::Bookmark { at, age, revision });
+            if let Progress::Bookmarked { revision, age: Some(age), .. } = progress {
+                seen.push(Seen::Bookmark { at: behind_since.unwrap_or(came), age, revision });
             }
             let applied = matches!(progress, Progress::Applied(_));
             if applied || matches!(progress, Progress::Bookmarked { .. }) {

@@ -24,7 +24,7 @@ async fn a_client_without_a_token_gets_a_snapshot_that_is_proved() {
     loop {
         match node.expect().await {
             Progress::Staged(_) | Progress::Pending => assert_eq!(node.revision(), 0, "part of a snapshot is visible"),
-            Progress::Bookmarked { revision, verified, dropped } => {
+            Progress::Bookmarked { revision, verified, dropped, age: _ } => {
                 assert_eq!((revision, verified), (team.revision, true));
                 assert_eq!(dropped, Some(vec![]));
                 break;

@@ -112,7 +112,7 @@ proptest! {
                 reducer.apply(message).unwrap();
             }
             let marked = reducer.apply(bookmark(to, &to.to_string(), digests(&at(to)), false)).unwrap();
-            prop_assert_eq!(marked, Progress::Bookmarked { revision: to, verified: true, dropped: None });
+            prop_assert_eq!(marked, Progress::Bookmarked { revision: to, verified: true, dropped: None, age: None });
             prop_assert_eq!(held(&reducer.state()), at(to));
             cursor = to;
         }

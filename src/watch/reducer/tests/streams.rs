@@ -21,7 +21,7 @@ fn a_stream_is_told_as_it_goes() {
     assert_eq!(*reducer.state(), View::default());
 
     let end = reducer.apply(bookmark(2, "t2", digests(&[customer("c", "one", 1)]), true));
-    assert_eq!(end, Ok(Progress::Bookmarked { revision: 2, verified: true, dropped: Some(vec![]) }));
+    assert_eq!(end, Ok(Progress::Bookmarked { revision: 2, verified: true, dropped: Some(vec![]), age: None }));
     assert_eq!((reducer.state().revision(), reducer.resume_token()), (2, "t2"));
 
     let change = ResourceChange {
@@ -34,7 +34,7 @@ fn a_stream_is_told_as_it_goes() {
     assert_eq!((reducer.state().revision(), reducer.resume_token()), (3, "t2"));
 
     let marked = reducer.apply(bookmark(3, "t3", vec![], false));
-    assert_eq!(marked, Ok(Progress::Bookmarked { revision: 3, verified: false, dropped: None }));
+    assert_eq!(marked, Ok(Progress::Bookmarked { revision: 3, verified: false, dropped: None, age: None }));
 
     let retry_after = Some(prost_types::Duration { seconds: 1, nanos: 0 });
     let away = GoAway { reason: "bye".to_owned(), retry_after };
@@ -62,7 +62,7 @@ fn the_old_state_stays_until_the_snapshot_is_whole() {
         before: Some(Arc::new(customer("c", "one", 1))),
         after: None,
     };
-    assert_eq!(end, Progress::Bookmarked { revision: 9, verified: true, dropped: Some(vec![dropped]) });
+    assert_eq!(end, Progress::Bookmarked { revision: 9, verified: true, dropped: Some(vec![dropped]), age: None });
     assert_eq!(held(&reader.state()), [team("t", "nine", 9)]);
     assert_eq!(held(&old), [customer("c", "one", 1), team("t", "two", 2)]);
 }
@@ -98,7 +98,7 @@ fn a_copy_that_was_kept_is_gone_on_from() {
     assert_eq!(reducer.connect(), ("t3", 3));
     reducer.apply(begin(WatchMode::Resumed, 3)).unwrap();
     let marked = reducer.apply(bookmark(3, "t3", digests(&resources), false)).unwrap();
-    assert_eq!(marked, Progress::Bookmarked { revision: 3, verified: true, dropped: None });
+    assert_eq!(marked, Progress::Bookmarked { revision: 3, verified: true, dropped: None, age: None });
 
     let error = Reducer::restore(resources, 1, "t1").unwrap_err();
     assert_eq!(error, ProtocolError::FromTheFuture { revision: 2, to: 1 });
@@ -112,7 +112,7 @@ fn without_its_base_a_copy_is_not_proved_until_a_snapshot() {
     reducer.apply(sent(batch(7, 8, vec![team("t", "eight", 8)], vec![key(ResourceKind::Team, "x")]))).unwrap();
     let others = digests(&[team("t", "eight", 8), team("u", "one", 1)]);
     let marked = reducer.apply(bookmark(8, "t8", others.clone(), false)).unwrap();
-    assert_eq!(marked, Progress::Bookmarked { revision: 8, verified: false, dropped: None });
+    assert_eq!(marked, Progress::Bookmarked { revision: 8, verified: false, dropped: None, age: None });
     let gap = reducer.apply(sent(batch(9, 10, vec![], vec![])));
     assert_eq!(gap, Err(ProtocolError::OutOfOrder { cursor: 8, from: 9, to: 10 }));
 

@@ -308,10 +308,10 @@ finds! {
         history.streams[0].push(bookmark(6_000, 0, 4));
     };
     one_that_says_how_old_it_is: [], |history, _| {
-        history.streams[0].push(bookmark(6_000, 1_000, 4));
+        history.streams[0].push(bookmark(6_000, 2_000, 4));
     };
     one_that_may_have_been_on_its_way: [], |history, _| {
-        history.streams[0].push(bookmark(5_000, 0, 4));
+        history.streams[0].push(bookmark(4_000, 0, 4));
     };
     what_a_client_noticed: [Law::Noticed], |history, _| {
         history.complaints.push("the digest of kind 2 is another".to_owned());
