@@ -132,8 +132,9 @@ impl Default for WatchSettings {
     }
 }
 
-/// What history is kept. Watchers can always resume from what is younger than `compact_after` and from the last
-/// `compact_keep_revisions`; of what is older than `compact_after`, at most `compact_max_revisions` stay.
+/// What history is kept. Watchers can resume from what is younger than `compact_after` and from the last
+/// `compact_keep_revisions`; of what is older than `compact_after`, at most `compact_max_revisions` stay. Whatever these are,
+/// nobody can resume from what is older than `audit_retention`: it is deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetentionSettings {
     /// Watchers can resume from anything younger than this; at least 24 hours.
@@ -142,19 +143,19 @@ pub struct RetentionSettings {
     pub compact_keep_revisions: u64,
     /// Of what is older than `compact_after`, at most this many revisions stay.
     pub compact_max_revisions: u64,
-    /// How long the audit trail is kept.
+    /// How long the audit trail is kept; at least 24 hours.
     pub audit_retention: Duration,
 }
 
 impl RetentionSettings {
-    /// The least that [`RetentionSettings::compact_after`] may be.
-    pub const MIN_COMPACT_AFTER: Duration = Duration::from_secs(24 * 3600);
+    /// The least that [`RetentionSettings::compact_after`] and [`RetentionSettings::audit_retention`] may be.
+    pub const LEAST: Duration = Duration::from_secs(24 * 3600);
 }
 
 impl Default for RetentionSettings {
     fn default() -> Self {
         Self {
-            compact_after: Self::MIN_COMPACT_AFTER,
+            compact_after: Self::LEAST,
             compact_keep_revisions: 10_000,
             compact_max_revisions: 1_000_000,
             audit_retention: Duration::from_secs(400 * 24 * 3600),

@@ -142,10 +142,10 @@ pub(super) struct ServeArgs {
 
     /// Age from which changes may be compacted: nodes that were away for longer get a snapshot. At least 24h
     #[arg(long, env = "TOLLGATE_COMPACT_AFTER", default_value = "24h", value_name = "DURATION",
-          value_parser = compact_after, help_heading = "History")]
+          value_parser = kept_a_day, help_heading = "History")]
     compact_after: Duration,
 
-    /// Revisions that are never compacted, however old
+    /// Revisions that are not compacted before --audit-retention, however old
     #[arg(
         long,
         env = "TOLLGATE_COMPACT_KEEP_REVISIONS",
@@ -165,9 +165,10 @@ pub(super) struct ServeArgs {
     )]
     compact_max_revisions: u64,
 
-    /// How long the audit trail (ListChanges) is kept
+    /// How long the audit trail (ListChanges) is kept; what is older is deleted, whatever the other figures are, and nobody
+    /// resumes from it. At least 24h
     #[arg(long, env = "TOLLGATE_AUDIT_RETENTION", default_value = "400d", value_name = "DURATION",
-          value_parser = humantime::parse_duration, help_heading = "History")]
+          value_parser = kept_a_day, help_heading = "History")]
     audit_retention: Duration,
 }
 
@@ -184,8 +185,8 @@ fn heartbeat(text: &str) -> Result<Duration, String> {
     at_least(text, MIN_HEARTBEAT, "10ms")
 }
 
-fn compact_after(text: &str) -> Result<Duration, String> {
-    at_least(text, RetentionSettings::MIN_COMPACT_AFTER, "24h")
+fn kept_a_day(text: &str) -> Result<Duration, String> {
+    at_least(text, RetentionSettings::LEAST, "24h")
 }
 
 fn at_least(text: &str, least: Duration, written: &str) -> Result<Duration, String> {
@@ -320,6 +321,7 @@ mod tests {
     fn what_watchers_rely_on_cannot_be_turned_off() {
         for flags in [
             ["--compact-after", "23h"],
+            ["--audit-retention", "23h"],
             ["--heartbeat-interval", "0s"],
             ["--max-streams", "0"],
             ["--shutdown-grace", "10"],

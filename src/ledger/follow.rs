@@ -1,11 +1,10 @@
 //! Following what other servers write to the same database: memory is brought to where the store stands, from the log and
 //! never by a guess. A revision that is missing, or whose hash is not that of what it says, is corruption.
 
-use super::group::chain_row;
 use crate::domain::AnyResource;
 use crate::seeded::{self, Bug};
 use crate::state::{CounterKey, Moved, State};
-use crate::store::{News, Position, StoreError, Txn};
+use crate::store::{ChainVersion, News, Position, StoreError, Txn};
 
 /// Where memory stands.
 pub(super) fn position(state: &State) -> Position {
@@ -33,12 +32,13 @@ fn chain_prefixes(state: &State, txns: &[Txn]) -> Result<Vec<u64>, StoreError> {
     let mut chain = state.head().chain;
     let mut prefixes = Vec::with_capacity(txns.len());
     for txn in txns {
-        chain = chain.next(txn.revision, txn.rows.iter().map(chain_row));
-        if chain != txn.chain {
+        chain = txn.chain_after(chain);
+        // No server writes an earlier version on a database that this one has migrated.
+        if chain != txn.chain || txn.chain_version != ChainVersion::CURRENT {
             return Err(StoreError::Corrupt {
                 table: "change_txn",
                 id: txn.revision.to_string(),
-                why: "its chain is not the hash of its changes".to_owned(),
+                why: "its chain is not the hash of its record and changes".to_owned(),
             });
         }
         prefixes.push(chain.prefix());
@@ -62,4 +62,48 @@ fn skip_gap(txns: &[Txn], mut resources: Vec<AnyResource>) -> Vec<AnyResource> {
         resources.retain(|resource| resource.revision() != first.revision);
     }
     resources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::state::{Chain, Head};
+
+    #[test]
+    fn only_what_this_version_chained_is_followed() {
+        let head = Head {
+            store_id: "store".into(),
+            revision: 0,
+            chain: Chain::ORIGIN,
+            committed_at: Timestamp::EPOCH,
+            compacted_revision: 0,
+            compacted_chain: Chain::ORIGIN,
+            last_config_id: 0,
+        };
+        let state = State::restore(head, [], [], []);
+        let written = |chain_version| {
+            let mut txn = Txn {
+                revision: 1,
+                chain: Chain::ORIGIN,
+                chain_version,
+                committed_at: Timestamp::EPOCH,
+                actor: "ops".to_owned(),
+                peer: String::new(),
+                method: "M".to_owned(),
+                request_id: String::new(),
+                request_digest: None,
+                rows: Vec::new(),
+            };
+            txn.chain = txn.chain_after(Chain::ORIGIN);
+            txn
+        };
+        let current = written(ChainVersion::CURRENT);
+        assert_eq!(chain_prefixes(&state, std::slice::from_ref(&current)).unwrap(), [current.chain.prefix()]);
+        let altered = Txn { actor: "mallory".to_owned(), ..current };
+        for txn in [altered, written(ChainVersion::Changes)] {
+            let refused = chain_prefixes(&state, &[txn]);
+            assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+        }
+    }
 }

@@ -8,9 +8,9 @@ use prost::Message as _;
 use super::{Answer, Call, Command};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
 use crate::state::{
-    ChainRow, Change, Context, Counter, CounterKey, Crossing, Decision, FormerKey, Head, Moved, Op, State, settle_usage,
+    Change, Context, Counter, CounterKey, Crossing, Decision, FormerKey, Head, Moved, Op, State, settle_usage,
 };
-use crate::store::{Group, LogRow, Net, Remembered, Txn, UsageGroup};
+use crate::store::{ChainVersion, Group, LogRow, Net, Remembered, Txn, UsageGroup};
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
 /// Identifies a remembered request: caller, method, request id.
@@ -73,74 +73,83 @@ impl Gathering {
             return Ok(Answer { response: earlier.response.clone(), replayed: true });
         }
 
+        // By what was committed last, if that is later: the clock was set back since.
+        let committed_at = self.now.max(self.state.head().committed_at.plus_micros(1));
         let mut random = rand::rng();
         let mut cx = Context {
             now: self.now,
+            committed_at,
             revision: self.state.revision() + 1,
             random: &mut random,
             last_config_id: self.state.head().last_config_id,
         };
         let decision = (command.decide)(&self.state, &mut cx)?;
-        let last_config_id = cx.last_config_id;
+        let (revision, last_config_id) = (cx.revision, cx.last_config_id);
         let rows = log_rows(&decision)?;
+        let before = self.state.head().chain;
+        let head = Head { revision, committed_at, last_config_id, ..self.state.head().clone() };
 
         if call.validate_only {
             let mut trial = self.state.clone();
             if !decision.changes.is_empty() {
                 let moved = settle_usage(trial.usage(), &decision, self.now);
                 trial.usage_mut().set(moved.counters);
-                trial.apply(&decision.changes, self.next_head(&rows, last_config_id));
+                trial.apply(&decision.changes, head);
             }
             let response = (command.answer)(&trial, &decision, self.now).into();
             return Ok(Answer { response, replayed: false });
         }
 
         if !decision.changes.is_empty() {
-            let head = self.next_head(&rows, last_config_id);
-            self.txns.push(Txn {
-                revision: head.revision,
-                chain: head.chain,
-                committed_at: head.committed_at,
+            self.apply(&decision, head);
+        }
+        let response: Bytes = (command.answer)(&self.state, &decision, self.now).into();
+        let request = (!call.request_id.is_empty()).then(|| Remembered {
+            caller: call.actor.clone(),
+            method: call.method.to_owned(),
+            request_id: call.request_id.clone(),
+            fingerprint: call.fingerprint,
+            response: response.clone(),
+            accepted_at: committed_at,
+        });
+        if !decision.changes.is_empty() {
+            let mut txn = Txn {
+                revision,
+                chain: before,
+                chain_version: ChainVersion::CURRENT,
+                committed_at,
                 actor: call.actor.clone(),
                 peer: call.peer.clone(),
                 method: call.method.to_owned(),
                 request_id: call.request_id.clone(),
+                request_digest: request.as_ref().map(Remembered::digest),
                 rows,
-            });
-            let Moved { counters, crossings } = settle_usage(self.state.usage(), &decision, self.now);
-            self.state.usage_mut().set(counters.iter().cloned());
-            self.counters.extend(counters);
-            self.crossings.extend(crossings);
-            self.state.apply(&decision.changes, head);
-            for change in &decision.changes {
-                if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
-                    let former = FormerKey { owner: key.resource.owner.clone(), deleted_at: self.now };
-                    self.former_keys.push((key.id.as_str().into(), former));
-                }
-                self.add_net(change);
-            }
-        }
-        let response: Bytes = (command.answer)(&self.state, &decision, self.now).into();
-        if !call.request_id.is_empty() {
-            let request = Remembered {
-                caller: call.actor.clone(),
-                method: call.method.to_owned(),
-                request_id: call.request_id.clone(),
-                fingerprint: call.fingerprint,
-                response: response.clone(),
-                accepted_at: self.now,
             };
+            txn.chain = txn.chain_after(before);
+            self.state.seal(txn.chain);
+            self.txns.push(txn);
+        }
+        if let Some(request) = request {
             self.remembered.insert(key, request.clone());
             self.requests.push(request);
         }
         Ok(Answer { response, replayed: false })
     }
 
-    fn next_head(&self, rows: &[LogRow], last_config_id: i64) -> Head {
-        let head = self.state.head();
-        let revision = head.revision + 1;
-        let chain = head.chain.next(revision, rows.iter().map(chain_row));
-        Head { revision, chain, committed_at: self.now, last_config_id, ..head.clone() }
+    /// Applies what was decided to the working copy, and notes what is to be written of it. `head` has no chain yet.
+    fn apply(&mut self, decision: &Decision, head: Head) {
+        let Moved { counters, crossings } = settle_usage(self.state.usage(), decision, self.now);
+        self.state.usage_mut().set(counters.iter().cloned());
+        self.counters.extend(counters);
+        self.crossings.extend(crossings);
+        self.state.apply(&decision.changes, head);
+        for change in &decision.changes {
+            if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
+                let former = FormerKey { owner: key.resource.owner.clone(), deleted_at: self.now };
+                self.former_keys.push((key.id.as_str().into(), former));
+            }
+            self.add_net(change);
+        }
     }
 
     fn add_net(&mut self, change: &Change) {
@@ -174,11 +183,6 @@ impl Gathering {
         };
         Some((group, self.state))
     }
-}
-
-/// What of a row enters the chain.
-pub(super) fn chain_row(row: &LogRow) -> ChainRow<'_> {
-    ChainRow { kind: row.kind, op: row.op, id: &row.id, before: row.before.as_deref(), after: row.after.as_deref() }
 }
 
 fn log_rows(decision: &Decision) -> Result<Vec<LogRow>, Error> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::group::Gathering;
 use super::{Call, Command};
-use crate::domain::{AnyResource, Error, Sha256Hash, Timestamp, Violations};
+use crate::domain::{AnyResource, Error, Sha256Hash, Violations};
 use crate::state::{Context, CounterKey, State, take_over};
 use crate::store::{Numbering, Record, Restore, Store, StoreError};
 
@@ -59,7 +59,7 @@ impl Import {
     /// # Errors
     /// If it cannot be written.
     pub async fn begin(store: &Store, numbering: Numbering) -> Result<Option<Self>, StoreError> {
-        let Some((restore, head)) = store.begin_restore(numbering, Timestamp::now()).await? else { return Ok(None) };
+        let Some((restore, head)) = store.begin_restore(numbering, store.time().await?).await? else { return Ok(None) };
         Ok(Some(Self {
             restore,
             numbering,

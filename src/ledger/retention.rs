@@ -48,20 +48,19 @@ async fn forget(ledger: &Ledger, settings: RetentionSettings, stop: &Cancellatio
     while store.forget_requests(ago(now, REQUESTS), ROWS).await? == ROWS && !stop.is_cancelled() {}
 
     let head = ledger.state().head().clone();
-    if let Some(old) = store.revision_at(ago(now, compact_after)).await? {
+    let surplus = store.revision_at(ago(now, compact_after)).await?.map(|old| {
         // Old enough to go are all up to `old`; of these, what is kept at most stays.
         let surplus = old.saturating_sub(i64::try_from(compact_max_revisions).unwrap_or(i64::MAX));
-        let kept = head.revision.saturating_sub(i64::try_from(compact_keep_revisions).unwrap_or(i64::MAX));
-        let target = surplus.min(kept);
-        if target > head.compacted_revision {
-            ledger.compact(target).await?;
-            tracing::info!(compacted_revision = target, "watchers can resume from here on");
-        }
-    }
-
-    let compacted = ledger.state().head().compacted_revision;
+        surplus.min(head.revision.saturating_sub(i64::try_from(compact_keep_revisions).unwrap_or(i64::MAX)))
+    });
+    // The audit's retention holds whatever the compaction's figures are: nobody can resume from what is deleted.
     let older_than = ago(now, audit_retention);
-    while store.prune_log(older_than, compacted, ROWS).await? == ROWS && !stop.is_cancelled() {}
+    let expired = store.revision_at(older_than).await?;
+    if let Some(target) = surplus.max(expired).filter(|target| *target > head.compacted_revision) {
+        ledger.compact(target).await?;
+        tracing::info!(compacted_revision = target, "watchers can resume from here on");
+    }
+    while store.prune_log(older_than, ROWS).await? > 0 && !stop.is_cancelled() {}
     Ok(())
 }
 

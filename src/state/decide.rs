@@ -63,8 +63,11 @@ impl Decision {
 
 /// What a decision may take from the world.
 pub struct Context<'a> {
-    /// The time of the command.
+    /// The time of the command, by which limits turn and keys expire.
     pub now: Timestamp,
+    /// When the revision is committed: `now`, unless the clock was set back. It rises from revision to revision, and so do
+    /// the times at which resources are created and updated.
+    pub committed_at: Timestamp,
     /// The revision that the command will have.
     pub revision: i64,
     /// For ids.
@@ -103,7 +106,7 @@ impl Context<'_> {
             id: stored.id.clone(),
             revision: self.revision,
             created_at: stored.created_at,
-            updated_at: self.now,
+            updated_at: self.committed_at,
             resource,
         })
     }
@@ -127,7 +130,8 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
         }
         None => cx.new_id(),
     };
-    let stored = Stored { id, revision: cx.revision, created_at: cx.now, updated_at: cx.now, resource };
+    let stored =
+        Stored { id, revision: cx.revision, created_at: cx.committed_at, updated_at: cx.committed_at, resource };
     check_name_free(state, &stored)?;
     stored.resource.check_taken(None, state, cx.now)?;
     let subject = ResourceKey::of(&stored.id);
@@ -273,8 +277,8 @@ pub fn govern(
     let absent = || Stored {
         id: Id::new(provider.id.shared()),
         revision: 0,
-        created_at: cx.now,
-        updated_at: cx.now,
+        created_at: cx.committed_at,
+        updated_at: cx.committed_at,
         resource: ProviderGovernance::default(),
     };
     let base = before.map_or_else(absent, |before| Stored::clone(before));

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::domain::{Kind, Timestamp};
+use crate::domain::Timestamp;
 
 /// The hash of a store's whole history up to a revision:
-/// `chain(r) = BLAKE3(chain(r - 1) ‖ r ‖ the change rows of r)`.
+/// `chain(r) = BLAKE3(chain(r - 1) ‖ r ‖ the record of r ‖ its changes)`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Chain(pub [u8; 32]);
 
@@ -23,22 +23,6 @@ impl Chain {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
-
-    /// The chain one revision on. `rows` are the revision's changes in their order.
-    pub fn next<'a>(self, revision: i64, rows: impl IntoIterator<Item = ChainRow<'a>>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.0);
-        hasher.update(&revision.to_be_bytes());
-        for row in rows {
-            hasher.update(&row.kind.number().to_be_bytes());
-            hasher.update(&row.op.number().to_be_bytes());
-            for part in [row.id.as_bytes(), row.before.unwrap_or_default(), row.after.unwrap_or_default()] {
-                hasher.update(&(part.len() as u64).to_be_bytes());
-                hasher.update(part);
-            }
-        }
-        Self(*hasher.finalize().as_bytes())
-    }
 }
 
 impl fmt::Display for Chain {
@@ -51,20 +35,6 @@ impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Chain({self})")
     }
-}
-
-/// What of a change enters the chain.
-pub struct ChainRow<'a> {
-    /// The kind of the resource.
-    pub kind: Kind,
-    /// What was done.
-    pub op: Op,
-    /// The id of the resource.
-    pub id: &'a str,
-    /// The encoded resource before.
-    pub before: Option<&'a [u8]>,
-    /// The encoded resource after.
-    pub after: Option<&'a [u8]>,
 }
 
 /// What a change does to a resource.

@@ -38,7 +38,7 @@ pub use decide::{Change, Context, Decision, create, delete, govern, rotate, take
 pub(crate) use dimension::add_dimensions;
 pub use dimension::{Dimension, dimensions};
 pub use facet::{Facet, Indexed};
-pub use head::{Chain, ChainRow, Head, Op};
+pub use head::{Chain, Head, Op};
 pub use marks::{AnySlot, Mark, Marked};
 pub use query::{LimitPlace, Page, Query};
 pub use routing::RuleOrder;
@@ -252,7 +252,8 @@ impl State {
         }
     }
 
-    /// Applies the changes of one revision and moves the head there. `head.revision` is the next revision.
+    /// Applies the changes of one revision and moves the head there. `head.revision` is the next revision; its chain is set
+    /// by [`State::seal`] if it is not known yet.
     pub fn apply(&mut self, changes: &[Change], head: Head) {
         debug_assert_eq!(head.revision, self.head.revision + 1);
         self.chain_prefixes.push_back(head.chain.prefix());
@@ -260,6 +261,13 @@ impl State {
         for change in changes {
             self.replace(change.before.as_ref(), change.after.as_ref());
         }
+    }
+
+    /// Sets the chain of the head, which takes in what was answered once the changes were applied.
+    pub fn seal(&mut self, chain: Chain) {
+        self.chain_prefixes.pop_back();
+        self.chain_prefixes.push_back(chain.prefix());
+        self.head.chain = chain;
     }
 
     /// Goes on to a later `head` of the same history in one step: with the starts of the chains of the revisions in between

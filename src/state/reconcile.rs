@@ -69,14 +69,14 @@ fn settle_budgets(
                 entry.created_at = budget.created_at;
                 entry.updated_at = budget.updated_at;
                 if entry != budget {
-                    entry.updated_at = cx.now;
+                    entry.updated_at = cx.committed_at;
                 }
             }
             None => {
                 entry.id = cx.new_limit_id();
                 entry.anchor = cx.now;
-                entry.created_at = cx.now;
-                entry.updated_at = cx.now;
+                entry.created_at = cx.committed_at;
+                entry.updated_at = cx.committed_at;
             }
         }
     }
@@ -96,13 +96,13 @@ fn settle_rate_limit(desired: &mut RateLimit, existing: Option<&RateLimit>, cx: 
             desired.created_at = existing.created_at;
             desired.updated_at = existing.updated_at;
             if desired != existing {
-                desired.updated_at = cx.now;
+                desired.updated_at = cx.committed_at;
             }
         }
         None => {
             desired.id = cx.new_limit_id();
-            desired.created_at = cx.now;
-            desired.updated_at = cx.now;
+            desired.created_at = cx.committed_at;
+            desired.updated_at = cx.committed_at;
         }
     }
 }

@@ -2,15 +2,18 @@
 //! verification and by whoever follows the store.
 
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Order};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+};
 
 use super::Store;
+use super::chain::ChainVersion;
 use super::entity::{change_row, change_txn};
 use super::error::StoreError;
 use super::group::{ChangeFilter, LogRow, LoggedChange, Txn};
 use super::persist::{Row, rows};
 use super::script::Script;
-use super::tx::ReadTx;
+use super::tx::{ReadTx, be_patient};
 use crate::domain::{Kind, ResourceKey, Timestamp};
 use crate::state::{Chain, Head, Op};
 
@@ -35,15 +38,18 @@ pub(super) fn append(script: &mut Script, txns: &[Txn]) {
     let mut heads = Vec::with_capacity(txns.len());
     let mut changes = Vec::new();
     for txn in txns {
-        let Txn { revision, chain, committed_at, actor, peer, method, request_id, rows } = txn;
+        let Txn { revision, chain, chain_version, committed_at, actor, peer, method, request_id, request_digest, rows } =
+            txn;
         heads.push(change_txn::Model {
             revision: *revision,
             chain: chain.0.to_vec(),
+            chain_version: chain_version.number(),
             committed_at: committed_at.as_micros(),
             actor: actor.clone(),
             peer: peer.clone(),
             method: method.clone(),
             request_id: request_id.clone(),
+            request_digest: request_digest.map(|digest| digest.to_vec()),
         });
         changes.extend(rows.iter().zip(0..).map(|(row, ord)| change_row::Model {
             revision: *revision,
@@ -60,15 +66,22 @@ pub(super) fn append(script: &mut Script, txns: &[Txn]) {
 }
 
 fn txn(row: change_txn::Model) -> Result<Txn, StoreError> {
+    let corrupt = |why: String| StoreError::corrupt("change_txn", row.revision, why);
     let chain = chain(row.revision, &row.chain)?;
+    let chain_version = ChainVersion::from_number(row.chain_version)
+        .ok_or_else(|| corrupt(format!("there is no version {} of the chain", row.chain_version)))?;
+    let request_digest = row.request_digest.map(|digest| <[u8; 32]>::try_from(digest.as_slice())).transpose();
     Ok(Txn {
         revision: row.revision,
         chain,
+        chain_version,
         committed_at: Timestamp::from_micros(row.committed_at),
         actor: row.actor,
         peer: row.peer,
         method: row.method,
         request_id: row.request_id,
+        request_digest: request_digest
+            .map_err(|_| corrupt("the digest of its request is not 32 bytes long".to_owned()))?,
         rows: Vec::new(),
     })
 }
@@ -149,6 +162,21 @@ impl Store {
     /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if a revision is missing.
     pub async fn read_log(&self, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
         read(&self.begin_read().await?, after_revision, limit_revisions).await
+    }
+
+    /// A revision that has changes and no record of itself, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn unrecorded_change(&self) -> Result<Option<i64>, StoreError> {
+        let of_its = Expr::col((change_txn::Entity, change_txn::Column::Revision))
+            .equals((change_row::Entity, change_row::Column::Revision));
+        let record = change_txn::Entity::find().filter(of_its).into_query();
+        let select = change_row::Entity::find().filter(Expr::exists(record).not()).limit(1);
+        let tx = self.begin_read().await?;
+        be_patient(&tx.0).await?;
+        Ok(rows(&tx, select).await?.pop().map(|row| row.revision))
     }
 
     /// The chain at `revision`, if the log reaches back so far; revision 0 has one as well.
@@ -259,6 +287,10 @@ pub(super) async fn read(tx: &ReadTx, after_revision: i64, limit_revisions: u64)
     for row in rows(tx, select).await? {
         let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
         if let Some(of) = of {
+            if usize::try_from(row.ord) != Ok(of.rows.len()) {
+                let id = format!("{}/{}", row.revision, row.ord);
+                return Err(StoreError::corrupt("change_row", id, "the changes of a revision are numbered from 0"));
+            }
             of.rows.push(log_row(row)?);
         }
     }

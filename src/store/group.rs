@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::chain::ChainVersion;
 use super::usage::UsageGroup;
 use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
 use crate::state::{Chain, Counter, CounterKey, FormerKey, Head, Op};
@@ -31,6 +32,8 @@ pub struct Txn {
     pub revision: i64,
     /// Hash of the history up to it.
     pub chain: Chain,
+    /// What that takes in of this revision.
+    pub chain_version: ChainVersion,
     /// When it was committed.
     pub committed_at: Timestamp,
     /// Who called.
@@ -41,6 +44,8 @@ pub struct Txn {
     pub method: String,
     /// The caller's request id, or empty.
     pub request_id: String,
+    /// Hash of what is remembered of the request, if anything is.
+    pub request_digest: Option<[u8; 32]>,
     /// What changed, in order.
     pub rows: Vec<LogRow>,
 }

@@ -280,15 +280,17 @@ async fn news(tx: &ReadTx, position: Position, known: &Position) -> Result<Optio
             return Ok(None);
         }
     } else {
-        // From the known revision on, so that the log says whether it is of this history.
-        txns = changelog::read(tx, before.revision - 1, STRIDE.unsigned_abs() + 1).await?;
-        if before.revision > 0 {
-            match txns.first() {
-                Some(first) if first.revision == before.revision && first.chain == before.chain => {
-                    txns.remove(0);
-                }
-                _ => return Ok(None),
-            }
+        // Whether what is known is of this history, the log says, which is read from there on; or the head, if that is the
+        // compacted revision, which the log may have lost.
+        let in_log = before.revision > now.compacted_revision;
+        txns = changelog::read(tx, before.revision - i64::from(in_log), STRIDE.unsigned_abs() + 1).await?;
+        let known = match (in_log, txns.first()) {
+            (false, _) => now.compacted_chain,
+            (true, Some(first)) if first.revision == before.revision => txns.remove(0).chain,
+            (true, _) => return Ok(None),
+        };
+        if known != before.chain {
+            return Ok(None);
         }
         let missing = |revision: i64| StoreError::corrupt("change_txn", revision, "the revision is missing");
         match (txns.first(), txns.last()) {

@@ -11,7 +11,7 @@
 //! | `lock`, `commit`, `load` | the lock of all writers and what others wrote, writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
-//! | `changelog`, `compaction`, `requests` | the log, its shortening, remembered requests |
+//! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
 //! | `usage`, `journal`, `threshold`, `recorded` | what was counted, and what it crossed |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
@@ -22,6 +22,7 @@
 //! its bytes for equality only, and no order comes from the database but that of numbers.
 
 mod cell;
+mod chain;
 mod changelog;
 mod commit;
 mod compaction;
@@ -65,6 +66,7 @@ use std::sync::Arc;
 use sea_orm::EntityTrait as _;
 use tokio::sync::Notify;
 
+pub use chain::ChainVersion;
 pub use connect::{DatabaseUrl, Migration};
 use connections::Connections;
 pub use connections::Pool;

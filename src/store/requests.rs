@@ -10,9 +10,9 @@ use super::Store;
 use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
-use super::persist::Row;
+use super::persist::{Row, visit};
 use super::script::Script;
-use super::tx::{KEYS, finish};
+use super::tx::{KEYS, be_patient, finish};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -37,6 +37,7 @@ pub(super) fn remember(script: &mut Script, requests: &[Remembered]) {
             fingerprint: fingerprint.to_vec(),
             response: response.to_vec(),
             accepted_at: accepted_at.as_micros(),
+            digest: request.digest().to_vec(),
         }
     });
     script.upsert(rows.collect());
@@ -82,6 +83,23 @@ pub(super) async fn find(
 }
 
 impl Store {
+    /// Hands everything that is remembered to `take`, each with the hash that was recorded of it: empty if an earlier
+    /// version remembered it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn remembered(&self, mut take: impl FnMut(&Remembered, &[u8])) -> Result<(), StoreError> {
+        let tx = self.begin_read().await?;
+        be_patient(&tx.0).await?;
+        visit(&tx, "request", request::Entity::find().into_model::<request::Model>(), |mut row| {
+            let recorded = std::mem::take(&mut row.digest);
+            take(&read(row)?, &recorded);
+            Ok(())
+        })
+        .await
+    }
+
     /// Forgets at most `limit` requests that were accepted before `before`; returns how many.
     ///
     /// # Errors

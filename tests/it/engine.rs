@@ -114,6 +114,16 @@ impl Database {
         cluster::run(std::process::Command::new("python3").args(["-c", script]).arg(self.file()).arg(statement));
     }
 
+    /// Runs a script that makes a store, on a database that is still empty.
+    pub(crate) fn load(&self, script: &str) {
+        if on_postgres() {
+            Cluster::shared().sql(name(&self.settings.url), script);
+            return;
+        }
+        let run = "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).executescript(sys.argv[2])";
+        cluster::run(std::process::Command::new("python3").args(["-c", run]).arg(self.file()).arg(script));
+    }
+
     fn file(&self) -> PathBuf {
         self.directory.path().join("t.db")
     }

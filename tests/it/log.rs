@@ -1,6 +1,6 @@
 //! The log of a store: its revisions are dense, and its chain, computed anew, leads to the head.
 
-use tollgate::state::{Chain, ChainRow, Head};
+use tollgate::state::{Chain, Head};
 use tollgate::store::{Store, Txn};
 
 use crate::engine::Database;
@@ -27,7 +27,7 @@ impl Log {
             if txn.revision != before + 1 {
                 faults.push(format!("revision {} is where {} should be", txn.revision, before + 1));
             }
-            chain = chain.next(txn.revision, rows(txn));
+            chain = txn.chain_after(chain);
             if txn.chain != chain {
                 faults.push(format!("the chain at revision {} is not that of the changes", txn.revision));
                 // What follows is judged by itself.
@@ -40,17 +40,6 @@ impl Log {
         }
         faults
     }
-}
-
-/// The changes of a revision, as they enter the chain.
-pub(crate) fn rows(txn: &Txn) -> impl Iterator<Item = ChainRow<'_>> {
-    txn.rows.iter().map(|row| ChainRow {
-        kind: row.kind,
-        op: row.op,
-        id: &row.id,
-        before: row.before.as_deref(),
-        after: row.after.as_deref(),
-    })
 }
 
 /// Checks the log of a database; the revision of its head.

@@ -33,10 +33,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Recomputes the hash chain from the log, folds the log and compares that with the tables, and compares
-what was counted with its journal; with --memory also what a running server (of --server, with a token
-of role node or admin) has in memory: resources, and what the current window of each limit has counted.
-Reads only, and may run beside the server, which goes on counting. The chain that it prints can be
+Recomputes the hash chain from the log, which takes in who changed what, when and by which request;
+compares the answers that are remembered with it; folds the log and compares that with the tables; and
+compares what was counted with its journal; with --memory also what a running server (of --server, with
+a token of role node or admin) has in memory: resources, and what the current window of each limit has
+counted. Reads only, and may run beside the server, which goes on counting. The chain that it prints can be
 compared with the one that servers log every hour. Exit code 1 if anything is not as it should be.
 
 Examples:
@@ -64,11 +65,16 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     store.close().await;
     let (found, in_memory) = compared?;
 
-    let Verification { head, first_revision, revisions, resources, counters, windows, faults } = found;
+    let Verification { head, first_revision, revisions, changes_only, resources, counters, windows, faults } = found;
     print(&format!("store     {}", head.store_id))?;
     print(&format!("revision  {}", head.revision))?;
     print(&format!("chain     {}", head.chain))?;
     print(&format!("log       {revisions} revisions, from {first_revision} on"))?;
+    if changes_only > 0 {
+        print(&format!(
+            "          the first {changes_only} were written by an earlier version, whose chain has their changes alone"
+        ))?;
+    }
     print(&format!("tables    {} resources, {counters} counters of usage", resources.len()))?;
     if let Some(in_memory) = in_memory {
         print(&format!("memory    {in_memory} resources, usage of {} limits", windows.len()))?;

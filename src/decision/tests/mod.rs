@@ -92,6 +92,7 @@ impl World {
         let mut random = StdRng::seed_from_u64(next.unsigned_abs());
         let mut cx = Context {
             now: Timestamp::from_micros(NOW),
+            committed_at: Timestamp::from_micros(NOW),
             revision: next,
             random: &mut random,
             last_config_id: next * 100,

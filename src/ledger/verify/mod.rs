@@ -2,6 +2,7 @@
 //! tables; and whether what was counted agrees with itself. It reads one snapshot of the tables and the log up to it, and
 //! before that one of what was counted, so that it can run beside a server.
 
+mod requests;
 mod usage;
 
 use std::collections::HashMap;
@@ -9,10 +10,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::group::chain_row;
+use requests::Requests;
+
 use crate::domain::ResourceKey;
 use crate::state::{Chain, CounterKey, Head, Op};
-use crate::store::{Store, StoreError, Txn};
+use crate::store::{ChainVersion, Store, StoreError, Txn};
 use crate::wire::{self, Form};
 
 /// Revisions read at a time.
@@ -29,6 +31,8 @@ pub struct Verification {
     pub first_revision: i64,
     /// How many revisions were recomputed.
     pub revisions: u64,
+    /// How many of them an earlier version wrote, whose chain takes in their changes alone.
+    pub changes_only: u64,
     /// A hash of each resource of the tables, as streams bring it.
     pub resources: HashMap<ResourceKey, blake3::Hash>,
     /// How many windows of limits the tables have something of.
@@ -63,12 +67,18 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
         head: loaded.head,
         first_revision: 0,
         revisions: 0,
+        changes_only: 0,
         resources: HashMap::with_capacity(loaded.resources.len()),
         counters: recorded.counters.len(),
         windows: Vec::new(),
         faults: Vec::new(),
     };
-    let mut fold = Fold { chain: None, last: HashMap::new() };
+    let mut fold = Fold {
+        compacted: (head.compacted_revision, head.compacted_chain),
+        before: None,
+        requests: Requests::at(now.max(head.committed_at)),
+        last: HashMap::new(),
+    };
     let mut after = 0;
     while after < head.revision {
         let txns = store.read_log(after, REVISIONS).await?;
@@ -85,9 +95,18 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
             }
         }
     }
-    if fold.chain.is_some_and(|chain| chain != head.chain) || after < head.revision {
+    if fold.end() != (head.revision, head.chain) {
         found.fault(format!("the log does not lead to the head, which is at revision {}", head.revision));
     }
+    if fold.before.as_ref().is_some_and(|last| last.committed_at != head.committed_at) {
+        found.fault(format!("revision {}: the head remembers another time of its commit", head.revision));
+    }
+    if let Some(revision) = store.unrecorded_change().await? {
+        found.fault(format!("revision {revision}: there are changes of it, but it is not recorded"));
+    }
+    fold.requests.check(store, &mut found).await?;
+    // What the log can tell: all that was changed since.
+    let oldest = if found.first_revision == 0 { head.revision + 1 } else { found.first_revision };
 
     for any in &loaded.resources {
         let key = any.key();
@@ -101,7 +120,7 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
             }
             Some(_) => {}
             // Its last change is older than the log; had it none at all, its revision would be younger.
-            None if any.revision() < found.first_revision => {}
+            None if any.revision() < oldest => {}
             None => found.fault(format!("{key} is in the tables, but the log knows nothing of it")),
         }
         let body = wire::render_any(any, Form::Stream).encode_to_vec();
@@ -121,23 +140,37 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
 
 /// The log, read so far.
 struct Fold {
-    /// The chain of the revision before; `None` before the first.
-    chain: Option<Chain>,
+    /// The compacted revision and its chain, which the head remembers: the log may begin after it.
+    compacted: (i64, Chain),
+    /// The revision before; `None` before the first.
+    before: Option<Txn>,
+    requests: Requests,
     /// For each resource its last change, and a hash of what that left; `None` for nothing.
     last: HashMap<ResourceKey, (i64, Option<blake3::Hash>)>,
 }
 
 impl Fold {
+    /// Where the log led.
+    fn end(&self) -> (i64, Chain) {
+        self.before.as_ref().map_or(self.compacted, |last| (last.revision, last.chain))
+    }
+
     fn take(&mut self, txn: &Txn, found: &mut Verification) {
         let revision = txn.revision;
-        // What came before the first revision that is left is not known, unless it is the very first.
-        let before = self.chain.or((revision == 1).then_some(Chain::ORIGIN));
-        if before.is_some_and(|before| before.next(revision, txn.rows.iter().map(chain_row)) != txn.chain) {
+        // What came before the first revision that is left is not known, unless the head remembers it.
+        let (before, chain) = self.end();
+        if before == revision - 1 && txn.chain_after(chain) != txn.chain {
             found.fault(format!(
-                "revision {revision}: its changes do not give the chain that was recorded; it was altered afterwards"
+                "revision {revision}: its record and changes do not give the chain that was recorded; it was altered \
+                 afterwards"
             ));
         }
-        self.chain = Some(txn.chain);
+        if self.before.as_ref().is_some_and(|before| before.chain_version > txn.chain_version) {
+            found.fault(format!("revision {revision}: its chain is of an earlier version than that of the one before"));
+        }
+        found.changes_only += u64::from(txn.chain_version == ChainVersion::Changes);
+        self.requests.take(txn);
+        self.before = Some(Txn { rows: Vec::new(), ..txn.clone() });
         for row in &txn.rows {
             let key = ResourceKey { kind: row.kind, id: row.id.clone() };
             let hash = |body: &Option<Bytes>| body.as_ref().map(|body| blake3::hash(body));

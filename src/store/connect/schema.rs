@@ -102,7 +102,7 @@ pub(super) async fn migrate(transaction: &DatabaseTransaction) -> Result<Vec<Str
             store_id: store_id.to_string(),
             revision: 0,
             chain: Chain::ORIGIN.0.to_vec(),
-            committed_at: Timestamp::now().as_micros(),
+            committed_at: Timestamp::EPOCH.as_micros(),
             compacted_revision: 0,
             compacted_chain: Chain::ORIGIN.0.to_vec(),
             last_config_id: 0,

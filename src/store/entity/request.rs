@@ -16,6 +16,8 @@ pub struct Model {
     pub fingerprint: Vec<u8>,
     pub response: Vec<u8>,
     pub accepted_at: i64,
+    /// Empty if an earlier version remembered it.
+    pub digest: Vec<u8>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -6,6 +6,10 @@
 //! know a column neither reads nor writes it. What renames, narrows or removes takes two versions: the first adds the new
 //! and writes both, the second, which may only be started when no server of the version before the first is left,
 //! removes the old. A server does not start on a database with a migration that it does not know.
+//!
+//! Where no server of the version before may go on, because the new one could not follow what it writes, the migration
+//! leaves a new column without its default, so that the database refuses those writes: `m0008_chain_version` does. The
+//! changelog says that all servers have to be stopped for such an upgrade.
 
 mod columns;
 mod m0001_first;
@@ -15,6 +19,7 @@ mod m0004_usage_journal;
 mod m0005_tokens;
 mod m0006_usage_origin;
 mod m0007_usage_marks;
+mod m0008_chain_version;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -32,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_tokens::Migration),
             Box::new(m0006_usage_origin::Migration),
             Box::new(m0007_usage_marks::Migration),
+            Box::new(m0008_chain_version::Migration),
         ]
     }
 }

@@ -130,24 +130,43 @@ async fn compaction_moves_forward_only_and_to_what_the_log_says() {
 async fn pruning_keeps_what_is_young_what_is_not_compacted_and_no_gaps() {
     let mut bench = with_history().await;
     let first = async |bench: &Bench| bench.store.read_log(0, 1).await.unwrap()[0].revision;
-    assert_eq!(bench.store.prune_log(at(100), 100, 100).await.unwrap(), 0);
-    let head = Head { compacted_revision: 5, compacted_chain: bench.log[4].chain, ..bench.head.clone() };
-    bench.store.compact(&head).await.unwrap();
-    bench.head = head;
+    let compact = async |bench: &mut Bench, revision: i64| {
+        let compacted_chain = bench.log[revision as usize - 1].chain;
+        let head = Head { compacted_revision: revision, compacted_chain, ..bench.head.clone() };
+        bench.store.compact(&head).await.unwrap();
+        bench.head = head;
+    };
+    assert_eq!(bench.store.prune_log(at(100), 100).await.unwrap(), 0);
+    compact(&mut bench, 5).await;
 
-    assert_eq!(bench.store.prune_log(at(3), 100, 100).await.unwrap(), 2);
+    // The first has two changes, the second one.
+    assert_eq!(bench.store.prune_log(at(3).plus_micros(-1), 2).await.unwrap(), 1);
+    assert_eq!(first(&bench).await, 2);
+    assert_eq!(bench.store.prune_log(at(3).plus_micros(-1), 2).await.unwrap(), 1);
     assert_eq!(first(&bench).await, 3);
-    assert_eq!(bench.store.prune_log(at(100), 4, 100).await.unwrap(), 1);
+    assert_eq!(bench.store.prune_log(at(3), 100).await.unwrap(), 1);
     assert_eq!(first(&bench).await, 4);
-    assert_eq!(bench.store.prune_log(at(100), 100, 1).await.unwrap(), 1);
-    assert_eq!(bench.store.prune_log(at(100), 100, 1).await.unwrap(), 1);
-    assert_eq!(bench.store.prune_log(at(100), 100, 1).await.unwrap(), 0);
+    assert_eq!(bench.store.prune_log(at(100), 1).await.unwrap(), 1);
+    assert_eq!(bench.store.prune_log(at(100), 1).await.unwrap(), 1);
+    assert_eq!(bench.store.prune_log(at(100), 1).await.unwrap(), 0);
     assert_eq!(first(&bench).await, 6);
     let listed = bench.store.list_changes(&ChangeFilter::default(), None, 100).await.unwrap();
     assert_eq!(listed, expected(&bench, |txn, _| txn.revision == 6));
     bench.check().await;
+    // Where the head says which revision that was, compacting is harmless still.
+    compact(&mut bench, 5).await;
+
+    compact(&mut bench, 6).await;
+    assert_eq!(bench.store.prune_log(at(100), 100).await.unwrap(), 1);
+    assert_eq!(bench.store.read_log(0, 1).await.unwrap(), []);
+    bench.check().await;
+    let known = Position { head: bench.head.clone(), usage_version: 0, usage_mark: 0 };
     bench.commit(&[vec![put("z", 7, customer("z"))]]).await;
     bench.check().await;
+    let news = bench.store.news(&known).await.unwrap().unwrap();
+    assert_eq!(news.txns, bench.log[6..], "whoever knew the deleted revision goes on");
+    let fork = Position { head: Head { chain: Chain([7; 32]), ..known.head.clone() }, ..known };
+    assert!(bench.store.news(&fork).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -167,11 +186,18 @@ async fn a_log_that_does_not_lead_to_the_head_is_corrupt() {
         (set("head SET chain", 32), "table head, row \"1\": the log ends at revision 6"),
         (set("head SET chain", 3), "table head, row \"1\": a chain is not 32 bytes long"),
         (set("change_txn SET chain", 1) + " WHERE revision = 2", "table change_txn, row \"2\""),
+        (set("change_txn SET request_digest", 31) + " WHERE revision = 2", "table change_txn, row \"2\""),
+        ("UPDATE change_txn SET chain_version = 3".to_owned(), "there is no version 3 of the chain"),
+        ("UPDATE change_row SET ord = 7 WHERE ord = 0".to_owned(), "are numbered from 0"),
         ("DELETE FROM head".to_owned(), "table head, row \"1\": it is missing"),
     ] {
         let bench = with_history().await;
         bench.store.writer.get().execute_unprepared(&spoil).await.unwrap();
-        let error = bench.store.load().await.err().unwrap();
+        // A server reads the tables and the chain when it starts, and the log when it follows.
+        let error = match bench.store.load().await {
+            Ok(_) => bench.store.read_log(0, 100).await.err().unwrap(),
+            Err(error) => error,
+        };
         assert!(matches!(error, StoreError::Corrupt { .. }), "{spoil}: {error:?}");
         assert!(error.to_string().contains(named), "{spoil}: {error}");
     }

@@ -23,7 +23,7 @@ use crate::domain::{
     Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource, ResourceKey, Secret,
     Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
 };
-use crate::state::{ChainRow, Op};
+use crate::state::Op;
 
 /// A store in a directory of its own, and a stand-in of the ledger that knows what should be in it.
 struct Bench {
@@ -70,26 +70,21 @@ impl Bench {
                 .collect();
             head.revision += 1;
             head.committed_at = at(head.revision);
-            head.chain = head.chain.next(
-                head.revision,
-                rows.iter().map(|row| ChainRow {
-                    kind: row.kind,
-                    op: row.op,
-                    id: &row.id,
-                    before: row.before.as_deref(),
-                    after: row.after.as_deref(),
-                }),
-            );
-            txns.push(Txn {
+            let mut txn = Txn {
                 revision: head.revision,
                 chain: head.chain,
+                chain_version: ChainVersion::CURRENT,
                 committed_at: head.committed_at,
                 actor: format!("actor-{}", head.revision % 2),
                 peer: "[::1]:50000".to_owned(),
                 method: "tollgate.v1.TestService/Test".to_owned(),
                 request_id: String::new(),
+                request_digest: None,
                 rows,
-            });
+            };
+            head.chain = txn.chain_after(head.chain);
+            txn.chain = head.chain;
+            txns.push(txn);
         }
         let net = after.into_iter().map(|(key, after)| Net { before: self.expected.get(&key).cloned(), after });
         Group {

@@ -131,8 +131,11 @@ async fn a_newer_database_is_refused() {
 }
 
 /// The last migration, and what undoes it.
-const LAST: (&str, &str) =
-    ("m0007_usage_marks", "ALTER TABLE head DROP COLUMN usage_mark; ALTER TABLE usage_journal DROP COLUMN from_mark");
+const LAST: (&str, &str) = (
+    "m0008_chain_version",
+    "ALTER TABLE change_txn DROP COLUMN chain_version; \
+     ALTER TABLE change_txn DROP COLUMN request_digest; ALTER TABLE request DROP COLUMN digest",
+);
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()

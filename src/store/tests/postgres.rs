@@ -117,3 +117,21 @@ async fn one_server_at_a_time_has_the_lock() {
     other.lock().await.unwrap().rollback().await;
     other.close().await;
 }
+
+#[tokio::test]
+async fn a_server_of_an_earlier_version_that_still_runs_writes_neither_revisions_nor_answers() {
+    if !on_postgres() {
+        return;
+    }
+    use sea_orm::ConnectionTrait as _;
+    let bench = Bench::new().await;
+    for insert in [
+        "INSERT INTO change_txn (revision, chain, committed_at, actor, peer, method, request_id) \
+         VALUES (1, '\\x00', 1, 'a', 'p', 'm', '')",
+        "INSERT INTO request (caller, method, request_id, fingerprint, response, accepted_at) \
+         VALUES ('c', 'm', 'r', '\\x00', '\\x00', 1)",
+    ] {
+        let error = StoreError::from(bench.store.writer.get().execute_unprepared(insert).await.unwrap_err());
+        assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+    }
+}

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use tollgate::domain::{Kind, Timestamp};
 use tollgate::proto::v1;
 use tollgate::state::{Chain, Head, Op};
-use tollgate::store::Txn;
+use tollgate::store::{ChainVersion, Txn};
 use tollgate::watch::Reducer;
 
 use super::*;
-use crate::log;
 use crate::usage::reporter::Amounts;
 
 const KEY: &str = "key";
@@ -40,11 +39,13 @@ fn log(changes: &[Change<'_>]) -> Log {
         txns.push(Txn {
             revision,
             chain: Chain::ORIGIN,
+            chain_version: ChainVersion::CURRENT,
             committed_at: Timestamp::EPOCH,
             actor: String::new(),
             peer: String::new(),
             method: String::new(),
             request_id: format!("r{revision}"),
+            request_digest: None,
             rows: vec![row],
         });
     }
@@ -55,7 +56,7 @@ fn log(changes: &[Change<'_>]) -> Log {
 fn chained(mut txns: Vec<Txn>) -> Log {
     let mut chain = Chain::ORIGIN;
     for txn in &mut txns {
-        chain = chain.next(txn.revision, log::rows(txn));
+        chain = txn.chain_after(chain);
         txn.chain = chain;
     }
     let head = Head {
@@ -221,6 +222,7 @@ finds! {
     };
     a_clock_that_is_an_hour_off: [Law::Clock], |_, log| {
         log.txns[4].committed_at = Timestamp::from_micros(3_600_000_000);
+        *log = chained(log.txns.clone());
     };
     two_writes_at_once_in_any_order: [], |history, _| {
         (history.writes[0].began, history.writes[0].ended) = (Duration::from_millis(20), Duration::from_millis(22));
