@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use cel::IdedExpr;
-use cel::common::ast::operators as op;
-use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, MapExpr, SourceInfo};
-
-use super::lexer::{Kind, Symbol, too_deep};
+use super::lexer::{Symbol, too_deep};
 use super::node::{Arithmetic, Comparison, Node, Target, Variable};
 use super::text::Text;
+use super::tree::{Binary, Expr, Tree, Unary};
 use super::types::Type;
 use super::{Fault, MAX_NESTING, MAX_NODES};
 
@@ -19,19 +16,10 @@ pub(super) type Typed = (Node, Type);
 pub(super) fn check(
     text: Text<'_>,
     symbols: &[Symbol],
-    tree: &IdedExpr,
-    places: &SourceInfo,
+    tree: &Tree<'_>,
 ) -> Result<(Node, BTreeSet<Variable>), Vec<Fault>> {
-    let mut checker = Checker {
-        text,
-        symbols,
-        places,
-        nodes: 0,
-        nesting: 0,
-        too_deep: false,
-        element: None,
-        variables: BTreeSet::new(),
-    };
+    let variables = BTreeSet::new();
+    let mut checker = Checker { text, symbols, nodes: 0, nesting: 0, too_deep: false, element: None, variables };
     let (node, kind) = checker.node(tree);
     if !kind.is(&Type::Bool) {
         let start = symbols.first().map_or(0, |it| it.start);
@@ -45,7 +33,6 @@ pub(super) fn check(
 pub(super) struct Checker<'a> {
     pub(super) text: Text<'a>,
     pub(super) symbols: &'a [Symbol],
-    places: &'a SourceInfo,
     nodes: usize,
     nesting: usize,
     /// Whether that was said.
@@ -57,7 +44,7 @@ pub(super) struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     /// Checks a tree: a node with its type, or [`Type::Any`] if it was refused.
-    pub(super) fn node(&mut self, tree: &'a IdedExpr) -> Typed {
+    pub(super) fn node(&mut self, tree: &'a Tree<'a>) -> Typed {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             // Said once; the rest of the tree is not looked at.
@@ -75,53 +62,33 @@ impl<'a> Checker<'a> {
         }
         self.nesting += 1;
         let typed = match &tree.expr {
-            Expr::Literal(literal) => self.literal(tree, literal),
-            Expr::Ident(name) => self.name(tree, name),
-            Expr::Call(call) => self.call(tree, call),
-            Expr::Select(select) => self.field(tree, &select.operand, &select.field),
-            Expr::List(list) => self.list(&list.elements),
-            Expr::Map(map) => self.map(map),
-            Expr::Struct(_) => self.refuse(tree, "there are no messages: write a string, a number, a list or a map"),
-            Expr::Comprehension(_) | Expr::Unspecified => self.refuse(tree, "not an expression"),
+            Expr::Null => self.refuse(tree, "nothing is null: compare with \"\", or ask `\"key\" in headers`"),
+            Expr::Bool(it) => (Node::Bool(*it), Type::Bool),
+            Expr::Int(it) => (Node::Int(*it), Type::Int),
+            Expr::Double(it) => (Node::Double(*it), Type::Double),
+            Expr::Text(it) => (Node::Text(it.as_str().into()), Type::String),
+            Expr::Name(name) => self.name(tree, name),
+            Expr::Field(operand, field) => self.field(tree, operand, field),
+            Expr::Index(parts) => self.index(tree, parts),
+            Expr::Unary(Unary::Not, operand) => (Node::Not(Box::new(self.truth("!", operand))), Type::Bool),
+            Expr::Unary(Unary::Negate, operand) => self.negate(tree, operand),
+            Expr::Binary(operator, operands) => self.binary(tree, *operator, operands),
+            Expr::Choose(parts) => self.choice(tree, parts),
+            Expr::Call(name, target, arguments) => self.function(tree, name, target.as_deref(), arguments),
+            Expr::List(elements) => self.list(elements),
+            Expr::Map(entries) => self.map(entries),
         };
         self.nesting -= 1;
         typed
     }
 
-    /// Where a tree is, for a reader: at the operator, or at the name of a function or field.
-    pub(super) fn place(&self, tree: &IdedExpr) -> usize {
-        let start = self.places.offset_for(tree.id).map_or(0, |(start, _)| start as usize);
-        let Ok(at) = self.symbols.binary_search_by_key(&start, |it| it.start) else { return start };
-        // The parser notes the bracket of a call, and the dot before a field.
-        let named = match (&tree.expr, self.text.source.get(start..=start)) {
-            (Expr::Call(_), Some("(")) => at.checked_sub(1),
-            (Expr::Select(_), Some(".")) => Some(at + 1),
-            _ => None,
-        };
-        let named = named.and_then(|it| self.symbols.get(it)).filter(|it| it.kind == Kind::Word);
-        named.map_or(start, |it| it.start)
-    }
-
     /// Notes a fault.
-    pub(super) fn refuse(&mut self, tree: &IdedExpr, message: impl Into<String>) -> Typed {
-        let place = self.place(tree);
-        self.text.fault(place, message);
+    pub(super) fn refuse(&mut self, tree: &Tree<'_>, message: impl Into<String>) -> Typed {
+        self.text.fault(tree.at, message);
         (Node::Bool(false), Type::Any)
     }
 
-    fn literal(&mut self, tree: &IdedExpr, literal: &LiteralValue) -> Typed {
-        match literal {
-            LiteralValue::Boolean(it) => (Node::Bool(*it.inner()), Type::Bool),
-            LiteralValue::Int(it) => (Node::Int(*it.inner()), Type::Int),
-            LiteralValue::Double(it) => (Node::Double(*it.inner()), Type::Double),
-            LiteralValue::String(it) => (Node::Text(it.inner().into()), Type::String),
-            LiteralValue::Null => self.refuse(tree, "nothing is null: compare with \"\", or ask `\"key\" in headers`"),
-            LiteralValue::Bytes(_) => self.refuse(tree, "there are no bytes: write a string, without the prefix"),
-            LiteralValue::UInt(_) => self.refuse(tree, "there are no unsigned numbers: leave out the `u`"),
-        }
-    }
-
-    fn name(&mut self, tree: &IdedExpr, name: &str) -> Typed {
+    fn name(&mut self, tree: &Tree<'_>, name: &str) -> Typed {
         if let Some((element, kind)) = &self.element
             && *element == name
         {
@@ -137,29 +104,28 @@ impl<'a> Checker<'a> {
         self.refuse(tree, message)
     }
 
-    fn list(&mut self, elements: &'a [IdedExpr]) -> Typed {
+    fn list(&mut self, elements: &'a [Tree<'a>]) -> Typed {
         let (nodes, kind) = self.alike(elements.iter(), "the elements of a list");
         (Node::List(nodes), kind.list())
     }
 
-    fn map(&mut self, map: &'a MapExpr) -> Typed {
+    fn map(&mut self, entries: &'a [[Tree<'a>; 2]]) -> Typed {
         let mut keys = Vec::new();
         let mut values = Vec::new();
-        for entry in &map.entries {
-            let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
-            let (key, kind) = self.node(&entry.key);
+        for [key, value] in entries {
+            let (node, kind) = self.node(key);
             if !kind.is(&Type::String) {
-                self.refuse(&entry.key, format!("the key of a map is a string, not {kind}"));
+                self.refuse(key, format!("the key of a map is a string, not {kind}"));
             }
-            keys.push(key);
-            values.push(&entry.value);
+            keys.push(node);
+            values.push(value);
         }
         let (values, kind) = self.alike(values.into_iter(), "the values of a map");
         (Node::Map(keys.into_iter().zip(values).collect()), Type::Map(Box::new(kind)))
     }
 
     /// Nodes of one type. Integers among doubles become doubles.
-    fn alike(&mut self, trees: impl Iterator<Item = &'a IdedExpr>, what: &str) -> (Vec<Node>, Type) {
+    fn alike(&mut self, trees: impl Iterator<Item = &'a Tree<'a>>, what: &str) -> (Vec<Node>, Type) {
         let mut nodes = Vec::new();
         let mut common = Type::Any;
         for tree in trees {
@@ -176,35 +142,32 @@ impl<'a> Checker<'a> {
         (nodes, common)
     }
 
-    fn call(&mut self, tree: &'a IdedExpr, call: &'a CallExpr) -> Typed {
-        match (call.func_name.as_str(), call.args.as_slice()) {
-            (op::CONDITIONAL, [condition, yes, no]) => self.choice(tree, condition, yes, no),
-            (op::LOGICAL_AND, [left, right]) => (Node::And(self.truths("&&", left, right)), Type::Bool),
-            (op::LOGICAL_OR, [left, right]) => (Node::Or(self.truths("||", left, right)), Type::Bool),
-            (op::LOGICAL_NOT, [operand]) => (Node::Not(Box::new(self.truth("!", operand))), Type::Bool),
-            (op::NEGATE, [operand]) => {
-                let (node, kind) = self.node(operand);
-                if kind.is_number() {
-                    return (Node::Negate(Box::new(node)), kind);
-                }
-                self.refuse(tree, format!("`-` takes a number, not {kind}"))
+    fn negate(&mut self, tree: &Tree<'_>, operand: &'a Tree<'a>) -> Typed {
+        let (node, kind) = self.node(operand);
+        if kind.is_number() {
+            return (Node::Negate(Box::new(node)), kind);
+        }
+        self.refuse(tree, format!("`-` takes a number, not {kind}"))
+    }
+
+    fn binary(&mut self, tree: &Tree<'_>, operator: Binary, operands: &'a [Tree<'a>; 2]) -> Typed {
+        match operator {
+            Binary::And => (Node::And(self.truths("&&", operands)), Type::Bool),
+            Binary::Or => (Node::Or(self.truths("||", operands)), Type::Bool),
+            Binary::In => self.within(tree, operands),
+            Binary::Compare(comparison) => {
+                let [left, right] = operands.each_ref().map(|operand| self.node(operand));
+                self.comparison(tree, comparison, left, right)
             }
-            (op::INDEX, [container, key]) => self.index(tree, container, key),
-            (op::IN, [element, container]) => self.within(tree, element, container),
-            (name, [left, right]) if arithmetic(name).is_some() || comparison(name).is_some() => {
-                let written = name.trim_matches('_');
-                let (left, right) = (self.node(left), self.node(right));
-                match arithmetic(name) {
-                    Some(operator) => self.arithmetic(tree, written, operator, left, right),
-                    None => self.comparison(tree, written, comparison(name), left, right),
-                }
+            Binary::Arithmetic(arithmetic) => {
+                let [left, right] = operands.each_ref().map(|operand| self.node(operand));
+                self.arithmetic(tree, arithmetic, left, right)
             }
-            _ => self.function(tree, call),
         }
     }
 
     /// Checks what must be a bool.
-    pub(super) fn truth(&mut self, taker: &str, tree: &'a IdedExpr) -> Node {
+    pub(super) fn truth(&mut self, taker: &str, tree: &'a Tree<'a>) -> Node {
         let (node, kind) = self.node(tree);
         if !kind.is(&Type::Bool) {
             self.refuse(tree, format!("`{taker}` takes bool, not {kind}: compare it with something"));
@@ -212,11 +175,11 @@ impl<'a> Checker<'a> {
         node
     }
 
-    fn truths(&mut self, taker: &str, left: &'a IdedExpr, right: &'a IdedExpr) -> Box<[Node; 2]> {
-        Box::new([self.truth(taker, left), self.truth(taker, right)])
+    fn truths(&mut self, taker: &str, operands: &'a [Tree<'a>; 2]) -> Box<[Node; 2]> {
+        Box::new(operands.each_ref().map(|operand| self.truth(taker, operand)))
     }
 
-    fn choice(&mut self, tree: &IdedExpr, condition: &'a IdedExpr, yes: &'a IdedExpr, no: &'a IdedExpr) -> Typed {
+    fn choice(&mut self, tree: &Tree<'_>, [condition, yes, no]: &'a [Tree<'a>; 3]) -> Typed {
         let condition = self.truth("?", condition);
         let ((yes, left), (no, right)) = (self.node(yes), self.node(no));
         let Some(kind) = widest(&left, &right) else {
@@ -226,14 +189,8 @@ impl<'a> Checker<'a> {
         (Node::Choose(Box::new([condition, yes, no])), kind)
     }
 
-    fn arithmetic(
-        &mut self,
-        tree: &IdedExpr,
-        written: &str,
-        operator: Arithmetic,
-        (left, one): Typed,
-        (right, two): Typed,
-    ) -> Typed {
+    fn arithmetic(&mut self, tree: &Tree<'_>, operator: Arithmetic, (left, one): Typed, (right, two): Typed) -> Typed {
+        let written = self.written(tree);
         let takes = |kind: &Type| match operator {
             Arithmetic::Modulo => kind.is(&Type::Int),
             Arithmetic::Add => kind.is_number() || matches!(kind, Type::String | Type::List(_)),
@@ -253,24 +210,24 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn comparison(
-        &mut self,
-        tree: &IdedExpr,
-        written: &str,
-        operator: Option<Comparison>,
-        (left, one): Typed,
-        (right, two): Typed,
-    ) -> Typed {
-        let Some(operator) = operator else { return self.refuse(tree, "not an expression") };
+    fn comparison(&mut self, tree: &Tree<'_>, operator: Comparison, (left, one): Typed, (right, two): Typed) -> Typed {
         let ordered = !matches!(operator, Comparison::Equal | Comparison::NotEqual);
         if if ordered { one.orders(&two) } else { one.equates(&two) } {
             return (Node::Compare(operator, Box::new([left, right])), Type::Bool);
         }
+        let written = self.written(tree);
         self.refuse(tree, format!("`{written}` cannot compare {one} with {two}: convert one of them"));
         (Node::Bool(false), Type::Bool)
     }
 
-    fn index(&mut self, tree: &IdedExpr, container: &'a IdedExpr, key: &'a IdedExpr) -> Typed {
+    /// The symbol at which a tree is.
+    fn written(&self, tree: &Tree<'_>) -> &'a str {
+        let at = self.symbols.binary_search_by_key(&tree.at, |it| it.start).ok();
+        let symbol = at.and_then(|at| self.symbols.get(at));
+        symbol.and_then(|it| self.text.source.get(it.start..it.end)).unwrap_or_default()
+    }
+
+    fn index(&mut self, tree: &Tree<'_>, [container, key]: &'a [Tree<'a>; 2]) -> Typed {
         let ((container, kind), (key, by)) = (self.node(container), self.node(key));
         let (due, found) = match kind {
             Type::Any => (by.clone(), Type::Any),
@@ -285,7 +242,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks the choice of a field.
-    fn field(&mut self, tree: &IdedExpr, operand: &'a IdedExpr, field: &str) -> Typed {
+    fn field(&mut self, tree: &Tree<'_>, operand: &'a Tree<'a>, field: &str) -> Typed {
         let (node, kind) = self.node(operand);
         let found = |node| Node::Index(Box::new([node, Node::Text(field.into())]));
         match kind {
@@ -295,7 +252,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn within(&mut self, tree: &IdedExpr, element: &'a IdedExpr, container: &'a IdedExpr) -> Typed {
+    fn within(&mut self, tree: &Tree<'_>, [element, container]: &'a [Tree<'a>; 2]) -> Typed {
         let ((element, one), (container, kind)) = (self.node(element), self.node(container));
         let found = match &kind {
             Type::List(due) => one.equates(due),
@@ -312,29 +269,6 @@ impl<'a> Checker<'a> {
         }
         (Node::In(Box::new([element, container])), Type::Bool)
     }
-}
-
-fn arithmetic(name: &str) -> Option<Arithmetic> {
-    Some(match name {
-        op::ADD => Arithmetic::Add,
-        op::SUBSTRACT => Arithmetic::Subtract,
-        op::MULTIPLY => Arithmetic::Multiply,
-        op::DIVIDE => Arithmetic::Divide,
-        op::MODULO => Arithmetic::Modulo,
-        _ => return None,
-    })
-}
-
-fn comparison(name: &str) -> Option<Comparison> {
-    Some(match name {
-        op::EQUALS => Comparison::Equal,
-        op::NOT_EQUALS => Comparison::NotEqual,
-        op::LESS => Comparison::Less,
-        op::LESS_EQUALS => Comparison::LessOrEqual,
-        op::GREATER => Comparison::Greater,
-        op::GREATER_EQUALS => Comparison::GreaterOrEqual,
-        _ => return None,
-    })
 }
 
 /// The type that both can have, where integers can be doubles.

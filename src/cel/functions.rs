@@ -1,12 +1,11 @@
 //! Functions and comprehensions.
 
-use cel::IdedExpr;
-use cel::common::ast::{CallExpr, Expr, LiteralValue};
 use regex::RegexBuilder;
 
 use super::check::{Checker, Typed};
 use super::lexer::Kind;
 use super::node::{Fold, FoldKind, Node, Pattern, Search, Target};
+use super::tree::{Expr, Tree};
 use super::types::Type;
 
 /// What is said of a function that is not there.
@@ -22,9 +21,14 @@ const MIN_PATTERN_BYTES: usize = 1 << 12;
 
 impl<'a> Checker<'a> {
     /// Checks a call of a function.
-    pub(super) fn function(&mut self, tree: &'a IdedExpr, call: &'a CallExpr) -> Typed {
-        let name = call.func_name.as_str();
-        match (name, call.target.as_deref(), call.args.as_slice()) {
+    pub(super) fn function(
+        &mut self,
+        tree: &'a Tree<'a>,
+        name: &str,
+        target: Option<&'a Tree<'a>>,
+        arguments: &'a [Tree<'a>],
+    ) -> Typed {
+        match (name, target, arguments) {
             ("startsWith", Some(text), [part]) => self.search(name, Search::StartsWith, text, part),
             ("endsWith", Some(text), [part]) => self.search(name, Search::EndsWith, text, part),
             ("contains", Some(text), [part]) => self.search(name, Search::Contains, text, part),
@@ -57,7 +61,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks what must be a string.
-    fn text(&mut self, taker: &str, tree: &'a IdedExpr) -> Node {
+    fn text(&mut self, taker: &str, tree: &'a Tree<'a>) -> Node {
         let (node, kind) = self.node(tree);
         if !kind.is(&Type::String) {
             self.refuse(tree, format!("`{taker}` takes string, not {kind}"));
@@ -65,22 +69,22 @@ impl<'a> Checker<'a> {
         node
     }
 
-    fn search(&mut self, name: &str, search: Search, text: &'a IdedExpr, part: &'a IdedExpr) -> Typed {
+    fn search(&mut self, name: &str, search: Search, text: &'a Tree<'a>, part: &'a Tree<'a>) -> Typed {
         let operands = [self.text(name, text), self.text(name, part)];
         (Node::Search(search, Box::new(operands)), Type::Bool)
     }
 
-    fn pattern(&mut self, text: &'a IdedExpr, pattern: &'a IdedExpr) -> Typed {
+    fn pattern(&mut self, text: &'a Tree<'a>, pattern: &'a Tree<'a>) -> Typed {
         let operand = self.text("matches", text);
         self.node(pattern);
-        let Expr::Literal(LiteralValue::String(written)) = &pattern.expr else {
+        let Expr::Text(written) = &pattern.expr else {
             self.refuse(pattern, "the pattern of `matches` is a string literal, so that it is compiled once");
             return (Node::Bool(false), Type::Bool);
         };
         // Memory is bounded for the expression: a pattern of few characters can take a lot of it.
         let patterns = self.count("matches");
         let limit = (PATTERN_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
-        match compile(written.inner(), limit) {
+        match compile(written, limit) {
             Ok(pattern) => (Node::Matches(Box::new(operand), Box::new(pattern)), Type::Bool),
             Err(regex::Error::CompiledTooBig(_)) => {
                 let message = format!("the pattern takes more than {limit} bytes of memory: repeat less in it");
@@ -97,7 +101,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn size(&mut self, tree: &IdedExpr, operand: &'a IdedExpr) -> Typed {
+    fn size(&mut self, tree: &Tree<'_>, operand: &'a Tree<'a>) -> Typed {
         let (node, kind) = self.node(operand);
         match kind {
             Type::String | Type::List(_) | Type::Map(_) | Type::Any => (Node::Size(Box::new(node)), Type::Int),
@@ -105,19 +109,19 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn has(&mut self, tree: &IdedExpr, field: &'a IdedExpr) -> Typed {
-        let Expr::Select(select) = &field.expr else {
+    fn has(&mut self, tree: &Tree<'_>, field: &'a Tree<'a>) -> Typed {
+        let Expr::Field(operand, name) = &field.expr else {
             return self.refuse(tree, "`has` takes a field, as in has(headers.team): write `\"x-team\" in headers`");
         };
-        let (node, kind) = self.node(&select.operand);
+        let (node, kind) = self.node(operand);
         if !matches!(kind, Type::Map(_) | Type::Any) {
-            let message = format!("{kind} has no field `{}`: only headers, params and maps have fields", select.field);
+            let message = format!("{kind} has no field `{name}`: only headers, params and maps have fields");
             self.refuse(field, message);
         }
-        (Node::In(Box::new([Node::Text(select.field.as_str().into()), node])), Type::Bool)
+        (Node::In(Box::new([Node::Text((*name).into()), node])), Type::Bool)
     }
 
-    fn convert(&mut self, tree: &IdedExpr, name: &str, to: Target, kind: Type, operand: &'a IdedExpr) -> Typed {
+    fn convert(&mut self, tree: &Tree<'_>, name: &str, to: Target, kind: Type, operand: &'a Tree<'a>) -> Typed {
         let (node, from) = self.node(operand);
         if !from.is_number() && !from.is(&Type::String) {
             return self.refuse(tree, format!("`{name}` converts string, int and double, not {from}"));
@@ -127,12 +131,12 @@ impl<'a> Checker<'a> {
 
     fn fold(
         &mut self,
-        tree: &IdedExpr,
+        tree: &Tree<'_>,
         kind: FoldKind,
-        range: &'a IdedExpr,
-        element: &'a IdedExpr,
-        filter: Option<&'a IdedExpr>,
-        body: &'a IdedExpr,
+        range: &'a Tree<'a>,
+        element: &'a Tree<'a>,
+        filter: Option<&'a Tree<'a>>,
+        body: &'a Tree<'a>,
     ) -> Typed {
         if self.element.is_some() {
             return self.refuse(tree, "comprehensions do not nest: write one expression for each");
@@ -144,7 +148,7 @@ impl<'a> Checker<'a> {
             Type::Any => Type::Any,
             _ => return self.refuse(tree, format!("there is nothing to go through in {over}: take a list or a map")),
         };
-        let Expr::Ident(name) = &element.expr else {
+        let Expr::Name(name) = element.expr else {
             return self.refuse(element, "the first argument names the element, as in headers.exists(k, k == \"x\")");
         };
         self.element = Some((name, each));

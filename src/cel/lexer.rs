@@ -1,15 +1,8 @@
-//! Symbols of the text, and what is refused before the parser sees it.
-//!
-//! The parser recurses: over brackets, over conditionals, and, when the tree is visited and dropped, over every operator
-//! of a chain like `1 + 1 + …`, which is a tree as deep as the chain is long. What is refused here keeps that below
-//! [`MAX_CHAIN`].
+//! Symbols of the text, and what is refused before the parser sees it: what is too long or has too many operands, brackets that do
+//! not match, and those that are nested too deeply, over which the parser recurses.
 
 use super::text::Text;
 use super::{MAX_BYTES, MAX_NESTING, MAX_NODES};
-
-/// Depth of the parser's recursion at most, as it is estimated here. The estimate is too high rather than too low, so
-/// it allows more than [`MAX_NESTING`], which is exact and checked on the tree.
-const MAX_CHAIN: usize = 4 * MAX_NESTING;
 
 /// A symbol of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,37 +184,26 @@ fn escape(text: &mut Text<'_>, start: usize, rest: &str) -> usize {
 
 /// Notes which limits are exceeded, and which brackets do not match.
 fn limits(text: &mut Text<'_>, symbols: &[Symbol]) {
-    let mut operands = 0;
-    let mut deep = false;
-    // Per bracket that is open: the bracket, and how deep the tree inside is so far.
-    let mut open: Vec<(Symbol, Depth)> = Vec::new();
-    let mut outside = Depth::default();
+    let (mut operands, mut deep) = (0, false);
+    let mut open: Vec<Symbol> = Vec::new();
     for symbol in symbols {
         let written = text.source.get(symbol.start..symbol.end).unwrap_or_default();
-        let depth = open.last_mut().map_or(&mut outside, |(_, depth)| depth);
         match symbol.kind {
             Kind::Word | Kind::Number | Kind::Text => {
                 operands += 1;
                 if operands == MAX_NODES + 1 {
                     text.fault(symbol.start, format!("more than {MAX_NODES} nodes: split the expression into rules"));
                 }
-                // An operator, as far as depth is concerned.
-                depth.chain += usize::from(written == "in");
             }
-            Kind::Operator => depth.operator(written),
-            Kind::Open => {
-                depth.chain += 1;
-                open.push((*symbol, Depth::default()));
-            }
+            Kind::Operator => {}
+            Kind::Open => open.push(*symbol),
             Kind::Close => close(text, &mut open, symbol.start, written),
         }
-        let estimate = outside.total() + open.iter().map(|(_, depth)| depth.total()).sum::<usize>();
-        if !deep && (open.len() > MAX_NESTING || estimate > MAX_CHAIN) {
-            deep = true;
+        if open.len() > MAX_NESTING && !std::mem::replace(&mut deep, true) {
             text.fault(symbol.start, too_deep());
         }
     }
-    for (symbol, _) in open {
+    for symbol in open {
         let bracket = text.source.get(symbol.start..symbol.end).unwrap_or_default();
         text.fault(symbol.start, format!("`{bracket}` is never closed: write `{}`", closing(bracket)));
     }
@@ -240,8 +222,8 @@ fn closing(bracket: &str) -> &'static str {
     }
 }
 
-fn close(text: &mut Text<'_>, open: &mut Vec<(Symbol, Depth)>, at: usize, written: &str) {
-    let Some((last, _)) = open.last() else {
+fn close(text: &mut Text<'_>, open: &mut Vec<Symbol>, at: usize, written: &str) {
+    let Some(last) = open.last() else {
         return text.fault(at, format!("`{written}` closes nothing: leave it out"));
     };
     let expected = closing(text.source.get(last.start..last.end).unwrap_or_default());
@@ -249,32 +231,4 @@ fn close(text: &mut Text<'_>, open: &mut Vec<(Symbol, Depth)>, at: usize, writte
         text.fault(at, format!("`{written}` where `{expected}` is due"));
     }
     open.pop();
-}
-
-/// How deep a tree is at most, by the operators met so far.
-#[derive(Default)]
-struct Depth {
-    /// Operators since the last separator: a tree that leans to the left.
-    chain: usize,
-    /// Conditionals, which lean to the right.
-    choices: usize,
-}
-
-impl Depth {
-    fn total(&self) -> usize {
-        self.chain + self.choices
-    }
-
-    fn operator(&mut self, written: &str) {
-        match written {
-            "," => *self = Self::default(),
-            // Their operands are trees apart; the parser balances the tree of a chain of them.
-            "&&" | "||" => self.chain = 0,
-            "?" | ":" => {
-                self.chain = 0;
-                self.choices += 1;
-            }
-            _ => self.chain += 1,
-        }
-    }
 }

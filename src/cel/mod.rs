@@ -1,12 +1,10 @@
 //! Conditions on requests: CEL expressions, checked when written and bounded when evaluated.
 //!
-//! An expression comes from whoever may write rules and is evaluated on every request, so neither may do harm. The
-//! crate `cel` parses; everything around it is here, because the crate alone is not safe on hostile text (long chains
-//! overflow its stack, which aborts the process), checks no types, and has no way to stop an evaluation:
+//! An expression comes from whoever may write rules and is evaluated on every request, so neither may do harm:
 //!
-//! 1. `lexer` refuses what is too long, too wide or too deep, before the parser sees it.
-//! 2. `parse` parses on a thread whose stack is large enough for what is left, where a panic stays.
-//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a `node` tree.
+//! 1. `lexer` takes the text apart, and refuses what is too long, too wide, or nested too deeply.
+//! 2. `parse` makes a `tree` of it, with a stack whose size does not depend on the text.
+//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a tree of `node`s.
 //! 4. `eval` walks that tree over borrowed inputs and counts its steps.
 //!
 //! The module is pure: it knows neither the state nor the wire.
@@ -18,6 +16,7 @@ mod lexer;
 mod node;
 mod parse;
 mod text;
+mod tree;
 mod types;
 mod value;
 

@@ -35,16 +35,6 @@ impl<'a> Text<'a> {
             .map(|(offset, message)| Fault { position: Some(position(source, offset)), message })
             .collect()
     }
-
-    /// The offset of a line and a column, both from 1.
-    pub(super) fn offset(&self, line: usize, column: usize) -> usize {
-        let mut start = 0;
-        for text in self.source.split_inclusive('\n').take(line.saturating_sub(1)) {
-            start += text.len();
-        }
-        let rest = self.source.get(start..).unwrap_or_default();
-        start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at)
-    }
 }
 
 /// The line and column of an offset.

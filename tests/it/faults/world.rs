@@ -24,6 +24,8 @@ pub(super) struct World {
     injected: Mutex<BTreeMap<Fault, u64>>,
     /// Held while the database is away.
     away: tokio::sync::Mutex<()>,
+    /// Held while a revision is hidden or altered: of two on the same one, neither could be undone.
+    spoiling: tokio::sync::Mutex<()>,
 }
 
 impl World {
@@ -38,7 +40,14 @@ impl World {
             let clock = if number + 1 == REPLICAS && bug == Bug::None { Bug::ClockJumps } else { bug };
             replicas.push(Replica::start(number, &cluster, &database, clock).await);
         }
-        Self { cluster, database, replicas, injected: Mutex::default(), away: tokio::sync::Mutex::default() }
+        Self {
+            cluster,
+            database,
+            replicas,
+            injected: Mutex::default(),
+            away: tokio::sync::Mutex::default(),
+            spoiling: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn gates(&self) -> Vec<SocketAddr> {
@@ -153,6 +162,7 @@ impl World {
     /// Stops a replica until others have written what it does not know, and does something to the first revision of that,
     /// which doing it once more undoes. Whether others wrote.
     async fn spoil(&self, replica: &Replica, spoil: [&str; 2], lasts: Duration) -> bool {
+        let _alone = self.spoiling.lock().await;
         let head = "SELECT revision FROM head";
         let spoiled = replica.stopped_while(async {
             let before: i64 = self.sql(head.to_owned()).await.parse().unwrap();
