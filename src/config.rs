@@ -177,7 +177,7 @@ pub enum LogFormat {
 pub struct LogSettings {
     /// How they look.
     pub format: LogFormat,
-    /// A level, or directives of `tracing_subscriber::EnvFilter` such as `info,tollgate::watch=debug`.
+    /// A level, or levels by part of the program, such as `info,tollgate::watch=debug`.
     pub filter: String,
 }
 

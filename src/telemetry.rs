@@ -3,6 +3,7 @@
 //! Field names are dotted (`call.id`), units are in the names (`duration_ms`). Nothing of a request's or answer's
 //! content is ever logged, and of a panic only where it happened, because its text may quote data.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::Range;
@@ -11,11 +12,12 @@ use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{self, Attributes, Record};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LogSettings};
 
@@ -23,12 +25,15 @@ use crate::config::{LogFormat, LogSettings};
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter is no filter.
-    #[error("--log-level {filter:?} is neither a level (error, warn, info, debug, trace) nor a list of directives")]
+    #[error(
+        "--log-level {filter:?}: {part:?} is neither a level ({}) nor a part of the program with one, as \
+         tollgate::call=warn", LEVELS.map(|(name, _)| name).join(", ")
+    )]
     Filter {
         /// What was given.
         filter: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
+        /// The part of it that is wrong.
+        part: String,
     },
     /// Another subscriber is in place.
     #[error("logging is set up already")]
@@ -42,12 +47,11 @@ pub enum TelemetryError {
 /// The filter does not parse; or logging was set up before.
 pub fn init(settings: LogSettings) -> Result<(), TelemetryError> {
     let LogSettings { format, filter } = settings;
-    let filter = EnvFilter::builder().parse(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(targets(&filter, format)?);
     match format {
         LogFormat::Json => registry.with(JsonLines(io::stderr)).try_init()?,
         LogFormat::Pretty => {
-            let ansi = io::stderr().is_terminal();
+            let ansi = io::stderr().is_terminal() && colours(|name| std::env::var_os(name));
             registry.with(tracing_subscriber::fmt::layer().with_ansi(ansi).with_writer(io::stderr)).try_init()?;
         }
     }
@@ -57,6 +61,47 @@ pub fn init(settings: LogSettings) -> Result<(), TelemetryError> {
         tracing::error!(panic.at = at, thread.name = thread.name().unwrap_or_default(), "a task panicked");
     }));
     Ok(())
+}
+
+/// The target of what is logged once, when a server starts: `tollgate serve` tells people the same in three lines.
+pub const START: &str = "tollgate::start";
+/// The target of the line that says where the history stands.
+pub const CHAIN: &str = "tollgate::chain";
+
+const LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
+/// What `filter` lets through: levels, and parts of the program with theirs, separated by commas. Whatever it does not name
+/// is logged from INFO on, but for what programs or people have no use for.
+fn targets(filter: &str, format: LogFormat) -> Result<Targets, TelemetryError> {
+    let mut rest = LevelFilter::INFO;
+    let mut named = Vec::new();
+    for part in filter.split(',').map(str::trim) {
+        let (target, level) = part.rsplit_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+        let level = LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(level));
+        match (target, level) {
+            (None, Some((_, level))) => rest = *level,
+            (Some(target), Some((_, level))) if !target.is_empty() => named.push((target.to_owned(), *level)),
+            _ => return Err(TelemetryError::Filter { filter: filter.to_owned(), part: part.to_owned() }),
+        }
+    }
+    let quiet: &[&str] = match format {
+        LogFormat::Json => &["sea_orm_migration"],
+        LogFormat::Pretty => &["sea_orm_migration", START, CHAIN],
+    };
+    let quiet = quiet.iter().filter(|_| rest == LevelFilter::INFO).map(|target| (*target, LevelFilter::WARN));
+    Ok(Targets::new().with_default(rest).with_targets(quiet).with_targets(named))
+}
+
+/// Whether people want colours: not with `NO_COLOR` (<https://no-color.org>), nor on a terminal that has none.
+fn colours(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty()) && variable("TERM").is_none_or(|value| value != "dumb")
 }
 
 /// One JSON object per event: time, level, target, message, the fields of the event and of the enclosing spans, all on one
@@ -202,6 +247,44 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_filter_is_levels_and_parts_of_the_program_with_levels() {
+        let lets =
+            |filter: &str, format, target: &str, level| targets(filter, format).unwrap().would_enable(target, &level);
+        use tracing::Level;
+        for (filter, target, level, expected) in [
+            ("info", "tollgate::server", Level::INFO, true),
+            ("INFO", "tollgate::server", Level::DEBUG, false),
+            ("off", "tollgate::server", Level::ERROR, false),
+            ("info,tollgate::call=warn", "tollgate::call", Level::INFO, false),
+            ("tollgate::call=warn", "tollgate::server", Level::INFO, true),
+            ("warn, tollgate::watch=trace", "tollgate::watch", Level::TRACE, true),
+            ("info", "sea_orm_migration::migrator", Level::INFO, false),
+            ("debug", "sea_orm_migration::migrator", Level::INFO, true),
+            ("info,sea_orm_migration=info", "sea_orm_migration::migrator", Level::INFO, true),
+        ] {
+            assert_eq!(lets(filter, LogFormat::Json, target, level), expected, "{filter} {target} {level}");
+        }
+        for target in [START, CHAIN] {
+            assert!(
+                lets("info", LogFormat::Json, target, Level::INFO)
+                    && !lets("info", LogFormat::Pretty, target, Level::INFO)
+            );
+        }
+        for wrong in ["", "inof", "info,", "tollgate::watch", "tollgate::watch=", "tollgate::watch=inof", "=info", "3"]
+        {
+            let error = targets(wrong, LogFormat::Json).unwrap_err().to_string();
+            assert!(error.contains("off, error, warn, info, debug, trace"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn colours_are_off_where_they_are_not_wanted() {
+        let with = |name: &'static str, value: &'static str| colours(move |it| (it == name).then(|| value.into()));
+        assert!(colours(|_| None) && with("NO_COLOR", "") && with("TERM", "xterm"));
+        assert!(!with("NO_COLOR", "1") && !with("TERM", "dumb"));
     }
 
     #[test]

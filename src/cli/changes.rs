@@ -14,7 +14,7 @@ const ALWAYS_DIFFERENT: [&str; 2] = ["revision", "updatedAt"];
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Newest first. Times are RFC 3339, as 2026-03-01T00:00:00Z, or a duration back from now, as 24h.
+Newest first. Times are RFC 3339, as 2026-03-01T00:00:00Z, or a duration back from now, as 24h. \
 Secrets and their hashes are left out; who made and revoked tokens is in `tollgate token list --all`.
 
 Examples:

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::Failure;
+use super::key::KeyArgs;
 use super::remote::{RemoteArgs, amount, kind_name, pair, print, print_json, refused, table};
 use crate::proto::v1;
 use crate::proto::v1::decision_service_client::DecisionServiceClient;
-use crate::proto::v1::explain_request::Key;
 use crate::proto::v1::explained_limit::Owner;
 
 #[derive(Args, Debug)]
@@ -16,15 +16,16 @@ Nothing is counted and nothing is changed. Exit code 0 whatever the decision is.
 Examples:
   tollgate explain --model gpt-4o --provider openai
       A request without a key.
-  tollgate explain --virtual-key 0190a8f0-… --model gpt-4o --header x-tier=gold
-      A request with a key, where the gateway chooses the provider.")]
+  tollgate explain --virtual-key notebook --model gpt-4o --header x-tier=gold
+      A request with the key of this name, where the gateway chooses the provider.
+  tollgate explain --virtual-key - --model gpt-4o < key.txt
+      A request with the key whose value is in a file.")]
 pub(super) struct ExplainArgs {
     #[command(flatten)]
     remote: RemoteArgs,
 
-    /// Id of the virtual key [default: no key]
-    #[arg(long, env = "TOLLGATE_VIRTUAL_KEY", value_name = "ID")]
-    virtual_key: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
 
     /// The model asked for
     #[arg(long, env = "TOLLGATE_MODEL", value_name = "MODEL")]
@@ -62,7 +63,7 @@ pub(super) struct ExplainArgs {
 pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
     let ExplainArgs {
         remote,
-        virtual_key,
+        key,
         model,
         provider,
         provider_key,
@@ -72,8 +73,9 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         estimated_tokens,
         seed,
     } = args;
+    let server = remote.connect().await?;
     let request = v1::ExplainRequest {
-        key: virtual_key.map(Key::VirtualKeyId),
+        key: key.find(&server).await?,
         provider,
         model,
         provider_key_id: provider_key,
@@ -84,7 +86,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         seed,
         ..v1::ExplainRequest::default()
     };
-    let mut client = DecisionServiceClient::new(remote.connect().await?);
+    let mut client = DecisionServiceClient::new(server);
     let answer = client.explain(request).await.map_err(|status| refused(&status))?.into_inner();
     if remote.json { print_json(&answer) } else { show(&answer) }
 }

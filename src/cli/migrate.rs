@@ -24,8 +24,8 @@ enum MigrateCommand {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-`tollgate serve` does by itself at its start what `up` does. `status` reads only and may run beside a
-server; so may `up` on PostgreSQL, where servers of the version before go on. On SQLite `up` needs the
+`tollgate serve` does by itself at its start what `up` does. `status` reads only and may run beside a \
+server; so may `up` on PostgreSQL, where servers of the version before go on. On SQLite `up` needs the \
 server to be stopped. Exit code 1 if the database was migrated by a newer version, or is no store.
 
 Example:

@@ -1,7 +1,7 @@
 //! The command line: one file per command. `main` calls [`main`].
 //!
-//! Exit codes: 0 if all went well, 1 if not, 2 if the command line is wrong, 3 if a server ended because its database is
-//! corrupt. A failure is one line on standard error;
+//! Exit codes: 0 if all went well, 1 if not, 2 if the command line or a setting is wrong, 3 if a server ended because its database
+//! is corrupt. A failure is one line on standard error;
 //! standard output has results only.
 
 mod changes;
@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod follow;
 mod import;
+mod key;
 mod migrate;
 mod price;
 mod progress;
@@ -29,15 +30,18 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::{LogFormat, LogSettings};
+use crate::server::ServerError;
+use crate::store::StoreError;
 use crate::telemetry;
 
 /// A gRPC control plane for the governance of LLM gateways.
 #[derive(Parser, Debug)]
 #[command(name = "tollgate", version, max_term_width = 100)]
-#[command(after_help = "Each flag can be given in the environment instead, by the name shown beside it.")]
+#[command(after_help = "Each flag can be given in the environment instead, by the name shown beside it. An empty \
+                        variable counts as unset.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -78,7 +82,7 @@ struct LogArgs {
     #[arg(long, global = true, env = "TOLLGATE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<Format>,
 
-    /// What is logged: error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
+    /// What is logged: off, error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
     /// leaves out the line for each call that went well
     #[arg(long, global = true, env = "TOLLGATE_LOG", default_value = "info", value_name = "FILTER")]
     log_level: String,
@@ -118,17 +122,35 @@ enum Failure {
 
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Failed(Box::new(error))
+        let error: Box<dyn Error> = Box::new(error);
+        if is_setting(error.as_ref()) {
+            Self::Usage(error)
+        } else if error.downcast_ref().is_some_and(ServerError::is_corruption) {
+            Self::Corrupt(error)
+        } else {
+            Self::Failed(error)
+        }
     }
+}
+
+/// Whether an error is about a setting, so that trying again does not help.
+fn is_setting(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(ServerError::is_setting)
+        || error.downcast_ref().is_some_and(StoreError::is_setting)
 }
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let Cli { command, log } = Cli::parse();
-    let done = match telemetry::init(log.settings()) {
+    let Cli { command, log } = match Cli::from_arg_matches(&without_empty(Cli::command()).get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let log = log.settings();
+    let format = log.format;
+    let done = match telemetry::init(log) {
         Err(error) => Err(Failure::Usage(error.into())),
         Ok(()) => match command {
-            Command::Serve(args) => block_on(serve::run(args)),
+            Command::Serve(args) => block_on(serve::run(args, format)),
             Command::Watch(args) => block_on(watch::run(args)),
             Command::Explain(args) => block_on(explain::run(args)),
             Command::Changes(args) => block_on(changes::run(args)),
@@ -149,6 +171,15 @@ pub fn main() -> ExitCode {
     };
     eprintln!("tollgate: {}", chain(error.as_ref()));
     ExitCode::from(code)
+}
+
+/// The command line, where variables of the environment that are empty count as unset.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let unset = |arg: clap::Arg| match arg.get_env().and_then(std::env::var_os) {
+        Some(value) if value.is_empty() => arg.env(None::<&str>),
+        Some(_) | None => arg,
+    };
+    command.mut_args(unset).mut_subcommands(without_empty)
 }
 
 /// How long a thread that has nothing to do is kept.
@@ -221,8 +252,6 @@ impl StopSignal {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -245,6 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn no_help_text_is_broken_by_hand() {
+        let mut cli = Cli::command();
+        cli.build();
+        let (mut commands, mut texts) = (vec![&cli], 0);
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            let of_command = [command.get_about(), command.get_long_about(), command.get_after_help()];
+            let of_args = command.get_arguments().flat_map(|arg| [arg.get_help(), arg.get_long_help()]);
+            for text in of_command.into_iter().chain(of_args).flatten().map(ToString::to_string) {
+                texts += 1;
+                let lines: Vec<_> = text.lines().collect();
+                // Headings and examples have lines of their own; a paragraph is one, which the terminal's width breaks.
+                let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+                let broken = lines.windows(2).find(|pair| is_prose(pair[0]) && !pair[1].is_empty());
+                assert!(broken.is_none(), "{}: {broken:?}", command.get_name());
+            }
+        }
+        assert!(texts > 100, "only {texts} texts were looked at");
+    }
+
+    #[test]
     fn help_does_not_show_what_may_hold_a_secret() {
         let mut cli = Cli::command();
         cli.build();
@@ -253,7 +303,7 @@ mod tests {
         while let Some(command) = commands.pop() {
             commands.extend(command.get_subcommands());
             for flag in command.get_arguments() {
-                if ["database", "token", "bootstrap_token"].contains(&flag.get_id().as_str()) {
+                if ["database", "token", "bootstrap_token", "virtual_key"].contains(&flag.get_id().as_str()) {
                     secrets += 1;
                     assert!(flag.is_hide_env_values_set(), "{} {}", command.get_name(), flag.get_id());
                 }

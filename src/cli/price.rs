@@ -5,6 +5,7 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use super::Failure;
+use super::key::KeyArgs;
 use super::remote::{RemoteArgs, print, print_json, refused, table};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1;
@@ -12,11 +13,10 @@ use crate::proto::v1::decision_service_client::DecisionServiceClient;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Prints the rates of the override that applies, then every override that matches the model, the
-winner first, with why the others lost.
+Prints the rates of the override that applies, then every override that matches the model, the winner first, with why the others lost.
 
 Example:
-  tollgate price --model gpt-4o --provider openai --virtual-key 0190a8f0-…")]
+  tollgate price --model gpt-4o --provider openai --virtual-key notebook")]
 pub(super) struct PriceArgs {
     #[command(flatten)]
     remote: RemoteArgs,
@@ -29,9 +29,8 @@ pub(super) struct PriceArgs {
     #[arg(long, env = "TOLLGATE_REQUEST_TYPE", default_value = "chat_completion", value_name = "KIND")]
     request_type: String,
 
-    /// Id of the virtual key [default: none]
-    #[arg(long, env = "TOLLGATE_VIRTUAL_KEY", default_value = "", hide_default_value = true, value_name = "ID")]
-    virtual_key: String,
+    #[command(flatten)]
+    key: KeyArgs,
 
     /// The provider [default: none]
     #[arg(long, env = "TOLLGATE_PROVIDER", default_value = "", hide_default_value = true, value_name = "NAME")]
@@ -43,16 +42,17 @@ pub(super) struct PriceArgs {
 }
 
 pub(super) async fn run(args: PriceArgs) -> Result<(), Failure> {
-    let PriceArgs { remote, model, request_type, virtual_key, provider, provider_key } = args;
+    let PriceArgs { remote, model, request_type, key, provider, provider_key } = args;
+    let server = remote.connect().await?;
     let request = v1::ResolvePriceRequest {
-        virtual_key_id: virtual_key,
+        virtual_key_id: key.id(&server).await?,
         provider,
         provider_key_id: provider_key,
         model,
         request_type,
         base: None,
     };
-    let mut client = DecisionServiceClient::new(remote.connect().await?);
+    let mut client = DecisionServiceClient::new(server);
     let answer = client.resolve_price(request).await.map_err(|status| refused(&status))?.into_inner();
     if remote.json {
         return print_json(&answer);

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use prost::{Message, Name};
 use prost_reflect::{DescriptorPool, DynamicMessage};
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::Failure;
@@ -41,6 +41,9 @@ pub(super) fn refused(status: &Status) -> Failure {
     if let Some(request) = details.bad_request().filter(|request| request.field_violations.len() > 1) {
         let all = request.field_violations.iter().map(|it| format!("{}: {}", it.field, it.description));
         text = format!("{:?}: {}", status.code(), all.collect::<Vec<_>>().join("; "));
+    }
+    if status.code() == Code::Unauthenticated {
+        text.push_str("; this command takes it from TOLLGATE_TOKEN or --token");
     }
     Failure::Failed(text.into())
 }

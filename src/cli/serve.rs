@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use tokio::sync::oneshot;
 
 use super::{Failure, stop_signal};
 use crate::config::{
-    AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, Settings, TlsSettings, TransportSettings,
-    WatchSettings,
+    AccessSettings, BootstrapToken, DatabaseSettings, LogFormat, RetentionSettings, Settings, TlsSettings,
+    TransportSettings, WatchSettings,
 };
 use crate::domain::Token;
-use crate::ledger::Over;
-use crate::server::{self, Listeners, ServerError};
-use crate::store::StoreError;
+use crate::server::{self, Listeners, Serving};
+use crate::store::DatabaseUrl;
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
 const OTHER_STREAMS: usize = 1_000;
@@ -28,7 +28,7 @@ const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
 #[command(after_help = "\
 Durations are written as 500ms, 10s, 5m, 24h, 400d or a sum such as 1h30m.
 
-SIGINT or SIGTERM stops the server in order: watchers are told to reconnect, open calls may end
+SIGINT or SIGTERM stops the server in order: watchers are told to reconnect, open calls may end \
 within --shutdown-grace. A second signal stops it at once; nothing that was answered is lost by that.
 
 Examples:
@@ -248,8 +248,21 @@ impl ServeArgs {
     }
 }
 
-/// Runs the server until a signal.
-pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
+/// Tells people on a terminal where the server is, as the lines of [`START`](crate::telemetry::START) tell programs.
+async fn greet(serving: oneshot::Receiver<Serving>, database: DatabaseUrl) {
+    let Ok(Serving { address, tls, virgin }) = serving.await else { return };
+    let scheme = if tls { "https" } else { "http" };
+    eprintln!("listening on {scheme}://{address}");
+    eprintln!("data in {database}");
+    if virgin {
+        eprintln!(
+            "no access tokens yet: this machine only; make one with `tollgate token create --name ops --role admin`"
+        );
+    }
+}
+
+/// Runs the server until a signal. `format`: how logs look.
+pub(super) async fn run(args: ServeArgs, format: LogFormat) -> Result<(), Failure> {
     let (listen, metrics_listen, settings) = args.settings();
     if settings.access.bootstrap_token.as_ref().is_some_and(|token| !Token::is_chosen_value(&token.0)) {
         let text = "--bootstrap-token must be `tg_` and at least 32 letters, digits, `_` or `-`; make one with \
@@ -258,15 +271,14 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
     }
     let mut first = stop_signal()?;
     let mut second = stop_signal()?;
-    let calls = server::bind(&listen).await.map_err(|error| match error {
-        ServerError::Address { .. } => Failure::Usage(error.into()),
-        error => error.into(),
-    })?;
+    let calls = server::bind(&listen).await?;
     let metrics = match metrics_listen {
         Some(listen) => Some(server::bind_metrics(&listen).await?),
         None => None,
     };
-    let listeners = Listeners { calls, metrics };
+    let (ready, serving) = oneshot::channel();
+    let listeners = Listeners { calls, metrics, ready: (format == LogFormat::Pretty).then_some(ready) };
+    tokio::spawn(greet(serving, DatabaseUrl::parse(&settings.database.url)?));
 
     let asked = async {
         let signal = first.received().await;
@@ -277,13 +289,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Failure> {
         second.received().await;
     };
     tokio::select! {
-        served = server::run(listeners, settings, asked) => served.map_err(|error| match error {
-            ServerError::NotLoopback { .. } => Failure::Usage(error.into()),
-            ServerError::Over(Over::Corrupt(_)) | ServerError::Store(StoreError::Corrupt { .. }) => {
-                Failure::Corrupt(error.into())
-            }
-            error => error.into(),
-        }),
+        served = server::run(listeners, settings, asked) => Ok(served?),
         () = asked_twice => Err(Failure::Failed("stopped at once by a second signal".into())),
     }
 }

@@ -134,7 +134,7 @@ impl Target {
                 ),
                 (Some(ca), None) => format!("is there a CA's certificate in --tls-ca {}?", ca.display()),
             };
-            Failure::Failed(format!("cannot set up TLS: {why}; {hint}").into())
+            Failure::Usage(format!("cannot set up TLS: {why}; {hint}").into())
         })
     }
 
@@ -182,8 +182,7 @@ impl Target {
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path)
-        .map_err(|error| Failure::Failed(format!("{flag} {}: cannot be read: {error}", path.display()).into()))
+    fs::read(path).map_err(|error| Failure::Usage(format!("{flag} {}: cannot be read: {error}", path.display()).into()))
 }
 
 /// A file with certificates.
@@ -193,7 +192,7 @@ fn certificates(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
         Some(Ok(_)) => Ok(bytes),
         _ => {
             let fault = "has no certificate; expected PEM (-----BEGIN CERTIFICATE-----)";
-            Err(Failure::Failed(format!("{flag} {}: {fault}", path.display()).into()))
+            Err(Failure::Usage(format!("{flag} {}: {fault}", path.display()).into()))
         }
     }
 }

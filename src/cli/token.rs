@@ -64,7 +64,7 @@ struct CreateArgs {
     #[arg(long, env = "TOLLGATE_EXPIRES_IN", value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires_in: Option<Duration>,
 
-    /// Make it in this database instead, whose server is stopped
+    /// Make it in this database instead, whose server is stopped. `tollgate serve` or `tollgate migrate up` makes a database
     #[arg(long, env = "TOLLGATE_TOKEN_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
 }
@@ -140,7 +140,7 @@ async fn create_offline(database: &str, token: v1::Token) -> Result<v1::Token, F
         let all: Vec<_> = violations.iter().map(|it| format!("{}: {}", it.field, it.description)).collect();
         return Err(Failure::Failed(all.join("; ").into()));
     };
-    let store = Arc::new(Store::open(&DatabaseUrl::parse(database)?, Store::MIN_CONNECTIONS).await?);
+    let store = Arc::new(Store::open_existing(&DatabaseUrl::parse(database)?, Store::MIN_CONNECTIONS).await?);
     let made = async {
         let tokens =
             Tokens::open(Arc::clone(&store), Arc::new(Registry::new(&AccessSettings::default(), false)), clock.clone())

@@ -273,7 +273,7 @@ pub fn explain(state: &State, usage: &dyn Usage, request: &Request<'_>) -> Expla
     let key = match request.key {
         KeyGiven::None => None,
         KeyGiven::Unknown => {
-            let reason = "the virtual key is not known; check its value or id".to_owned();
+            let reason = "the virtual key is not known; check its id, name or value".to_owned();
             return stopped(request, Verdict::UnknownKey, reason);
         }
         KeyGiven::Key(key) => Some(key),

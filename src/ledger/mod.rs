@@ -337,11 +337,14 @@ async fn load(store: &Store) -> Result<(State, Counting, Vec<(i64, i64)>), Store
     let LoadedUsage { counters, watermarks, former_keys, unfolded, passed } = store.load_usage().await?;
     *state.usage_mut() = counters;
     tracing::info!(
-        store.id = %state.head().store_id,
-        revision = state.revision(),
-        chain = %state.head().chain,
-        resources,
-        duration_ms = started.elapsed().as_millis() as u64,
+        target: crate::telemetry::START,
+        {
+            store.id = %state.head().store_id,
+            revision = state.revision(),
+            chain = %state.head().chain,
+            resources,
+            duration_ms = started.elapsed().as_millis() as u64,
+        },
         "store loaded"
     );
     Ok((state, Counting::new(watermarks, former_keys, unfolded), passed))

@@ -8,6 +8,7 @@ use super::Ledger;
 use crate::config::RetentionSettings;
 use crate::domain::Timestamp;
 use crate::store::StoreError;
+use crate::telemetry::CHAIN;
 use crate::usage::{REMEMBERED, is_over};
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -36,7 +37,7 @@ pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: Cance
                 tracing::warn!(error = %error.report(), "old usage could not be removed; trying again in an hour");
             }
             let state = ledger.state();
-            tracing::info!(store.id = %state.head().store_id, revision = state.revision(), chain = %state.head().chain, "chain");
+            tracing::info!(target: CHAIN, { store.id = %state.head().store_id, revision = state.revision(), chain = %state.head().chain }, "chain");
         }
     }
 }

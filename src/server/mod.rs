@@ -15,6 +15,7 @@ mod abuse;
 mod accept;
 mod calls;
 mod compose;
+mod error;
 mod front;
 mod guard;
 mod io;
@@ -30,9 +31,10 @@ mod traces;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::ServingStatus;
@@ -42,6 +44,7 @@ use tonic_web::GrpcWebLayer;
 use self::abuse::Connections;
 use self::accept::{Entrance, Places};
 use self::calls::Calls;
+pub use self::error::ServerError;
 use self::front::Front;
 use self::guard::Guard;
 use self::limits::Limits;
@@ -53,74 +56,10 @@ use self::traces::Traces;
 pub use self::traces::TracesError;
 use crate::api::Auth;
 use crate::config::{Settings, TransportSettings};
-use crate::ledger::{Clock, Over};
+use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::telemetry::START;
 use crate::watch::Currency;
-
-/// Why the server did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The database cannot be opened or read.
-    #[error("cannot use --database: {0}")]
-    Store(#[from] crate::store::StoreError),
-    /// The address to listen on is no address.
-    #[error("--listen {listen:?} is no address to listen on; it is written as 127.0.0.1:50051 or localhost:50051")]
-    Address {
-        /// What was given.
-        listen: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The address can be reached from other machines, and there is no authentication.
-    #[error(
-        "--listen {address} can be reached from other machines, and the store never had a token: whoever reaches the \
-         server would be an administrator. Make a token first (`tollgate token create --database … --role admin`, or \
-         TOLLGATE_BOOTSTRAP_TOKEN), or listen on 127.0.0.1 only; --insecure serves everybody"
-    )]
-    NotLoopback {
-        /// What was given.
-        address: SocketAddr,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {listen} (--listen)")]
-    Listen {
-        /// What was given.
-        listen: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The address for metrics cannot be listened on.
-    #[error("cannot listen on {listen} (--metrics-listen); it is written as 127.0.0.1:9464")]
-    MetricsListen {
-        /// What was given.
-        listen: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A certificate file cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Spans cannot be sent.
-    #[error(transparent)]
-    Traces(#[from] TracesError),
-    /// The ready file cannot be written.
-    #[error("cannot write {} (--ready-file)", path.display())]
-    ReadyFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The process had to end.
-    #[error(transparent)]
-    Over(#[from] Over),
-    /// The descriptors in this binary do not decode.
-    #[error("the descriptors in this binary are broken")]
-    Descriptors(#[from] prost::DecodeError),
-    /// The descriptors in this binary cannot be served.
-    #[error("the descriptors in this binary are broken")]
-    Reflection(#[from] tonic_reflection::server::Error),
-}
 
 /// Binds `listen`, a socket address or a name with a port, to the first of its addresses that can be had. Port 0 stands
 /// for any free one.
@@ -129,15 +68,7 @@ pub enum ServerError {
 ///
 /// It is no address, or cannot be had.
 pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
-    let addresses: Vec<SocketAddr> = match lookup_host(listen).await {
-        Ok(addresses) => addresses.collect(),
-        Err(source) => {
-            return Err(ServerError::Address { listen: listen.to_owned(), source });
-        }
-    };
-    TcpListener::bind(addresses.as_slice())
-        .await
-        .map_err(|source| ServerError::Listen { listen: listen.to_owned(), source })
+    bind_for("--listen", listen).await
 }
 
 /// Binds the address from which metrics are read.
@@ -146,7 +77,16 @@ pub async fn bind(listen: &str) -> Result<TcpListener, ServerError> {
 ///
 /// It is no address, or cannot be had.
 pub async fn bind_metrics(listen: &str) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(listen).await.map_err(|source| ServerError::MetricsListen { listen: listen.to_owned(), source })
+    bind_for("--metrics-listen", listen).await
+}
+
+/// Binds what `flag` says.
+async fn bind_for(flag: &'static str, listen: &str) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(listen).await.map_err(|source| match source.kind() {
+        // It cannot be read. A name that nobody knows now may be known later.
+        std::io::ErrorKind::InvalidInput => ServerError::Address { flag, listen: listen.to_owned(), source },
+        _ => ServerError::Listen { flag, listen: listen.to_owned(), source },
+    })
 }
 
 /// Where a server listens.
@@ -156,11 +96,24 @@ pub struct Listeners {
     pub calls: TcpListener,
     /// For whoever reads metrics.
     pub metrics: Option<TcpListener>,
+    /// Who is to hear that calls are answered.
+    pub ready: Option<oneshot::Sender<Serving>>,
+}
+
+/// A server that answers calls.
+#[derive(Debug)]
+pub struct Serving {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether connections are encrypted.
+    pub tls: bool,
+    /// Whether the store never had a token, so that only callers on this machine are served.
+    pub virgin: bool,
 }
 
 impl From<TcpListener> for Listeners {
     fn from(calls: TcpListener) -> Self {
-        Self { calls, metrics: None }
+        Self { calls, metrics: None, ready: None }
     }
 }
 
@@ -191,13 +144,15 @@ pub async fn run_by(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let Settings { database, ready_file, mut transport, watch, retention, access } = settings;
-    let Listeners { calls: listener, metrics: metrics_listener } = listeners.into();
+    let Listeners { calls: listener, metrics: metrics_listener, ready } = listeners.into();
     let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
     let traces = transport.otlp_endpoint.take().map(|endpoint| Traces::start(&endpoint)).transpose()?;
-    let address = listener
-        .local_addr()
-        .map_err(|source| ServerError::Listen { listen: "the given socket".to_owned(), source })?;
+    let address = listener.local_addr().map_err(|source| ServerError::Listen {
+        flag: "--listen",
+        listen: "the given socket".to_owned(),
+        source,
+    })?;
     let insecure = access.insecure;
     let drain = CancellationToken::new();
     let composed = compose::compose(&database, watch, retention, access, certificates, clock, drain.clone());
@@ -213,6 +168,7 @@ pub async fn run_by(
             return Err(ServerError::NotLoopback { address });
         }
         tracing::info!(
+            target: START,
             "the store has no tokens: every caller is an administrator, so only callers on this machine are served, \
              by a loopback name"
         );
@@ -230,7 +186,12 @@ pub async fn run_by(
         announce(path, address).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
     }
     let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    tracing::info!(server.addr = %address, metrics.addr = metrics_address.map(tracing::field::display), server.grpc_web = transport.grpc_web, server.tls = tls.is_some(), "serving");
+    tracing::info!(target: START, { server.addr = %address, metrics.addr = metrics_address.map(tracing::field::display), server.grpc_web = transport.grpc_web, server.tls = tls.is_some() }, "serving");
+
+    if let Some(ready) = ready {
+        // Nobody may be waiting for it.
+        let _ = ready.send(Serving { address, tls: tls.is_some(), virgin: auth.is_virgin() });
+    }
 
     let over = std::sync::OnceLock::new();
     let shutdown = async {

@@ -120,6 +120,11 @@ impl StoreError {
         }
     }
 
+    /// Whether it is about a setting, so that trying again does not help.
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::Url(_))
+    }
+
     /// A row that this server cannot have written.
     pub(super) fn corrupt(table: &'static str, id: impl ToString, why: impl Into<String>) -> Self {
         Self::Corrupt { table, id: id.to_string(), why: why.into() }

@@ -14,11 +14,12 @@ use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
 /// Modules whose tests run once, and why that is enough.
-const ONCE: [(&str, &str); 11] = [
+const ONCE: [(&str, &str); 12] = [
     ("access::abuse", "is about connections and calls, before any of them reaches the store"),
     ("architecture", "reads the source"),
     ("faults", "has a cluster of its own, in the first run"),
     ("fuzz", "is about bytes that never reach a database"),
+    ("settings", "is about the command line"),
     ("tls", "is about the connections of clients"),
     ("traces", "is about what is told of calls"),
     ("usage::history", "goes by a clock of its own; on PostgreSQL the database's is the reference"),

@@ -22,6 +22,7 @@ mod process;
 mod proxy;
 mod replicas;
 mod retention;
+mod settings;
 mod tls;
 mod traces;
 mod transfer;

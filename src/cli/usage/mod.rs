@@ -37,8 +37,8 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-One line per limit of which anything is used in its current window, the one nearest to exhaustion
-first. Percentages are rounded down. With --watch the table is drawn anew whenever it changes, on a
+One line per limit of which anything is used in its current window, the one nearest to exhaustion \
+first. Percentages are rounded down. With --watch the table is drawn anew whenever it changes, on a \
 terminal in its place; Ctrl-C ends it.
 
 Examples:

@@ -33,11 +33,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Recomputes the hash chain from the log, which takes in who changed what, when and by which request;
-compares the answers that are remembered with it; folds the log and compares that with the tables; and
-compares what was counted with its journal; with --memory also what a running server (of --server, with
-a token of role node or admin) has in memory: resources, and what the current window of each limit has
-counted. Reads only, and may run beside the server, which goes on counting. The chain that it prints can be
+Recomputes the hash chain from the log, which takes in who changed what, when and by which request; \
+compares the answers that are remembered with it; folds the log and compares that with the tables; and \
+compares what was counted with its journal; with --memory also what a running server (of --server, with \
+a token of role node or admin) has in memory: resources, and what the current window of each limit has \
+counted. Reads only, and may run beside the server, which goes on counting. The chain that it prints can be \
 compared with the one that servers log every hour. Exit code 1 if anything is not as it should be.
 
 Examples:

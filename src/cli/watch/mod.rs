@@ -26,10 +26,10 @@ use crate::watch::{Progress, Reducer};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-One line per resource that comes or goes, and per bookmark: time, store revision, what happened,
-kind, id and name; of a resource that was held before, also which fields changed. What concerns the
-connection goes to standard error. A lost connection is taken up again where it was. With
---resume-token or --state-file the first stream shows only what changed since; digests are checked
+One line per resource that comes or goes, and per bookmark: time, store revision, what happened, \
+kind, id and name; of a resource that was held before, also which fields changed. What concerns the \
+connection goes to standard error. A lost connection is taken up again where it was. With \
+--resume-token or --state-file the first stream shows only what changed since; digests are checked \
 from the first snapshot on.
 
 Examples:

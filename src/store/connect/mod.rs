@@ -42,6 +42,16 @@ impl Store {
         Self::open_migrated(url, connections).await.map(|(store, _)| store)
     }
 
+    /// Opens the database as [`Store::open`] does, if it is a store of this version: makes none, and migrates none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`]; also if there is no store, or one of an older version.
+    pub async fn open_existing(url: &DatabaseUrl, connections: u32) -> Result<Self, StoreError> {
+        Self::open_beside(url).await?.close().await;
+        Self::open(url, connections).await
+    }
+
     /// Makes and migrates the database as [`Store::open`] does; returns the names of the migrations that were missing.
     ///
     /// # Errors
@@ -65,7 +75,8 @@ impl Store {
                 (connections, applied, Engine::Postgres(listeners))
             }
         };
-        if !applied.is_empty() {
+        // A database that had none of them is a new one.
+        if !applied.is_empty() && applied != schema::known() {
             tracing::info!(migrations = applied.join(", "), "the database was brought up to date");
         }
         Ok((Self::of([writer, readers].map(Arc::new), engine), applied))

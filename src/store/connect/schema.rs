@@ -73,7 +73,8 @@ where
     Ok(known().into_iter().map(as_applied).collect())
 }
 
-fn known() -> Vec<String> {
+/// The names of the migrations that this build knows, oldest first.
+pub(super) fn known() -> Vec<String> {
     Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect()
 }
 

@@ -48,7 +48,10 @@ pub(super) async fn open(path: &Path) -> Result<([Connections; 2], Vec<String>, 
 /// Opens the file for reading, beside whoever has it.
 pub(super) async fn open_beside(path: &Path) -> Result<(Connections, Found), StoreError> {
     if !path.exists() {
-        let what = format!("there is no database {}", path.display());
+        let what = format!(
+            "there is no database {}; check the path, or make one: `tollgate serve` and `tollgate migrate up` do",
+            path.display()
+        );
         return Err(StoreError::Open { what, detail: String::new() });
     }
     let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;

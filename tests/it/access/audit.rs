@@ -47,7 +47,7 @@ async fn changes_are_read_and_verified_at_the_command_line() {
     let nobody = server.run(&["changes", "--actor", "nobody"], &env).unwrap();
     assert_eq!(nobody, "");
     let refused = server.run(&["changes"], &[]).unwrap_err();
-    assert!(refused.contains("Unauthenticated"), "{refused}");
+    assert!(refused.contains("Unauthenticated") && refused.contains("TOLLGATE_TOKEN"), "{refused}");
 
     let listed = server.run(&["token", "list"], &env).unwrap();
     assert!(listed.contains("ops") && listed.contains("bootstrap/") && !listed.contains(ops), "{listed}");

@@ -83,7 +83,7 @@ impl Rig {
         let calls = server::bind("127.0.0.1:0").await.unwrap();
         let metrics = server::bind_metrics("127.0.0.1:0").await.unwrap();
         let address = metrics.local_addr().unwrap();
-        self.start_on(Listeners { calls, metrics: Some(metrics) });
+        self.start_on(Listeners { calls, metrics: Some(metrics), ready: None });
         address
     }
 
