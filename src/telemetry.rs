@@ -96,7 +96,10 @@ fn targets(filter: &str, format: LogFormat) -> Result<Targets, TelemetryError> {
         LogFormat::Pretty => &["sea_orm_migration", START, CHAIN],
     };
     let quiet = quiet.iter().filter(|_| rest == LevelFilter::INFO).map(|target| (*target, LevelFilter::WARN));
-    Ok(Targets::new().with_default(rest).with_targets(quiet).with_targets(named))
+    // Strangers can provoke warnings of HTTP/2 without end, and each outage of a database as many as there are connections: the
+    // server says the same itself, once.
+    let loud = ["h2", "sqlx_core::pool"].map(|target| (target, rest.min(LevelFilter::ERROR)));
+    Ok(Targets::new().with_default(rest).with_targets(loud).with_targets(quiet).with_targets(named))
 }
 
 /// Whether people want colours: not with `NO_COLOR` (<https://no-color.org>), nor on a terminal that has none.

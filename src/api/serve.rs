@@ -1,5 +1,6 @@
 //! The list of services.
 
+use tonic::codec::CompressionEncoding;
 use tonic::service::{LayerExt as _, RoutesBuilder};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -10,6 +11,15 @@ use crate::proto::v1;
 
 /// The largest request, in bytes.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
+
+/// A service that reads requests of at most [`MAX_REQUEST`], compressed with gzip or not; in the first case the limit
+/// holds before and after. Answers are not compressed: streams share the bytes that they send, and those of unary calls
+/// are small.
+macro_rules! bounded {
+    ($service:ident) => {
+        $service.max_decoding_message_size(MAX_REQUEST).accept_compressed(CompressionEncoding::Gzip)
+    };
+}
 
 /// Adds every service to `routes`, and says of each that it serves.
 pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, api: &Api) {
@@ -29,23 +39,21 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let token = v1::token_service_server::TokenServiceServer::new(api.clone());
     let config_service = v1::config_service_server::ConfigServiceServer::new(api.clone());
     routes
-        .add_service(customer.max_decoding_message_size(MAX_REQUEST))
-        .add_service(team.max_decoding_message_size(MAX_REQUEST))
-        .add_service(virtual_key.max_decoding_message_size(MAX_REQUEST))
-        .add_service(routing_rule.max_decoding_message_size(MAX_REQUEST))
-        .add_service(model_config.max_decoding_message_size(MAX_REQUEST))
-        .add_service(provider_governance.max_decoding_message_size(MAX_REQUEST))
-        .add_service(pricing_override.max_decoding_message_size(MAX_REQUEST))
-        .add_service(provider.max_decoding_message_size(MAX_REQUEST))
-        .add_service(mcp_client.max_decoding_message_size(MAX_REQUEST))
-        .add_service(budget.max_decoding_message_size(MAX_REQUEST))
-        .add_service(rate_limit.max_decoding_message_size(MAX_REQUEST))
-        .add_service(decision.max_decoding_message_size(MAX_REQUEST))
-        .add_service(usage.max_decoding_message_size(MAX_REQUEST))
-        .add_service(token.max_decoding_message_size(MAX_REQUEST))
-        .add_service(
-            MapResponseLayer::new(config::streamed).named_layer(config_service.max_decoding_message_size(MAX_REQUEST)),
-        );
+        .add_service(bounded!(customer))
+        .add_service(bounded!(team))
+        .add_service(bounded!(virtual_key))
+        .add_service(bounded!(routing_rule))
+        .add_service(bounded!(model_config))
+        .add_service(bounded!(provider_governance))
+        .add_service(bounded!(pricing_override))
+        .add_service(bounded!(provider))
+        .add_service(bounded!(mcp_client))
+        .add_service(bounded!(budget))
+        .add_service(bounded!(rate_limit))
+        .add_service(bounded!(decision))
+        .add_service(bounded!(usage))
+        .add_service(bounded!(token))
+        .add_service(MapResponseLayer::new(config::streamed).named_layer(bounded!(config_service)));
     for service in [
         v1::customer_service_server::SERVICE_NAME,
         v1::team_service_server::SERVICE_NAME,

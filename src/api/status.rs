@@ -14,6 +14,8 @@ const DOMAIN: &str = "tollgate";
 /// The most that details may have: many clients refuse trailers of more than 8 KiB, base64 included, and then show
 /// nothing at all.
 const MAX_DETAILS: usize = 5_000;
+/// How many faults of a request its message names; all of them are in the details.
+const MAX_LISTED: usize = 5;
 
 /// The status of `error`. The cause of an internal error is logged under `call_id` and not shown.
 pub(crate) fn of(error: Error, call_id: &str) -> Status {
@@ -25,11 +27,7 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
                 |violation| violation.field.len() + violation.description.len(),
                 |left| FieldViolation::new("", format!("and {left} more violations")),
             );
-            let text = match shown.as_slice() {
-                [only] => format!("{}: {}", only.field, only.description),
-                [first, ..] => format!("{text}, the first: {}: {}", first.field, first.description),
-                [] => text,
-            };
+            let text = listed(text, violations.iter().map(|it| format!("{}: {}", it.field, it.description)));
             let mut details = info(ErrorReason::InvalidField, []);
             details.set_bad_request(shown);
             status(Code::InvalidArgument, text, details)
@@ -66,11 +64,7 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
                 let hint = reference.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
                 format!("{} {:?} does not exist{hint}", reference.what, cut(&reference.id))
             };
-            let text = match missing.first() {
-                Some(first) if missing.len() == 1 => format!("{}: {}", first.field, describe(first)),
-                Some(first) => format!("{text}, the first: {}: {}", first.field, describe(first)),
-                None => text,
-            };
+            let text = listed(text, missing.iter().map(|it| format!("{}: {}", it.field, describe(it))));
             let shown = bounded(
                 missing.iter().map(|reference| {
                     let subject = format!("{}/{}", reference.field, cut(&reference.id));
@@ -134,6 +128,11 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
         Error::NotCurrent { retry_after } => {
             status(Code::Unavailable, text, retry(ErrorReason::ReplicaNotCurrent, retry_after))
         }
+        Error::Malformed(_) => status(Code::InvalidArgument, text, info(ErrorReason::MalformedMessage, [])),
+        Error::TooLarge(_) => status(Code::ResourceExhausted, text, info(ErrorReason::TooLarge, [])),
+        Error::Unimplemented(_) => status(Code::Unimplemented, text, info(ErrorReason::Unimplemented, [])),
+        Error::NotServed(_) => status(Code::NotFound, text, info(ErrorReason::NotFound, [])),
+        Error::Late => status(Code::DeadlineExceeded, text, info(ErrorReason::DeadlineExceeded, [])),
         Error::Internal(cause) => {
             tracing::error!(call.id = call_id, error = %cause, "internal error");
             let details = info(ErrorReason::Internal, [("request_id", call_id.to_owned())]);
@@ -165,6 +164,18 @@ fn resource_type(kind: &str) -> String {
 
 fn shown_key(key: &ResourceKey) -> String {
     format!("{} {:?}", key.kind, cut(&key.id))
+}
+
+/// A message that names the first of `faults`, for clients that show no details; alone, a fault needs no introduction.
+fn listed(introduction: String, faults: impl ExactSizeIterator<Item = String>) -> String {
+    let left = faults.len().saturating_sub(MAX_LISTED);
+    let alone = faults.len() == 1;
+    let shown = faults.take(MAX_LISTED).collect::<Vec<_>>().join("; ");
+    match left {
+        0 if alone => shown,
+        0 => format!("{introduction}: {shown}"),
+        _ => format!("{introduction}: {shown}; and {left} more"),
+    }
 }
 
 /// What a client sent, short enough to be sent back.

@@ -114,6 +114,21 @@ pub enum Error {
         /// When to try again, if there is no other replica.
         retry_after: Duration,
     },
+    /// The bytes of the request are no message of the method.
+    #[error("the request cannot be read as a message of this method: {0}")]
+    Malformed(String),
+    /// A message, or the metadata, exceed their limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The server has no such method, or does not read this compression.
+    #[error("{0}")]
+    Unimplemented(String),
+    /// The server serves nothing of that name.
+    #[error("{0}")]
+    NotServed(String),
+    /// The call took longer than its deadline.
+    #[error("the call took longer than its deadline")]
+    Late,
     /// A fault of ours. The text is for the log only.
     #[error("{0}")]
     Internal(String),

@@ -32,7 +32,7 @@ impl Violations {
     }
 
     /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Violation> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Violation> {
         self.0.iter()
     }
 

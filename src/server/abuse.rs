@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::complaints::Complaints;
 use super::status;
 use crate::api::Peer;
 
@@ -24,8 +25,6 @@ const SLOWED: Duration = Duration::from_secs(1);
 const MAX_SLOWED: usize = 256;
 /// Addresses that are remembered. One is forgotten when all that it spent is saved up again, at the latest in 10 s.
 const ADDRESSES: usize = 10_000;
-/// How often the log tells of the same address.
-const TELL: Duration = Duration::from_secs(60);
 
 struct Rate {
     per_second: f64,
@@ -36,6 +35,7 @@ struct Rate {
 pub(super) struct Abuse {
     addresses: Mutex<HashMap<IpAddr, Account>>,
     slowed: Semaphore,
+    complaints: Complaints,
 }
 
 /// What an address has left.
@@ -44,12 +44,11 @@ struct Account {
     calls: f64,
     failures: f64,
     at: Instant,
-    told: Option<Instant>,
 }
 
 impl Account {
     fn new(now: Instant) -> Self {
-        Self { calls: CALLS.saved, failures: FAILURES.saved, at: now, told: None }
+        Self { calls: CALLS.saved, failures: FAILURES.saved, at: now }
     }
 
     fn catch_up(&mut self, now: Instant) {
@@ -66,7 +65,7 @@ impl Account {
 
 impl Abuse {
     pub(super) fn new() -> Self {
-        Self { addresses: Mutex::default(), slowed: Semaphore::new(MAX_SLOWED) }
+        Self { addresses: Mutex::default(), slowed: Semaphore::new(MAX_SLOWED), complaints: Complaints::default() }
     }
 
     /// Takes a call of somebody who is not known.
@@ -93,6 +92,23 @@ impl Abuse {
         Ok(())
     }
 
+    /// Notes that a call of somebody who is not known found no place.
+    pub(super) fn refused(&self, peer: Option<Peer>) {
+        if let Some(peer) = peer {
+            self.complain(source(peer));
+        }
+    }
+
+    fn complain(&self, address: IpAddr) {
+        if let Some(calls) = self.complaints.count(address) {
+            tracing::warn!(
+                peer.ip = %address,
+                calls,
+                "many calls without a valid token come from this address: they are slowed and refused, and logged at debug"
+            );
+        }
+    }
+
     /// Whether there was one left.
     fn spend(&self, peer: Option<Peer>, of: impl Fn(&mut Account) -> &mut f64) -> bool {
         let Some(address) = peer.map(source) else { return true };
@@ -116,13 +132,8 @@ impl Abuse {
             *of(account) -= 1.0;
             return true;
         }
-        if account.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL) {
-            account.told = Some(now);
-            tracing::warn!(
-                peer.ip = %address,
-                "many calls without a valid token come from this address: they are slowed and refused, and logged at debug"
-            );
-        }
+        drop(addresses);
+        self.complain(address);
         false
     }
 }

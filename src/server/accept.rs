@@ -22,7 +22,8 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
-use super::abuse::Connections;
+use super::abuse::{Connections, source};
+use super::complaints::Complaints;
 use super::io::{Io, Stream};
 use super::metrics::ConnectionMetrics;
 use super::tls::{Client, Tls};
@@ -41,8 +42,12 @@ const MAX_SEND_BUFFER: usize = 64 * 1024;
 /// takes a few round trips.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Bytes of header fields that a request may have.
-const MAX_HEADER_LIST: u32 = 16 * 1024;
+/// Bytes of header fields that HTTP/2 reads. Far more than a call may have, so that one with too many gets an answer
+/// that its client understands: HTTP/2 itself answers beyond this with an HTTP status (431), and ends the connection
+/// after 40 frames of 16 KiB, a fourth more. They are held for one call of a connection at a time.
+const MAX_HEADER_LIST: u32 = 512 * 1024;
+/// Bytes of header fields, and of what else is read at a time, of HTTP/1.
+const MAX_HTTP1_BUFFER: usize = 32 * 1024;
 /// Pause after accepting failed, doubled up to the second while it goes on failing.
 const MIN_BACKOFF: Duration = Duration::from_millis(20);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
@@ -82,6 +87,7 @@ pub(super) async fn accept<S>(
     let _kill = tasks.kill.clone().drop_guard();
     let http = http(tasks.clone());
     let places = Arc::new(Semaphore::new(max_connections));
+    let complaints = Arc::new(Complaints::default());
 
     let accepting = async {
         let mut backoff = MIN_BACKOFF;
@@ -109,10 +115,11 @@ pub(super) async fn accept<S>(
                     let (entrance, service) = (entrance.clone(), service.clone());
                     let open = entrance.connections.open();
                     let (http, drain, kill) = (http.clone(), drain.clone(), tasks.kill.clone());
+                    let complaints = Arc::clone(&complaints);
                     tasks.tracker.spawn(async move {
                         let served = connection(stream, peer, &entrance, &http, service, &drain);
                         if let Some(Err(error)) = kill.run_until_cancelled(served).await {
-                            tracing::debug!(peer.addr = %peer, error = %error, "connection failed");
+                            failed(peer, error.as_ref(), &complaints);
                         }
                         drop((place, of_address, open));
                     });
@@ -145,6 +152,28 @@ pub(super) async fn accept<S>(
         tracing::warn!(connections.open = open, "the grace period is over: dropping what is still open");
         tasks.kill.cancel();
         tasks.tracker.wait().await;
+    }
+}
+
+/// Logs how a connection failed. One that breaks, or whose client leaves, is nothing to tell; one that breaks the rules
+/// of HTTP is, but whoever does so can do so without end.
+fn failed(peer: Peer, error: &(dyn std::error::Error + Send + Sync + 'static), complaints: &Complaints) {
+    tracing::debug!(peer.addr = %peer, error = %error, "connection failed");
+    let breaks_rules = error.downcast_ref::<hyper::Error>().is_some_and(|error| {
+        let broke = std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<io::Error>);
+        !(broke || error.is_timeout() || error.is_incomplete_message() || error.is_closed())
+    });
+    if !breaks_rules {
+        return;
+    }
+    let address = source(peer);
+    if let Some(connections) = complaints.count(address) {
+        tracing::warn!(
+            peer.ip = %address,
+            connections,
+            error = %error,
+            "this address breaks the rules of HTTP: its connections are closed, and logged at debug"
+        );
     }
 }
 
@@ -207,11 +236,7 @@ async fn open(stream: TcpStream, entrance: &Entrance) -> io::Result<(Io, Option<
 
 fn http(tasks: Tasks) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(tasks);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .max_buf_size(2 * MAX_HEADER_LIST as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MAX_HTTP1_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -21,6 +21,7 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use super::abuse::Abuse;
+use super::details::complete;
 use super::guard::{Guard, is_grpc_web};
 use super::limits::{Allowance, Limits};
 use super::log::{CallBody, CallLog, Curtain, code};
@@ -39,6 +40,9 @@ const LAPSE_LINGER: Duration = Duration::from_millis(250);
 
 /// Bytes of a path that are logged: all that exist are shorter, and whoever reaches the port chooses the others.
 const MAX_SHOWN: usize = 128;
+
+/// Bytes of the header fields of a call, counted as HTTP/2 does: each with 32 more.
+const MAX_METADATA: usize = 16 * 1024;
 
 /// Bytes of a request of a caller who is not known.
 const MAX_UNKNOWN_BODY: usize = 16 * 1024;
@@ -94,7 +98,8 @@ impl Calls {
         let span = log.span().clone();
         let mut response = match self.serve(request, &id, &mut log).instrument(span).await {
             Ok(Served { response, allowance, caller }) => {
-                let (head, body) = response.into_parts();
+                let (mut head, body) = response.into_parts();
+                complete(&mut head.headers);
                 if let Some(code) = code(&head.headers) {
                     log.end(code);
                 }
@@ -118,6 +123,9 @@ impl Calls {
 
     async fn serve(&mut self, request: Request<Body>, id: &CallId, log: &mut CallLog) -> Result<Served, Status> {
         let (mut head, body) = request.into_parts();
+        if size(&head.headers) > MAX_METADATA {
+            return Err(status::too_large(format!("the metadata of the call have more than {MAX_METADATA} bytes")));
+        }
         self.guard.check(&head, self.auth.is_virgin()).map_err(status::permission_denied)?;
         let peer = head.extensions.get::<Peer>().copied();
         let method = head.uri.path().trim_start_matches('/');
@@ -142,16 +150,20 @@ impl Calls {
         if !self.currency.is_current() && !is_of_the_server(method) {
             return Err(status::not_current());
         }
-        let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer)?;
+        let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer);
+        let allowance = allowance.inspect_err(|_| {
+            if caller.is_none() {
+                self.abuse.refused(peer);
+                log.hush();
+            }
+        })?;
         let body = if caller.is_some() { body } else { bounded(body) };
 
         // A service keeps nothing across calls that a panic could leave half done: what is shared changes in the
         // ledger's own task.
         let answer = AssertUnwindSafe(self.routes.call(Request::from_parts(head, body))).catch_unwind();
         let answer = match allowance.time {
-            Some(time) => tokio::time::timeout(time, answer)
-                .await
-                .map_err(|_| Status::new(Code::DeadlineExceeded, "the call took longer than its deadline"))?,
+            Some(time) => tokio::time::timeout(time, answer).await.map_err(|_| status::late())?,
             None => answer.await,
         };
         let response = match answer {
@@ -201,10 +213,15 @@ fn shown(method: &str) -> &str {
     method.get(..method.floor_char_boundary(MAX_SHOWN)).unwrap_or(method)
 }
 
+/// The size of header fields, as HTTP/2 counts it.
+fn size(fields: &HeaderMap) -> usize {
+    fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
 /// The body of a call of somebody who is not known, whose requests have next to nothing to say.
 fn bounded(body: Body) -> Body {
     let limited = Limited::new(body, MAX_UNKNOWN_BODY);
-    Body::new(limited.map_err(|_| status::overloaded("the request is too large for a caller without a token")))
+    Body::new(limited.map_err(|_| status::too_large("the request is too large for a caller without a token")))
 }
 
 impl Service<Request<Body>> for Calls {

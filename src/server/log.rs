@@ -14,6 +14,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::{Level, Span};
 
+use super::details::complete;
 use super::limits::Place;
 use super::observe::Observed;
 use super::status;
@@ -169,13 +170,14 @@ impl http_body::Body for CallBody {
                 Err(error) => Some(Err(error)),
             });
         }
-        let frame = {
+        let mut frame = {
             let _entered = this.log.span.enter();
             std::task::ready!(Pin::new(&mut this.inner).poll_frame(cx))
         };
-        match &frame {
+        match &mut frame {
             Some(Ok(frame)) => {
-                if let Some(trailers) = frame.trailers_ref() {
+                if let Some(trailers) = frame.trailers_mut() {
+                    complete(trailers);
                     this.end(code(trailers).unwrap_or(Code::Unknown));
                 }
             }

@@ -14,7 +14,9 @@
 mod abuse;
 mod accept;
 mod calls;
+mod complaints;
 mod compose;
+mod details;
 mod error;
 mod front;
 mod guard;

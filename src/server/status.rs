@@ -30,6 +30,16 @@ pub(super) fn not_current() -> Status {
     api::status(Error::NotCurrent { retry_after: RETRY_AFTER }, "")
 }
 
+/// More bytes than are taken.
+pub(super) fn too_large(message: impl Into<String>) -> Status {
+    api::status(Error::TooLarge(message.into()), "")
+}
+
+/// The call took longer than it may.
+pub(super) fn late() -> Status {
+    api::status(Error::Late, "")
+}
+
 /// The server stops.
 pub(super) fn shutting_down() -> Status {
     let what = "the server is shutting down".to_owned();

@@ -145,7 +145,7 @@ async fn what_is_too_large_is_refused_by_its_path() {
     assert_eq!(violations(&refused).keys().collect::<Vec<_>>(), ["virtual_key"], "{refused:?}");
 
     let huge = create(&api.0, v1::Team { name: long(5 * 1024 * 1024), ..team() }).await.unwrap_err();
-    assert!([Code::OutOfRange, Code::ResourceExhausted].contains(&huge.code()), "{huge:?}");
+    assert_eq!(huge.code(), Code::ResourceExhausted, "{huge:?}");
     goes_on(&api.0, &before).await;
     drop(api);
     rig.stop().await;
@@ -185,7 +185,7 @@ async fn bytes_that_are_no_request_are_refused_and_nothing_of_the_decoder_leaks(
         field(1, &field(8, &deep)),
     ] {
         let refused = send_raw(&api.0, bytes).await;
-        assert!([Code::InvalidArgument, Code::Internal].contains(&refused.code()), "{refused:?}");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
         assert!(!refused.message().contains("panick"), "{refused:?}");
     }
     goes_on(&api.0, &before).await;

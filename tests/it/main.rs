@@ -28,3 +28,4 @@ mod traces;
 mod transfer;
 mod usage;
 mod watch;
+mod wire;

@@ -110,8 +110,11 @@ async fn oversized_headers_are_refused_and_the_connection_goes_on() {
     let server = Server::usual().await;
     let channel = server.channel().await;
     let big = "x".repeat(20 * 1024);
+    let (status, _) = call(&channel, "/grpc.health.v1.Health/Check", &[("x", &big)]).await;
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "ERROR_REASON_TOO_LARGE"));
+    let bigger = "x".repeat(600 * 1024);
     let request =
-        Request::post("/grpc.health.v1.Health/Check").header(CONTENT_TYPE, "application/grpc").header("x", &big);
+        Request::post("/grpc.health.v1.Health/Check").header(CONTENT_TYPE, "application/grpc").header("x", &bigger);
     let answer = channel.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(answer.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap();

@@ -17,7 +17,7 @@ use tollgate::proto::v1::watch_config_response::Event;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
-use super::support::{ROOT, caller, closed, make, start, token};
+use super::support::{Process, ROOT, caller, closed, make, start, token};
 use crate::watch::rig::soon;
 
 /// A raw HTTP/2 connection, and what becomes of it.
@@ -205,4 +205,26 @@ async fn strangers_are_refused_after_so_many_calls() {
     TeamServiceClient::new(caller(&channel, ROOT)).list_teams(v1::ListTeamsRequest::default()).await.unwrap();
     drop(channel);
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn rapid_resets_fill_no_log() {
+    let server = Process::start(&[], &[("TOLLGATE_BOOTSTRAP_TOKEN", ROOT), ("TOLLGATE_LOG", "warn")]).await;
+    // POST / by http, reset at once: in one piece, so that the server meets the resets before it takes the calls.
+    let mut attack = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for id in (1..400_u32).step_by(2).map(u32::to_be_bytes) {
+        attack.extend([&b"\0\0\x03\x01\x04"[..], &id, b"\x83\x86\x84"].concat());
+        attack.extend([&b"\0\0\x04\x03\0"[..], &id, &[0, 0, 0, 8]].concat());
+    }
+    for _ in 0..30 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&attack).await.unwrap();
+        // Until the server ends it, perhaps abruptly.
+        drop(soon(stream.read_to_end(&mut Vec::new())).await);
+    }
+    let (_, log) = server.kill().into_iter().find(|(name, _)| name.ends_with("/log")).unwrap();
+    let log = String::from_utf8(log).unwrap();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("127.0.0.1")).collect();
+    assert!(told.len() <= 2 && told.iter().any(|line| line.contains("breaks the rules of HTTP")), "{log}");
+    assert!(log.lines().count() < 10, "{log}");
 }
