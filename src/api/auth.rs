@@ -147,7 +147,8 @@ mod tests {
             assert_eq!(admit(method, &[], &of("tollgate://admin/ops")), actor("certificate:admin/ops"));
         }
         assert_eq!(admit(LIST, &[], &of("tollgate://viewer/grafana")), actor("certificate:viewer/grafana"));
-        assert_eq!(admit(WATCH, &[], &of("tollgate://viewer/grafana")), Err(Code::PermissionDenied));
+        assert_eq!(admit(CREATE, &[], &of("tollgate://viewer/grafana")), Err(Code::PermissionDenied));
+        assert_eq!(admit(WATCH, &[], &of("tollgate://viewer/grafana")), actor("certificate:viewer/grafana"));
         assert_eq!(admit(WATCH, &[], &of("tollgate://node/gw-1")), actor("certificate:node/gw-1"));
         assert_eq!(admit(LIST, &[], &of("tollgate://node/gw-1")), Err(Code::PermissionDenied));
         assert_eq!(admit(LIST, &[], &ClientCertificate::OfNobody), Err(Code::Unauthenticated));

@@ -12,12 +12,13 @@ use super::call;
 use super::call::{Statuses, principal};
 use super::crud::respond;
 use super::page::{self, Scope};
+use super::permissions::sees_hashes;
 use super::{Api, CallNotes};
 use crate::domain::{Error, Kind, Path, Violations};
 use crate::proto::v1;
 use crate::proto::v1::config_service_server::ConfigService;
 use crate::store::{ChangeFilter, LoggedChange};
-use crate::watch::{KindSet, Subscription};
+use crate::watch::{Filter, KindSet, Subscription};
 use crate::wire;
 
 const MAX_NODE_ID: usize = 1_024;
@@ -52,7 +53,7 @@ impl ConfigService for Api {
             if !request.node_id.is_empty() {
                 call::speaks_for(&principal, &request.node_id)?;
             }
-            let subscription = subscription(request)?;
+            let subscription = subscription(request, sees_hashes(principal.role()))?;
             notes.node(&subscription.node_id);
             self.watch.begin(subscription, principal.lapse().clone()).await
         };
@@ -152,7 +153,7 @@ fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
     })
 }
 
-fn subscription(request: v1::WatchConfigRequest) -> Result<Subscription, Error> {
+fn subscription(request: v1::WatchConfigRequest, hashes: bool) -> Result<Subscription, Error> {
     let v1::WatchConfigRequest { node_id, resume_token, kinds, include_usage, min_revision } = request;
     let mut violations = Violations::new();
     if node_id.len() > MAX_NODE_ID || node_id.chars().any(char::is_control) {
@@ -175,7 +176,8 @@ fn subscription(request: v1::WatchConfigRequest) -> Result<Subscription, Error> 
         })
         .collect();
     violations.or(())?;
-    Ok(Subscription { node_id, kinds: KindSet::of_numbers(&numbers), resume_token, min_revision, include_usage })
+    let filter = Filter { kinds: KindSet::of_numbers(&numbers), hashes };
+    Ok(Subscription { node_id, filter, resume_token, min_revision, include_usage })
 }
 
 /// The kind that a filter names; a violation if it is none.

@@ -23,7 +23,7 @@ const ADMIN: Who = Who::Roles(&[Role::Admin]);
 const READERS: Who = Who::Roles(&[Role::Admin, Role::Viewer]);
 /// What nodes do.
 const NODES: Who = Who::Roles(&[Role::Admin, Role::Node]);
-/// What has no secrets in it, of which nodes need to know.
+/// What has no secrets in it, or none for those who may not see them ([`sees_hashes`]), and of which nodes need to know.
 const ALL_ROLES: Who = Who::Roles(&[Role::Admin, Role::Viewer, Role::Node]);
 
 const TABLE: [(Who, &[&str]); 6] = [
@@ -34,18 +34,12 @@ const TABLE: [(Who, &[&str]); 6] = [
         &[
             "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            "tollgate.v1.ConfigService/WatchConfig",
             "tollgate.v1.DecisionService/Explain",
             "tollgate.v1.DecisionService/ResolvePrice",
         ],
     ),
-    (
-        NODES,
-        &[
-            "tollgate.v1.ConfigService/WatchConfig",
-            "tollgate.v1.UsageService/RegisterNode",
-            "tollgate.v1.UsageService/ReportUsage",
-        ],
-    ),
+    (NODES, &["tollgate.v1.UsageService/RegisterNode", "tollgate.v1.UsageService/ReportUsage"]),
     (
         READERS,
         &[
@@ -110,6 +104,14 @@ const TABLE: [(Who, &[&str]); 6] = [
         ],
     ),
 ];
+
+/// Whether who watches gets the hashes of keys: nodes find keys by them, and people need none.
+pub(super) const fn sees_hashes(role: Role) -> bool {
+    match role {
+        Role::Admin | Role::Node => true,
+        Role::Viewer => false,
+    }
+}
 
 /// Who may call `method`, written as `tollgate.v1.TeamService/ListTeams`; `None` if nobody may.
 pub(super) fn who(method: &str) -> Option<Who> {

@@ -102,7 +102,8 @@ pub(super) async fn against(
 pub(super) fn begin(mode: WatchMode, head_revision: i64) -> Event {
     let reason = if mode == WatchMode::Snapshot { WatchReason::First } else { WatchReason::Unspecified };
     let heartbeat_interval = Some(prost_types::Duration { seconds: 10, nanos: 0 });
-    Event::Begin(WatchBegin { mode: mode.into(), reason: reason.into(), head_revision, heartbeat_interval })
+    let (mode, reason) = (mode.into(), reason.into());
+    Event::Begin(WatchBegin { mode, reason, head_revision, heartbeat_interval, without_hashes: false })
 }
 
 pub(super) fn bookmark(revision: i64, token: &str, digest: Option<u64>, snapshot_end: bool) -> Event {

@@ -73,7 +73,7 @@ struct CreateArgs {
 enum RoleArg {
     /// Everything
     Admin,
-    /// Reads
+    /// Reads and watches, without hashes of secrets
     Viewer,
     /// What a data-plane node needs
     Node,

@@ -39,7 +39,7 @@ use metrics::LedgerMetrics;
 use queue::{Request, Sender, queue};
 pub use usage::{Ack, Acknowledgement, Batch, Moves};
 use usage::{Counting, Reported};
-pub use verify::{Verification, verify};
+pub use verify::{Rendered, Verification, verify};
 use writer::Writer;
 
 use crate::config::RetentionSettings;

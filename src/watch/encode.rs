@@ -8,7 +8,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::stream::duration;
 use super::token::Token;
-use super::{Frame, KindSet};
+use super::{Filter, Frame};
 use crate::domain::Kind;
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
@@ -43,9 +43,14 @@ fn put_prefix(len: usize, bytes: &mut BytesMut) {
     bytes.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
 }
 
-/// The encoded entry of a batch: an upsert, or a removal.
-pub(super) fn entry(marked: &Marked) -> Bytes {
+/// The encoded entry of a batch: an upsert, or a removal. The one with hashes is kept; few streams are without.
+pub(super) fn entry(marked: &Marked, hashes: bool) -> Bytes {
     match &marked.mark {
+        Mark::Upsert(slot) if !hashes && wire::has_hashes(slot.kind()) => {
+            let mut resource = wire::render_any(&slot.resource(), Form::Stream);
+            wire::strip_hashes(&mut resource);
+            field(UPSERTS, &resource)
+        }
         Mark::Upsert(slot) => {
             let make = || field(UPSERTS, &wire::render_any(&slot.resource(), Form::Stream));
             slot.encoded().get_or_init(make).clone()
@@ -117,13 +122,13 @@ impl Detail {
 }
 
 /// The bookmark of `state`'s head.
-pub(super) fn bookmark(state: &State, kinds: KindSet, detail: Detail) -> Frame {
+pub(super) fn bookmark(state: &State, filter: Filter, detail: Detail) -> Frame {
     let head = state.head();
-    let token = Token::new(head, head.revision, head.chain.prefix(), kinds);
+    let token = Token::new(head, head.revision, head.chain.prefix(), filter);
     let (digests, age, snapshot_end) = match detail {
         Detail::Shared => (Vec::new(), None, false),
         Detail::Own { age, snapshot_end } => {
-            let kinds = Kind::ALL.into_iter().filter(|kind| kinds.has(*kind));
+            let kinds = Kind::ALL.into_iter().filter(|kind| filter.kinds.has(*kind));
             let digest = |kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.digest(kind) };
             (kinds.map(digest).collect(), Some(duration(age)), snapshot_end)
         }

@@ -13,7 +13,7 @@ use super::open::OpenStreams;
 use super::stream::{Ends, Follower, Source, Start};
 use super::token::Token;
 use super::usage::{Feed, Now};
-use super::{Frame, KindSet};
+use super::{Filter, Frame, KindSet};
 use crate::config::WatchSettings;
 use crate::domain::{Error, Path, Violations};
 use crate::proto::v1::WatchReason;
@@ -32,6 +32,8 @@ const KEPT_BYTES: usize = 256 * 1024;
 pub struct Watch {
     pub(super) states: watch::Receiver<Arc<State>>,
     shared: Arc<Shared>,
+    /// The same without hashes. Nodes do not wait while it is made.
+    shared_without_hashes: Arc<Shared>,
     places: Arc<Semaphore>,
     heartbeat: Duration,
     drain: CancellationToken,
@@ -49,8 +51,8 @@ pub type CatchUp = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Error>> + Send 
 pub struct Subscription {
     /// How it names itself, or empty.
     pub node_id: String,
-    /// The kinds it wants.
-    pub kinds: KindSet,
+    /// The kinds it wants, and whether it may have hashes.
+    pub filter: Filter,
     /// Its token, or empty.
     pub resume_token: String,
     /// The stream must start at this revision or later: with a token, the highest that the client shows.
@@ -82,6 +84,7 @@ impl Watch {
             usage: Feed::new(states.clone(), moves, now),
             states,
             shared: Arc::default(),
+            shared_without_hashes: Arc::default(),
             places: Arc::new(Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS))),
             heartbeat: heartbeat_interval,
             drain,
@@ -102,7 +105,7 @@ impl Watch {
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
     /// not reached in 5 seconds, or the database cannot tell whether it ever was, or on shutdown.
     pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<Follower, Error> {
-        let Subscription { node_id, kinds, resume_token, min_revision, include_usage } = subscription;
+        let Subscription { node_id, filter, resume_token, min_revision, include_usage } = subscription;
         let token = if resume_token.is_empty() {
             None
         } else {
@@ -121,11 +124,12 @@ impl Watch {
         })?;
         // Before the state is looked at: a stream that begins with one that is out of date ends at once.
         let lost = self.currency.lost();
-        let (state, start) = self.start(token.as_ref(), kinds, min_revision).await?;
+        let (state, start) = self.start(token.as_ref(), filter, min_revision).await?;
+        let shared = if filter.hashes { &self.shared } else { &self.shared_without_hashes };
         Ok(Follower::new(
             (&state, start),
-            Source { states: self.states.clone(), shared: Arc::clone(&self.shared), currency: self.currency.clone() },
-            kinds,
+            Source { states: self.states.clone(), shared: Arc::clone(shared), currency: self.currency.clone() },
+            filter,
             self.heartbeat,
             // Of its own: what all streams look at each time would go from one core to the other each time.
             Ends { drain: self.drain.child_token(), lapse: lapse.child_token(), lost },
@@ -138,7 +142,7 @@ impl Watch {
     async fn start(
         &self,
         token: Option<&Token>,
-        kinds: KindSet,
+        filter: Filter,
         min_revision: i64,
     ) -> Result<(Arc<State>, Start), Error> {
         let Some(token) = token else {
@@ -147,7 +151,7 @@ impl Watch {
         };
         let min_revision = if seeded::is(Bug::BeginBehind) { 0 } else { min_revision };
         let state = self.latest();
-        let start = begin_at(&state, token, kinds, min_revision);
+        let start = begin_at(&state, token, filter, min_revision);
         if !matches!(start, Start::Snapshot(WatchReason::Diverged | WatchReason::StoreChanged)) {
             return Ok((state, start));
         }
@@ -157,7 +161,7 @@ impl Watch {
             Err(_) => return Err(self.late("what the client has")),
         }
         let state = self.latest();
-        let start = begin_at(&state, token, kinds, min_revision);
+        let start = begin_at(&state, token, filter, min_revision);
         Ok((state, start))
     }
 
@@ -195,7 +199,7 @@ impl Watch {
 
 /// How a stream with this token starts, if memory has all that the database has. Whoever has a token has seen what it asks
 /// for: a `min_revision` that was never reached is of a history that is lost, and waiting for it would shut the client out.
-fn begin_at(state: &State, token: &Token, kinds: KindSet, min_revision: i64) -> Start {
+fn begin_at(state: &State, token: &Token, filter: Filter, min_revision: i64) -> Start {
     let head = state.head();
     if !token.is_of(head) {
         return Start::Snapshot(WatchReason::StoreChanged);
@@ -203,7 +207,7 @@ fn begin_at(state: &State, token: &Token, kinds: KindSet, min_revision: i64) -> 
     if head.revision < min_revision {
         return Start::Snapshot(WatchReason::Diverged);
     }
-    if token.kinds != kinds {
+    if token.filter != filter {
         return Start::Snapshot(WatchReason::FilterChanged);
     }
     if token.revision < head.compacted_revision {
@@ -215,7 +219,7 @@ fn begin_at(state: &State, token: &Token, kinds: KindSet, min_revision: i64) -> 
     Start::Resumed(token.revision)
 }
 
-/// Encoded batches that several streams want: the first stream to need one makes it.
+/// Encoded batches that several streams want, all with hashes or all without: the first stream to need one makes it.
 #[derive(Default)]
 pub(super) struct Shared {
     batches: Mutex<VecDeque<SharedBatch>>,

@@ -9,8 +9,8 @@
 mod currency;
 pub mod digest;
 mod encode;
+mod filter;
 mod hub;
-mod kinds;
 mod open;
 mod reducer;
 mod stream;
@@ -20,8 +20,8 @@ mod token;
 mod usage;
 
 pub use currency::Currency;
+pub use filter::{Filter, KindSet};
 pub use hub::{CatchUp, Subscription, Watch};
-pub use kinds::KindSet;
 pub use stream::Follower;
 
 pub use reducer::{Progress, ProtocolError, Reducer, ResourceChange, StateReader, Summary, Usage, View};

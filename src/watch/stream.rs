@@ -20,7 +20,7 @@ use super::encode::{self, Detail, MAX_FRAGMENT};
 use super::hub::Shared;
 use super::open::Place;
 use super::usage::UsageCursor;
-use super::{Frame, KindSet};
+use super::{Filter, Frame};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
 use crate::seeded::{self, Bug};
@@ -70,7 +70,7 @@ impl Ends {
 /// A stream to one client.
 pub struct Follower {
     source: Source,
-    kinds: KindSet,
+    filter: Filter,
     /// How far the stream has looked.
     cursor: i64,
     /// How far the client was told: behind `cursor` while nothing of its kinds changes.
@@ -102,7 +102,7 @@ impl Follower {
     pub(super) fn new(
         (state, start): (&State, Start),
         source: Source,
-        kinds: KindSet,
+        filter: Filter,
         heartbeat: Duration,
         ends: Ends,
         (permit, place): (OwnedSemaphorePermit, Place),
@@ -117,16 +117,17 @@ impl Follower {
             reason: reason.into(),
             head_revision,
             heartbeat_interval: Some(duration(heartbeat)),
+            without_hashes: !filter.hashes,
         }));
         let mut ready = VecDeque::from([begin]);
         if !snapshot && cursor == head_revision {
             // Tells the client at once that it is up to date, and whether its copy is right.
-            ready.push_back(encode::bookmark(state, kinds, Detail::heartbeat(source.currency.age())));
+            ready.push_back(encode::bookmark(state, filter, Detail::heartbeat(source.currency.age())));
         }
         place.reached(cursor);
         Self {
             source,
-            kinds,
+            filter,
             cursor,
             told: cursor,
             begun_at: head_revision,
@@ -232,7 +233,7 @@ impl Follower {
             return;
         }
         let (from, to) = (self.told, state.revision());
-        let frames = self.source.shared.frames(from, self.seen, self.kinds, || delta(state, from, self.kinds));
+        let frames = self.source.shared.frames(from, self.seen, self.filter.kinds, || delta(state, from, self.filter));
         if !frames.is_empty() {
             self.ready.extend(frames.iter().cloned());
             self.told = to;
@@ -259,8 +260,8 @@ impl Follower {
             }
             // What was removed before the stream began, it never named.
             let unnamed = matches!(marked.mark, Mark::Remove(_)) && marked.revision <= self.begun_at;
-            if self.kinds.has(marked.kind()) && !unnamed {
-                let entry = encode::entry(marked);
+            if self.filter.kinds.has(marked.kind()) && !unnamed {
+                let entry = encode::entry(marked, self.filter.hashes);
                 bytes += entry.len();
                 entries.push(entry);
             }
@@ -283,7 +284,7 @@ impl Follower {
         }
         self.cursor = to;
         if last {
-            self.ready.push_back(snapshot_bookmark(state, &self.source, self.kinds));
+            self.ready.push_back(snapshot_bookmark(state, &self.source, self.filter));
             self.told = to;
             self.snapshot = false;
         }
@@ -293,7 +294,7 @@ impl Follower {
         let state = Arc::clone(&self.source.states.borrow_and_update());
         if self.cursor == state.revision() {
             let detail = Detail::heartbeat(self.source.currency.age());
-            self.ready.push_back(encode::bookmark(&state, self.kinds, detail));
+            self.ready.push_back(encode::bookmark(&state, self.filter, detail));
             self.told = self.cursor;
         }
     }
@@ -313,11 +314,11 @@ async fn usage_changed(usage: &mut Option<UsageCursor>) {
     }
 }
 
-/// What changed after `from`, and the bookmark. Nothing if none of it is of `kinds`: the next heartbeat's bookmark will
+/// What changed after `from`, and the bookmark. Nothing if none of it is of `filter`: the next heartbeat's bookmark will
 /// move the client on.
-fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
-    let entries = state.changed_since(from).filter(|marked| kinds.has(marked.kind()));
-    let entries: Vec<_> = entries.map(encode::entry).collect();
+fn delta(state: &State, from: i64, filter: Filter) -> Vec<Frame> {
+    let entries = state.changed_since(from).filter(|marked| filter.kinds.has(marked.kind()));
+    let entries: Vec<_> = entries.map(|marked| encode::entry(marked, filter.hashes)).collect();
     if entries.is_empty() {
         return Vec::new();
     }
@@ -328,7 +329,7 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
         revisions: i32::try_from(state.revision() - from).unwrap_or(i32::MAX),
         ..v1::ConfigBatch::default()
     };
-    let bookmark = encode::bookmark(state, kinds, Detail::Shared);
+    let bookmark = encode::bookmark(state, filter, Detail::Shared);
     if seeded::is(Bug::BookmarkBeforeBatch) {
         let mut frames = encode::batch(&head, &entries, &Frame::default());
         frames.insert(0, bookmark);
@@ -337,13 +338,13 @@ fn delta(state: &State, from: i64, kinds: KindSet) -> Vec<Frame> {
     encode::batch(&head, &entries, &bookmark)
 }
 
-fn snapshot_bookmark(state: &State, source: &Source, kinds: KindSet) -> Frame {
+fn snapshot_bookmark(state: &State, source: &Source, filter: Filter) -> Frame {
     let detail = Detail::Own { age: source.currency.age(), snapshot_end: true };
     if seeded::is(Bug::SnapshotRevisionApart) {
         std::thread::sleep(Duration::from_millis(5));
-        return encode::bookmark(&source.states.borrow(), kinds, detail);
+        return encode::bookmark(&source.states.borrow(), filter, detail);
     }
-    encode::bookmark(state, kinds, detail)
+    encode::bookmark(state, filter, detail)
 }
 
 pub(super) fn duration(duration: Duration) -> prost_types::Duration {

@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::token::Token;
-use super::{CatchUp, Currency, KindSet, Subscription, Watch};
+use super::{CatchUp, Currency, Filter, KindSet, Subscription, Watch};
 use crate::config::WatchSettings;
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Error, Kind, Timestamp};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{WatchMode, WatchReason};
 use crate::state::{Chain, Head, State, UsageMoves};
@@ -37,9 +37,9 @@ fn current() -> Currency {
 
 /// How a stream begins for a client with a token of revision 2 that shows `shown`, at a replica that has `memory`, and whose
 /// database has `database` or is away.
-async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i64) -> Result<Begun, Error> {
+async fn begin(memory: State, database: Option<State>, filter: Filter, shown: i64) -> Result<Begun, Error> {
     let had = state("a store", 2, 0);
-    let resume_token = Token::new(had.head(), 2, had.head().chain.prefix(), KindSet::ALL).encode();
+    let resume_token = Token::new(had.head(), 2, had.head().chain.prefix(), Filter::ALL).encode();
     let (publish, states) = watch::channel(Arc::new(memory));
     let catch_up: CatchUp = Arc::new(move || {
         let (publish, database) = (publish.clone(), database.clone());
@@ -54,7 +54,7 @@ async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i6
     let stop = CancellationToken::new();
     let watch = Watch::new(states, moves, now, catch_up, current(), WatchSettings::default(), stop.clone());
     let subscription =
-        Subscription { node_id: String::new(), kinds, resume_token, min_revision: shown, include_usage: false };
+        Subscription { node_id: String::new(), filter, resume_token, min_revision: shown, include_usage: false };
     let mut follower = watch.begin(subscription, stop).await?;
     let first = follower.next().await.unwrap();
     match first.events().remove(0) {
@@ -63,32 +63,36 @@ async fn begin(memory: State, database: Option<State>, kinds: KindSet, shown: i6
     }
 }
 
+fn teams() -> Filter {
+    Filter { kinds: KindSet::of([Kind::Team]), ..Filter::ALL }
+}
+
 /// How, and at which revision.
 type Begun = ((WatchMode, WatchReason), i64);
 
 #[tokio::test]
 async fn a_replica_that_is_behind_what_a_client_shows_catches_up_first() {
     let at = |revision| state("a store", revision, 0);
-    assert_eq!(begin(at(3), Some(at(6)), KindSet::ALL, 5).await, Ok((RESUMED, 6)));
-    assert_eq!(begin(at(5), None, KindSet::ALL, 5).await, Ok((RESUMED, 5)), "no database is needed");
-    assert!(matches!(begin(at(4), None, KindSet::ALL, 5).await, Err(Error::Unavailable { .. })));
-    let other_kinds = (WatchMode::Snapshot, WatchReason::FilterChanged);
-    let teams = KindSet::of([crate::domain::Kind::Team]);
-    assert_eq!(begin(at(3), Some(at(6)), teams, 5).await, Ok((other_kinds, 6)));
+    assert_eq!(begin(at(3), Some(at(6)), Filter::ALL, 5).await, Ok((RESUMED, 6)));
+    assert_eq!(begin(at(5), None, Filter::ALL, 5).await, Ok((RESUMED, 5)), "no database is needed");
+    assert!(matches!(begin(at(4), None, Filter::ALL, 5).await, Err(Error::Unavailable { .. })));
+    let other_filter = (WatchMode::Snapshot, WatchReason::FilterChanged);
+    for filter in [teams(), Filter { hashes: false, ..Filter::ALL }] {
+        assert_eq!(begin(at(3), Some(at(6)), filter, 5).await, Ok((other_filter, 6)));
+    }
 }
 
 #[tokio::test]
 async fn what_the_database_never_had_is_not_waited_for() {
     let (kept, others) = (state("a store", 2, 0), state("a store", 4, 7));
     for shown in [3, i64::MAX] {
-        assert_eq!(begin(kept.clone(), Some(kept.clone()), KindSet::ALL, shown).await, Ok((DIVERGED, 2)));
-        let teams = KindSet::of([crate::domain::Kind::Team]);
-        assert_eq!(begin(kept.clone(), Some(kept.clone()), teams, shown).await, Ok((DIVERGED, 2)));
+        assert_eq!(begin(kept.clone(), Some(kept.clone()), Filter::ALL, shown).await, Ok((DIVERGED, 2)));
+        assert_eq!(begin(kept.clone(), Some(kept.clone()), teams(), shown).await, Ok((DIVERGED, 2)));
     }
-    assert_eq!(begin(kept.clone(), Some(others.clone()), KindSet::ALL, 5).await, Ok((DIVERGED, 4)));
+    assert_eq!(begin(kept.clone(), Some(others.clone()), Filter::ALL, 5).await, Ok((DIVERGED, 4)));
     // The client undoes what it shows: its token is good, and nothing goes back.
-    assert_eq!(begin(kept, Some(others), KindSet::ALL, 4).await, Ok((RESUMED, 4)));
+    assert_eq!(begin(kept, Some(others), Filter::ALL, 4).await, Ok((RESUMED, 4)));
     let elsewhere = state("another store", 3, 0);
     let changed = (WatchMode::Snapshot, WatchReason::StoreChanged);
-    assert_eq!(begin(elsewhere.clone(), Some(elsewhere), KindSet::ALL, 5).await, Ok((changed, 3)));
+    assert_eq!(begin(elsewhere.clone(), Some(elsewhere), Filter::ALL, 5).await, Ok((changed, 3)));
 }

@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::KindSet;
+use super::{Filter, KindSet};
 use crate::state::Head;
 
-/// What a token says: the client has all of `kinds` up to `revision` of this history of this store.
+/// What a token says: the client has all of `filter` up to `revision` of this history of this store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Token {
     /// First 16 bytes of the hash of the store's id.
@@ -14,16 +14,18 @@ pub(super) struct Token {
     pub(super) revision: i64,
     /// First 8 bytes of the chain at `revision`.
     pub(super) chain: u64,
-    pub(super) kinds: KindSet,
+    pub(super) filter: Filter,
 }
 
-const VERSION: u8 = 1;
+/// The first byte of a token.
+const WITH_HASHES: u8 = 1;
+const WITHOUT_HASHES: u8 = 2;
 const BODY: usize = 1 + 16 + 8 + 8 + 4;
 const CHECK: usize = 4;
 
 impl Token {
-    pub(super) fn new(head: &Head, revision: i64, chain: u64, kinds: KindSet) -> Self {
-        Self { store: store_hash(head), revision, chain, kinds }
+    pub(super) fn new(head: &Head, revision: i64, chain: u64, filter: Filter) -> Self {
+        Self { store: store_hash(head), revision, chain, filter }
     }
 
     pub(super) fn is_of(&self, head: &Head) -> bool {
@@ -32,11 +34,11 @@ impl Token {
 
     pub(super) fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(BODY + CHECK);
-        bytes.push(VERSION);
+        bytes.push(if self.filter.hashes { WITH_HASHES } else { WITHOUT_HASHES });
         bytes.extend(self.store);
         bytes.extend(self.revision.to_be_bytes());
         bytes.extend(self.chain.to_be_bytes());
-        bytes.extend(self.kinds.bits().to_be_bytes());
+        bytes.extend(self.filter.kinds.bits().to_be_bytes());
         let check = check(&bytes);
         bytes.extend(check);
         URL_SAFE_NO_PAD.encode(bytes)
@@ -48,16 +50,21 @@ impl Token {
         let bytes = (text.len() <= 2 * (BODY + CHECK)).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
         let bytes: [u8; BODY + CHECK] = bytes.try_into().ok()?;
         let (body, sum) = bytes.split_at(BODY);
-        let (version, rest) = body.split_first()?;
+        let (form, rest) = body.split_first()?;
+        let hashes = match *form {
+            WITH_HASHES => true,
+            WITHOUT_HASHES => false,
+            _ => return None,
+        };
         let (store, rest) = rest.split_first_chunk::<16>()?;
         let (revision, rest) = rest.split_first_chunk::<8>()?;
         let (chain, rest) = rest.split_first_chunk::<8>()?;
         let kinds = KindSet::from_bits(u32::from_be_bytes(rest.try_into().ok()?));
-        (*version == VERSION && sum == check(body)).then(|| Self {
+        (sum == check(body)).then(|| Self {
             store: *store,
             revision: i64::from_be_bytes(*revision),
             chain: u64::from_be_bytes(*chain),
-            kinds,
+            filter: Filter { kinds, hashes },
         })
     }
 }
@@ -88,7 +95,10 @@ mod tests {
             compacted_chain: Chain::ORIGIN,
             last_config_id: 0,
         };
-        let token = Token::new(&head, 7, head.chain.prefix(), KindSet::of([Kind::Team]));
+        let kinds = KindSet::of([Kind::Team]);
+        let [token, bare] =
+            [true, false].map(|hashes| Token::new(&head, 7, head.chain.prefix(), Filter { kinds, hashes }));
+        assert_eq!(Token::decode(&bare.encode()), Some(bare));
         let text = token.encode();
         assert_eq!(Token::decode(&text), Some(token.clone()));
         assert!(token.is_of(&head));

@@ -145,7 +145,22 @@ pub fn restore_any(message: v1::ConfigResource, violations: &mut Violations) -> 
     }
 }
 
-/// Takes the hashes of secrets out of a resource of the log, for people to read.
+/// Whether resources of a kind have hashes of secrets, for [`strip_hashes`] to take out.
+pub const fn has_hashes(kind: Kind) -> bool {
+    match kind {
+        Kind::VirtualKey => true,
+        Kind::Customer
+        | Kind::Team
+        | Kind::RoutingRule
+        | Kind::ModelConfig
+        | Kind::ProviderGovernance
+        | Kind::PricingOverride
+        | Kind::Provider
+        | Kind::McpClient => false,
+    }
+}
+
+/// Takes the hashes of secrets out of a resource of the log or of the stream, for people to read.
 pub fn strip_hashes(resource: &mut v1::ConfigResource) {
     if let Some(v1::config_resource::Resource::VirtualKey(key)) = &mut resource.resource {
         key.value_sha256.clear();

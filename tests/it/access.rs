@@ -9,3 +9,4 @@ pub(crate) mod lapse;
 mod matrix;
 mod service;
 pub(crate) mod support;
+mod viewer;

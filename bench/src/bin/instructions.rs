@@ -28,7 +28,7 @@ use tollgate::ledger::{Ack, Batch, Call, Clock, Command as Write, Ledger, Ledger
 use tollgate::state::{self, UsageMoves};
 use tollgate::store::{DatabaseUrl, Registration, Store};
 use tollgate::usage::Entry;
-use tollgate::watch::{KindSet, Subscription, Watch};
+use tollgate::watch::{Filter, Subscription, Watch};
 
 use world::World;
 
@@ -145,7 +145,7 @@ async fn deliver(times: usize) {
     for _ in 0..STREAMS {
         let subscription = Subscription {
             node_id: String::new(),
-            kinds: KindSet::ALL,
+            filter: Filter::ALL,
             resume_token: String::new(),
             min_revision: 0,
             include_usage: false,

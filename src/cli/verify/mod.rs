@@ -3,7 +3,7 @@
 
 mod usage;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,7 +16,7 @@ use super::database::Database;
 use super::remote::{print, refused};
 use super::target::Target;
 use crate::domain::{Kind, ResourceKey};
-use crate::ledger::{Verification, verify};
+use crate::ledger::{Rendered, Verification, verify};
 use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
 use crate::store::Store;
@@ -35,9 +35,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[command(after_help = "\
 Recomputes the hash chain from the log, which takes in who changed what, when and by which request; \
 compares the answers that are remembered with it; folds the log and compares that with the tables; and \
-compares what was counted with its journal; with --memory also what a running server (of --server, with \
-a token of role node or admin) has in memory: resources, and what the current window of each limit has \
-counted. Reads only, and may run beside the server, which goes on counting. The chain that it prints can be \
+compares what was counted with its journal; with --memory also what a running server (of --server) has \
+in memory: resources, and what the current window of each limit has counted. Any access token will do; \
+one of role viewer is shown no hashes of keys, so that these are not compared. \
+Reads only, and may run beside the server, which goes on counting. The chain that it prints can be \
 compared with the one that servers log every hour. Exit code 1 if anything is not as it should be.
 
 Examples:
@@ -77,7 +78,9 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     }
     print(&format!("tables    {} resources, {counters} counters of usage", resources.len()))?;
     if let Some(in_memory) = in_memory {
-        print(&format!("memory    {in_memory} resources, usage of {} limits", windows.len()))?;
+        let Memory { resources, without_hashes } = in_memory;
+        let hashes = if without_hashes { "; without hashes of keys, which a viewer does not see" } else { "" };
+        print(&format!("memory    {resources} resources, usage of {} limits{hashes}", windows.len()))?;
     }
     for fault in &faults {
         print(&format!("FAULT     {fault}"))?;
@@ -88,19 +91,26 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     }
 }
 
-/// Verifies the store, and compares it with a server's memory at the same revision. Also returns how many resources that
-/// memory has.
-async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Option<usize>), Failure> {
+/// A server's memory that was compared.
+struct Memory {
+    /// How many resources it has.
+    resources: usize,
+    /// Whether it was shown without hashes of keys.
+    without_hashes: bool,
+}
+
+/// Verifies the store, and compares it with a server's memory at the same revision.
+async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Option<Memory>), Failure> {
     let mut doubts: HashSet<Doubt> = HashSet::new();
     let (mut tries, mut stayed) = (0, 0);
     while tries < TRIES {
         let mut found = verify(store).await?;
-        let (view, told) = follow(target, found.head.revision).await?;
+        let Shown { view, usage: told, without_hashes } = follow(target, found.head.revision).await?;
         if view.revision() != found.head.revision {
             tries += 1;
             continue;
         }
-        compare(&view, &mut found);
+        compare(&view, without_hashes, &mut found);
         let recorded = store.recorded_usage().await?;
         let (mut certain, now) = usage::compare(&found.windows, &told, &recorded);
         let still: HashSet<Doubt> = now.intersection(&doubts).cloned().collect();
@@ -114,36 +124,54 @@ async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Op
             certain.extend(doubts.iter().map(Doubt::fault));
             certain.sort_unstable();
             certain.into_iter().for_each(|fault| found.fault(fault));
-            return Ok((found, Some(view.len())));
+            return Ok((found, Some(Memory { resources: view.len(), without_hashes })));
         }
         tokio::time::sleep(PAUSE).await;
     }
     Err(Failure::Failed("the server changes faster than its database can be read; try again".into()))
 }
 
+/// What a server has in memory, as a stream shows it.
+struct Shown {
+    view: View,
+    usage: Usage,
+    /// Whether hashes of keys are left out.
+    without_hashes: bool,
+}
+
 /// What the server has in memory, at `revision` or later.
-async fn follow(target: &Target, revision: i64) -> Result<(View, Usage), Failure> {
+async fn follow(target: &Target, revision: i64) -> Result<Shown, Failure> {
     let mut client = ConfigServiceClient::new(target.connect(PATIENCE).await?);
     let request = WatchConfigRequest { min_revision: revision, include_usage: true, ..WatchConfigRequest::default() };
     let mut messages = client.watch_config(request).await.map_err(|status| refused(&status))?.into_inner();
-    let mut reducer = Reducer::new();
+    let (mut reducer, mut without_hashes) = (Reducer::new(), false);
     while let Some(message) = messages.message().await.map_err(|status| refused(&status))? {
-        // Usage comes once the configuration is there, even if there is none.
-        if let Progress::Used(_) = reducer.apply(message)? {
-            return Ok((View::clone(&reducer.state()), reducer.usage().clone()));
+        match reducer.apply(message)? {
+            Progress::Begun { without_hashes: without, .. } => without_hashes = without,
+            // Usage comes once the configuration is there, even if there is none.
+            Progress::Used(_) => {
+                let (view, usage) = (View::clone(&reducer.state()), reducer.usage().clone());
+                return Ok(Shown { view, usage, without_hashes });
+            }
+            Progress::Pending
+            | Progress::Staged(_)
+            | Progress::Applied(_)
+            | Progress::Bookmarked { .. }
+            | Progress::GoAway { .. } => {}
         }
     }
     Err(Failure::Failed("the server ended the stream".into()))
 }
 
-fn compare(view: &View, found: &mut Verification) {
-    let mut tables: HashMap<ResourceKey, blake3::Hash> = found.resources.clone();
+fn compare(view: &View, without_hashes: bool, found: &mut Verification) {
+    let mut tables = found.resources.clone();
+    let shown = |it: Rendered| if without_hashes { it.without_hashes } else { it.with_hashes };
     for (key, resource) in view.iter() {
         let Some(kind) = Kind::from_number(key.kind) else { continue };
         let key = ResourceKey { kind, id: key.id.as_str().into() };
         match tables.remove(&key) {
             None => found.fault(format!("{key} is in the server's memory, but not in the tables")),
-            Some(hash) if hash != blake3::hash(&resource.encode_to_vec()) => {
+            Some(rendered) if shown(rendered) != blake3::hash(&resource.encode_to_vec()) => {
                 found.fault(format!("{key} is not in the server's memory as it is in the tables"));
             }
             Some(_) => {}

@@ -78,11 +78,15 @@ impl<W: Write> Printer<W> {
         }
         let Stamp { time, revision: to } = stamp;
         match progress {
-            Progress::Begun { mode: WatchMode::Snapshot, reason, head_revision, .. } => {
+            Progress::Begun { mode, reason, head_revision, without_hashes, .. } => {
                 let reason = reason.as_str_name().trim_start_matches("WATCH_REASON_").to_lowercase();
-                eprintln!("tollgate: snapshot ({reason}) of revision {head_revision}");
+                let how = match mode {
+                    WatchMode::Snapshot => format!("snapshot ({reason}) of revision {head_revision}"),
+                    WatchMode::Resumed | WatchMode::Unspecified => format!("resumed; the store is at {head_revision}"),
+                };
+                let hashes = if *without_hashes { ", without hashes of keys (a viewer gets none)" } else { "" };
+                eprintln!("tollgate: {how}{hashes}");
             }
-            Progress::Begun { head_revision, .. } => eprintln!("tollgate: resumed; the store is at {head_revision}"),
             Progress::Pending | Progress::GoAway { .. } => {}
             Progress::Used(limits) => {
                 for limit in limits {

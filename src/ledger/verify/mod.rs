@@ -12,7 +12,7 @@ use prost::Message as _;
 
 use requests::Requests;
 
-use crate::domain::ResourceKey;
+use crate::domain::{AnyResource, ResourceKey};
 use crate::state::{Chain, CounterKey, Head, Op};
 use crate::store::{ChainVersion, Store, StoreError, Txn};
 use crate::wire::{self, Form};
@@ -33,14 +33,32 @@ pub struct Verification {
     pub revisions: u64,
     /// How many of them an earlier version wrote, whose chain takes in their changes alone.
     pub changes_only: u64,
-    /// A hash of each resource of the tables, as streams bring it.
-    pub resources: HashMap<ResourceKey, blake3::Hash>,
+    /// Each resource of the tables.
+    pub resources: HashMap<ResourceKey, Rendered>,
     /// How many windows of limits the tables have something of.
     pub counters: usize,
     /// The current window of each limit.
     pub windows: Vec<CounterKey>,
     /// Everything that is not as it should be, the first 100.
     pub faults: Vec<String>,
+}
+
+/// A resource as streams bring it: a checksum of its encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Rendered {
+    /// On a stream with hashes of keys.
+    pub with_hashes: blake3::Hash,
+    /// On a stream of a VIEWER.
+    pub without_hashes: blake3::Hash,
+}
+
+impl Rendered {
+    fn of(any: &AnyResource) -> Self {
+        let mut resource = wire::render_any(any, Form::Stream);
+        let with_hashes = blake3::hash(&resource.encode_to_vec());
+        wire::strip_hashes(&mut resource);
+        Self { with_hashes, without_hashes: blake3::hash(&resource.encode_to_vec()) }
+    }
 }
 
 impl Verification {
@@ -123,8 +141,7 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
             None if any.revision() < oldest => {}
             None => found.fault(format!("{key} is in the tables, but the log knows nothing of it")),
         }
-        let body = wire::render_any(any, Form::Stream).encode_to_vec();
-        found.resources.insert(key, blake3::hash(&body));
+        found.resources.insert(key, Rendered::of(any));
     }
     for (key, (revision, after)) in fold.last {
         if after.is_some() {

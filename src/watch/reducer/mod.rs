@@ -234,6 +234,7 @@ impl Reducer {
             reason: begin.reason(),
             head_revision: begin.head_revision,
             heartbeat_interval: duration(begin.heartbeat_interval),
+            without_hashes: begin.without_hashes,
         })
     }
 

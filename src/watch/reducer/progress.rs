@@ -29,6 +29,8 @@ pub enum Progress {
         head_revision: i64,
         /// The longest silence to expect; a client that hears nothing for three of these reconnects.
         heartbeat_interval: Duration,
+        /// Whether virtual keys come without the hashes of their secrets, because the caller may not see them.
+        without_hashes: bool,
     },
     /// Nothing visible has changed yet: part of a batch came, or one that the visible copy is past.
     Pending,

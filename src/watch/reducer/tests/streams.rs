@@ -8,8 +8,9 @@ fn a_stream_is_told_as_it_goes() {
     assert_eq!(reducer.connect(), ("", 0));
     let begun = reducer.apply(begin(WatchMode::Snapshot, 2));
     let heartbeat_interval = Duration::from_secs(10);
-    let reason = WatchReason::Unspecified;
-    assert_eq!(begun, Ok(Progress::Begun { mode: WatchMode::Snapshot, reason, head_revision: 2, heartbeat_interval }));
+    let (mode, reason) = (WatchMode::Snapshot, WatchReason::Unspecified);
+    let expected = Progress::Begun { mode, reason, head_revision: 2, heartbeat_interval, without_hashes: false };
+    assert_eq!(begun, Ok(expected));
 
     let first = ResourceChange {
         key: key(ResourceKind::Customer, "c"),

@@ -1,6 +1,20 @@
-//! Which kinds a stream carries.
+//! The filter of a stream: what of the configuration it carries.
 
 use crate::domain::Kind;
+
+/// What of the configuration a stream carries. A resume token is good for one filter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Filter {
+    /// The kinds of its resources.
+    pub kinds: KindSet,
+    /// Whether its virtual keys have the hashes of their secrets.
+    pub hashes: bool,
+}
+
+impl Filter {
+    /// All there is.
+    pub const ALL: Self = Self { kinds: KindSet::ALL, hashes: true };
+}
 
 /// A set of kinds, by their numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
