@@ -90,6 +90,16 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.set_precondition_failure(shown);
             status(Code::FailedPrecondition, text, details)
         }
+        Error::ChangeTooLarge { what, count, limit } => {
+            let text = format!(
+                "{text}; first move or delete what belongs to it page by page: list with its id as the filter, then update or \
+                 delete each"
+            );
+            let metadata = [("count", count.to_string()), ("limit", limit.to_string())];
+            let mut details = info(ErrorReason::ChangeTooLarge, metadata);
+            details.add_precondition_failure_violation("CHANGE_TOO_LARGE", what, &text);
+            status(Code::FailedPrecondition, text, details)
+        }
         Error::BuiltIn(ref id) => {
             let mut details = info(ErrorReason::BuiltIn, [("id", cut(id))]);
             let subject = format!("provider {id}");

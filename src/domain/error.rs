@@ -61,6 +61,16 @@ pub enum Error {
         /// How many there are.
         total: usize,
     },
+    /// One call would change more resources than one revision may.
+    #[error("deleting {what} changes {count} resources; one call changes at most {limit}")]
+    ChangeTooLarge {
+        /// What was to go, as `the team "0190…"`.
+        what: String,
+        /// How many resources would change.
+        count: usize,
+        /// How many may.
+        limit: usize,
+    },
     /// A built-in provider cannot be deleted.
     #[error("provider {0:?} is built in and cannot be deleted")]
     BuiltIn(Arc<str>),

@@ -13,6 +13,9 @@ use crate::state::{
 use crate::store::{ChainVersion, Group, LogRow, Net, Remembered, Txn, UsageGroup};
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
+/// Resources that a group may have changed before it takes no further command, so that nobody waits for many large ones.
+const FULL: usize = 10_000;
+
 /// Identifies a remembered request: caller, method, request id.
 pub(super) type RequestKey = (String, String, String);
 
@@ -57,6 +60,11 @@ impl Gathering {
             crossings: Vec::new(),
             former_keys: Vec::new(),
         }
+    }
+
+    /// Whether what was decided is enough for one group.
+    pub(super) fn is_full(&self) -> bool {
+        self.net.len() >= FULL
     }
 
     /// Decides one command on what those before it left.

@@ -14,6 +14,8 @@ mod follow;
 mod group;
 mod health;
 mod import;
+#[cfg(test)]
+mod large;
 mod metrics;
 mod queue;
 mod retention;

@@ -17,6 +17,9 @@ use crate::domain::{
     ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
 };
 
+/// Resources that one call may change at most, so that whatever is accepted can be written while others wait for it.
+pub const MAX_CHANGES: usize = 100_000;
+
 /// What becomes of one resource.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Change {
@@ -173,11 +176,19 @@ pub fn update<R: Rules>(
 /// Deletes the resource `id`, with what `semantics.md` §5 says goes or changes with it.
 ///
 /// # Errors
-/// As in the module's description; `InUse` if others name it and the kind does not cascade.
+/// As in the module's description; `InUse` if others name it and the kind does not cascade; `ChangeTooLarge` if more than
+/// [`MAX_CHANGES`] resources would change.
 pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected: i64) -> Result<Decision, Error> {
     let before = state.get::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
     check_revision(before, expected)?;
-    let mut changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: None }];
+    // Counted before anything is built.
+    let count = 1 + R::cascade_size(before, state);
+    if count > MAX_CHANGES {
+        let what = format!("the {} {:?}", R::KIND, before.id);
+        return Err(Error::ChangeTooLarge { what, count, limit: MAX_CHANGES });
+    }
+    let mut changes = Vec::with_capacity(count);
+    changes.push(Change { before: Some(R::wrap(Arc::clone(before))), after: None });
     changes.extend(R::cascade(before, state, cx)?);
     Ok(Decision::new(ResourceKey::of(&before.id), changes))
 }

@@ -34,7 +34,7 @@ use crate::domain::{
 use crate::seeded::{self, Bug};
 
 pub use counters::{Counter, CounterKey, CounterKeys, Counters};
-pub use decide::{Change, Context, Decision, create, delete, govern, rotate, take_over, ungovern, update};
+pub use decide::{Change, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update};
 pub(crate) use dimension::add_dimensions;
 pub use dimension::{Dimension, dimensions};
 pub use facet::{Facet, Indexed};

@@ -33,14 +33,22 @@ impl Row for change_row::Model {
     }
 }
 
-/// Appends revisions.
+/// Appends revisions, without their changes.
 pub(super) fn append(script: &mut Script, txns: &[Txn]) {
-    let mut heads = Vec::with_capacity(txns.len());
-    let mut changes = Vec::new();
-    for txn in txns {
-        let Txn { revision, chain, chain_version, committed_at, actor, peer, method, request_id, request_digest, rows } =
-            txn;
-        heads.push(change_txn::Model {
+    let heads = txns.iter().map(|txn| {
+        let Txn {
+            revision,
+            chain,
+            chain_version,
+            committed_at,
+            actor,
+            peer,
+            method,
+            request_id,
+            request_digest,
+            rows: _,
+        } = txn;
+        change_txn::Model {
             revision: *revision,
             chain: chain.0.to_vec(),
             chain_version: chain_version.number(),
@@ -50,19 +58,24 @@ pub(super) fn append(script: &mut Script, txns: &[Txn]) {
             method: method.clone(),
             request_id: request_id.clone(),
             request_digest: request_digest.map(|digest| digest.to_vec()),
-        });
-        changes.extend(rows.iter().zip(0..).map(|(row, ord)| change_row::Model {
-            revision: *revision,
-            ord,
-            kind: row.kind.number(),
-            resource_id: row.id.to_string(),
-            op: row.op.number(),
-            body: row.after.as_ref().map(|body| body.to_vec()),
-            before_body: row.before.as_ref().map(|body| body.to_vec()),
-        }));
-    }
-    script.insert(heads);
-    script.insert(changes);
+        }
+    });
+    script.insert(heads.collect());
+}
+
+/// At most `limit` of the changes of revisions, after the first `start`, as they are to be appended.
+pub(super) fn changes(txns: &[Txn], start: usize, limit: usize) -> Vec<change_row::Model> {
+    let rows = txns.iter().flat_map(|txn| txn.rows.iter().zip(0..).map(|(row, ord)| (txn.revision, ord, row)));
+    let model = |(revision, ord, row): (i64, i32, &LogRow)| change_row::Model {
+        revision,
+        ord,
+        kind: row.kind.number(),
+        resource_id: row.id.to_string(),
+        op: row.op.number(),
+        body: row.after.as_ref().map(|body| body.to_vec()),
+        before_body: row.before.as_ref().map(|body| body.to_vec()),
+    };
+    rows.skip(start).take(limit).map(model).collect()
 }
 
 fn txn(row: change_txn::Model) -> Result<Txn, StoreError> {

@@ -24,29 +24,89 @@ fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreEr
     }
 }
 
-/// What a group does to the tables.
-///
-/// # Errors
-///
-/// [`StoreError::Refused`] if the group is not whole.
-pub(super) fn script(backend: DbBackend, group: &Group) -> Result<Script, StoreError> {
-    check(&group.head, &group.txns, group.net.is_empty())?;
-    let mut batch = Batch::default();
-    for net in &group.net {
-        batch.add(net);
-    }
-    let mut script = Script::new(backend);
-    if let Some(first) = group.txns.first() {
-        // First of all, because the row is the lock of all writers.
-        move_head(&mut script, &group.head, first.revision - 1);
-    }
-    batch.write(&mut script);
-    changelog::append(&mut script, &group.txns);
-    requests::remember(&mut script, &group.requests);
-    journal::append(&mut script, &group.usage);
-    usage::remember_former(&mut script, &group.former_keys);
-    Ok(script)
+/// Resources whose rows are written by one part, and changes that it logs. The more, the fewer trips to the database; all
+/// statements of a part are in memory at once.
+const PART: usize = 4_000;
+
+/// What a group does to the tables, part by part, so that memory holds the statements of one part at a time. All but the
+/// largest groups are of one part. What one part frees another may take: rows of resources that exist are deleted and
+/// updated first, and all others inserted after that.
+pub(super) struct Parts<'a> {
+    backend: DbBackend,
+    group: &'a Group,
+    /// The places in `Group::net` of the resources, those that exist before the group first.
+    order: Vec<usize>,
+    /// How many of them exist.
+    existing: usize,
+    batch: Batch,
+    /// Parts that are written.
+    written: usize,
 }
+
+impl<'a> Parts<'a> {
+    /// The parts of `group`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] if the group is not whole.
+    pub(super) fn of(backend: DbBackend, group: &'a Group) -> Result<Self, StoreError> {
+        let Group { head, txns, net, .. } = group;
+        check(head, txns, net.is_empty())?;
+        let (mut order, created): (Vec<usize>, Vec<usize>) =
+            (0..net.len()).partition(|place| net.get(*place).is_some_and(|net| net.before.is_some()));
+        let existing = order.len();
+        order.extend(created);
+        Ok(Self { backend, group, order, existing, batch: Batch::default(), written: 0 })
+    }
+
+    fn total(&self) -> usize {
+        let logged: usize = self.group.txns.iter().map(|txn| txn.rows.len()).sum();
+        logged.max(self.order.len()).div_ceil(PART).max(1)
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Script;
+
+    fn next(&mut self) -> Option<Script> {
+        let last = self.total();
+        if self.written == last {
+            return None;
+        }
+        let start = self.written * PART;
+        self.written += 1;
+        let group = self.group;
+        let mut script = Script::new(self.backend);
+        if start == 0 {
+            if let Some(first) = group.txns.first() {
+                // First of all, because the row is the lock of all writers.
+                move_head(&mut script, &group.head, first.revision - 1);
+            }
+            changelog::append(&mut script, &group.txns);
+        }
+        for net in self.order.iter().skip(start).take(PART).filter_map(|place| group.net.get(*place)) {
+            self.batch.add(net);
+        }
+        self.batch.write_changes(&mut script);
+        if self.existing <= start + PART {
+            self.batch.write_inserts(&mut script);
+        }
+        script.insert(changelog::changes(&group.txns, start, PART));
+        if self.written == last {
+            requests::remember(&mut script, &group.requests);
+            journal::append(&mut script, &group.usage);
+            usage::remember_former(&mut script, &group.former_keys);
+        }
+        Some(script)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.total() - self.written;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Parts<'_> {}
 
 /// Where a script begins. What it does not move may be anywhere.
 pub(super) struct Begins<'a> {

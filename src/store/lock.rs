@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
 };
 
 use super::commit::Begins;
@@ -16,7 +17,7 @@ use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
 use super::reach::Reach;
 use super::script::Script;
-use super::tx::{KEYS, ReadTx, begin_write, finish, roll_back, soon};
+use super::tx::{KEYS, LARGE_PATIENCE, PATIENCE, ReadTx, allow_for_large, begin_write, finish, roll_back, soon};
 use super::usage::{UsageGroup, Watermark};
 use super::{Group, Store, changelog, commit, connect, journal, position, position_of, requests, usage};
 use crate::domain::{
@@ -180,8 +181,8 @@ impl WriteTx {
     /// [`StoreError::Fenced`] if the head is not where the group begins, [`StoreError::Refused`] if the tables do not
     /// allow the changes or are not as the group believes, [`StoreError::Unavailable`] if it may be tried again.
     pub async fn commit(self, group: &Group) -> Result<(), StoreError> {
-        let script = commit::script(self.backend(), group);
-        self.write(script, &Begins::group(group)).await
+        let parts = commit::Parts::of(self.backend(), group)?;
+        self.write(parts, &Begins::group(group)).await
     }
 
     /// Writes what a group of batches adds, and ends the transaction.
@@ -192,7 +193,7 @@ impl WriteTx {
     pub async fn count(self, group: &UsageGroup) -> Result<(), StoreError> {
         let mut script = Script::new(self.backend());
         journal::append(&mut script, group);
-        self.write(Ok(script), &Begins::usage(group)).await
+        self.write(std::iter::once(script), &Begins::usage(group)).await
     }
 
     fn backend(&self) -> DbBackend {
@@ -202,27 +203,27 @@ impl WriteTx {
         }
     }
 
-    /// Writes what a script says, if there is one, and ends the transaction.
-    async fn write(self, script: Result<Script, StoreError>, begins: &Begins<'_>) -> Result<(), StoreError> {
-        let (result, position) = match (self, script) {
-            (Self::Shared { tx, position, reach }, script) => {
-                let result = reach.in_time(async { script?.run(&tx.0).await }).await;
-                let written = result.is_ok();
-                let finished = reach.unless_away(finish(tx.0, result)).await.map_err(|error| match error {
-                    StoreError::Away { detail } if written => {
-                        StoreError::Unknown { what: "the database went away", detail }
-                    }
-                    error => error,
-                });
-                (finished, Some(position))
-            }
-            (Self::Own(_), Err(error)) => return Err(error),
-            (Self::Own(store), Ok(script)) => {
+    /// Writes what scripts say, and ends the transaction.
+    async fn write(
+        self,
+        mut scripts: impl ExactSizeIterator<Item = Script>,
+        begins: &Begins<'_>,
+    ) -> Result<(), StoreError> {
+        let (result, position) = match self {
+            Self::Shared { tx, position, reach } => (write_all(tx.0, scripts, &reach).await, Some(position)),
+            Self::Own(store) => {
                 store.fill_disk().await?;
                 let writer = store.writer.get();
-                // By a task of its own, which goes on if nobody waits for it any more.
-                let running = tokio::spawn(async move { script.run_alone(&writer).await });
-                let result = running.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                let result = match (scripts.len(), scripts.next()) {
+                    (1, Some(script)) => {
+                        // By a task of its own, which goes on if nobody waits for it any more.
+                        let running = tokio::spawn(async move { script.run_alone(&writer).await });
+                        running.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+                    }
+                    (_, first) => {
+                        write_all(begin_write(&writer).await?, first.into_iter().chain(scripts), &store.reach).await
+                    }
+                };
                 let refused = matches!(result, Err(StoreError::Refused { .. }));
                 (result, if refused { store.position().await.ok() } else { None })
             }
@@ -261,6 +262,34 @@ impl WriteTx {
             }
         }
     }
+}
+
+/// Writes what scripts say within `tx`, and ends it. The database has some time for each of them, not for all: what is large
+/// takes as long as it takes, and a server that does not answer is noticed all the same.
+async fn write_all(
+    tx: DatabaseTransaction,
+    scripts: impl Iterator<Item = Script>,
+    reach: &Reach,
+) -> Result<(), StoreError> {
+    let write = async {
+        let mut scripts = scripts.peekable();
+        let first = scripts.next();
+        let large = scripts.peek().is_some();
+        if large {
+            allow_for_large(&tx).await?;
+        }
+        let patience = if large { LARGE_PATIENCE } else { PATIENCE };
+        for script in first.into_iter().chain(scripts) {
+            reach.in_time_of(patience, script.run(&tx)).await?;
+        }
+        Ok(())
+    };
+    let result = write.await;
+    let written = result.is_ok();
+    reach.unless_away(finish(tx, result)).await.map_err(|error| match error {
+        StoreError::Away { detail } if written => StoreError::Unknown { what: "the database went away", detail },
+        error => error,
+    })
 }
 
 /// What happened from `known` to `position`, which is that of the snapshot; `None` if it cannot be told.

@@ -231,24 +231,45 @@ impl Batch {
         self.label.add(before.label, after.label);
     }
 
-    /// Adds what is to be done to `script`; the tables are independent of each other, so their order does not matter.
-    pub(super) fn write(self, script: &mut Script) {
-        self.customer.write(script);
-        self.team.write(script);
-        self.virtual_key.write(script);
-        self.virtual_key_provider_config.write(script);
-        self.virtual_key_mcp_config.write(script);
-        self.routing_rule.write(script);
-        self.routing_target.write(script);
-        self.model_config.write(script);
-        self.provider_governance.write(script);
-        self.pricing_override.write(script);
-        self.provider.write(script);
-        self.provider_key.write(script);
-        self.mcp_client.write(script);
-        self.budget.write(script);
-        self.rate_limit.write(script);
-        self.label.write(script);
+    /// Moves the deletions and updates to `script`; the tables are independent of each other, so their order does not matter.
+    pub(super) fn write_changes(&mut self, script: &mut Script) {
+        self.customer.write_changes(script);
+        self.team.write_changes(script);
+        self.virtual_key.write_changes(script);
+        self.virtual_key_provider_config.write_changes(script);
+        self.virtual_key_mcp_config.write_changes(script);
+        self.routing_rule.write_changes(script);
+        self.routing_target.write_changes(script);
+        self.model_config.write_changes(script);
+        self.provider_governance.write_changes(script);
+        self.pricing_override.write_changes(script);
+        self.provider.write_changes(script);
+        self.provider_key.write_changes(script);
+        self.mcp_client.write_changes(script);
+        self.budget.write_changes(script);
+        self.rate_limit.write_changes(script);
+        self.label.write_changes(script);
+    }
+
+    /// Moves the insertions to `script`. They come last of all, so that what deletions free (a name, the id of a provider key)
+    /// can be taken by another row.
+    pub(super) fn write_inserts(&mut self, script: &mut Script) {
+        script.insert(std::mem::take(&mut self.customer.inserts));
+        script.insert(std::mem::take(&mut self.team.inserts));
+        script.insert(std::mem::take(&mut self.virtual_key.inserts));
+        script.insert(std::mem::take(&mut self.virtual_key_provider_config.inserts));
+        script.insert(std::mem::take(&mut self.virtual_key_mcp_config.inserts));
+        script.insert(std::mem::take(&mut self.routing_rule.inserts));
+        script.insert(std::mem::take(&mut self.routing_target.inserts));
+        script.insert(std::mem::take(&mut self.model_config.inserts));
+        script.insert(std::mem::take(&mut self.provider_governance.inserts));
+        script.insert(std::mem::take(&mut self.pricing_override.inserts));
+        script.insert(std::mem::take(&mut self.provider.inserts));
+        script.insert(std::mem::take(&mut self.provider_key.inserts));
+        script.insert(std::mem::take(&mut self.mcp_client.inserts));
+        script.insert(std::mem::take(&mut self.budget.inserts));
+        script.insert(std::mem::take(&mut self.rate_limit.inserts));
+        script.insert(std::mem::take(&mut self.label.inserts));
     }
 }
 
@@ -291,11 +312,9 @@ impl<M: Row> Delta<M> {
         self.deletes.extend(before.into_keys());
     }
 
-    /// Deletes come first, so that what they free (a name, the id of a provider key) can be taken by another row.
-    fn write(self, script: &mut Script) {
-        script.delete::<M>(self.deletes);
-        script.update(self.updates, self.updated);
-        script.insert(self.inserts);
+    fn write_changes(&mut self, script: &mut Script) {
+        script.delete::<M>(std::mem::take(&mut self.deletes));
+        script.update(std::mem::take(&mut self.updates), std::mem::take(&mut self.updated));
     }
 }
 

@@ -84,11 +84,20 @@ impl Reach {
     /// As [`Reach::unless_away`], for work that the server has some time for: where a connection is half-open, nothing
     /// else would ever end it.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.in_time_of(PATIENCE, work).await
+    }
+
+    /// As [`Reach::in_time`], with `patience`.
+    pub(super) async fn in_time_of<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         if self.0.is_none() {
             return work.await;
         }
         let late = |_| StoreError::Away { detail: "it does not answer".to_owned() };
-        self.unless_away(async { tokio::time::timeout(PATIENCE, work).await.map_err(late)? }).await
+        self.unless_away(async { tokio::time::timeout(patience, work).await.map_err(late)? }).await
     }
 }
 

@@ -72,7 +72,10 @@ impl Restore {
     /// [`StoreError::Refused`] if the group does not begin where the one before ended or the tables do not allow it, else
     /// [`StoreError::Unavailable`]. Nothing can be written after an error.
     pub async fn create(&self, group: &Group) -> Result<(), StoreError> {
-        commit::script(self.tx.get_database_backend(), group)?.run(&self.tx).await
+        for part in commit::Parts::of(self.tx.get_database_backend(), group)? {
+            part.run(&self.tx).await?;
+        }
+        Ok(())
     }
 
     /// Writes records of all kinds but resources, none of which may be there.

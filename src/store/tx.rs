@@ -32,6 +32,15 @@ pub(super) async fn be_patient(transaction: &DatabaseTransaction) -> Result<(), 
     Ok(())
 }
 
+/// Gives the server more time for each statement of a transaction that is large, and for each to arrive over a slow network.
+pub(super) async fn allow_for_large(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        let longer = "SET LOCAL statement_timeout = '55s'; SET LOCAL idle_in_transaction_session_timeout = '30s'";
+        transaction.execute_unprepared(longer).await?;
+    }
+    Ok(())
+}
+
 /// How many parameters one statement may bind.
 fn bind_limit(backend: DbBackend) -> usize {
     match backend {
@@ -45,6 +54,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(12);
 
 /// How long a server may take to begin a transaction, which is one trip, once there is a connection.
 const BEGINNING: Duration = Duration::from_millis(2_500);
+
+/// The same for a part of a large change.
+pub(super) const LARGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long it may take to roll back before the connection is given up.
 const ROLLBACK: Duration = Duration::from_secs(2);

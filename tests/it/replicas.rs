@@ -2,6 +2,7 @@
 
 mod away;
 mod current;
+mod large;
 mod threads;
 mod tls;
 mod together;

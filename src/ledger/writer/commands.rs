@@ -48,8 +48,12 @@ impl Decided {
         Self { gathering: Gathering::new(state, remembered, now), answers: Vec::new() }
     }
 
+    /// Decides commands, in order, until the group is full. Those that it took have an answer.
     fn add<'a>(&mut self, commands: impl IntoIterator<Item = &'a Submitted>) {
         for (call, command, _) in commands {
+            if self.gathering.is_full() {
+                return;
+            }
             self.answers.push(self.gathering.decide(call, command));
         }
     }
@@ -66,7 +70,11 @@ impl Writer {
 
     /// Writes a group, shows it and answers it. Returns the next, of which nothing is written yet.
     async fn write_group(&mut self, due: Due, queue: &mut Queue) -> Due {
-        let Due { mut commands, ahead } = due;
+        let Due { mut commands, mut ahead } = due;
+        if ahead.is_none() && self.store.is_shared() {
+            // Before the store is locked: others wait for what is done under the lock.
+            ahead = Some(self.decide_now(&commands));
+        }
         let (tx, decided) = match self.begin(&mut commands, ahead).await {
             Ok(begun) => begun,
             Err(error) => {
@@ -75,10 +83,12 @@ impl Writer {
             }
         };
         let Decided { gathering, answers } = decided;
+        // What a full group did not take is the beginning of the next.
+        let rest = commands.split_off(answers.len());
         let Some((group, state)) = gathering.close() else {
             tx.rollback().await;
             answer(commands, answers);
-            return Due::default();
+            return Due { commands: rest, ahead: None };
         };
         if seeded::is(Bug::PublishBeforeCommit) {
             self.publish.send_replace(Arc::new(state.clone()));
@@ -87,7 +97,7 @@ impl Writer {
         let committing = tokio::spawn(commit(tx, Arc::clone(&group)));
         // It is on its way before anything else is decided.
         tokio::task::yield_now().await;
-        let (Committed { result, took }, mut next) = self.decide_ahead(committing, &state, &group, queue).await;
+        let (Committed { result, took }, mut next) = self.decide_ahead(committing, rest, &state, &group, queue).await;
         if result.is_ok() {
             self.metrics.committed(Purpose::Changes, group.txns.len(), took);
         }
@@ -141,21 +151,32 @@ impl Writer {
         Ok((tx, decided))
     }
 
-    /// Waits for a commit, and decides meanwhile what comes, on the `state` that it leads to.
+    /// Decides commands on the state as it is known.
+    fn decide_now(&self, commands: &[Submitted]) -> Ahead {
+        let state = Arc::clone(&self.publish.borrow());
+        let mut decided = Decided::on(State::clone(&state), Vec::new(), self.clock.now());
+        decided.add(commands);
+        Ahead { decided, position: follow::position(&state), remembered: Vec::new() }
+    }
+
+    /// Waits for a commit, and decides meanwhile what comes after the `commands` that are due, on the `state` that it leads
+    /// to.
     async fn decide_ahead(
         &mut self,
         mut committing: JoinHandle<Committed>,
+        mut commands: Vec<Submitted>,
         state: &State,
         group: &Group,
         queue: &mut Queue,
     ) -> (Committed, Due) {
-        let mut commands: Vec<Submitted> = Vec::new();
+        // What a full group left waits until it is written: nothing else comes before it.
+        let follows = !commands.is_empty();
         let mut ahead: Option<Ahead> = None;
         let committed = loop {
             tokio::select! {
                 biased;
                 committed = &mut committing => break committed,
-                more = queue.take_commands(commands.len()), if !self.folds_now() => {
+                more = queue.take_commands(commands.len()), if !follows && !self.folds_now() && !is_full(ahead.as_ref()) => {
                     let ahead = ahead.get_or_insert_with(|| {
                         let (remembered, now) = (group.requests.clone(), self.clock.now());
                         // The group may have more commands than it is microseconds old.
@@ -205,6 +226,11 @@ impl Writer {
         note(&self.moves, &group.usage.moved);
         self.store.announce();
     }
+}
+
+/// Whether what was decided ahead makes a group already.
+fn is_full(ahead: Option<&Ahead>) -> bool {
+    ahead.is_some_and(|ahead| ahead.decided.gathering.is_full())
 }
 
 /// A commit that has ended, and how long it took.

@@ -10,6 +10,13 @@ impl Rules for Customer {
         Ok(violations.or(())?)
     }
 
+    fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
+        let facet = Facet::Customer(stored.id.shared());
+        Team::table(state).facet_size(&facet)
+            + VirtualKey::table(state).facet_size(&facet)
+            + scoped_size(state, &Scope::Customer(stored.id.clone()))
+    }
+
     fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
         let facet = Facet::Customer(stored.id.shared());
         let teams = having::<Team>(state, &facet)
@@ -38,6 +45,11 @@ impl Rules for Team {
             check_exists(state, id, &Path::root("team").field("customer_id"), &mut missing);
         }
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
+        let keys = VirtualKey::table(state).facet_size(&Facet::Team(stored.id.shared()));
+        keys + scoped_size(state, &Scope::Team(stored.id.clone()))
     }
 
     fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
@@ -137,6 +149,11 @@ impl Rules for VirtualKey {
             }
             None => Ok(()),
         }
+    }
+
+    fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
+        let overrides = PricingOverride::table(state).facet_size(&Facet::VirtualKey(stored.id.shared()));
+        overrides + scoped_size(state, &Scope::VirtualKey(stored.id.clone()))
     }
 
     fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {

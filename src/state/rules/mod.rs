@@ -41,6 +41,11 @@ pub trait Rules: Indexed {
         Ok(())
     }
 
+    /// How many other resources change when the resource is deleted.
+    fn cascade_size(_stored: &Stored<Self>, _state: &State) -> usize {
+        0
+    }
+
     /// What else changes when the resource is deleted.
     ///
     /// # Errors
@@ -133,6 +138,13 @@ fn scoped(state: &State, scope: &Scope) -> Vec<Change> {
     let facet = Facet::ScopeId(scope.id().into());
     let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
     state.rules_of(scope).iter().map(deleted).chain(configs.map(deleted)).collect()
+}
+
+/// How many rules and model configs a scope has.
+fn scoped_size(state: &State, scope: &Scope) -> usize {
+    let facet = Facet::ScopeId(scope.id().into());
+    let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
+    state.rules_of(scope).iter().count() + configs.count()
 }
 
 fn deleted<R: Resource>(before: &Arc<Stored<R>>) -> Change {
