@@ -98,7 +98,8 @@ fn targets(filter: &str, format: LogFormat) -> Result<Targets, TelemetryError> {
     let quiet = quiet.iter().filter(|_| rest == LevelFilter::INFO).map(|target| (*target, LevelFilter::WARN));
     // Strangers can provoke warnings of HTTP/2 without end, and each outage of a database as many as there are connections: the
     // server says the same itself, once.
-    let loud = ["h2", "sqlx_core::pool"].map(|target| (target, rest.min(LevelFilter::ERROR)));
+    let loud = ["h2", "sqlx_core::pool"].into_iter().filter(|_| rest <= LevelFilter::INFO);
+    let loud = loud.map(|target| (target, rest.min(LevelFilter::ERROR)));
     Ok(Targets::new().with_default(rest).with_targets(loud).with_targets(quiet).with_targets(named))
 }
 

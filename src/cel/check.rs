@@ -2,25 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use super::lexer::{Symbol, too_deep};
+use super::lexer::Symbol;
 use super::node::{Arithmetic, Comparison, Node, Target, Variable};
+use super::parse::too_deep;
 use super::text::Text;
-use super::tree::{Binary, Expr, Tree, Unary};
+use super::tree::{Binary, Form, Id, Term};
 use super::types::Type;
 use super::{Fault, MAX_NESTING, MAX_NODES};
 
 /// A node and its type.
 pub(super) type Typed = (Node, Type);
 
-/// Checks a tree that the parser made.
-pub(super) fn check(
-    text: Text<'_>,
-    symbols: &[Symbol],
-    tree: &Tree<'_>,
+/// Checks a tree that the parser made, and the text that it was made of.
+pub(super) fn check<'a>(
+    text: Text<'a>,
+    symbols: &'a [Symbol<'a>],
+    terms: &'a [Term<'a>],
+    root: Id,
 ) -> Result<(Node, BTreeSet<Variable>), Vec<Fault>> {
-    let variables = BTreeSet::new();
-    let mut checker = Checker { text, symbols, nodes: 0, nesting: 0, too_deep: false, element: None, variables };
-    let (node, kind) = checker.node(tree);
+    let mut checker = Checker {
+        text,
+        symbols,
+        terms,
+        nodes: 0,
+        nesting: 0,
+        too_deep: false,
+        element: None,
+        variables: BTreeSet::new(),
+    };
+    let (node, kind) = checker.node(root);
     if !kind.is(&Type::Bool) {
         let start = symbols.first().map_or(0, |it| it.start);
         let message = format!("the expression yields {kind}, and it must yield bool: compare it with something");
@@ -32,7 +42,8 @@ pub(super) fn check(
 /// What is known while a tree is checked.
 pub(super) struct Checker<'a> {
     pub(super) text: Text<'a>,
-    pub(super) symbols: &'a [Symbol],
+    pub(super) symbols: &'a [Symbol<'a>],
+    pub(super) terms: &'a [Term<'a>],
     nodes: usize,
     nesting: usize,
     /// Whether that was said.
@@ -44,7 +55,7 @@ pub(super) struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     /// Checks a tree: a node with its type, or [`Type::Any`] if it was refused.
-    pub(super) fn node(&mut self, tree: &'a Tree<'a>) -> Typed {
+    pub(super) fn node(&mut self, tree: Id) -> Typed {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             // Said once; the rest of the tree is not looked at.
@@ -61,34 +72,43 @@ impl<'a> Checker<'a> {
             return (Node::Bool(false), Type::Any);
         }
         self.nesting += 1;
-        let typed = match &tree.expr {
-            Expr::Null => self.refuse(tree, "nothing is null: compare with \"\", or ask `\"key\" in headers`"),
-            Expr::Bool(it) => (Node::Bool(*it), Type::Bool),
-            Expr::Int(it) => (Node::Int(*it), Type::Int),
-            Expr::Double(it) => (Node::Double(*it), Type::Double),
-            Expr::Text(it) => (Node::Text(it.as_str().into()), Type::String),
-            Expr::Name(name) => self.name(tree, name),
-            Expr::Field(operand, field) => self.field(tree, operand, field),
-            Expr::Index(parts) => self.index(tree, parts),
-            Expr::Unary(Unary::Not, operand) => (Node::Not(Box::new(self.truth("!", operand))), Type::Bool),
-            Expr::Unary(Unary::Negate, operand) => self.negate(tree, operand),
-            Expr::Binary(operator, operands) => self.binary(tree, *operator, operands),
-            Expr::Choose(parts) => self.choice(tree, parts),
-            Expr::Call(name, target, arguments) => self.function(tree, name, target.as_deref(), arguments),
-            Expr::List(elements) => self.list(elements),
-            Expr::Map(entries) => self.map(entries),
-        };
+        let typed = self.form(tree);
         self.nesting -= 1;
         typed
     }
 
+    fn form(&mut self, tree: Id) -> Typed {
+        match &self.terms[tree].form {
+            Form::Refused => (Node::Bool(false), Type::Any),
+            Form::Bool(it) => (Node::Bool(*it), Type::Bool),
+            Form::Int(it) => (Node::Int(*it), Type::Int),
+            Form::Double(it) => (Node::Double(*it), Type::Double),
+            Form::Text(it) => (Node::Text(it.as_str().into()), Type::String),
+            Form::Name(name) => self.name(tree, name),
+            Form::List(elements) => {
+                let (nodes, kind) = self.alike(elements, "the elements of a list");
+                (Node::List(nodes), kind.list())
+            }
+            Form::Map(entries) => self.map(entries),
+            Form::Not(operand) => (Node::Not(Box::new(self.truth("!", *operand))), Type::Bool),
+            Form::Negate(operand) => self.negation(tree, *operand),
+            Form::And(operands) => (Node::And(self.truths("&&", operands)), Type::Bool),
+            Form::Or(operands) => (Node::Or(self.truths("||", operands)), Type::Bool),
+            Form::Choose([condition, yes, no]) => self.choice(tree, *condition, *yes, *no),
+            Form::Binary(operator, written, [left, right]) => self.binary(tree, *operator, written, *left, *right),
+            Form::Field(operand, field) => self.field(tree, *operand, field),
+            Form::Index([container, key]) => self.index(tree, *container, *key),
+            Form::Call { target, name, arguments } => self.function(tree, *target, name, arguments),
+        }
+    }
+
     /// Notes a fault.
-    pub(super) fn refuse(&mut self, tree: &Tree<'_>, message: impl Into<String>) -> Typed {
-        self.text.fault(tree.at, message);
+    pub(super) fn refuse(&mut self, tree: Id, message: impl Into<String>) -> Typed {
+        self.text.fault(self.terms[tree].place, message);
         (Node::Bool(false), Type::Any)
     }
 
-    fn name(&mut self, tree: &Tree<'_>, name: &str) -> Typed {
+    fn name(&mut self, tree: Id, name: &str) -> Typed {
         if let Some((element, kind)) = &self.element
             && *element == name
         {
@@ -104,31 +124,26 @@ impl<'a> Checker<'a> {
         self.refuse(tree, message)
     }
 
-    fn list(&mut self, elements: &'a [Tree<'a>]) -> Typed {
-        let (nodes, kind) = self.alike(elements.iter(), "the elements of a list");
-        (Node::List(nodes), kind.list())
-    }
-
-    fn map(&mut self, entries: &'a [[Tree<'a>; 2]]) -> Typed {
+    fn map(&mut self, entries: &[(Id, Id)]) -> Typed {
         let mut keys = Vec::new();
         let mut values = Vec::new();
-        for [key, value] in entries {
-            let (node, kind) = self.node(key);
+        for (key, value) in entries {
+            let (node, kind) = self.node(*key);
             if !kind.is(&Type::String) {
-                self.refuse(key, format!("the key of a map is a string, not {kind}"));
+                self.refuse(*key, format!("the key of a map is a string, not {kind}"));
             }
             keys.push(node);
-            values.push(value);
+            values.push(*value);
         }
-        let (values, kind) = self.alike(values.into_iter(), "the values of a map");
+        let (values, kind) = self.alike(&values, "the values of a map");
         (Node::Map(keys.into_iter().zip(values).collect()), Type::Map(Box::new(kind)))
     }
 
     /// Nodes of one type. Integers among doubles become doubles.
-    fn alike(&mut self, trees: impl Iterator<Item = &'a Tree<'a>>, what: &str) -> (Vec<Node>, Type) {
+    fn alike(&mut self, trees: &[Id], what: &str) -> (Vec<Node>, Type) {
         let mut nodes = Vec::new();
         let mut common = Type::Any;
-        for tree in trees {
+        for &tree in trees {
             let (node, kind) = self.node(tree);
             match widest(&common, &kind) {
                 Some(joined) => common = joined,
@@ -142,7 +157,7 @@ impl<'a> Checker<'a> {
         (nodes, common)
     }
 
-    fn negate(&mut self, tree: &Tree<'_>, operand: &'a Tree<'a>) -> Typed {
+    fn negation(&mut self, tree: Id, operand: Id) -> Typed {
         let (node, kind) = self.node(operand);
         if kind.is_number() {
             return (Node::Negate(Box::new(node)), kind);
@@ -150,24 +165,17 @@ impl<'a> Checker<'a> {
         self.refuse(tree, format!("`-` takes a number, not {kind}"))
     }
 
-    fn binary(&mut self, tree: &Tree<'_>, operator: Binary, operands: &'a [Tree<'a>; 2]) -> Typed {
+    fn binary(&mut self, tree: Id, operator: Binary, written: &str, left: Id, right: Id) -> Typed {
+        let (left, right) = (self.node(left), self.node(right));
         match operator {
-            Binary::And => (Node::And(self.truths("&&", operands)), Type::Bool),
-            Binary::Or => (Node::Or(self.truths("||", operands)), Type::Bool),
-            Binary::In => self.within(tree, operands),
-            Binary::Compare(comparison) => {
-                let [left, right] = operands.each_ref().map(|operand| self.node(operand));
-                self.comparison(tree, comparison, left, right)
-            }
-            Binary::Arithmetic(arithmetic) => {
-                let [left, right] = operands.each_ref().map(|operand| self.node(operand));
-                self.arithmetic(tree, arithmetic, left, right)
-            }
+            Binary::Arithmetic(operator) => self.arithmetic(tree, written, operator, left, right),
+            Binary::Compare(operator) => self.comparison(tree, written, operator, left, right),
+            Binary::In => self.within(tree, left, right),
         }
     }
 
     /// Checks what must be a bool.
-    pub(super) fn truth(&mut self, taker: &str, tree: &'a Tree<'a>) -> Node {
+    pub(super) fn truth(&mut self, taker: &str, tree: Id) -> Node {
         let (node, kind) = self.node(tree);
         if !kind.is(&Type::Bool) {
             self.refuse(tree, format!("`{taker}` takes bool, not {kind}: compare it with something"));
@@ -175,11 +183,13 @@ impl<'a> Checker<'a> {
         node
     }
 
-    fn truths(&mut self, taker: &str, operands: &'a [Tree<'a>; 2]) -> Box<[Node; 2]> {
-        Box::new(operands.each_ref().map(|operand| self.truth(taker, operand)))
+    /// Checks the operands of a chain, in which each operator counts.
+    fn truths(&mut self, taker: &str, operands: &[Id]) -> Vec<Node> {
+        self.nodes += operands.len().saturating_sub(2);
+        operands.iter().map(|it| self.truth(taker, *it)).collect()
     }
 
-    fn choice(&mut self, tree: &Tree<'_>, [condition, yes, no]: &'a [Tree<'a>; 3]) -> Typed {
+    fn choice(&mut self, tree: Id, condition: Id, yes: Id, no: Id) -> Typed {
         let condition = self.truth("?", condition);
         let ((yes, left), (no, right)) = (self.node(yes), self.node(no));
         let Some(kind) = widest(&left, &right) else {
@@ -189,8 +199,14 @@ impl<'a> Checker<'a> {
         (Node::Choose(Box::new([condition, yes, no])), kind)
     }
 
-    fn arithmetic(&mut self, tree: &Tree<'_>, operator: Arithmetic, (left, one): Typed, (right, two): Typed) -> Typed {
-        let written = self.written(tree);
+    fn arithmetic(
+        &mut self,
+        tree: Id,
+        written: &str,
+        operator: Arithmetic,
+        (left, one): Typed,
+        (right, two): Typed,
+    ) -> Typed {
         let takes = |kind: &Type| match operator {
             Arithmetic::Modulo => kind.is(&Type::Int),
             Arithmetic::Add => kind.is_number() || matches!(kind, Type::String | Type::List(_)),
@@ -210,24 +226,23 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn comparison(&mut self, tree: &Tree<'_>, operator: Comparison, (left, one): Typed, (right, two): Typed) -> Typed {
+    fn comparison(
+        &mut self,
+        tree: Id,
+        written: &str,
+        operator: Comparison,
+        (left, one): Typed,
+        (right, two): Typed,
+    ) -> Typed {
         let ordered = !matches!(operator, Comparison::Equal | Comparison::NotEqual);
         if if ordered { one.orders(&two) } else { one.equates(&two) } {
             return (Node::Compare(operator, Box::new([left, right])), Type::Bool);
         }
-        let written = self.written(tree);
         self.refuse(tree, format!("`{written}` cannot compare {one} with {two}: convert one of them"));
         (Node::Bool(false), Type::Bool)
     }
 
-    /// The symbol at which a tree is.
-    fn written(&self, tree: &Tree<'_>) -> &'a str {
-        let at = self.symbols.binary_search_by_key(&tree.at, |it| it.start).ok();
-        let symbol = at.and_then(|at| self.symbols.get(at));
-        symbol.and_then(|it| self.text.source.get(it.start..it.end)).unwrap_or_default()
-    }
-
-    fn index(&mut self, tree: &Tree<'_>, [container, key]: &'a [Tree<'a>; 2]) -> Typed {
+    fn index(&mut self, tree: Id, container: Id, key: Id) -> Typed {
         let ((container, kind), (key, by)) = (self.node(container), self.node(key));
         let (due, found) = match kind {
             Type::Any => (by.clone(), Type::Any),
@@ -242,7 +257,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks the choice of a field.
-    fn field(&mut self, tree: &Tree<'_>, operand: &'a Tree<'a>, field: &str) -> Typed {
+    fn field(&mut self, tree: Id, operand: Id, field: &str) -> Typed {
         let (node, kind) = self.node(operand);
         let found = |node| Node::Index(Box::new([node, Node::Text(field.into())]));
         match kind {
@@ -252,8 +267,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn within(&mut self, tree: &Tree<'_>, [element, container]: &'a [Tree<'a>; 2]) -> Typed {
-        let ((element, one), (container, kind)) = (self.node(element), self.node(container));
+    fn within(&mut self, tree: Id, (element, one): Typed, (container, kind): Typed) -> Typed {
         let found = match &kind {
             Type::List(due) => one.equates(due),
             Type::Map(_) => one.is(&Type::String),

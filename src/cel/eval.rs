@@ -1,7 +1,7 @@
 //! Evaluation: a walk over the tree that counts its steps.
 //!
-//! The walk is the crate's own and not the one of `cel`, which cannot be stopped, copies what it reads, and builds a
-//! context for every request. Tests hold the two against each other.
+//! Tests hold it against the evaluation of the crate `cel`, which could not be used: it cannot be stopped, copies what it
+//! reads, and builds a context for every request.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
                 Value::Double(it) => Value::Double(-it),
                 _ => return Err(mistyped()),
             },
-            // The result of one side can make good the failure of the other.
+            // The result of one operand can make good the failure of another.
             Node::And(nodes) => Value::Bool(self.decide(nodes, false)?),
             Node::Or(nodes) => Value::Bool(self.decide(nodes, true)?),
             Node::Choose(nodes) => {
@@ -144,13 +144,17 @@ impl<'a> Walk<'a> {
         Ok(Value::Map(map.into()))
     }
 
-    /// `&&` and `||`: whether one of the two yields what decides.
-    fn decide(&mut self, nodes: &'a [Node; 2], decisive: bool) -> Result<bool, String> {
-        let left = self.truth(&nodes[0]);
-        if left == Ok(decisive) || self.truth(&nodes[1])? == decisive {
-            return Ok(decisive);
+    /// `&&` and `||`: whether an operand yields what decides.
+    fn decide(&mut self, nodes: &'a [Node], decisive: bool) -> Result<bool, String> {
+        let mut decided = Ok(!decisive);
+        for node in nodes {
+            match self.truth(node) {
+                Ok(it) if it == decisive => return Ok(decisive),
+                Ok(_) => {}
+                failure => decided = failure,
+            }
         }
-        left
+        decided
     }
 
     fn arithmetic(&mut self, operator: Arithmetic, left: Value<'a>, right: Value<'a>) -> Evaluated<'a> {

@@ -3,9 +3,8 @@
 use regex::RegexBuilder;
 
 use super::check::{Checker, Typed};
-use super::lexer::Kind;
 use super::node::{Fold, FoldKind, Node, Pattern, Search, Target};
-use super::tree::{Expr, Tree};
+use super::tree::{Form, Id};
 use super::types::Type;
 
 /// What is said of a function that is not there.
@@ -21,33 +20,27 @@ const MIN_PATTERN_BYTES: usize = 1 << 12;
 
 impl<'a> Checker<'a> {
     /// Checks a call of a function.
-    pub(super) fn function(
-        &mut self,
-        tree: &'a Tree<'a>,
-        name: &str,
-        target: Option<&'a Tree<'a>>,
-        arguments: &'a [Tree<'a>],
-    ) -> Typed {
+    pub(super) fn function(&mut self, tree: Id, target: Option<Id>, name: &str, arguments: &[Id]) -> Typed {
         match (name, target, arguments) {
-            ("startsWith", Some(text), [part]) => self.search(name, Search::StartsWith, text, part),
-            ("endsWith", Some(text), [part]) => self.search(name, Search::EndsWith, text, part),
-            ("contains", Some(text), [part]) => self.search(name, Search::Contains, text, part),
-            ("matches", Some(text), [pattern]) | ("matches", None, [text, pattern]) => self.pattern(text, pattern),
-            ("size", Some(operand), []) | ("size", None, [operand]) => self.size(tree, operand),
-            ("has", None, [field]) => self.has(tree, field),
-            ("int", None, [operand]) => self.convert(tree, name, Target::Int, Type::Int, operand),
-            ("double", None, [operand]) => self.convert(tree, name, Target::Double, Type::Double, operand),
-            ("string", None, [operand]) => self.convert(tree, name, Target::String, Type::String, operand),
-            ("all", Some(range), [element, body]) => self.fold(tree, FoldKind::All, range, element, None, body),
-            ("exists", Some(range), [element, body]) => self.fold(tree, FoldKind::Exists, range, element, None, body),
-            ("exists_one" | "existsOne", Some(range), [element, body]) => {
+            ("startsWith", Some(text), &[part]) => self.search(name, Search::StartsWith, text, part),
+            ("endsWith", Some(text), &[part]) => self.search(name, Search::EndsWith, text, part),
+            ("contains", Some(text), &[part]) => self.search(name, Search::Contains, text, part),
+            ("matches", Some(text), &[pattern]) | ("matches", None, &[text, pattern]) => self.pattern(text, pattern),
+            ("size", Some(operand), &[]) | ("size", None, &[operand]) => self.size(tree, operand),
+            ("has", None, &[field]) => self.has(tree, field),
+            ("int", None, &[operand]) => self.convert(tree, name, Target::Int, Type::Int, operand),
+            ("double", None, &[operand]) => self.convert(tree, name, Target::Double, Type::Double, operand),
+            ("string", None, &[operand]) => self.convert(tree, name, Target::String, Type::String, operand),
+            ("all", Some(range), &[element, body]) => self.fold(tree, FoldKind::All, range, element, None, body),
+            ("exists", Some(range), &[element, body]) => self.fold(tree, FoldKind::Exists, range, element, None, body),
+            ("exists_one" | "existsOne", Some(range), &[element, body]) => {
                 self.fold(tree, FoldKind::ExistsOne, range, element, None, body)
             }
-            ("map", Some(range), [element, body]) => self.fold(tree, FoldKind::Map, range, element, None, body),
-            ("map", Some(range), [element, filter, body]) => {
+            ("map", Some(range), &[element, body]) => self.fold(tree, FoldKind::Map, range, element, None, body),
+            ("map", Some(range), &[element, filter, body]) => {
                 self.fold(tree, FoldKind::Map, range, element, Some(filter), body)
             }
-            ("filter", Some(range), [element, filter]) => {
+            ("filter", Some(range), &[element, filter]) => {
                 self.fold(tree, FoldKind::Map, range, element, Some(filter), element)
             }
             _ => {
@@ -61,7 +54,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks what must be a string.
-    fn text(&mut self, taker: &str, tree: &'a Tree<'a>) -> Node {
+    fn text(&mut self, taker: &str, tree: Id) -> Node {
         let (node, kind) = self.node(tree);
         if !kind.is(&Type::String) {
             self.refuse(tree, format!("`{taker}` takes string, not {kind}"));
@@ -69,15 +62,15 @@ impl<'a> Checker<'a> {
         node
     }
 
-    fn search(&mut self, name: &str, search: Search, text: &'a Tree<'a>, part: &'a Tree<'a>) -> Typed {
+    fn search(&mut self, name: &str, search: Search, text: Id, part: Id) -> Typed {
         let operands = [self.text(name, text), self.text(name, part)];
         (Node::Search(search, Box::new(operands)), Type::Bool)
     }
 
-    fn pattern(&mut self, text: &'a Tree<'a>, pattern: &'a Tree<'a>) -> Typed {
+    fn pattern(&mut self, text: Id, pattern: Id) -> Typed {
         let operand = self.text("matches", text);
         self.node(pattern);
-        let Expr::Text(written) = &pattern.expr else {
+        let Form::Text(written) = &self.terms[pattern].form else {
             self.refuse(pattern, "the pattern of `matches` is a string literal, so that it is compiled once");
             return (Node::Bool(false), Type::Bool);
         };
@@ -101,7 +94,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn size(&mut self, tree: &Tree<'_>, operand: &'a Tree<'a>) -> Typed {
+    fn size(&mut self, tree: Id, operand: Id) -> Typed {
         let (node, kind) = self.node(operand);
         match kind {
             Type::String | Type::List(_) | Type::Map(_) | Type::Any => (Node::Size(Box::new(node)), Type::Int),
@@ -109,8 +102,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn has(&mut self, tree: &Tree<'_>, field: &'a Tree<'a>) -> Typed {
-        let Expr::Field(operand, name) = &field.expr else {
+    fn has(&mut self, tree: Id, field: Id) -> Typed {
+        let Form::Field(operand, name) = self.terms[field].form else {
             return self.refuse(tree, "`has` takes a field, as in has(headers.team): write `\"x-team\" in headers`");
         };
         let (node, kind) = self.node(operand);
@@ -118,10 +111,10 @@ impl<'a> Checker<'a> {
             let message = format!("{kind} has no field `{name}`: only headers, params and maps have fields");
             self.refuse(field, message);
         }
-        (Node::In(Box::new([Node::Text((*name).into()), node])), Type::Bool)
+        (Node::In(Box::new([Node::Text(name.into()), node])), Type::Bool)
     }
 
-    fn convert(&mut self, tree: &Tree<'_>, name: &str, to: Target, kind: Type, operand: &'a Tree<'a>) -> Typed {
+    fn convert(&mut self, tree: Id, name: &str, to: Target, kind: Type, operand: Id) -> Typed {
         let (node, from) = self.node(operand);
         if !from.is_number() && !from.is(&Type::String) {
             return self.refuse(tree, format!("`{name}` converts string, int and double, not {from}"));
@@ -129,15 +122,7 @@ impl<'a> Checker<'a> {
         (Node::Convert(to, Box::new(node)), kind)
     }
 
-    fn fold(
-        &mut self,
-        tree: &Tree<'_>,
-        kind: FoldKind,
-        range: &'a Tree<'a>,
-        element: &'a Tree<'a>,
-        filter: Option<&'a Tree<'a>>,
-        body: &'a Tree<'a>,
-    ) -> Typed {
+    fn fold(&mut self, tree: Id, kind: FoldKind, range: Id, element: Id, filter: Option<Id>, body: Id) -> Typed {
         if self.element.is_some() {
             return self.refuse(tree, "comprehensions do not nest: write one expression for each");
         }
@@ -148,7 +133,7 @@ impl<'a> Checker<'a> {
             Type::Any => Type::Any,
             _ => return self.refuse(tree, format!("there is nothing to go through in {over}: take a list or a map")),
         };
-        let Expr::Name(name) = element.expr else {
+        let Form::Name(name) = self.terms[element].form else {
             return self.refuse(element, "the first argument names the element, as in headers.exists(k, k == \"x\")");
         };
         self.element = Some((name, each));
@@ -172,8 +157,7 @@ impl<'a> Checker<'a> {
 
     /// How often a word is in the text.
     fn count(&self, word: &str) -> usize {
-        let written = |it: &&super::lexer::Symbol| self.text.source.get(it.start..it.end) == Some(word);
-        self.symbols.iter().filter(|it| it.kind == Kind::Word).filter(written).count()
+        self.symbols.iter().filter(|it| it.written == word).count()
     }
 }
 

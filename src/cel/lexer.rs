@@ -1,16 +1,23 @@
-//! Symbols of the text, and what is refused before the parser sees it: what is too long or has too many operands, brackets that do
-//! not match, and those that are nested too deeply, over which the parser recurses.
+//! Symbols of the text.
 
+use super::MAX_BYTES;
+use super::literal::escape;
 use super::text::Text;
-use super::{MAX_BYTES, MAX_NESTING, MAX_NODES};
 
 /// A symbol of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Symbol {
+pub(super) struct Symbol<'a> {
     pub(super) kind: Kind,
-    /// Where it starts and ends, in bytes.
+    /// Where it starts, in bytes.
     pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) written: &'a str,
+}
+
+impl Symbol<'_> {
+    /// Whether it is a bracket that closes.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.written, ")" | "]" | "}")
+    }
 }
 
 /// Kinds of symbols.
@@ -19,13 +26,12 @@ pub(super) enum Kind {
     Word,
     Number,
     Text,
-    Open,
-    Close,
-    Operator,
+    /// An operator, a bracket, a separator.
+    Sign,
 }
 
-/// Takes the text apart, and notes what is wrong with it. The parser may see the text if nothing is.
-pub(super) fn symbols(text: &mut Text<'_>) -> Vec<Symbol> {
+/// Takes the text apart, and notes what is wrong with it. The parser sees them if nothing is.
+pub(super) fn symbols<'a>(text: &mut Text<'a>) -> Vec<Symbol<'a>> {
     if text.source.len() > MAX_BYTES {
         let length = text.source.len();
         let message =
@@ -38,12 +44,11 @@ pub(super) fn symbols(text: &mut Text<'_>) -> Vec<Symbol> {
     while let Some(symbol) = next(text, &mut at) {
         symbols.push(symbol);
     }
-    limits(text, &symbols);
     symbols
 }
 
 /// The next symbol. What is wrong is noted and skipped.
-fn next(text: &mut Text<'_>, at: &mut usize) -> Option<Symbol> {
+fn next<'a>(text: &mut Text<'a>, at: &mut usize) -> Option<Symbol<'a>> {
     loop {
         let rest = text.source.get(*at..)?;
         let first = rest.chars().next()?;
@@ -58,13 +63,11 @@ fn next(text: &mut Text<'_>, at: &mut usize) -> Option<Symbol> {
                 (Some(Kind::Number), number(text, start, rest))
             }
             'a'..='z' | 'A'..='Z' | '_' => (Some(Kind::Word), run(rest, |c| c.is_ascii_alphanumeric() || c == '_')),
-            '(' | '[' | '{' => (Some(Kind::Open), 1),
-            ')' | ']' | '}' => (Some(Kind::Close), 1),
-            _ => (Some(Kind::Operator), operator(text, start, rest)),
+            _ => (Some(Kind::Sign), sign(text, start, rest)),
         };
         *at += length;
         if let Some(kind) = kind {
-            return Some(Symbol { kind, start, end: *at });
+            return Some(Symbol { kind, start, written: text.source.get(start..*at)? });
         }
     }
 }
@@ -74,11 +77,13 @@ fn run(text: &str, such: impl Fn(char) -> bool) -> usize {
     text.find(|c| !such(c)).unwrap_or(text.len())
 }
 
-fn operator(text: &mut Text<'_>, start: usize, rest: &str) -> usize {
-    const OPERATORS: [&str; 18] =
-        ["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ".", ","];
-    if let Some(operator) = OPERATORS.iter().find(|it| rest.starts_with(**it)) {
-        return operator.len();
+fn sign(text: &mut Text<'_>, start: usize, rest: &str) -> usize {
+    const SIGNS: [&str; 24] = [
+        "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ".", ",", "(", ")", "[",
+        "]", "{", "}",
+    ];
+    if let Some(sign) = SIGNS.iter().find(|it| rest.starts_with(**it)) {
+        return sign.len();
     }
     let first = rest.chars().next().unwrap_or_default();
     let message = match first {
@@ -143,7 +148,13 @@ fn string(text: &mut Text<'_>, start: usize, prefix: usize) -> usize {
         }
         at += match rest.chars().next() {
             Some('\n' | '\r') if !long => break,
-            Some('\\') if prefix == 0 => escape(text, start + at, rest),
+            Some('\\') if prefix == 0 => {
+                let (length, value) = escape(rest);
+                if let Err(message) = value {
+                    text.fault(start + at, message);
+                }
+                length
+            }
             Some(other) => other.len_utf8(),
             None => break,
         };
@@ -151,84 +162,4 @@ fn string(text: &mut Text<'_>, start: usize, prefix: usize) -> usize {
     text.fault(start, format!("the string is never closed: end it with {quote} on the same line"));
     // What follows was meant to be text, so nothing more is found in it.
     text.source.len() - start
-}
-
-/// The length of the escape that `rest` starts with.
-fn escape(text: &mut Text<'_>, start: usize, rest: &str) -> usize {
-    // At the end of the text, the string is not closed, which is noted for itself.
-    let Some(kind) = rest[1..].chars().next() else { return 1 };
-    let digits = match kind {
-        'x' | 'X' => 2,
-        'u' => 4,
-        'U' => 8,
-        '0'..='3' => {
-            let octal = rest.get(1..4).is_some_and(|it| it.chars().all(|c| ('0'..='7').contains(&c)));
-            if !octal {
-                text.fault(start, "an octal escape has three digits, as in \\101");
-            }
-            return if octal { 4 } else { 2 };
-        }
-        'a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '"' | '\'' | '\\' | '?' | '`' => return 2,
-        _ => {
-            text.fault(start, "unknown escape: write `\\\\` for a backslash, or r\"…\" for text without escapes");
-            return 1;
-        }
-    };
-    let hex = rest.get(2..2 + digits).and_then(|it| u32::from_str_radix(it, 16).ok());
-    if hex.and_then(char::from_u32).is_none() {
-        text.fault(start, format!("\\{kind} takes the {digits} hexadecimal digits of a character"));
-        return 2;
-    }
-    2 + digits
-}
-
-/// Notes which limits are exceeded, and which brackets do not match.
-fn limits(text: &mut Text<'_>, symbols: &[Symbol]) {
-    let (mut operands, mut deep) = (0, false);
-    let mut open: Vec<Symbol> = Vec::new();
-    for symbol in symbols {
-        let written = text.source.get(symbol.start..symbol.end).unwrap_or_default();
-        match symbol.kind {
-            Kind::Word | Kind::Number | Kind::Text => {
-                operands += 1;
-                if operands == MAX_NODES + 1 {
-                    text.fault(symbol.start, format!("more than {MAX_NODES} nodes: split the expression into rules"));
-                }
-            }
-            Kind::Operator => {}
-            Kind::Open => open.push(*symbol),
-            Kind::Close => close(text, &mut open, symbol.start, written),
-        }
-        if open.len() > MAX_NESTING && !std::mem::replace(&mut deep, true) {
-            text.fault(symbol.start, too_deep());
-        }
-    }
-    for symbol in open {
-        let bracket = text.source.get(symbol.start..symbol.end).unwrap_or_default();
-        text.fault(symbol.start, format!("`{bracket}` is never closed: write `{}`", closing(bracket)));
-    }
-}
-
-/// What is said of an expression that is nested too deeply.
-pub(super) fn too_deep() -> String {
-    format!("nested deeper than {MAX_NESTING}: split the expression into rules")
-}
-
-fn closing(bracket: &str) -> &'static str {
-    match bracket {
-        "(" => ")",
-        "[" => "]",
-        _ => "}",
-    }
-}
-
-fn close(text: &mut Text<'_>, open: &mut Vec<Symbol>, at: usize, written: &str) {
-    let Some(last) = open.last() else {
-        return text.fault(at, format!("`{written}` closes nothing: leave it out"));
-    };
-    let expected = closing(text.source.get(last.start..last.end).unwrap_or_default());
-    if expected != written {
-        text.fault(at, format!("`{written}` where `{expected}` is due"));
-    }
-    open.pop();
 }

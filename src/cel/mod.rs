@@ -1,11 +1,14 @@
 //! Conditions on requests: CEL expressions, checked when written and bounded when evaluated.
 //!
-//! An expression comes from whoever may write rules and is evaluated on every request, so neither may do harm:
+//! An expression comes from whoever may write rules and is evaluated on every request, so neither may do harm, and
+//! neither needs more than the thread of the caller:
 //!
-//! 1. `lexer` takes the text apart, and refuses what is too long, too wide, or nested too deeply.
-//! 2. `parse` makes a `tree` of it, with a stack whose size does not depend on the text.
-//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a tree of `node`s.
+//! 1. `lexer` takes the text apart, `literal` reads its strings and numbers.
+//! 2. `parse` makes a `tree` of the symbols, within limits to brackets and operators in one another.
+//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a `node` tree.
 //! 4. `eval` walks that tree over borrowed inputs and counts its steps.
+//!
+//! Tests hold the language against the crate `cel`, which reads the same text.
 //!
 //! The module is pure: it knows neither the state nor the wire.
 
@@ -13,7 +16,9 @@ mod check;
 mod eval;
 mod functions;
 mod lexer;
+mod literal;
 mod node;
+mod operator;
 mod parse;
 mod text;
 mod tree;
@@ -28,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use node::{Node, Variable};
+use text::Text;
 
 /// Length of an expression at most, in bytes.
 pub const MAX_BYTES: usize = 4096;
@@ -52,18 +58,16 @@ pub struct Position {
 /// Something wrong in an expression: what, and what to write instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// Where; of the whole expression if absent.
-    pub position: Option<Position>,
+    /// Where.
+    pub position: Position,
     /// The fault and its remedy.
     pub message: String,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Position { line, column }) = self.position {
-            write!(f, "line {line}, column {column}: ")?;
-        }
-        f.write_str(&self.message)
+        let Position { line, column } = self.position;
+        write!(f, "line {line}, column {column}: {}", self.message)
     }
 }
 
@@ -143,7 +147,7 @@ impl Expression {
     ///
     /// What is wrong with it, in the order of the text; at most [`MAX_FAULTS`] faults.
     pub fn compile(source: &str) -> Result<Self, Vec<Fault>> {
-        let (root, variables) = parse::compile(source)?;
+        let (root, variables) = tree_of(source)?;
         let names: BTreeSet<_> = variables.into_iter().map(Variable::name).collect();
         let usage = [Variable::BudgetUsed, Variable::TokensUsed, Variable::Request];
         let reads_usage = usage.iter().any(|variable| names.contains(variable.name()));
@@ -172,6 +176,22 @@ impl Expression {
     /// Whether the expression names usage: `budget_used`, `tokens_used` or `request`.
     pub fn reads_usage(&self) -> bool {
         self.0.reads_usage
+    }
+}
+
+/// The checked tree of an expression, and the variables that it names.
+fn tree_of(source: &str) -> Result<(Node, BTreeSet<Variable>), Vec<Fault>> {
+    let mut text = Text::new(source);
+    let symbols = lexer::symbols(&mut text);
+    if text.is_faulty() {
+        return Err(text.into_faults());
+    }
+    if symbols.is_empty() {
+        return Ok((Node::Bool(true), BTreeSet::new()));
+    }
+    match parse::parse(&mut text, &symbols) {
+        Some((terms, root)) => check::check(text, &symbols, &terms, root),
+        None => Err(text.into_faults()),
     }
 }
 

@@ -30,10 +30,7 @@ impl<'a> Text<'a> {
         self.faults.dedup();
         self.faults.truncate(MAX_FAULTS);
         let source = self.source;
-        self.faults
-            .into_iter()
-            .map(|(offset, message)| Fault { position: Some(position(source, offset)), message })
-            .collect()
+        self.faults.into_iter().map(|(offset, message)| Fault { position: position(source, offset), message }).collect()
     }
 }
 

@@ -1,49 +1,58 @@
-//! The tree that the parser makes of an expression: its shape, with nothing known of names and types.
+//! The tree of an expression as it is written, before names and types are checked.
+//!
+//! Its terms are a list and name each other by index, so that a tree as deep as the text is long, such as that of
+//! `1 + 1 + …`, is made and dropped without recursion.
 
-/// A part of an expression.
+use super::node::{Arithmetic, Comparison};
+
+/// Which term of a list of terms.
+pub(super) type Id = usize;
+
+/// A term of the text.
 #[derive(Debug)]
-pub(super) struct Tree<'a> {
-    /// Where it is, for a reader, as an offset in bytes: at the operator, or at the name of a function or field.
-    pub(super) at: usize,
-    /// How many trees stand in one another from here on, this one included.
-    pub(super) depth: usize,
-    pub(super) expr: Expr<'a>,
+pub(super) struct Term<'a> {
+    /// Where it is for a reader, in bytes: at the operator, or at the name of a function or field.
+    pub(super) place: usize,
+    pub(super) form: Form<'a>,
 }
 
-/// What a part of an expression is.
+/// A form of terms.
 #[derive(Debug)]
-pub(super) enum Expr<'a> {
-    Null,
+pub(super) enum Form<'a> {
+    /// Refused already: its fault is noted.
+    Refused,
     Bool(bool),
     Int(i64),
     Double(f64),
     Text(String),
-    /// A name, with the dot before it if there is one.
     Name(&'a str),
-    Field(Box<Tree<'a>>, &'a str),
-    Index(Box<[Tree<'a>; 2]>),
-    Unary(Unary, Box<Tree<'a>>),
-    Binary(Binary, Box<[Tree<'a>; 2]>),
-    Choose(Box<[Tree<'a>; 3]>),
-    /// A call of a function by its name, perhaps of something.
-    Call(&'a str, Option<Box<Tree<'a>>>, Vec<Tree<'a>>),
-    List(Vec<Tree<'a>>),
-    Map(Vec<[Tree<'a>; 2]>),
+    List(Vec<Id>),
+    Map(Vec<(Id, Id)>),
+    Not(Id),
+    Negate(Id),
+    /// Operands of a chain of `&&`.
+    And(Vec<Id>),
+    /// Operands of a chain of `||`.
+    Or(Vec<Id>),
+    /// Condition, value if it holds, value if it does not.
+    Choose([Id; 3]),
+    /// An operator, as it is written, and its operands.
+    Binary(Binary, &'a str, [Id; 2]),
+    Field(Id, &'a str),
+    /// Container and key.
+    Index([Id; 2]),
+    Call {
+        /// Before the dot, if there is one.
+        target: Option<Id>,
+        name: &'a str,
+        arguments: Vec<Id>,
+    },
 }
 
-/// An operator before its operand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unary {
-    Not,
-    Negate,
-}
-
-/// An operator between its operands.
+/// An operator between two operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Binary {
-    Or,
-    And,
+    Arithmetic(Arithmetic),
+    Compare(Comparison),
     In,
-    Compare(super::node::Comparison),
-    Arithmetic(super::node::Arithmetic),
 }

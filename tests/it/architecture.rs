@@ -43,6 +43,22 @@ fn nothing_points_up() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A lack of threads must not make a stored rule unreadable, nor may whoever writes rules use threads up.
+#[test]
+fn conditions_are_read_on_the_thread_of_the_caller() {
+    let cel = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cel");
+    let tests = cel.join("tests");
+    let files: Vec<_> = sources(&cel).into_iter().filter(|it| !it.starts_with(&tests)).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let code: Vec<_> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        for name in ["thread", "spawn", "catch_unwind"] {
+            assert!(!code.iter().any(|line| line.contains(name)), "{} names {name}", file.display());
+        }
+    }
+}
+
 /// Whether `code` has `name` as a path of its own, and not as part of a longer name.
 fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {

@@ -28,7 +28,7 @@ use tollgate::ledger::{Ack, Batch, Call, Clock, Command as Write, Ledger, Ledger
 use tollgate::state::{self, UsageMoves};
 use tollgate::store::{DatabaseUrl, Registration, Store};
 use tollgate::usage::Entry;
-use tollgate::watch::{Filter, Subscription, Watch};
+use tollgate::watch::{Currency, Filter, Subscription, Watch};
 
 use world::World;
 
@@ -138,6 +138,7 @@ async fn deliver(times: usize) {
         watch::Sender::new(UsageMoves::default()),
         Arc::new(|| world::NOW),
         Arc::new(|| std::future::ready(Ok(())).boxed()),
+        Currency::new(|| std::time::Duration::ZERO),
         WatchSettings::default(),
         CancellationToken::new(),
     );

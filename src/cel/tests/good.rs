@@ -64,6 +64,8 @@ fn what_matches() {
         "[1].all(n, n == 1) && [2].all(n, n == 2)",
         // The element hides the variable.
         "[1].all(model, model == 1) && model == \"gpt-4o\"",
+        // A dot makes another name of it.
+        "[1].all(.n, .n == 1) && [1].all(.model, .model == 1 && model == \"gpt-4o\")",
         "{\"a\": 1}.all(k, k == \"a\") && [].all(n, n == 1) && ![].exists(n, true)",
         "!!true && !!!false && --1 == 1",
         "-9223372036854775808 < 9223372036854775807",

@@ -229,3 +229,113 @@ fn work_is_bounded() {
     assert_eq!(survives("headers.exists(k, k == \"x-0999\" && headers[k].startsWith(\"a\"))"), Ok(Ok(true)));
     assert_eq!(survives("model.contains(\"b\") || model.matches(\"^a+$\")"), Ok(Ok(true)));
 }
+
+/// Stack of the threads that compile and evaluate hostile text: a small part of what a thread has as a rule, in a build
+/// without optimisation, which takes several times the stack of a release.
+const SMALL_STACK: usize = 256 << 10;
+
+fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(SMALL_STACK).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_small_stack_suffices_for_whatever_is_refused() {
+    on_a_small_stack(|| {
+        for unit in [
+            "(",
+            "[",
+            "{",
+            "!",
+            "-",
+            "!-",
+            "!!--",
+            "!(",
+            "-(",
+            "f(",
+            "a.f(",
+            "[0][",
+            "{\"a\":",
+            "a{b:",
+            ")",
+            "]",
+            "'",
+            "'a",
+            "\"\"\"",
+            "r'",
+            "a.",
+            ".a",
+            "a.a",
+            "[1]",
+            "[0]",
+            "()",
+            "1+",
+            "1+1",
+            "1-",
+            "1*",
+            "1<",
+            "a in ",
+            "1 in [",
+            "true&&",
+            "true||",
+            "true?",
+            "true?true:",
+            "true?true?",
+            "a?b:",
+            "true||(",
+            "1+1*(",
+            "1<1+1*-[",
+            "true||true&&1<1+1*(",
+            "true?true||true&&1<1+1*-f(",
+            "true?true:(",
+            "[1].all(x,",
+            "[1].map(x,[",
+            "has(a.",
+            ",",
+            ":",
+            "?",
+            "[?",
+            ".?",
+            "//",
+            "\\",
+            "in ",
+        ] {
+            let source = unit.repeat(MAX_BYTES / unit.len());
+            assert!(source == "//".repeat(MAX_BYTES / 2) || Expression::compile(&source).is_err(), "{source}");
+            _ = Expression::compile(&format!("{source}1"));
+        }
+    });
+}
+
+/// The deepest of each kind, and one level more.
+#[test]
+fn a_small_stack_suffices_for_the_deepest() {
+    type Deep = (&'static str, usize, fn(usize) -> String);
+    const DEEPEST: [Deep; 12] = [
+        ("brackets", 32, |n| nested("(", "true", ")", n)),
+        ("negations", 31, |n| nested("!(", if n.is_multiple_of(2) { "true" } else { "false" }, ")", n)),
+        ("minus signs", 30, |n| format!("{} == 1", nested("-(", "1", ")", n))),
+        ("lists", 29, |n| format!("size({}) == 1", nested("[", "1", "]", n))),
+        ("maps", 29, |n| format!("size({}) == 1", nested("{'a':", "1", "}", n))),
+        ("calls", 30, |n| format!("{} == 1", nested("int(", "1", ")", n))),
+        ("sums on the left", 30, |n| format!("1{} == 31", "+1".repeat(n))),
+        ("sums on the right", 30, |n| format!("{} == 31", nested("1+(", "1", ")", n))),
+        ("conditionals on the right", 31, |n| format!("{}true", "false?false:".repeat(n))),
+        ("conditionals in conditionals", 31, |n| nested("(true?", "true", ":false)", n)),
+        ("comparisons", 31, |n| format!("true{}", "==true".repeat(n))),
+        ("chains of both kinds", 31, |n| {
+            let both = |level: usize| if level.is_multiple_of(2) { "true&&(" } else { "false||(" };
+            format!("{}true{}", (0..n).map(both).collect::<String>(), ")".repeat(n))
+        }),
+    ];
+    on_a_small_stack(|| {
+        for (what, deepest, make) in DEEPEST {
+            assert_eq!(survives(&make(deepest)), Ok(Ok(true)), "{what}");
+            refused(&make(deepest + 1), TOO_DEEP);
+        }
+        // Every operator, in as many brackets as there may be: no more levels than terms in one another may be.
+        let all = "true?true:false||true&&1<1+1*-(";
+        for times in 1..=33 {
+            refused(&nested(all, "true", ")", times), if times < 5 { "takes" } else { TOO_DEEP });
+        }
+    });
+}

@@ -1,7 +1,9 @@
+mod cases;
 mod good;
 mod hostile;
 mod oracle;
 mod refused;
+mod syntax;
 
 use std::collections::BTreeMap;
 

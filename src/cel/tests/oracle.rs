@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Symbols that make expressions often enough.
-const SYMBOLS: [&str; 62] = [
+pub(super) const SYMBOLS: [&str; 62] = [
     "model",
     "provider",
     "headers",
@@ -85,10 +85,9 @@ fn holds(source: &str) {
             assert!((1..=MAX_FAULTS).contains(&faults.len()));
             let lines = source.matches('\n').count() + 1;
             for fault in faults {
-                let position = fault.position.expect("a position");
+                let position = fault.position;
                 assert!((1..=lines).contains(&position.line), "{fault} of {source:?}");
                 assert!(position.column <= source.chars().count() + 1, "{fault} of {source:?}");
-                assert!(!fault.message.contains("cannot be read"), "{fault} of {source:?}");
             }
         }
     }
@@ -250,7 +249,7 @@ fn expressions(depth: u32) -> [BoxedStrategy<String>; 5] {
     [bool.boxed(), int.boxed(), double.boxed(), text.boxed(), list.boxed()]
 }
 
-fn bool_expression() -> BoxedStrategy<String> {
+pub(super) fn bool_expression() -> BoxedStrategy<String> {
     let [bool, ..] = expressions(3);
     bool
 }

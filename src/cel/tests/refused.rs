@@ -132,8 +132,29 @@ fn messages() {
         ("model == \"a\")", "13: `)` closes nothing: leave it out"),
         ("[1)", "3: `)` where `]` is due"),
         ("model ==", "9: the expression ends too early: an operand or a bracket is missing"),
-        ("a b c", "3: unexpected `b`: an operator or an operand is missing before it, or it is left over"),
-        ("== 1", "1: unexpected `=`: an operator or an operand is missing before it, or it is left over"),
+        ("a b c", "3: unexpected `b`: an operator is missing before it, or it is left over"),
+        ("model \"a\"", "7: unexpected string: an operator is missing before it, or it is left over"),
+        ("model and true", "7: `and` is no operator: write `&&`"),
+        ("true or true", "6: `or` is no operator: write `||`"),
+        ("== 1", "1: unexpected `==`: an operand is missing before it"),
+        ("(true && )", "10: unexpected `)`: an operand is missing before it"),
+        ("()", "2: unexpected `)`: an operand is missing before it"),
+        ("size(model,) == 1", "12: unexpected `)`: an operand is missing before it"),
+        ("1 in [1,,]", "9: unexpected `,`: an operand is missing before it"),
+        ("1 in [1 2]", "9: unexpected `2`: an operator is missing before it, or it is left over"),
+        ("{\"a\"} == {}", "5: unexpected `}`: `:` and a value are missing before it"),
+        ("-!true", "2: unexpected `!`: an operand is missing before it"),
+        ("model(1)(2)", "9: unexpected `(`: an operator is missing before it, or it is left over"),
+        ("headers.[0]", "9: unexpected `[`: a name is missing before it"),
+        ("headers.in == \"\"", "9: `in` is a reserved word: write [\"in\"] for a key of that name"),
+        ("true ? false", "6: `?` is never closed: write `:`"),
+        ("(true ? false)", "14: `)` where `:` is due"),
+        (
+            "true ? false ? true : false : true",
+            "14: `?` between `?` and `:`: put the conditional that is inside in brackets",
+        ),
+        ("[?1] == []", "2: there is no optional access: ask `\"key\" in headers` first"),
+        ("model == \"\\u+123\"", "11: \\u takes the 4 hexadecimal digits of a character"),
         ("for == 1", "1: `for` is a reserved word: use another name"),
         ("99999999999999999999 == 1", "1: the number is too large: integers have 64 bits; write 1e30 for a double"),
         ("1e999 == 1.0", "1: the number is too large: doubles end at 1.8e308"),
@@ -154,13 +175,15 @@ fn all_faults_are_reported() {
     assert_eq!(many.len(), MAX_FAULTS);
     assert!(many[19].starts_with("line 1, column 267: unknown name"), "{}", many[19]);
     assert_eq!(faults("1u == 2u").len(), 2);
+    // What the parser refuses without losing its way, and what the checker refuses.
+    let both = faults("for == 99999999999999999999 || modle == null");
+    let columns: Vec<_> = both.iter().filter_map(|it| it.split_once(": ")).map(|(place, _)| place).collect();
+    assert_eq!(columns, ["line 1, column 1", "line 1, column 8", "line 1, column 32", "line 1, column 41"]);
 }
 
 #[test]
 fn positions() {
     let fault = Expression::compile("true &&\n 1").unwrap_err().remove(0);
-    assert_eq!(fault.position, Some(Position { line: 2, column: 2 }));
+    assert_eq!(fault.position, Position { line: 2, column: 2 });
     assert_eq!(fault.message, "`&&` takes bool, not int: compare it with something");
-    let whole = Fault { position: None, message: "why".to_owned() };
-    assert_eq!(whole.to_string(), "why");
 }

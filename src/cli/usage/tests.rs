@@ -253,9 +253,9 @@ async fn a_watched_table_is_shown_again_when_it_changes_and_only_then() {
         bookmark(3, "t3", None, false),
     ];
     let scripts =
-        || vec![Ok(first.clone()), Ok(resumed.clone()), Ok(gone.clone()), Err(Status::invalid_argument("enough"))];
+        || vec![Ok(first.clone()), Ok(resumed.clone()), Ok(gone.clone()), Err(Status::failed_precondition("enough"))];
     let (done, asked, out) = usage(&["--watch", "--json", "--owner", "team"], scripts(), false).await;
-    assert_eq!(done, Err("InvalidArgument: enough".to_owned()));
+    assert_eq!(done, Err("FailedPrecondition: enough".to_owned()));
     let tokens: Vec<_> = asked.iter().map(|request| request.resume_token.as_str()).collect();
     assert_eq!(tokens, ["", "t1", "t2", "t3"]);
     let names: Vec<_> = out

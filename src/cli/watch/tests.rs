@@ -62,12 +62,12 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
         bookmark(3, "t3", None, false),
         bookmark(3, "t3", Some(77), false),
     ]);
-    let scripts = vec![Ok(first), resumed, snapshot_of_one(), Err(Status::invalid_argument("enough"))];
+    let scripts = vec![Ok(first), resumed, snapshot_of_one(), Err(Status::failed_precondition("enough"))];
     let out = Output::default();
     let flags = ["--state-file", file.to_str().unwrap(), "--kinds", "team,virtual-key"];
     let (done, asked) = watch(&flags, scripts, out.clone()).await;
 
-    assert_eq!(done, Err("InvalidArgument: enough".to_owned()));
+    assert_eq!(done, Err("FailedPrecondition: enough".to_owned()));
     let resumed: Vec<_> = asked.iter().map(|request| (request.resume_token.as_str(), request.min_revision)).collect();
     assert_eq!(resumed, [("", 0), ("t1", 1), ("", 0), ("t1", 1)]);
     assert_eq!(asked[0].kinds, [2, 3]);
@@ -94,7 +94,7 @@ async fn a_watch_is_taken_up_again_and_told_in_lines() {
 async fn what_was_shown_is_asked_for_where_no_bookmark_followed_it() {
     let mut first = snapshot_of_one().unwrap();
     first.push(Event::Batch(batch(1, 2, vec![team("two", "y", 2)], vec![])));
-    let enough = Err(Status::invalid_argument("enough"));
+    let enough = Err(Status::failed_precondition("enough"));
     let (_, asked) = watch(&[], vec![Ok(first), enough], Output::default()).await;
     assert_eq!((asked[1].resume_token.as_str(), asked[1].min_revision), ("t1", 2));
 }
