@@ -4,6 +4,7 @@
 //! for until its time is over. So whoever fails or waits reports a doubt; one task then connects by itself, outside of the
 //! pool, and says for all whether the server is away. As long as it is, everything that would use it fails at once.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ impl Reach {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        // Pinned once and lent: each future that owned it would be larger by all of it.
+        let mut work = pin!(work);
         let Some(server) = &self.0 else { return work.await };
         let mut away = server.away.subscribe();
         let waits_long = async {
@@ -74,7 +77,7 @@ impl Reach {
         tokio::select! {
             biased;
             () = gone => Err(StoreError::Away { detail: "connecting anew failed too".to_owned() }),
-            done = work => done.inspect_err(|error| if matches!(error, StoreError::Away { .. }) {
+            done = &mut work => done.inspect_err(|error| if matches!(error, StoreError::Away { .. }) {
                 server.doubt.notify_one();
             }),
             never = waits_long => never,
@@ -93,6 +96,7 @@ impl Reach {
         patience: Duration,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let work = pin!(work);
         if self.0.is_none() {
             return work.await;
         }
