@@ -1,32 +1,26 @@
 //! Tollgate: a gRPC control plane for the governance of LLM gateways.
 //!
-//! A functional core in an imperative shell. Nothing points up:
+//! A functional core in an imperative shell. The core is a crate of its own, [`tollgate_core`], which nodes share: the
+//! resources, conditions, decisions, and the client's end of the change stream. Here is the server around it. Nothing
+//! points up:
 //!
 //! ```text
-//! main → cli → server → api ──→ ledger ──→ store ──→ state ──→ domain ──→ cel
-//!                        │          └───→ usage ──→ decision ──→ state
+//! main → cli → server → api ──→ ledger ──→ store ──→ state ──→ core
 //!                        └────→ watch ──────────────→ state
 //! ```
 //!
-//! - [`cel`]: the conditions of routing rules. [`domain`]: plain validated types; [`state`]: all of them in memory, and the pure functions that decide what becomes
-//!   of them. Neither knows of protobuf, SQL or a runtime, so that tests and nodes run them as they are.
+//! - [`state`]: all that a server knows at one revision, and the pure functions that decide what becomes of it.
 //! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
-//! - [`decision`]: what becomes of a request, as pure functions over a state; the server explains with them, nodes decide
-//!   with them.
-//! - [`usage`]: what an entry of a usage report counts against; the ledger counts it.
-//! - [`watch`]: published states as streams by revision, and the client's fold of them.
+//! - [`usage`]: batches of usage, counted against the limits that they touch.
+//! - [`watch`]: published states as streams by revision.
 //! - [`access`]: tokens, and who may call with them.
 //! - [`archive`]: a whole store as a file, out and in.
-//! - [`wire`]: where domain and messages meet. [`api`]: the services. [`server`]: connections. [`cli`]: the commands.
+//! - [`api`]: the services. [`server`]: connections. [`cli`]: the commands. [`settings`]: what all of these can be told.
 
 pub mod access;
 pub mod api;
 pub mod archive;
-pub mod cel;
 pub mod cli;
-pub mod config;
-pub mod decision;
-pub mod domain;
 pub mod ledger;
 pub mod proto;
 #[cfg(feature = "seeded-bugs")]
@@ -35,9 +29,11 @@ pub mod seeded;
 #[expect(unreachable_pub, reason = "only test builds export it")]
 mod seeded;
 pub mod server;
+pub mod settings;
 pub mod state;
 pub mod store;
 pub mod telemetry;
 pub mod usage;
 pub mod watch;
-pub mod wire;
+
+pub use tollgate_core::{cel, config, counters, decision, domain, reducer, wire};

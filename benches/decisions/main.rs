@@ -18,21 +18,21 @@ use world::World;
 fn decisions(criterion: &mut Criterion) {
     let world = World::new(100_000);
     let (state, routed) = (&world.state, world.request());
-    let explanation = decision::explain(state, &NoUsage, &routed);
+    let explanation = decision::explain(state.config(), &NoUsage, &routed);
     assert_eq!(explanation.verdict, Verdict::Allow);
     assert_eq!((explanation.rules.len(), explanation.limits.len()), (20, 10), "what the benchmark says it measures");
 
     criterion.bench_function("decision: 20 rules, 10 limits, 100,000 keys", |bencher| {
-        bencher.iter(|| decision::explain(state, &NoUsage, black_box(&routed)));
+        bencher.iter(|| decision::explain(state.config(), &NoUsage, black_box(&routed)));
     });
     let drawn = Request { provider: "", model: "o3", ..routed };
     criterion.bench_function("decision: the provider drawn by weight", |bencher| {
-        bencher.iter(|| decision::explain(state, &NoUsage, black_box(&drawn)));
+        bencher.iter(|| decision::explain(state.config(), &NoUsage, black_box(&drawn)));
     });
     let price = world.price();
-    assert!(decision::resolve_price(state, &price).is_some());
+    assert!(decision::resolve_price(state.config(), &price).is_some());
     criterion.bench_function("price: among 10,004 overrides", |bencher| {
-        bencher.iter(|| decision::resolve_price(state, black_box(&price)));
+        bencher.iter(|| decision::resolve_price(state.config(), black_box(&price)));
     });
     for source in [
         r#"model == "gpt-4o""#,

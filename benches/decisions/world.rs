@@ -41,7 +41,7 @@ pub(crate) fn add<R: Rules + Wire>(state: &mut State, name: Option<&str>, resour
     let mut cx = Context { now: NOW, committed_at: NOW, revision, random: &mut random, last_config_id: revision * 100 };
     let decision = state::create(state, &mut cx, name, resource).expect("accepted");
     state.apply(&decision.changes, head(revision));
-    Arc::clone(state.get::<R>(&decision.subject.id).expect("just created"))
+    Arc::clone(state.config().get::<R>(&decision.subject.id).expect("just created"))
 }
 
 fn budget(reset_duration: &str) -> v1::Budget {

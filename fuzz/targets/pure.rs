@@ -8,11 +8,11 @@ use tollgate::access::Registry;
 use tollgate::api::ClientCertificate;
 use tollgate::archive;
 use tollgate::cel::{Expression, Inputs};
-use tollgate::config::AccessSettings;
 use tollgate::domain::{ResetDuration, Timestamp, Token, Violations};
 use tollgate::proto::export::v1::Line;
 use tollgate::proto::v1::WatchConfigResponse;
-use tollgate::watch::Reducer;
+use tollgate::reducer::Reducer;
+use tollgate::settings::AccessSettings;
 
 /// An expression, however hostile, is refused with its position or evaluated within its bounds, twice alike.
 pub(crate) fn cel(input: &[u8]) {

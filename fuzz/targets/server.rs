@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tollgate::config::{
-    AccessSettings, DatabaseSettings, RetentionSettings, Settings, TransportSettings, WatchSettings,
-};
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::server;
+use tollgate::settings::{
+    AccessSettings, DatabaseSettings, RetentionSettings, Settings, TransportSettings, WatchSettings,
+};
 use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
 

@@ -9,8 +9,8 @@ use constant_time_eq::constant_time_eq_32;
 use tokio_util::sync::CancellationToken;
 
 use super::Principal;
-use crate::config::AccessSettings;
 use crate::domain::{Sha256Hash, Timestamp, Token};
+use crate::settings::AccessSettings;
 use crate::store::TokenTable;
 
 /// What of a hash finds a token. It is no secret: whoever could choose a token by its hash had the token.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::config::AccessSettings;
 use crate::domain::{NewToken, Role, Sha256Hash, Timestamp, Token};
 use crate::ledger::{Call, Clock};
+use crate::settings::AccessSettings;
 use crate::store::{DatabaseUrl, Store, TokenTable};
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);

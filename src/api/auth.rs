@@ -116,7 +116,7 @@ fn denied(method: &str, principal: &Principal, roles: &[Role]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AccessSettings;
+    use crate::settings::AccessSettings;
 
     const LIST: &str = "tollgate.v1.TeamService/ListTeams";
     const CREATE: &str = "tollgate.v1.TeamService/CreateTeam";

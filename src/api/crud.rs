@@ -65,7 +65,7 @@ impl Api {
         let detail = detail(reading.view)?;
         let id = present(id, "id")?;
         let found = if reading.from_memory {
-            self.state().get::<R>(id).cloned()
+            self.state().config().get::<R>(id).cloned()
         } else {
             let (_, mut found) =
                 self.ledger.store().read::<R>(&[Id::new(id)]).await.map_err(|error| error.to_domain())?;
@@ -222,7 +222,7 @@ impl Api {
 
 /// The resource as an answer to a change of it.
 pub(super) fn render<R: Served>(state: &state::State, key: &ResourceKey, now: crate::domain::Timestamp) -> R::Message {
-    let Some(stored) = state.get::<R>(&key.id) else {
+    let Some(stored) = state.config().get::<R>(&key.id) else {
         return R::Message::default();
     };
     let mut message = R::render(stored, Form::Answer(now));

@@ -69,8 +69,9 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
     violations.or(())?;
     let key = match &key {
         None => KeyGiven::None,
-        Some(Key::VirtualKeyId(id)) => state.get::<VirtualKey>(id).map_or(KeyGiven::Unknown, KeyGiven::Key),
+        Some(Key::VirtualKeyId(id)) => state.config().get::<VirtualKey>(id).map_or(KeyGiven::Unknown, KeyGiven::Key),
         Some(Key::VirtualKeyValue(value)) => state
+            .config()
             .key_by_secret(&Sha256Hash::of(value), at)
             .map_or(KeyGiven::Unknown, |(stored, _)| KeyGiven::Key(stored)),
     };
@@ -91,7 +92,7 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         at,
         seed,
     };
-    let explanation = decision::explain(state, state.usage(), &request);
+    let explanation = decision::explain(state.config(), state.usage(), &request);
     let price = PriceRequest {
         virtual_key_id: match key {
             KeyGiven::Key(stored) => stored.id.as_str(),
@@ -102,7 +103,7 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         model: &explanation.model,
         request_type: request.request_type,
     };
-    let price = decision::resolve_price(state, &price);
+    let price = decision::resolve_price(state.config(), &price);
     let price = price.map(|stored| PricingOverride::render(stored, Form::Answer(now)));
     Ok(render(state, explanation, price, seed))
 }
@@ -127,7 +128,7 @@ fn render(
         blocking: _,
     } = explanation;
     let name = |rule: &Match| {
-        state.get::<RoutingRule>(rule.rule.as_str()).map(|it| it.resource.name.to_string()).unwrap_or_default()
+        state.config().get::<RoutingRule>(rule.rule.as_str()).map(|it| it.resource.name.to_string()).unwrap_or_default()
     };
     let matches = matches
         .iter()
@@ -240,9 +241,9 @@ fn resolve_price(
         model: &model,
         request_type,
     };
-    let winner = decision::resolve_price(state, &request);
+    let winner = decision::resolve_price(state.config(), &request);
     let rates = winner.map_or_else(|| base.clone(), |stored| stored.resource.rates.over(&base));
-    let candidates = decision::explain_price(state, &request);
+    let candidates = decision::explain_price(state.config(), &request);
     let candidates = candidates.into_iter().map(|candidate| v1::ExplainedPrice {
         id: candidate.stored.id.to_string(),
         name: candidate.stored.resource.name.to_string(),

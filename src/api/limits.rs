@@ -11,6 +11,7 @@ use super::call::Statuses;
 use super::crud::respond;
 use super::page::{self, Scope};
 use super::view::measure;
+use crate::config::LimitPlace;
 use crate::domain::{
     AnyResource, Budget, Customer, Error, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit,
     Resource, Team, Timestamp, VirtualKey,
@@ -18,7 +19,7 @@ use crate::domain::{
 use crate::proto::v1;
 use crate::proto::v1::budget_service_server::BudgetService;
 use crate::proto::v1::rate_limit_service_server::RateLimitService;
-use crate::state::{LimitPlace, Page, Query};
+use crate::state::{Page, Query};
 use crate::wire::{Form, render_budget, render_rate_limit};
 
 /// The owners that a filter names.

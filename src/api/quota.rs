@@ -116,7 +116,7 @@ impl Api {
             return Err(Error::Internal("a look-up without a hash".to_owned()));
         };
         let (state, now) = (self.state(), self.now());
-        let Some((stored, previous)) = state.key_by_secret(&hash, now) else {
+        let Some((stored, previous)) = state.config().key_by_secret(&hash, now) else {
             // What was looked for is not repeated: it may be a secret.
             return Err(Error::NotFound { kind: Kind::VirtualKey, id: "(of this value)".into() });
         };
@@ -130,7 +130,7 @@ impl Api {
         // Missing and unknown keys get the same answer for the same work; what is looked up is a hash, so that a key that
         // is nearly right is as far off as any other.
         let hash = Sha256Hash::of(&credential(metadata).unwrap_or_default());
-        let (stored, _) = state.key_by_secret(&hash, now).ok_or(Error::Unauthenticated(
+        let (stored, _) = state.config().key_by_secret(&hash, now).ok_or(Error::Unauthenticated(
             "no known virtual key; send it as x-tg-vk, authorization: Bearer, x-api-key, x-goog-api-key or api-key",
         ))?;
         let mut key = VirtualKey::render(stored, Form::Answer(now));

@@ -8,10 +8,10 @@ use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Reading, respond, unknown};
 use super::page::{self, Scope};
+use crate::config::RuleOrder;
 use crate::domain::{Error, Id, RoutingRule, Stored, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::routing_rule_service_server::RoutingRuleService;
-use crate::state::RuleOrder;
 use crate::wire::parse_routing_scope;
 
 #[tonic::async_trait]

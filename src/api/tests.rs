@@ -13,9 +13,9 @@ use crate::domain::{
 };
 use crate::proto::v1;
 use crate::state::{self, Chain, Context, Decision, Head, Rules, State};
-use crate::wire::tests::anything::{Tape, choices, dynamic, edited, wild};
-use crate::wire::tests::valid::{self, Sample};
 use crate::wire::{Form, Wire};
+use tollgate_testkit::anything::{Tape, choices, dynamic, edited, wild};
+use tollgate_testkit::valid::{self, Sample};
 
 const NOW: Timestamp = Timestamp::from_micros(valid::NOW_SECONDS * 1_000_000);
 
@@ -125,7 +125,7 @@ fn write(
 }
 
 fn answered<R: Written>(state: &State, id: &str) -> Option<R::Message> {
-    state.get::<R>(id).map(|stored| R::render(stored, Form::Answer(NOW)))
+    state.config().get::<R>(id).map(|stored| R::render(stored, Form::Answer(NOW)))
 }
 
 /// `message` without the ids that the server made for its parts, as one would write it anew.

@@ -3,12 +3,13 @@
 use prost::Message as _;
 
 use super::page::MAX_BYTES;
+use crate::counters::CounterKey;
 use crate::domain::{
     Customer, Id, LimitKind, McpClient, ModelConfig, NanoUsd, PricingOverride, Provider, ProviderGovernance,
     RoutingRule, Scope, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
-use crate::state::{CounterKey, Facet, Indexed, State};
+use crate::state::{Facet, Listed, State};
 use crate::wire::{Form, Wire, parse_model_config_scope, render_provider_key};
 
 /// Related resources that are embedded at most.
@@ -22,7 +23,7 @@ pub(super) enum Detail {
 }
 
 /// How answers of a kind are completed.
-pub(super) trait View: Wire + Indexed {
+pub(super) trait View: Wire + Listed {
     /// Completes a rendered answer from `state`. `get` tells whether it is the only one of its answer.
     fn complete(message: &mut Self::Message, state: &State, now: Timestamp, detail: Detail, get: bool);
 }
@@ -55,9 +56,11 @@ impl View for ModelConfig {
         let Some(kind) = parse_model_config_scope(message.scope) else { return };
         let name = match Scope::new(kind, message.scope_id.as_str()) {
             Scope::Global => None,
-            Scope::VirtualKey(id) => state.get::<VirtualKey>(id.as_str()).map(|it| it.resource.name.to_string()),
-            Scope::Team(id) => state.get::<Team>(id.as_str()).map(|it| it.resource.name.to_string()),
-            Scope::Customer(id) => state.get::<Customer>(id.as_str()).map(|it| it.resource.name.to_string()),
+            Scope::VirtualKey(id) => {
+                state.config().get::<VirtualKey>(id.as_str()).map(|it| it.resource.name.to_string())
+            }
+            Scope::Team(id) => state.config().get::<Team>(id.as_str()).map(|it| it.resource.name.to_string()),
+            Scope::Customer(id) => state.config().get::<Customer>(id.as_str()).map(|it| it.resource.name.to_string()),
         };
         message.scope_name = name.unwrap_or_default();
     }
@@ -79,7 +82,7 @@ impl View for Team {
     fn complete(message: &mut v1::Team, state: &State, now: Timestamp, detail: Detail, get: bool) {
         measure(state, &mut message.budgets, message.rate_limit.as_mut());
         let facet = Facet::Team(message.id.as_str().into());
-        message.virtual_key_count = i64::try_from(VirtualKey::table(state).facet_size(&facet)).unwrap_or(i64::MAX);
+        message.virtual_key_count = i64::try_from(VirtualKey::listing(state).facet_size(&facet)).unwrap_or(i64::MAX);
         if detail == Detail::Full {
             message.customer = embed::<Customer>(state, &message.customer_id, now);
             if get {
@@ -94,7 +97,7 @@ impl View for VirtualKey {
         measure(state, &mut message.budgets, message.rate_limit.as_mut());
         for config in &mut message.provider_configs {
             measure(state, &mut config.budgets, config.rate_limit.as_mut());
-            config.keys = match state.get::<Provider>(&config.provider) {
+            config.keys = match state.config().get::<Provider>(&config.provider) {
                 Some(provider) => provider
                     .resource
                     .keys
@@ -136,7 +139,7 @@ pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limit: Opt
 }
 
 fn embed<R: View>(state: &State, id: &str, now: Timestamp) -> Option<R::Message> {
-    let stored = state.get::<R>(id)?;
+    let stored = state.config().get::<R>(id)?;
     let mut message = R::render(stored, Form::Answer(now));
     R::complete(&mut message, state, now, Detail::Basic, false);
     Some(message)
@@ -145,7 +148,7 @@ fn embed<R: View>(state: &State, id: &str, now: Timestamp) -> Option<R::Message>
 /// The first resources with `facet`, as many as there is room for: an answer must not exceed what clients take.
 fn embed_all<R: View>(state: &State, facet: &Facet, now: Timestamp, room: &mut usize) -> Vec<R::Message> {
     let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
-    R::table(state)
+    R::listing(state)
         .with_facet(facet, &start)
         .take(EMBEDDED)
         .map_while(|(_, id)| {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use prost_types::Timestamp as Time;
 
+use crate::counters::{Counter, CounterKey};
 use crate::domain::{Id, KeyOwner, LimitKind, Path, Sha256Hash, Timestamp, Token, Violations};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{self as file, former_key};
 use crate::proto::v1;
-use crate::state::{Counter, CounterKey, Crossing, FormerKey, THRESHOLDS};
+use crate::state::{Crossing, THRESHOLDS};
 use crate::store::{Record, Registration, Remembered, UsageNode};
+use crate::usage::FormerKey;
 use crate::wire::{self, Form, timestamp};
 
 /// More than any id, name of a node or name of a caller has.

@@ -32,8 +32,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::config::{LogFormat, LogSettings};
 use crate::server::ServerError;
+use crate::settings::{LogFormat, LogSettings};
 use crate::store::StoreError;
 use crate::telemetry;
 

@@ -11,7 +11,6 @@ use tonic::{Request, Response, Status};
 use super::Failure;
 use crate::access::Registry;
 use crate::api::Auth;
-use crate::config::{AccessSettings, TransportSettings};
 use crate::ledger::Clock;
 use crate::proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use crate::proto::v1::watch_config_response::Event;
@@ -20,6 +19,7 @@ use crate::proto::v1::{
     WatchMode, WatchReason,
 };
 use crate::server;
+use crate::settings::{AccessSettings, TransportSettings};
 
 pub(super) type Script = Result<Vec<Event>, Status>;
 

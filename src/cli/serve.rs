@@ -9,12 +9,12 @@ use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use tokio::sync::oneshot;
 
 use super::{Failure, stop_signal};
-use crate::config::{
+use crate::domain::Token;
+use crate::server::{self, Listeners, Serving};
+use crate::settings::{
     AccessSettings, BootstrapToken, DatabaseSettings, LogFormat, RetentionSettings, Settings, TlsSettings,
     TransportSettings, WatchSettings,
 };
-use crate::domain::Token;
-use crate::server::{self, Listeners, Serving};
 use crate::store::DatabaseUrl;
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.

@@ -10,14 +10,12 @@ use std::time::Duration;
 use clap::Args;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tonic::Status;
-use tonic::metadata::AsciiMetadataValue;
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
+use tollgate_node::Bearer;
+pub(super) use tollgate_node::Server;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 
 use super::{Failure, with_causes};
-use crate::config::names_host_alone;
+use crate::settings::names_host_alone;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -70,22 +68,6 @@ impl From<String> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
-    }
-}
-
-/// A connection that shows a token with every call, if there is one.
-pub(super) type Server = InterceptedService<Channel, Bearer>;
-
-/// Shows a token.
-#[derive(Clone)]
-pub(super) struct Bearer(Option<AsciiMetadataValue>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
     }
 }
 
@@ -149,16 +131,9 @@ impl Target {
 
     /// The channel, with the token.
     pub(super) fn authenticated(&self, channel: Channel) -> Result<Server, Failure> {
-        let token = match &self.token {
-            Some(Secret(token)) => {
-                let value: AsciiMetadataValue = format!("Bearer {token}")
-                    .parse()
-                    .map_err(|_| Failure::Usage("--token has characters that no token has".into()))?;
-                Some(value)
-            }
-            None => None,
-        };
-        Ok(InterceptedService::new(channel, Bearer(token)))
+        let token = self.token.as_ref().map(|Secret(token)| &**token);
+        let bearer = Bearer::new(token).map_err(|error| Failure::Usage(format!("--token: {error}").into()))?;
+        Ok(bearer.on(channel))
     }
 
     /// Why connecting failed, with what helps, where TLS is the reason.

@@ -9,11 +9,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::Failure;
 use super::remote::{RemoteArgs, moment, print, print_json, refused, table};
 use crate::access::{Registry, Tokens};
-use crate::config::AccessSettings;
 use crate::domain::{Path, Violations};
 use crate::ledger::{Call, Clock};
 use crate::proto::v1;
 use crate::proto::v1::token_service_client::TokenServiceClient;
+use crate::settings::AccessSettings;
 use crate::store::{DatabaseUrl, Store};
 use crate::wire::{parse_token, render_token};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::state::{CounterKey, Counters};
+use crate::counters::{CounterKey, Counters};
 use crate::store::{Store, StoreError, Unfolded, Watermark};
 
 /// Between two folds. The longer, the more often a counter moves before it is written once; and the longer the journal.

@@ -1,9 +1,10 @@
 //! Following what other servers write to the same database: memory is brought to where the store stands, from the log and
 //! never by a guess. A revision that is missing, or whose hash is not that of what it says, is corruption.
 
+use crate::counters::CounterKey;
 use crate::domain::AnyResource;
 use crate::seeded::{self, Bug};
-use crate::state::{CounterKey, Moved, State};
+use crate::state::{Moved, State};
 use crate::store::{ChainVersion, News, Position, StoreError, Txn};
 
 /// Where memory stands.

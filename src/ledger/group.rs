@@ -6,11 +6,11 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{Answer, Call, Command};
+use crate::counters::{Counter, CounterKey};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
-use crate::state::{
-    Change, Context, Counter, CounterKey, Crossing, Decision, FormerKey, Head, Moved, Op, State, settle_usage,
-};
+use crate::state::{Change, Context, Crossing, Decision, Head, Moved, Op, State, settle_usage};
 use crate::store::{ChainVersion, Group, LogRow, Net, Remembered, Txn, UsageGroup};
+use crate::usage::FormerKey;
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
 /// Resources that a group may have changed before it takes no further command, so that nobody waits for many large ones.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::group::Gathering;
 use super::{Call, Command};
+use crate::counters::CounterKey;
 use crate::domain::{AnyResource, Error, Sha256Hash, Violations};
-use crate::state::{Context, CounterKey, State, take_over};
+use crate::state::{Context, State, take_over};
 use crate::store::{Numbering, Record, Restore, Store, StoreError};
 
 /// Records that are written at a time.

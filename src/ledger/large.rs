@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tollgate_testkit::world::{World, key};
 
-use crate::decision::tests::{World, key};
 use crate::domain::{Error, Id, Resource as _, Stored, Team, Timestamp, VirtualKey};
 use crate::proto::v1;
 use crate::state::{Context, Head, MAX_CHANGES, State, delete};
@@ -22,7 +22,7 @@ fn a_deletion_that_changes_too_much_is_refused_with_the_count() {
             let revision = i64::try_from(number).unwrap() + 3;
             VirtualKey::wrap(Arc::new(Stored { id: Id::new(number.to_string()), revision, resource, ..*key }))
         };
-        let head = Head { revision: i64::try_from(count).unwrap() + 3, ..world.state.head().clone() };
+        let head = Head { revision: i64::try_from(count).unwrap() + 3, ..State::of(&world).head().clone() };
         State::restore(head, (0..count).map(key).chain([Team::wrap(Arc::clone(&team))]), [], [])
     };
     let deleted = |state: &State| {

@@ -44,9 +44,10 @@ use usage::{Counting, Reported};
 pub use verify::{Rendered, Verification, verify};
 use writer::Writer;
 
-use crate::config::RetentionSettings;
+use crate::counters::CounterKey;
 use crate::domain::{BUILT_IN, Error, Id, Provider, ResourceKey, Timestamp};
-use crate::state::{Context, CounterKey, Decision, State, UsageMoves, create};
+use crate::settings::RetentionSettings;
+use crate::state::{Context, Decision, State, UsageMoves, create};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 use crate::usage::Prepared;
 
@@ -263,7 +264,7 @@ impl Ledger {
 
     async fn create_built_in_providers(&self) -> Result<(), StoreError> {
         fn missing(state: &State) -> impl Iterator<Item = &'static str> {
-            BUILT_IN.into_iter().filter(|name| state.get::<Provider>(name).is_none())
+            BUILT_IN.into_iter().filter(|name| state.config().get::<Provider>(name).is_none())
         }
         if missing(&self.state()).next().is_none() {
             return Ok(());

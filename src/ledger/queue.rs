@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::usage::Reported;
 use super::{Answer, Call, Command, shutting_down};
+use crate::counters::CounterKey;
 use crate::domain::{Error, Timestamp};
-use crate::state::CounterKey;
 use crate::store::{Registration, StoreError};
 
 /// Requests that may wait, and batches; more are refused.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Ledger;
-use crate::config::RetentionSettings;
 use crate::domain::Timestamp;
+use crate::settings::RetentionSettings;
 use crate::store::StoreError;
 use crate::telemetry::CHAIN;
 use crate::usage::{REMEMBERED, is_over};
@@ -74,7 +74,7 @@ async fn forget_usage(
     let now = ledger.now();
     let state = ledger.state();
     let counted = state.usage().to_vec().into_iter();
-    let over: Vec<_> = counted.map(|(key, _)| key).filter(|key| is_over(&state, key, now)).collect();
+    let over: Vec<_> = counted.map(|(key, _)| key).filter(|key| is_over(state.config(), key, now)).collect();
     let former_before = ago(now, REMEMBERED);
     // At least once, for the deleted keys.
     let mut rest = over.as_slice();

@@ -11,10 +11,12 @@ use tokio::time::Instant;
 
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
+use crate::counters::{Counter, CounterKey};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
-use crate::state::{Counter, CounterKey, FormerKey, Moved, State, Tally, UsageMoves};
+use crate::state::{Moved, State, Tally, UsageMoves};
 use crate::store::{News, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
+use crate::usage::FormerKey;
 use crate::usage::{Entry, FormerKeys, Prepared, Refusal, count};
 
 /// A batch of a node.
@@ -234,7 +236,7 @@ impl Counting {
                 };
                 acks.push((ack, reply));
             }
-            tally.close(|key| state.limit(&key.limit_id, key.kind).map(|limit| limit.owner))
+            tally.close(|key| state.config().limit(&key.limit_id, key.kind).map(|limit| limit.owner))
         };
         if seeded::is(Bug::AckBeforeCommit) {
             acknowledge(std::mem::take(&mut acks));
@@ -298,7 +300,7 @@ impl Counting {
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let counted = entry.as_ref().map_err(Refusal::clone);
-            match counted.and_then(|entry| count(state, &self.former_keys, entry, now, tally)) {
+            match counted.and_then(|entry| count(state.config(), &self.former_keys, entry, now, tally)) {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }

@@ -13,8 +13,8 @@ use tonic_health::server::HealthReporter;
 use super::{ServerError, base_routes};
 use crate::access::{Registry, Tokens};
 use crate::api::{Api, Auth, add_services};
-use crate::config::{AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, WatchSettings};
 use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status};
+use crate::settings::{AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, WatchSettings};
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::{CatchUp, Currency, Watch};
 

@@ -16,7 +16,7 @@ use super::abuse::{Held, source};
 use super::{descriptor_sets, status};
 use crate::access::Principal;
 use crate::api::Peer;
-use crate::config::TransportSettings;
+use crate::settings::TransportSettings;
 
 /// How long a unary call may take, whatever deadline its client set: a call that hangs would hold its place for ever.
 const MAX_UNARY: Duration = Duration::from_secs(60);

@@ -57,9 +57,9 @@ use self::tls::{Reload, Tls};
 use self::traces::Traces;
 pub use self::traces::TracesError;
 use crate::api::Auth;
-use crate::config::{Settings, TransportSettings};
 use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::settings::{Settings, TransportSettings};
 use crate::telemetry::START;
 use crate::watch::Currency;
 

@@ -18,7 +18,7 @@ use tonic::transport::{ClientTlsConfig, Uri};
 
 use super::status;
 use crate::api::{CallId, Peer};
-use crate::config::names_host_alone;
+use crate::settings::names_host_alone;
 
 /// How long the collector may take to take spans.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use rand::RngCore;
 
-use super::dimension::owned_limits;
 use super::usage::has_budget_usage;
-use super::{Indexed, Rules, State};
+use super::{Listed, Rules, State};
 use crate::domain::{
     AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,
     ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
 };
+use tollgate_core::counters::owned_limits;
 
 /// Resources that one call may change at most, so that whatever is accepted can be written while others wait for it.
 pub const MAX_CHANGES: usize = 100_000;
@@ -125,7 +125,7 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
     resource.check_references(None, state)?;
     let id = match id {
         Some(name) => {
-            if let Some(holder) = state.get::<R>(name) {
+            if let Some(holder) = state.config().get::<R>(name) {
                 let field = format!("{}.name", R::KIND);
                 return Err(Error::AlreadyExists { field, holder: ResourceKey::of(&holder.id) });
             }
@@ -154,7 +154,7 @@ pub fn update<R: Rules>(
     reset: bool,
     merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>,
 ) -> Result<Decision, Error> {
-    let Some(before) = state.get::<R>(id) else {
+    let Some(before) = state.config().get::<R>(id) else {
         return Err(refused_or(&merge, Error::NotFound { kind: R::KIND, id: id.into() }));
     };
     let mut resource = merge(Some(before))?;
@@ -179,7 +179,7 @@ pub fn update<R: Rules>(
 /// As in the module's description; `InUse` if others name it and the kind does not cascade; `ChangeTooLarge` if more than
 /// [`MAX_CHANGES`] resources would change.
 pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected: i64) -> Result<Decision, Error> {
-    let before = state.get::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
+    let before = state.config().get::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
     check_revision(before, expected)?;
     // Counted before anything is built.
     let count = 1 + R::cascade_size(before, state);
@@ -199,7 +199,7 @@ pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected:
 /// As in the module's description; `AlreadyExists` also if its id is taken, `Invalid` if that of a limit is.
 pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Result<Decision, Error> {
     fn of<R: Rules>(state: &State, cx: &mut Context<'_>, stored: &Stored<R>) -> Result<Decision, Error> {
-        if let Some(holder) = state.get::<R>(stored.id.as_str()) {
+        if let Some(holder) = state.config().get::<R>(stored.id.as_str()) {
             return Err(Error::AlreadyExists { field: format!("{}.id", R::KIND), holder: ResourceKey::of(&holder.id) });
         }
         stored.resource.check_references(None, state)?;
@@ -216,7 +216,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
         AnyResource::RoutingRule(stored) => of(state, cx, stored),
         AnyResource::ModelConfig(stored) => of(state, cx, stored),
         AnyResource::ProviderGovernance(stored) => {
-            if state.get::<Provider>(stored.id.as_str()).is_none() {
+            if state.config().get::<Provider>(stored.id.as_str()).is_none() {
                 let field = format!("{}.provider", Kind::ProviderGovernance);
                 let missing = Reference { field, what: "provider", id: stored.id.to_string(), hint: None };
                 return Err(Error::MissingReferences(vec![missing]));
@@ -235,7 +235,7 @@ fn check_limits_free(state: &State, any: &AnyResource) -> Result<(), Error> {
     for (_, limits, _) in owned_limits(any) {
         let budgets = limits.budgets.iter().map(|budget| &budget.id);
         for id in budgets.chain(limits.rate_limit.iter().map(|limit| &limit.id)) {
-            if !own.insert(id) || state.limit_place(id).is_some() {
+            if !own.insert(id) || state.config().limit_place(id).is_some() {
                 violations.add(any.key().kind, format!("has a limit with the id {id:?}, which another limit has"));
             }
         }
@@ -255,8 +255,10 @@ pub fn rotate(
     secret: &Secret,
     grace_micros: i64,
 ) -> Result<Decision, Error> {
-    let before =
-        state.get::<VirtualKey>(id).ok_or_else(|| Error::NotFound { kind: VirtualKey::KIND, id: id.into() })?;
+    let before = state
+        .config()
+        .get::<VirtualKey>(id)
+        .ok_or_else(|| Error::NotFound { kind: VirtualKey::KIND, id: id.into() })?;
     check_revision(before, expected)?;
     let mut key = before.resource.clone();
     let old = std::mem::replace(&mut key.secret, secret.clone());
@@ -281,10 +283,10 @@ pub fn govern(
     reset: bool,
     merge: impl Fn(Option<&Stored<ProviderGovernance>>) -> Result<ProviderGovernance, Violations>,
 ) -> Result<Decision, Error> {
-    let Some(provider) = state.get::<Provider>(name) else {
+    let Some(provider) = state.config().get::<Provider>(name) else {
         return Err(refused_or(&merge, Error::NotFound { kind: Kind::Provider, id: name.into() }));
     };
-    let before = state.get::<ProviderGovernance>(name);
+    let before = state.config().get::<ProviderGovernance>(name);
     let absent = || Stored {
         id: Id::new(provider.id.shared()),
         revision: 0,
@@ -315,11 +317,11 @@ pub fn govern(
 /// # Errors
 /// `NotFound` if there is no such provider, `RevisionMismatch`.
 pub fn ungovern(state: &State, name: &str, expected: i64) -> Result<Decision, Error> {
-    let Some(provider) = state.get::<Provider>(name) else {
+    let Some(provider) = state.config().get::<Provider>(name) else {
         return Err(Error::NotFound { kind: Kind::Provider, id: name.into() });
     };
     let subject = ResourceKey { kind: Kind::ProviderGovernance, id: provider.id.shared() };
-    let Some(before) = state.get::<ProviderGovernance>(name) else {
+    let Some(before) = state.config().get::<ProviderGovernance>(name) else {
         return match expected {
             0 => Ok(Decision::new(subject, Vec::new())),
             _ => Err(Error::RevisionMismatch { key: subject, expected, actual: 0 }),
@@ -345,8 +347,8 @@ fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), 
     Err(Error::RevisionMismatch { key: ResourceKey::of(&stored.id), expected, actual: stored.revision })
 }
 
-fn check_name_free<R: Indexed>(state: &State, stored: &Stored<R>) -> Result<(), Error> {
-    let holder = R::unique_name(stored).and_then(|name| R::table(state).named(name));
+fn check_name_free<R: Listed>(state: &State, stored: &Stored<R>) -> Result<(), Error> {
+    let holder = R::unique_name(stored).and_then(|name| R::listing(state).named(state.config(), name));
     match holder {
         Some(holder) if *holder != stored.id => {
             Err(Error::AlreadyExists { field: format!("{}.name", R::KIND), holder: ResourceKey::of(holder) })

@@ -1,11 +1,13 @@
-//! What lists filter by, and where each kind lies in the state.
+//! What each kind is listed by.
 
 use std::sync::Arc;
 
-use super::{State, Table};
+use tollgate_core::config::Indexed;
+
+use super::{Listing, State};
 use crate::domain::{
-    Customer, KeyOwner, Labels, Limits, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
-    ProviderGovernance, Resource, ResourceKey, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
+    Customer, KeyOwner, Labels, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
+    ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
 };
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
@@ -37,13 +39,13 @@ pub enum Facet {
     ProviderKey(Box<str>),
 }
 
-/// Where a kind lies in the state, and how it is indexed.
-pub trait Indexed: Resource {
-    /// Its table.
-    fn table(state: &State) -> &Table<Self>;
+/// What a kind is named and listed by.
+pub trait Listed: Indexed {
+    /// Where its names and lists are.
+    fn listing(state: &State) -> &Listing<Self>;
 
-    /// Its table, to change it.
-    fn table_mut(state: &mut State) -> &mut Table<Self>;
+    /// Where its names and lists are, to change them.
+    fn listing_mut(state: &mut State) -> &mut Listing<Self>;
 
     /// The name that is unique within the kind, if that is not the id.
     fn unique_name(_stored: &Stored<Self>) -> Option<&str> {
@@ -59,52 +61,19 @@ pub trait Indexed: Resource {
     fn facets(_resource: &Self) -> Vec<Facet> {
         Vec::new()
     }
-
-    /// Puts it into the indexes that span kinds.
-    fn enter(_state: &mut State, _stored: &Arc<Stored<Self>>) {}
-
-    /// Takes it out of them.
-    fn leave(_state: &mut State, _stored: &Arc<Stored<Self>>) {}
-
-    /// Whether these indexes have the same of both versions of it, so that they need not be touched.
-    fn enters_alike(_before: &Stored<Self>, _after: &Stored<Self>) -> bool {
-        false
-    }
 }
 
 fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
     labels.iter().map(|(key, value)| Facet::Label(key.clone(), value.clone()))
 }
 
-fn enter_limits(state: &mut State, limits: &Limits, key: &ResourceKey) {
-    for budget in &limits.budgets {
-        state.budgets.insert((budget.created_at, budget.id.clone()));
-        state.limit_places.insert(&budget.id, key.clone());
-    }
-    if let Some(rate_limit) = &limits.rate_limit {
-        state.rate_limits.insert((rate_limit.created_at, rate_limit.id.clone()));
-        state.limit_places.insert(&rate_limit.id, key.clone());
-    }
-}
-
-fn leave_limits(state: &mut State, limits: &Limits, key: &ResourceKey) {
-    for budget in &limits.budgets {
-        state.budgets.remove(&(budget.created_at, budget.id.clone()));
-        state.limit_places.remove(&budget.id, key.clone());
-    }
-    if let Some(rate_limit) = &limits.rate_limit {
-        state.rate_limits.remove(&(rate_limit.created_at, rate_limit.id.clone()));
-        state.limit_places.remove(&rate_limit.id, key.clone());
-    }
-}
-
-impl Indexed for Customer {
-    fn table(state: &State) -> &Table<Self> {
-        &state.customers
+impl Listed for Customer {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.customers
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.customers
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.customers
     }
 
     fn unique_name(stored: &Stored<Self>) -> Option<&str> {
@@ -114,27 +83,15 @@ impl Indexed for Customer {
     fn facets(resource: &Self) -> Vec<Facet> {
         label_facets(&resource.labels).collect()
     }
-
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
-    }
-
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
-    }
-
-    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
-        before.resource.limits == after.resource.limits
-    }
 }
 
-impl Indexed for Team {
-    fn table(state: &State) -> &Table<Self> {
-        &state.teams
+impl Listed for Team {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.teams
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.teams
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.teams
     }
 
     fn unique_name(stored: &Stored<Self>) -> Option<&str> {
@@ -145,27 +102,15 @@ impl Indexed for Team {
         let customer = resource.customer_id.iter().map(|id| Facet::Customer(id.shared()));
         customer.chain(label_facets(&resource.labels)).collect()
     }
-
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
-    }
-
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
-    }
-
-    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
-        before.resource.limits == after.resource.limits
-    }
 }
 
-impl Indexed for VirtualKey {
-    fn table(state: &State) -> &Table<Self> {
-        &state.virtual_keys
+impl Listed for VirtualKey {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.virtual_keys
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.virtual_keys
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.virtual_keys
     }
 
     fn unique_name(stored: &Stored<Self>) -> Option<&str> {
@@ -187,88 +132,45 @@ impl Indexed for VirtualKey {
         facets.extend(label_facets(&resource.labels));
         facets
     }
+}
 
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        let key = &stored.resource;
-        for secret in key.secrets() {
-            state.secrets.insert(secret, stored.id.clone());
-        }
-        let place = ResourceKey::of(&stored.id);
-        key.all_limits().for_each(|limits| enter_limits(state, limits, &place));
+impl Listed for Provider {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.providers
     }
 
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        let key = &stored.resource;
-        for secret in key.secrets() {
-            state.secrets.remove(secret, stored.id.clone());
-        }
-        let place = ResourceKey::of(&stored.id);
-        key.all_limits().for_each(|limits| leave_limits(state, limits, &place));
-    }
-
-    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
-        let [before, after] = [before, after].map(|stored| &stored.resource);
-        before.secrets().eq(after.secrets()) && before.all_limits().eq(after.all_limits())
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.providers
     }
 }
 
-impl Indexed for Provider {
-    fn table(state: &State) -> &Table<Self> {
-        &state.providers
+impl Listed for McpClient {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.mcp_clients
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.providers
-    }
-
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        for key in &stored.resource.keys {
-            state.provider_keys.insert(key.id.clone(), stored.id.clone());
-        }
-    }
-
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        for key in &stored.resource.keys {
-            state.provider_keys.remove(&key.id);
-        }
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.mcp_clients
     }
 }
 
-impl Indexed for McpClient {
-    fn table(state: &State) -> &Table<Self> {
-        &state.mcp_clients
+impl Listed for RoutingRule {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.routing_rules
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.mcp_clients
-    }
-}
-
-impl Indexed for RoutingRule {
-    fn table(state: &State) -> &Table<Self> {
-        &state.routing_rules
-    }
-
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.routing_rules
-    }
-
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        state.routing.enter(stored);
-    }
-
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        state.routing.leave(stored);
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.routing_rules
     }
 }
 
-impl Indexed for ModelConfig {
-    fn table(state: &State) -> &Table<Self> {
-        &state.model_configs
+impl Listed for ModelConfig {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.model_configs
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.model_configs
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.model_configs
     }
 
     fn searched(stored: &Stored<Self>) -> &str {
@@ -283,58 +185,25 @@ impl Indexed for ModelConfig {
         facets.extend(resource.provider.iter().map(|provider| Facet::Provider(provider.shared())));
         facets
     }
+}
 
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        state.models.insert(stored.resource.place(), Arc::clone(stored));
-        state.model_scopes.enter(&stored.resource.scope);
-        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
+impl Listed for ProviderGovernance {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.provider_governance
     }
 
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        let place = stored.resource.place();
-        if state.models.get(&place).is_some_and(|holder| holder.id == stored.id) {
-            state.models.remove(&place);
-        }
-        state.model_scopes.leave(&stored.resource.scope);
-        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.provider_governance
     }
 }
 
-impl ModelConfig {
-    pub(super) fn place(&self) -> super::ModelPlace {
-        (self.scope.clone(), self.model_name.clone(), self.provider.clone())
-    }
-}
-
-impl Indexed for ProviderGovernance {
-    fn table(state: &State) -> &Table<Self> {
-        &state.provider_governance
+impl Listed for PricingOverride {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.pricing_overrides
     }
 
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.provider_governance
-    }
-
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        enter_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
-    }
-
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        leave_limits(state, &stored.resource.limits, &ResourceKey::of(&stored.id));
-    }
-
-    fn enters_alike(before: &Stored<Self>, after: &Stored<Self>) -> bool {
-        before.resource.limits == after.resource.limits
-    }
-}
-
-impl Indexed for PricingOverride {
-    fn table(state: &State) -> &Table<Self> {
-        &state.pricing_overrides
-    }
-
-    fn table_mut(state: &mut State) -> &mut Table<Self> {
-        &mut state.pricing_overrides
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.pricing_overrides
     }
 
     fn searched(stored: &Stored<Self>) -> &str {
@@ -348,13 +217,5 @@ impl Indexed for PricingOverride {
         facets.extend(scope.provider().map(|id| Facet::Provider(id.shared())));
         facets.extend(scope.provider_key().map(|id| Facet::ProviderKey(id.into())));
         facets
-    }
-
-    fn enter(state: &mut State, stored: &Arc<Stored<Self>>) {
-        state.pricing.enter(stored);
-    }
-
-    fn leave(state: &mut State, stored: &Arc<Stored<Self>>) {
-        state.pricing.leave(stored);
     }
 }

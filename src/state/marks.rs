@@ -8,54 +8,21 @@ use bytes::Bytes;
 use equivalent::{Comparable, Equivalent};
 use imbl::{OrdMap, OrdSet};
 
-use super::table::Slot;
-use crate::domain::{AnyResource, Kind, Resource, ResourceKey};
+use crate::domain::{AnyResource, Kind, ResourceKey};
 
-/// A [`Slot`] of any kind.
-pub trait AnySlot: Send + Sync {
-    /// The kind of the resource.
-    fn kind(&self) -> Kind;
-
-    /// Its id.
-    fn id(&self) -> &str;
-
-    /// Both.
-    fn key(&self) -> ResourceKey;
-
+/// A resource and its encoding for the watch stream, made when it is first needed and shared by all streams.
+pub struct Slot {
     /// The resource.
-    fn resource(&self) -> AnyResource;
-
+    pub resource: AnyResource,
     /// Its encoding, filled by `watch`.
-    fn encoded(&self) -> &OnceLock<Bytes>;
-}
-
-impl<R: Resource> AnySlot for Slot<R> {
-    fn kind(&self) -> Kind {
-        R::KIND
-    }
-
-    fn id(&self) -> &str {
-        self.stored.id.as_str()
-    }
-
-    fn key(&self) -> ResourceKey {
-        ResourceKey::of(&self.stored.id)
-    }
-
-    fn resource(&self) -> AnyResource {
-        R::wrap(Arc::clone(&self.stored))
-    }
-
-    fn encoded(&self) -> &OnceLock<Bytes> {
-        &self.encoded
-    }
+    pub encoded: OnceLock<Bytes>,
 }
 
 /// What happened last to a resource.
 #[derive(Clone)]
 pub enum Mark {
     /// It was created or changed, into this.
-    Upsert(Arc<dyn AnySlot>),
+    Upsert(Arc<Slot>),
     /// It was removed.
     Remove(Arc<ResourceKey>),
 }
@@ -73,14 +40,14 @@ impl Marked {
     /// The kind of the resource.
     pub fn kind(&self) -> Kind {
         match &self.mark {
-            Mark::Upsert(slot) => slot.kind(),
+            Mark::Upsert(slot) => slot.resource.kind(),
             Mark::Remove(key) => key.kind,
         }
     }
 
     fn place(&self) -> Place<'_> {
         let id = match &self.mark {
-            Mark::Upsert(slot) => slot.id(),
+            Mark::Upsert(slot) => slot.resource.id(),
             Mark::Remove(key) => &key.id,
         };
         Place { revision: self.revision, kind: self.kind(), id }
@@ -136,28 +103,30 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Marks that a resource became what is in `slot`, at `revision`. It has no mark as a resource that is there.
-    pub(super) fn upsert(&mut self, revision: i64, slot: Arc<dyn AnySlot>) {
+    /// Marks what a resource became. It has no mark as a resource that is there.
+    pub(super) fn upsert(&mut self, resource: AnyResource) {
+        let revision = resource.revision();
         if !self.removed.is_empty() {
-            let key = slot.key();
+            let key = resource.key();
             if let Some(marked) = self.removed.remove(&key) {
-                self.forget(marked, &key);
+                self.forget(marked, key.kind, &key.id);
             }
         }
+        let slot = Arc::new(Slot { resource, encoded: OnceLock::new() });
         self.all.insert(Marked { revision, mark: Mark::Upsert(slot) });
     }
 
     /// Marks that a resource was removed at `revision`.
     pub(super) fn remove(&mut self, revision: i64, key: ResourceKey) {
         if let Some(marked) = self.removed.insert(key.clone(), revision) {
-            self.forget(marked, &key);
+            self.forget(marked, key.kind, &key.id);
         }
         self.all.insert(Marked { revision, mark: Mark::Remove(Arc::new(key)) });
     }
 
     /// Takes back the mark of a resource at `revision`.
-    pub(super) fn forget(&mut self, revision: i64, key: &ResourceKey) {
-        self.all.remove(&Place { revision, kind: key.kind, id: &key.id });
+    pub(super) fn forget(&mut self, revision: i64, kind: Kind, id: &str) {
+        self.all.remove(&Place { revision, kind, id });
     }
 
     /// The marks after revision `after`, in order of revision, and of kind and id within one.
@@ -175,7 +144,7 @@ impl Marks {
         });
         for (revision, key) in old.collect::<Vec<_>>() {
             self.removed.remove(key.as_ref());
-            self.forget(revision, &key);
+            self.forget(revision, key.kind, &key.id);
         }
     }
 }

@@ -3,24 +3,22 @@
 use super::Context;
 use crate::domain::{Budget, Limits, Path, RateDimension, RateLimit, Violations};
 
-impl Limits {
-    /// Completes the desired limits of an owner, given those it has: an entry with an id changes that budget in place;
-    /// one without takes the unclaimed budget of the same length, or is new; what nobody claims is gone. A dimension
-    /// of the rate limit that is kept keeps its window.
-    pub(super) fn settle(
-        &mut self,
-        before: Option<&Self>,
-        calendar_aligned: bool,
-        path: &Path<'_>,
-        violations: &mut Violations,
-        cx: &mut Context<'_>,
-    ) {
-        let existing = before.map_or(&[][..], |limits| &limits.budgets);
-        settle_budgets(&mut self.budgets, existing, calendar_aligned, path, violations, cx);
-        let existing = before.and_then(|limits| limits.rate_limit.as_deref());
-        if let Some(rate_limit) = &mut self.rate_limit {
-            settle_rate_limit(rate_limit, existing, cx);
-        }
+/// Completes the desired limits of an owner, given those it has: an entry with an id changes that budget in place;
+/// one without takes the unclaimed budget of the same length, or is new; what nobody claims is gone. A dimension
+/// of the rate limit that is kept keeps its window.
+pub(super) fn settle_limits(
+    desired: &mut Limits,
+    before: Option<&Limits>,
+    calendar_aligned: bool,
+    path: &Path<'_>,
+    violations: &mut Violations,
+    cx: &mut Context<'_>,
+) {
+    let existing = before.map_or(&[][..], |limits| &limits.budgets);
+    settle_budgets(&mut desired.budgets, existing, calendar_aligned, path, violations, cx);
+    let existing = before.and_then(|limits| limits.rate_limit.as_deref());
+    if let Some(rate_limit) = &mut desired.rate_limit {
+        settle_rate_limit(rate_limit, existing, cx);
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a state becomes step by step is what it would be if it were read whole.
 
+use tollgate_testkit::world::{NOW, World};
+
 use super::marks::Mark;
 use super::*;
+use crate::domain::Id;
 
 impl State {
     /// Panics unless all indexes are as they would be after a restart.
@@ -9,7 +12,7 @@ impl State {
         let (mut resources, mut removed) = (Vec::new(), Vec::new());
         for marked in self.changed_since(0) {
             match &marked.mark {
-                Mark::Upsert(slot) => resources.push(slot.resource()),
+                Mark::Upsert(slot) => resources.push(slot.resource.clone()),
                 Mark::Remove(key) => removed.push((marked.revision, ResourceKey::clone(key))),
             }
         }
@@ -24,44 +27,51 @@ impl State {
         self.assert_alike::<PricingOverride>(&restored);
         self.assert_alike::<Provider>(&restored);
         self.assert_alike::<McpClient>(&restored);
-        assert_eq!(self.budgets, restored.budgets);
-        assert_eq!(self.rate_limits, restored.rate_limits);
-        assert_eq!(self.limit_places.len(), restored.limit_places.len());
-        for (_, id) in self.budgets.iter().chain(&self.rate_limits) {
-            assert!(self.limit_place(id).is_some(), "limit {id} lies nowhere");
-            assert_eq!(self.limit_place(id), restored.limit_place(id));
+        assert_eq!(self.listings.budgets, restored.listings.budgets);
+        assert_eq!(self.listings.rate_limits, restored.listings.rate_limits);
+        for (_, id) in self.listings.budgets.iter().chain(&self.listings.rate_limits) {
+            assert!(self.config.limit_place(id).is_some(), "limit {id} lies nowhere");
         }
-        assert_eq!(self.secrets.len(), restored.secrets.len());
-        for key in self.virtual_keys.iter() {
-            assert!(key.resource.secrets().all(|secret| self.secret_holder(secret).is_some_and(|it| it.id == key.id)));
-        }
-        assert_eq!(self.provider_keys, restored.provider_keys);
+        self.config.assert_indexed_as(&restored.config);
     }
 
     fn marked(&self) -> Vec<(i64, Option<AnyResource>)> {
         let of = |marked: &Marked| match &marked.mark {
-            Mark::Upsert(slot) => Some(slot.resource()),
+            Mark::Upsert(slot) => Some(slot.resource.clone()),
             Mark::Remove(_) => None,
         };
         self.changed_since(0).map(|marked| (marked.revision, of(marked))).collect()
     }
 
-    fn assert_alike<R: Indexed>(&self, other: &Self) {
-        let (table, other) = (R::table(self), R::table(other));
-        assert_eq!((table.len(), table.digest()), (other.len(), other.digest()));
-        assert!(table.iter().eq(other.iter()));
-        for stored in table.iter() {
-            assert_eq!(self.get::<R>(stored.id.as_str()), Some(stored));
+    fn assert_alike<R: Listed>(&self, other: &Self) {
+        assert!(self.all::<R>().eq(other.all::<R>()));
+        assert_eq!(self.all::<R>().count(), self.config.count::<R>());
+        let (listing, others) = (R::listing(self), R::listing(other));
+        for stored in self.all::<R>() {
             assert_eq!(
-                R::unique_name(stored).and_then(|name| table.named(name)),
+                R::unique_name(stored).and_then(|name| listing.named(&self.config, name)),
                 R::unique_name(stored).map(|_| &stored.id)
             );
             let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
             for facet in R::facets(&stored.resource) {
-                assert_eq!(table.facet_size(&facet), other.facet_size(&facet));
-                assert!(table.with_facet(&facet, &start).eq(other.with_facet(&facet, &start)), "{facet:?}");
+                assert_eq!(listing.facet_size(&facet), others.facet_size(&facet));
+                assert!(listing.with_facet(&facet, &start).eq(others.with_facet(&facet, &start)), "{facet:?}");
             }
         }
-        assert_eq!(table.indexed(), other.indexed());
+        assert_eq!(listing.indexed(), others.indexed());
+    }
+
+    /// The state of a store with what is in `world`.
+    pub(crate) fn of(world: &World) -> Self {
+        let head = Head {
+            store_id: "test".into(),
+            revision: world.revision,
+            chain: Chain::ORIGIN,
+            committed_at: Timestamp::from_micros(NOW),
+            compacted_revision: 0,
+            compacted_chain: Chain::ORIGIN,
+            last_config_id: 1_000,
+        };
+        Self::restore(head, world.resources(), [], [])
     }
 }

@@ -5,21 +5,13 @@ use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 
-use super::dimension::{Dimension, dimensions};
-use super::{Change, Counter, CounterKey, CounterKeys, Counters, Decision};
-use crate::domain::{AnyResource, KeyOwner, LimitKind, LimitOwner, Timestamp};
+use super::{Change, Decision};
+use crate::counters::{Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions};
+use crate::domain::{AnyResource, LimitKind, LimitOwner, Timestamp};
+use crate::usage::Amount;
 
 /// Percentages of a limit whose crossing is recorded.
 pub const THRESHOLDS: [i32; 3] = [80, 90, 100];
-
-/// What is left of a deleted key: who owned it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct FormerKey {
-    /// Its team or customer.
-    pub owner: Option<KeyOwner>,
-    /// When it was deleted.
-    pub deleted_at: Timestamp,
-}
 
 /// A limit that reached one of the [`THRESHOLDS`].
 #[derive(Clone, PartialEq, Debug)]
@@ -60,17 +52,6 @@ pub struct UsageMoves {
     pub urgent: bool,
     /// Whether memory was read anew, so that anything may have moved.
     pub anything: bool,
-}
-
-/// What is to be counted against one window of one limit.
-#[derive(Clone, Debug)]
-pub struct Amount {
-    /// The window.
-    pub key: CounterKey,
-    /// How much.
-    pub amount: i64,
-    /// The ceiling.
-    pub max: i64,
 }
 
 /// What is to become of the counters, before it is written.

@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::chain::ChainVersion;
 use super::usage::UsageGroup;
+use crate::counters::{Counter, CounterKey};
 use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
-use crate::state::{Chain, Counter, CounterKey, FormerKey, Head, Op};
+use crate::state::{Chain, Head, Op};
+use crate::usage::FormerKey;
 
 /// What one transaction writes: the changes of all commands that were gathered, and what is remembered of them.
 pub struct Group {

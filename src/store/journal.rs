@@ -21,9 +21,9 @@ use super::script::Script;
 use super::tx::{ReadTx, finish};
 use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
 use super::{Store, threshold};
+use crate::counters::{Counter, CounterKey};
 use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
-use crate::state::{Counter, CounterKey};
 
 /// The format of a row's body.
 const FORMAT: u8 = 1;

@@ -11,7 +11,8 @@ use super::journal::{self, JournalEntry};
 use super::persist::{each, rows};
 use super::usage::{Watermark, counter, watermark};
 use super::{Store, threshold};
-use crate::state::{Counter, CounterKey, Crossing};
+use crate::counters::{Counter, CounterKey};
+use crate::state::Crossing;
 
 /// Counted usage as it was written.
 #[derive(Default, Debug)]

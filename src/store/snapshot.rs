@@ -19,11 +19,13 @@ use super::persist::{Names, Persist, Which, rows, visit};
 use super::tx::{KEYS, ReadTx, be_patient};
 use super::usage::{Registration, counter, former_key as former, watermark};
 use super::{Store, journal, requests, threshold, tokens};
+use crate::counters::{Counter, CounterKey};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team,
     Timestamp, Token, VirtualKey,
 };
-use crate::state::{Counter, CounterKey, Crossing, FormerKey, Head};
+use crate::state::{Crossing, Head};
+use crate::usage::FormerKey;
 
 /// A piece of what a store holds beside its history.
 #[derive(Clone, PartialEq, Debug)]

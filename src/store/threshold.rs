@@ -11,8 +11,9 @@ use super::persist::{Row, rows};
 use super::script::Script;
 use super::tx::finish;
 use super::usage::{kind, number};
+use crate::counters::CounterKey;
 use crate::domain::{Id, LimitOwner, Timestamp};
-use crate::state::{CounterKey, Crossing};
+use crate::state::Crossing;
 
 /// Where a page of events goes on: after the one with this version and percentage.
 pub type AfterCrossing = (i64, i32);

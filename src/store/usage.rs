@@ -14,8 +14,10 @@ use super::persist::{Row, each, rows};
 use super::script::Script;
 use super::snapshot::UsageNode;
 use super::tx::{KEYS, finish};
+use crate::counters::{Counter, CounterKey, CounterKeys, Counters};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
-use crate::state::{Counter, CounterKey, CounterKeys, Counters, FormerKey, Moved};
+use crate::state::Moved;
+use crate::usage::FormerKey;
 
 /// How far the batches of an incarnation of a node have been counted.
 #[derive(Clone, PartialEq, Eq, Debug)]

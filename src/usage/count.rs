@@ -1,76 +1,26 @@
-//! One entry of a batch: which counters it moves.
+//! Counting one entry of a batch.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::decision::{Applied, Caller, chain, permits_model};
-use crate::domain::{LimitKind, Timestamp, VirtualKey, Window};
+use super::{Assigned, Entry, Fault, FormerKeys, Refusal};
+use crate::config::Config;
+use crate::counters::CounterKey;
+use crate::domain::Timestamp;
 use crate::seeded::{self, Bug};
-use crate::state::{Amount, CounterKey, Dimension, FormerKey, State, Tally, add_dimensions};
+use crate::state::Tally;
 
-/// How long the owners of a deleted key are remembered, so that its usage still counts for them.
-pub const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
-
-/// How far a node's clock may be ahead of ours. What is further ahead was consumed now.
-const AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
-
-/// What requests consumed.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Entry {
-    /// Id of the virtual key; empty for traffic without one.
-    pub virtual_key_id: Box<str>,
-    /// The provider that answered.
-    pub provider: Box<str>,
-    /// The model that answered.
-    pub model: Box<str>,
-    /// Requests made.
-    pub requests: i64,
-    /// Input tokens.
-    pub input_tokens: i64,
-    /// Output tokens.
-    pub output_tokens: i64,
-    /// Nano-dollars.
-    pub cost: i64,
-    /// When; now if absent.
-    pub occurred_at: Option<Timestamp>,
-}
-
-/// The keys that were deleted within the last 30 days, by their ids.
-pub type FormerKeys = HashMap<Arc<str>, FormerKey>;
-
-/// Why an entry does not count, in words that go on after "entry 3".
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal(pub String);
-
-/// What an entry moves.
-pub(super) struct Assigned {
-    /// How much of which windows; no two are of the same.
-    pub(super) amounts: Vec<Amount>,
-    /// Whether it came too late for its window.
-    pub(super) late: bool,
-    /// When the first of the current windows ends: until then the entry moves the same.
-    pub(super) until: Timestamp,
-}
-
-/// Why an entry moves nothing.
-pub(super) enum Fault {
-    /// Its key is not known.
-    UnknownKey,
-    /// For this.
-    Refused(Refusal),
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            // It is not repeated: somebody may have sent the value of a key.
-            Fault::UnknownKey => {
-                Refusal("virtual_key_id is not known; report the id of a key, never its value".to_owned())
-            }
-            Fault::Refused(refusal) => refusal,
-        }
+/// The counters that an entry moves.
+///
+/// # Errors
+///
+/// The entry moves none.
+pub(super) fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestamp) -> Result<Assigned, Fault> {
+    let mut assigned = super::assign(config, former, entry, now)?;
+    if seeded::is(Bug::ZeroAtTurn) {
+        assigned.amounts.retain(|amount| {
+            let limit = config.limit(&amount.key.limit_id, amount.key.kind);
+            limit.is_some_and(|limit| limit.counter(now) == amount.key)
+        });
     }
+    Ok(assigned)
 }
 
 /// Adds an entry to the tally, whole or not at all. Whether it came too late for its window.
@@ -79,92 +29,16 @@ impl From<Fault> for Refusal {
 ///
 /// The entry names an unknown key, is negative, or would overflow a counter; nothing of it was added.
 pub fn count(
-    state: &State,
+    config: &Config,
     former: &FormerKeys,
     entry: &Entry,
     now: Timestamp,
     tally: &mut Tally<'_>,
 ) -> Result<bool, Refusal> {
-    let Assigned { amounts, late, .. } = assign(state, former, entry, now)?;
+    let Assigned { amounts, late, .. } = assign(config, former, entry, now)?;
     tally.add(&amounts).map_err(|key| {
         let CounterKey { limit_id, kind, .. } = key;
         Refusal(format!("would overflow what {kind:?} of limit {limit_id} can count; report a smaller amount"))
     })?;
     Ok(late)
-}
-
-/// What an entry moves at the time `now`.
-pub(super) fn assign(state: &State, former: &FormerKeys, entry: &Entry, now: Timestamp) -> Result<Assigned, Fault> {
-    let Entry { requests, input_tokens, output_tokens, cost, .. } = entry;
-    for (field, value) in [
-        ("requests", requests),
-        ("input_tokens", input_tokens),
-        ("output_tokens", output_tokens),
-        ("cost_nano_usd", cost),
-    ] {
-        if *value < 0 {
-            return Err(Fault::Refused(Refusal(format!("{field} is {value}; must be at least 0"))));
-        }
-    }
-    let Some(tokens) = input_tokens.checked_add(*output_tokens) else {
-        let text = "input_tokens and output_tokens add up to more than 64 bits hold";
-        return Err(Fault::Refused(Refusal(text.to_owned())));
-    };
-    let (caller, configs) = match state.get::<VirtualKey>(&entry.virtual_key_id) {
-        _ if entry.virtual_key_id.is_empty() => (Caller::default(), &[][..]),
-        Some(key) => (Caller::of(state, key), &key.resource.provider_configs[..]),
-        None => match former.get(&*entry.virtual_key_id) {
-            Some(former) if now < former.deleted_at.plus_micros(REMEMBERED.as_micros() as i64) => {
-                (Caller::of_owner(state, former.owner.as_ref()), &[][..])
-            }
-            Some(_) | None => return Err(Fault::UnknownKey),
-        },
-    };
-    let configs = configs
-        .iter()
-        .filter(|config| config.provider.as_str() == &*entry.provider && permits_model(config, &entry.model));
-
-    let at = match entry.occurred_at {
-        Some(at) if at <= now.plus_micros(AHEAD_MICROS) => at,
-        Some(_) | None => now,
-    };
-    let mut dimensions = Vec::with_capacity(16);
-    for Applied { owner, limits, calendar_aligned } in chain(state, caller, &entry.provider, &entry.model, configs) {
-        add_dimensions(&owner, limits, calendar_aligned, &mut dimensions);
-    }
-    let mut assigned = Assigned { amounts: Vec::with_capacity(dimensions.len()), late: false, until: Timestamp::MAX };
-    for dimension in dimensions {
-        let current = dimension.window(now);
-        let own = if at == now { current } else { dimension.window(at) };
-        assigned.until = assigned.until.min(current.end);
-        // One window back counts where it belongs. Of what is older, money is never dropped; rates are of their time.
-        let too_late = own.end < current.start;
-        if own != current && seeded::is(Bug::ZeroAtTurn) {
-            continue;
-        }
-        assigned.late |= too_late;
-        let (amount, window_start) = match dimension.kind {
-            LimitKind::Budget if too_late => (*cost, current.start),
-            LimitKind::Budget => (*cost, own.start),
-            LimitKind::Tokens | LimitKind::Requests if too_late => continue,
-            LimitKind::Tokens => (tokens, own.start),
-            LimitKind::Requests => (*requests, own.start),
-        };
-        if amount > 0 {
-            let Dimension { limit_id, kind, max, .. } = dimension;
-            assigned.amounts.push(Amount { key: CounterKey { limit_id, kind, window_start }, amount, max });
-        }
-    }
-    Ok(assigned)
-}
-
-/// Whether nothing can be counted in this window any more, nor be asked of it: its limit is gone, or it is past.
-pub fn is_over(state: &State, key: &CounterKey, now: Timestamp) -> bool {
-    state.limit(&key.limit_id, key.kind).is_none_or(|limit| is_past(&limit, key, now))
-}
-
-/// Whether a window of `limit` is older than the two windows before the current one.
-pub fn is_past(limit: &Dimension<'_>, key: &CounterKey, now: Timestamp) -> bool {
-    let before = |window: Window| limit.window(window.start.plus_micros(-1));
-    key.window_start < before(before(limit.window(now))).start
 }

@@ -2,14 +2,18 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `count` | one entry: which counters of which windows it moves; pure |
-//! | `prepare` | the same of a whole batch, before its turn |
+//! | `count` | one entry of a batch |
+//! | `prepare` | a whole batch, before its turn |
 //!
-//! The ledger's task counts, because whose limits apply, resets and moved windows must not change meanwhile. A batch and
-//! its number are written in one transaction, and acknowledged after it.
+//! Which counters an entry moves is for [`tollgate_core::usage`] to say. The ledger's task counts, because whose limits
+//! apply, resets and moved windows must not change meanwhile. A batch and its number are written in one transaction, and
+//! acknowledged after it.
 
 mod count;
 mod prepare;
 
-pub use count::{Entry, FormerKeys, REMEMBERED, Refusal, count, is_over, is_past};
+pub use count::count;
 pub use prepare::Prepared;
+pub use tollgate_core::usage::{
+    Amount, Assigned, Entry, Fault, FormerKey, FormerKeys, REMEMBERED, Refusal, assign, is_over, is_past,
+};

@@ -6,9 +6,11 @@ use std::collections::hash_map::Entry as Place;
 
 use foldhash::fast::RandomState;
 
-use super::count::{Entry, Fault, FormerKeys, Refusal, assign};
+use super::count::assign;
+use super::{Amount, Entry, Fault, FormerKeys, Refusal};
+use crate::counters::CounterKey;
 use crate::domain::Timestamp;
-use crate::state::{Amount, Chain, CounterKey, State, Tally};
+use crate::state::{Chain, State, Tally};
 
 /// What the entries of a batch move together, by the configuration of one revision and the windows of one time.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Prepared {
         let mut sums: HashMap<CounterKey, Amount, RandomState> = HashMap::default();
         for (index, entry) in entries.iter().enumerate() {
             let assigned = match entry {
-                Ok(entry) => assign(state, &former, entry, now),
+                Ok(entry) => assign(state.config(), &former, entry, now),
                 Err(refusal) => Err(Fault::Refused(refusal.clone())),
             };
             match assigned {
@@ -71,14 +73,13 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tollgate_testkit::world::{NOW, World, config, key, parse};
 
     use super::super::count;
     use super::*;
-    use crate::decision::tests::{NOW, World, config, key};
-    use crate::domain::{LimitKind, Path, Sha256Hash, Team, Violations, VirtualKey};
+    use crate::counters::Counter;
+    use crate::domain::{LimitKind, Sha256Hash, Team, VirtualKey};
     use crate::proto::v1;
-    use crate::state::Counter;
-    use crate::wire::Wire as _;
 
     const AT: Timestamp = Timestamp::from_micros(NOW);
     const SECOND: i64 = 1_000_000;
@@ -103,8 +104,7 @@ mod tests {
         let of_team = v1::VirtualKey { team_id: team.id.to_string(), ..key.clone() };
         let of_nobody = v1::VirtualKey { name: "other".to_owned(), rate_limit: None, ..key };
         let keys = [(1, of_team), (2, of_nobody)].map(|(number, message)| {
-            let mut violations = Violations::new();
-            let mut key = VirtualKey::parse(message, &Path::root("virtual_key"), &mut violations).unwrap();
+            let mut key = parse::<VirtualKey>(message);
             key.secret.sha256 = Sha256Hash([number; 32]);
             world.put(&key).id.to_string()
         });
@@ -133,7 +133,7 @@ mod tests {
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let former = FormerKeys::default();
-            match entry.clone().and_then(|entry| count(state, &former, &entry, AT, tally)) {
+            match entry.clone().and_then(|entry| count(state.config(), &former, &entry, AT, tally)) {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn close(state: &State, tally: Tally<'_>) -> crate::state::Moved {
-        tally.close(|key| state.limit(&key.limit_id, key.kind).map(|limit| limit.owner))
+        tally.close(|key| state.config().limit(&key.limit_id, key.kind).map(|limit| limit.owner))
     }
 
     proptest! {
@@ -156,6 +156,7 @@ mod tests {
             ),
         ) {
             let (world, keys) = world();
+            let state = State::of(&world);
             let entries: Vec<_> = drawn
                 .into_iter()
                 .map(|(key, cost, seconds, now, provider)| {
@@ -164,12 +165,12 @@ mod tests {
                     Ok(Entry { occurred_at, provider: provider.into(), ..entry(key, cost) })
                 })
                 .collect();
-            let mut expected = Tally::new(world.state.usage(), AT);
-            let outcome = one_by_one(&world.state, &entries, &mut expected);
-            let mut tally = Tally::new(world.state.usage(), AT);
-            let prepared = Prepared::of(&world.state, &entries, AT).expect("all keys are known");
-            prop_assert_eq!(prepared.count(&world.state, AT, &mut tally), Some(outcome));
-            let (moved, expected) = (close(&world.state, tally), close(&world.state, expected));
+            let mut expected = Tally::new(state.usage(), AT);
+            let outcome = one_by_one(&state, &entries, &mut expected);
+            let mut tally = Tally::new(state.usage(), AT);
+            let prepared = Prepared::of(&state, &entries, AT).expect("all keys are known");
+            prop_assert_eq!(prepared.count(&state, AT, &mut tally), Some(outcome));
+            let (moved, expected) = (close(&state, tally), close(&state, expected));
             prop_assert_eq!(&moved.counters, &expected.counters);
             prop_assert_eq!(&moved.crossings, &expected.crossings);
         }
@@ -178,31 +179,34 @@ mod tests {
     #[test]
     fn what_does_not_hold_any_more_is_counted_entry_by_entry() {
         let (mut world, [key, other]) = world();
+        let state = State::of(&world);
         let entries = [Ok(entry(&key, 5)), Ok(entry("", -1)), Err(Refusal("why".to_owned()))];
-        let prepare = |world: &World, entries: &[_]| Prepared::of(&world.state, entries, AT);
-        let holds = |world: &World, prepared: Option<Prepared>, now| {
-            let mut tally = Tally::new(world.state.usage(), now);
-            let counted = prepared.expect("prepared").count(&world.state, now, &mut tally).is_some();
-            (counted, !close(&world.state, tally).counters.is_empty())
+        let prepare = |state: &State, entries: &[_]| Prepared::of(state, entries, AT);
+        let holds = |state: &State, prepared: Option<Prepared>, now| {
+            let mut tally = Tally::new(state.usage(), now);
+            let counted = prepared.expect("prepared").count(state, now, &mut tally).is_some();
+            (counted, !close(state, tally).counters.is_empty())
         };
-        let before = prepare(&world, &entries);
-        assert_eq!(holds(&world, prepare(&world, &entries), AT), (true, true));
-        assert_eq!(holds(&world, prepare(&world, &entries), AT.plus_micros(59 * SECOND)), (true, true));
-        assert_eq!(holds(&world, prepare(&world, &entries), AT.plus_micros(60 * SECOND)), (false, false), "a turn");
-        assert_eq!(holds(&world, prepare(&world, &entries), AT.plus_micros(-1)), (false, false), "another time");
-        world.delete::<VirtualKey>(&crate::domain::Id::new(other.as_str()));
-        assert_eq!(holds(&world, before, AT), (false, false), "another configuration");
-        assert!(prepare(&world, &[Ok(entry(&other, 1))]).is_none(), "a key that is gone");
+        let before = prepare(&state, &entries);
+        assert_eq!(holds(&state, prepare(&state, &entries), AT), (true, true));
+        assert_eq!(holds(&state, prepare(&state, &entries), AT.plus_micros(59 * SECOND)), (true, true));
+        assert_eq!(holds(&state, prepare(&state, &entries), AT.plus_micros(60 * SECOND)), (false, false), "a turn");
+        assert_eq!(holds(&state, prepare(&state, &entries), AT.plus_micros(-1)), (false, false), "another time");
+        world.remove::<VirtualKey>(&crate::domain::Id::new(other.as_str()));
+        let mut state = State::of(&world);
+        assert_eq!(holds(&state, before, AT), (false, false), "another configuration");
+        assert!(prepare(&state, &[Ok(entry(&other, 1))]).is_none(), "a key that is gone");
 
         let much = [Ok(entry(&key, i64::MAX)), Ok(entry(&key, 1))];
-        assert!(prepare(&world, &much).is_none(), "more than can be counted");
-        let prepared = prepare(&world, &much[..1]);
-        let budget =
-            |state: &State| state.get::<VirtualKey>(&key).map(|key| key.resource.limits.budgets[0].id.to_string());
+        assert!(prepare(&state, &much).is_none(), "more than can be counted");
+        let prepared = prepare(&state, &much[..1]);
+        let budget = |state: &State| {
+            state.config().get::<VirtualKey>(&key).map(|key| key.resource.limits.budgets[0].id.to_string())
+        };
         let counted = Counter { used: 1, version: 1 };
-        let limit_id = budget(&world.state).expect("a budget").as_str().into();
+        let limit_id = budget(&state).expect("a budget").as_str().into();
         let window_start = AT;
-        world.state.usage_mut().put([(CounterKey { limit_id, kind: LimitKind::Budget, window_start }, counted)]);
-        assert_eq!(holds(&world, prepared, AT), (false, false), "more than can be counted on top");
+        state.usage_mut().put([(CounterKey { limit_id, kind: LimitKind::Budget, window_start }, counted)]);
+        assert_eq!(holds(&state, prepared, AT), (false, false), "more than can be counted on top");
     }
 }

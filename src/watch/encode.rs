@@ -46,14 +46,14 @@ fn put_prefix(len: usize, bytes: &mut BytesMut) {
 /// The encoded entry of a batch: an upsert, or a removal. The one with hashes is kept; few streams are without.
 pub(super) fn entry(marked: &Marked, hashes: bool) -> Bytes {
     match &marked.mark {
-        Mark::Upsert(slot) if !hashes && wire::has_hashes(slot.kind()) => {
-            let mut resource = wire::render_any(&slot.resource(), Form::Stream);
+        Mark::Upsert(slot) if !hashes && wire::has_hashes(slot.resource.kind()) => {
+            let mut resource = wire::render_any(&slot.resource, Form::Stream);
             wire::strip_hashes(&mut resource);
             field(UPSERTS, &resource)
         }
         Mark::Upsert(slot) => {
-            let make = || field(UPSERTS, &wire::render_any(&slot.resource(), Form::Stream));
-            slot.encoded().get_or_init(make).clone()
+            let make = || field(UPSERTS, &wire::render_any(&slot.resource, Form::Stream));
+            slot.encoded.get_or_init(make).clone()
         }
         Mark::Remove(key) => field(REMOVES, &wire::resource_key(key)),
     }
@@ -129,7 +129,7 @@ pub(super) fn bookmark(state: &State, filter: Filter, detail: Detail) -> Frame {
         Detail::Shared => (Vec::new(), None, false),
         Detail::Own { age, snapshot_end } => {
             let kinds = Kind::ALL.into_iter().filter(|kind| filter.kinds.has(*kind));
-            let digest = |kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.digest(kind) };
+            let digest = |kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.config().digest(kind) };
             (kinds.map(digest).collect(), Some(duration(age)), snapshot_end)
         }
     };

@@ -14,10 +14,10 @@ use super::stream::{Ends, Follower, Source, Start};
 use super::token::Token;
 use super::usage::{Feed, Now};
 use super::{Filter, Frame, KindSet};
-use crate::config::WatchSettings;
 use crate::domain::{Error, Path, Violations};
 use crate::proto::v1::WatchReason;
 use crate::seeded::{self, Bug};
+use crate::settings::WatchSettings;
 use crate::state::{State, UsageMoves};
 
 /// How long a replica may take to reach the revision that a client asks for.

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::token::Token;
 use super::{CatchUp, Currency, Filter, KindSet, Subscription, Watch};
-use crate::config::WatchSettings;
 use crate::domain::{Error, Kind, Timestamp};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{WatchMode, WatchReason};
+use crate::settings::WatchSettings;
 use crate::state::{Chain, Head, State, UsageMoves};
 
 const RESUMED: (WatchMode, WatchReason) = (WatchMode::Resumed, WatchReason::Unspecified);

@@ -203,7 +203,7 @@ impl Book {
         if let Some(end) = turns {
             self.turns.remove(&(end, limit.clone()));
         }
-        let Some(dimension) = state.limit(&limit.0, limit.1) else {
+        let Some(dimension) = state.config().limit(&limit.0, limit.1) else {
             if let Some(place) = place {
                 self.view.places.remove(&place);
             }
@@ -301,10 +301,11 @@ fn frames<'a>(limits: impl Iterator<Item = &'a v1::LimitUsage>) -> Vec<Frame> {
 
 #[cfg(test)]
 mod tests {
+    use tollgate_testkit::world::{NOW, World};
+
     use super::*;
-    use crate::decision::tests::{NOW, World};
+    use crate::counters::{Counter, CounterKey};
     use crate::domain::Customer;
-    use crate::state::{Counter, CounterKey};
 
     /// A feed, and what counts for it.
     struct Counting {
@@ -321,11 +322,12 @@ mod tests {
             let customer = v1::Customer { name: "customer".to_owned(), budgets, ..Default::default() };
             let limit_id = world.add::<Customer>(customer).resource.limits.budgets[0].id.clone();
             let key = CounterKey { limit_id, kind: LimitKind::Budget, window_start: Timestamp::from_micros(NOW) };
-            let states = watch::Sender::new(Arc::new(world.state.clone()));
+            let state = State::of(&world);
+            let states = watch::Sender::new(Arc::new(state.clone()));
             let now = Arc::new(|| Timestamp::from_micros(NOW));
             let feed = Feed::new(states.subscribe(), watch::Sender::new(UsageMoves::default()), now);
             tokio::spawn(feed.clone().run(CancellationToken::new()));
-            Self { feed, state: world.state, key, used: 0 }
+            Self { feed, state, key, used: 0 }
         }
 
         async fn count(&mut self, used: i64, urgent: bool) {

@@ -7,7 +7,7 @@ pub(crate) mod cluster;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use tollgate::config::DatabaseSettings;
+use tollgate::settings::DatabaseSettings;
 use tollgate::store::{DatabaseUrl, Store};
 
 use cluster::Cluster;

@@ -4,15 +4,15 @@ use std::future::Future;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::customer_service_client::CustomerServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
+use tollgate::reducer::Reducer;
 use tollgate::server;
-use tollgate::watch::Reducer;
+use tollgate::settings::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tonic::Code;
 use tonic::transport::Channel;
 use tonic_types::StatusExt as _;

@@ -17,6 +17,7 @@ mod fuzz;
 mod journey;
 mod log;
 mod metrics;
+mod node;
 mod operations;
 mod process;
 mod proxy;

@@ -21,10 +21,10 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tollgate::config::{RetentionSettings, WatchSettings};
 use tollgate::decision::{self, NoUsage};
 use tollgate::domain::VirtualKey;
 use tollgate::ledger::{Ack, Batch, Call, Clock, Command as Write, Ledger, LedgerTasks};
+use tollgate::settings::{RetentionSettings, WatchSettings};
 use tollgate::state::{self, UsageMoves};
 use tollgate::store::{DatabaseUrl, Registration, Store};
 use tollgate::usage::Entry;
@@ -107,7 +107,7 @@ fn decide(times: usize) {
     let world = World::new(KEYS);
     let request = world.request();
     for _ in 0..times {
-        black_box(decision::explain(&world.state, &NoUsage, black_box(&request)));
+        black_box(decision::explain(world.state.config(), &NoUsage, black_box(&request)));
     }
 }
 
@@ -115,7 +115,7 @@ fn price(times: usize) {
     let world = World::new(KEYS);
     let request = world.price();
     for _ in 0..times {
-        black_box(decision::resolve_price(&world.state, black_box(&request)));
+        black_box(decision::resolve_price(world.state.config(), black_box(&request)));
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) fn decisions(bench: &mut Bench) {
     let (request, price) = (world.request(), world.price());
     let (mut decided, mut priced) = (Runs::default(), Runs::default());
     for _ in 0..bench.rounds {
-        decided.push(micros(|| _ = black_box(decision::explain(&world.state, &NoUsage, black_box(&request)))));
-        priced.push(micros(|| _ = black_box(decision::resolve_price(&world.state, black_box(&price)))));
+        decided.push(micros(|| _ = black_box(decision::explain(world.state.config(), &NoUsage, black_box(&request)))));
+        priced.push(micros(|| _ = black_box(decision::resolve_price(world.state.config(), black_box(&price)))));
     }
     for (measure, tollgate, goal) in [
         ("µs for a decision: 20 rules, 10 limits, 100,000 keys", decided, 5.0),

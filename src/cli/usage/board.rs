@@ -9,7 +9,7 @@ use super::super::remote::{amount, kind_name, percent, permille};
 use super::owner::{Owner, OwnerKind};
 use crate::domain::{ResetDuration, Timestamp, Window};
 use crate::proto::v1::{ConfigResource, LimitKind, LimitUsage, RateLimit, ResourceKey};
-use crate::watch::{ResourceChange, Usage, View};
+use crate::reducer::{ResourceChange, Usage, View};
 
 /// The columns of [`Row::cells`].
 pub(super) const HEAD: [&str; 7] = ["OWNER", "NAME", "LIMIT", "USED", "MAX", "PERCENT", "RESETS AT"];

@@ -16,15 +16,16 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use serde_json::json;
 use tokio::time::Instant;
+use tollgate_node::follow::Lost;
 
 use self::board::{Board, HEAD, Row};
 use self::owner::OwnerKind;
-use super::follow::{Follow, Sink};
+use super::follow::{self, End, Sink, written};
 use super::remote::{lines, printable};
 use super::target::Target;
 use super::{Failure, stop_signal};
 use crate::proto::v1::WatchConfigRequest;
-use crate::watch::{Progress, Reducer};
+use crate::reducer::{Progress, Reducer, View};
 
 /// The least time between two looks. The server tells usage at most once a second, but what crosses a threshold at once.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -109,8 +110,9 @@ async fn show<W: Write>(args: UsageArgs, out: W, in_place: bool) -> Result<(), F
         (false, false) => Style::Appended,
     };
     let board = Board::new(owners);
-    let mut table = Table { out, style, watch, limit, board, told: false, stale: false, rests_until: None, last: None };
-    Follow { target, request, once: !watch }.run(Reducer::new(), &mut table).await
+    let (told, stale, rests_until, last) = (false, false, None, None);
+    let mut table = Table { target: &target, out, style, watch, limit, board, told, stale, rests_until, last };
+    follow::run(&target, &request, Reducer::new(), &mut table).await
 }
 
 /// How tables follow one another.
@@ -124,7 +126,8 @@ enum Style {
 }
 
 /// Shows the table when it is there, and again when it changes.
-struct Table<W: Write> {
+struct Table<'a, W: Write> {
+    target: &'a Target,
     out: W,
     style: Style,
     watch: bool,
@@ -138,8 +141,10 @@ struct Table<W: Write> {
     last: Option<(Vec<Row>, usize)>,
 }
 
-impl<W: Write> Sink for Table<W> {
-    fn progress(&mut self, progress: &Progress, reducer: &Reducer) -> io::Result<ControlFlow<()>> {
+impl<W: Write> Sink<View> for Table<'_, W> {
+    type End = End;
+
+    fn progress(&mut self, progress: &Progress, reducer: &Reducer) -> ControlFlow<End> {
         match progress {
             Progress::Applied(changes) => self.board.change(changes),
             // A snapshot is whole, or was undone what the store has lost.
@@ -149,38 +154,41 @@ impl<W: Write> Sink for Table<W> {
             | Progress::Pending
             | Progress::Staged(_)
             | Progress::Bookmarked { .. }
-            | Progress::GoAway { .. } => return Ok(ControlFlow::Continue(())),
+            | Progress::GoAway { .. } => return ControlFlow::Continue(()),
         }
         self.stale = self.told;
         if self.told && !self.watch {
             self.show(reducer)?;
-            return Ok(ControlFlow::Break(()));
+            return ControlFlow::Break(Ok(()));
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     }
 
     fn due(&self) -> Option<Instant> {
         self.stale.then(|| self.rests_until.unwrap_or_else(Instant::now))
     }
 
-    fn show(&mut self, reducer: &Reducer) -> io::Result<()> {
+    fn show(&mut self, reducer: &Reducer) -> ControlFlow<End> {
         let shown = self.board.rows(&reducer.state(), reducer.usage(), self.limit);
         self.stale = false;
         self.rests_until = Some(Instant::now() + PAUSE);
         if self.last.as_ref() == Some(&shown) {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
-        self.draw(&shown.0, shown.1)?;
+        let drawn = self.draw(&shown.0, shown.1);
         self.last = Some(shown);
-        self.out.flush()
+        written(drawn.and_then(|()| self.out.flush()))
     }
 
-    fn ended(&mut self, reducer: &Reducer) -> io::Result<()> {
-        if self.stale { self.show(reducer) } else { Ok(()) }
+    fn lost(&mut self, lost: &Lost, pause: Duration, reducer: &Reducer) -> ControlFlow<End> {
+        if self.stale {
+            self.show(reducer)?;
+        }
+        follow::lost(self.target, !self.watch, lost, pause)
     }
 }
 
-impl<W: Write> Table<W> {
+impl<W: Write> Table<'_, W> {
     fn draw(&mut self, rows: &[Row], total: usize) -> io::Result<()> {
         let now = || jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
         match self.style {

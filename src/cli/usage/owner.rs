@@ -3,7 +3,7 @@
 use crate::domain::Kind;
 use crate::proto::v1::config_resource::Resource;
 use crate::proto::v1::{Budget, ConfigResource, ModelConfig, ModelConfigScope, RateLimit, ResourceKey};
-use crate::watch::{Summary, View};
+use crate::reducer::{Summary, View};
 
 /// What may own limits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -19,8 +19,8 @@ use crate::domain::{Kind, ResourceKey};
 use crate::ledger::{Rendered, Verification, verify};
 use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
+use crate::reducer::{Progress, Reducer, Usage, View};
 use crate::store::Store;
-use crate::watch::{Progress, Reducer, Usage, View};
 
 /// How long a stream may take to bring everything.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -7,10 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::counters::{Counter, CounterKey};
 use crate::proto::v1::LimitUsage;
-use crate::state::{Counter, CounterKey};
+use crate::reducer::Usage;
 use crate::store::RecordedUsage;
-use crate::watch::Usage;
 use crate::wire;
 
 /// Where both sides disagree, and it may be for a moment.

@@ -1,6 +1,6 @@
 //! `tollgate watch`: follows `WatchConfig` as a node does, and prints what comes.
 //!
-//! It folds the stream with the public reducer, so that it also checks the server: digests that do not match are
+//! It follows and folds the stream as a node does, so that it also checks the server: digests that do not match are
 //! reported, and mended with a snapshot.
 
 mod print;
@@ -8,21 +8,23 @@ mod print;
 mod tests;
 mod token_file;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use tollgate_node::follow::Lost;
 
 use self::print::{Printer, Stamp};
 use self::token_file::TokenFile;
-use super::follow::{Follow, Sink};
+use super::follow::{self, End, Sink, written};
 use super::target::Target;
 use super::{Failure, stop_signal};
 use crate::domain::Kind;
 use crate::proto::v1::{WatchConfigRequest, WatchConfigResponse};
-use crate::watch::{Progress, Reducer};
+use crate::reducer::{Progress, Reducer, View};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -85,13 +87,13 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
     let mut stop = stop_signal()?;
     let printer = Printer::new(args.json)?;
     tokio::select! {
-        followed = follow(args, printer) => followed,
+        followed = show(args, printer) => followed,
         _ = stop.received() => Ok(()),
     }
 }
 
 /// Follows until there is no more to do. The printer knows already whether the output is JSON.
-async fn follow<W: Write>(args: WatchArgs, printer: Printer<W>) -> Result<(), Failure> {
+async fn show<W: Write>(args: WatchArgs, printer: Printer<W>) -> Result<(), Failure> {
     let WatchArgs { target, json: _, kinds, usage, resume_token, state_file, once, node_id } = args;
     let token_file = TokenFile::open(state_file)?;
     let reducer = match resume_token.or_else(|| token_file.token()) {
@@ -104,12 +106,14 @@ async fn follow<W: Write>(args: WatchArgs, printer: Printer<W>) -> Result<(), Fa
         include_usage: usage,
         ..WatchConfigRequest::default()
     };
-    let mut watcher = Watcher { printer, token_file, once, usage, stamp: Stamp::default(), goal: i64::MAX };
-    Follow { target, request, once }.run(reducer, &mut watcher).await
+    let (stamp, goal) = (Stamp::default(), i64::MAX);
+    let mut watcher = Watcher { target: &target, printer, token_file, once, usage, stamp, goal };
+    follow::run(&target, &request, reducer, &mut watcher).await
 }
 
 /// Prints what comes, and keeps the token.
-struct Watcher<W: Write> {
+struct Watcher<'a, W: Write> {
+    target: &'a Target,
     printer: Printer<W>,
     token_file: TokenFile,
     once: bool,
@@ -120,35 +124,40 @@ struct Watcher<W: Write> {
     goal: i64,
 }
 
-impl<W: Write> Sink for Watcher<W> {
-    fn message(&mut self, message: &WatchConfigResponse) -> io::Result<()> {
+impl<W: Write> Sink<View> for Watcher<'_, W> {
+    type End = End;
+
+    fn message(&mut self, message: &WatchConfigResponse) -> ControlFlow<End> {
         self.stamp = Stamp::of(message);
-        self.printer.message(message)
+        written(self.printer.message(message))
     }
 
-    fn progress(&mut self, progress: &Progress, reducer: &Reducer) -> io::Result<ControlFlow<()>> {
-        self.printer.progress(progress, self.stamp, &reducer.state())?;
+    fn progress(&mut self, progress: &Progress, reducer: &Reducer) -> ControlFlow<End> {
+        written(self.printer.progress(progress, self.stamp, &reducer.state()))?;
         match progress {
             Progress::Begun { head_revision, .. } => self.goal = *head_revision,
             Progress::Bookmarked { revision, .. } => {
                 // What was printed must be out before the token says that it need not come again.
-                self.token_file.keep(reducer.resume_token())?;
+                written(self.token_file.keep(reducer.resume_token()))?;
                 if self.once && !self.usage && *revision >= self.goal {
-                    return Ok(ControlFlow::Break(()));
+                    return ControlFlow::Break(Ok(()));
                 }
             }
             // Usage comes when all of the configuration is here.
-            Progress::Used(_) if self.once => return Ok(ControlFlow::Break(())),
+            Progress::Used(_) if self.once => return ControlFlow::Break(Ok(())),
             Progress::Pending
             | Progress::Staged(_)
             | Progress::Applied(_)
             | Progress::Used(_)
             | Progress::GoAway { .. } => {}
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     }
 
-    fn ended(&mut self, reducer: &Reducer) -> io::Result<()> {
-        if reducer.must_forget_token() { self.token_file.forget() } else { Ok(()) }
+    fn lost(&mut self, lost: &Lost, pause: Duration, reducer: &Reducer) -> ControlFlow<End> {
+        if reducer.must_forget_token() {
+            written(self.token_file.forget())?;
+        }
+        follow::lost(self.target, self.once, lost, pause)
     }
 }

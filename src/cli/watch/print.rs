@@ -9,7 +9,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMe
 use super::super::remote::{amount, kind_name, percent};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::{ConfigResource, WatchConfigResponse, WatchMode, watch_config_response::Event};
-use crate::watch::{Progress, ResourceChange, Summary, View};
+use crate::reducer::{Progress, ResourceChange, Summary, View};
 
 /// Fields that change with every change, so that naming them says nothing.
 const ALWAYS: [&str; 2] = ["revision", "updated_at"];

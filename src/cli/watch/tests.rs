@@ -1,3 +1,5 @@
+use std::io;
+
 use clap::Parser;
 use tonic::Status;
 
@@ -8,7 +10,7 @@ use crate::proto::v1::{
     ConfigBatch, ConfigResource, GoAway, LimitKind, LimitUsage, ResourceKey, Team, UsageUpdate, WatchMode,
     config_resource::Resource,
 };
-use crate::watch::digest::resource_digest;
+use crate::reducer::digest::resource_digest;
 
 #[derive(Parser)]
 struct Only {
@@ -25,7 +27,7 @@ async fn watch<W: Write>(
     against(scripts, async |url| {
         let args = Only::parse_from(["watch", "--server", &url].into_iter().chain(flags.iter().copied())).args;
         let printer = Printer::to(out, args.json).unwrap();
-        follow(args, printer).await
+        show(args, printer).await
     })
     .await
 }

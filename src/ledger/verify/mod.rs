@@ -12,8 +12,9 @@ use prost::Message as _;
 
 use requests::Requests;
 
+use crate::counters::CounterKey;
 use crate::domain::{AnyResource, ResourceKey};
-use crate::state::{Chain, CounterKey, Head, Op};
+use crate::state::{Chain, Head, Op};
 use crate::store::{ChainVersion, Store, StoreError, Txn};
 use crate::wire::{self, Form};
 

@@ -7,8 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Verification;
+use crate::counters::{Counter, CounterKey, Dimension, dimensions};
 use crate::domain::{AnyResource, LimitId, LimitKind, Timestamp};
-use crate::state::{Counter, CounterKey, Crossing, Dimension, dimensions};
+use crate::state::Crossing;
 use crate::store::{JournalEntry, RecordedUsage};
 use crate::usage::is_past;
 

@@ -14,9 +14,10 @@ use super::metrics::LedgerMetrics;
 use super::queue::{Queue, Request, Taken};
 use super::usage::{Counting, Reported, note};
 use super::{Clock, Moves, follow};
+use crate::counters::CounterKey;
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
-use crate::state::{CounterKey, Head, Moved, State};
+use crate::state::{Head, Moved, State};
 use crate::store::{News, Registration, Store, StoreError, Txn, WriteTx};
 use crate::usage::is_over;
 
@@ -315,7 +316,7 @@ impl Writer {
         let mut state = State::clone(&self.publish.borrow());
         // Looked at again: a limit may have got other windows since the list was made.
         let now = self.clock.now();
-        let counters: Vec<CounterKey> = counters.into_iter().filter(|key| is_over(&state, key, now)).collect();
+        let counters: Vec<CounterKey> = counters.into_iter().filter(|key| is_over(state.config(), key, now)).collect();
         self.store.forget_usage(&counters, former_before).await?;
         self.counting.forget(former_before);
         state.usage_mut().forget(&counters);

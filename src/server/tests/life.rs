@@ -55,15 +55,15 @@ async fn a_running_server_announces_its_address() {
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = Settings {
-        database: crate::config::DatabaseSettings {
+        database: crate::settings::DatabaseSettings {
             url: format!("sqlite://{}", directory.path().join("tollgate.db").display()),
             ..Default::default()
         },
         ready_file: Some(path.clone()),
         transport: TransportSettings::default(),
-        watch: crate::config::WatchSettings::default(),
-        retention: crate::config::RetentionSettings::default(),
-        access: crate::config::AccessSettings::default(),
+        watch: crate::settings::WatchSettings::default(),
+        retention: crate::settings::RetentionSettings::default(),
+        access: crate::settings::AccessSettings::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let seen = async {

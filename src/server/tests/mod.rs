@@ -31,7 +31,7 @@ use tower::{Service, ServiceExt as _};
 use super::*;
 use crate::access::Registry;
 use crate::api::{CallId, Peer};
-use crate::config::AccessSettings;
+use crate::settings::AccessSettings;
 
 /// A service with a method for each way to go wrong.
 #[derive(Clone)]

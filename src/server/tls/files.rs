@@ -14,7 +14,7 @@ use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, InconsistentKeys, RootCertStore, ServerConfig};
 
-use crate::config::TlsSettings;
+use crate::settings::TlsSettings;
 
 /// The protocols offered; HTTP/1.1 is for gRPC-Web, and for texts to people who come with a browser.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];

@@ -30,7 +30,7 @@ pub use self::files::TlsError;
 use self::files::{Config, Contents};
 pub(super) use self::reload::Reload;
 use crate::api::ClientCertificate;
-use crate::config::TlsSettings;
+use crate::settings::TlsSettings;
 
 /// How long a handshake may take.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);

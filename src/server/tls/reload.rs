@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::files::{Config, Contents, TlsError};
-use crate::config::TlsSettings;
+use crate::settings::TlsSettings;
 
 /// How often the files are read. They are small, and certificates are renewed long before they end.
 const INTERVAL: Duration = Duration::from_secs(2);

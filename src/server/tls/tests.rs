@@ -23,10 +23,10 @@ use super::*;
 use crate::access::Registry;
 use crate::api::Auth;
 use crate::api::{CertificateRole, Holder};
-use crate::config::AccessSettings;
-use crate::config::TransportSettings;
 use crate::ledger::Clock;
 use crate::server::{base_routes, bind, serve};
+use crate::settings::AccessSettings;
+use crate::settings::TransportSettings;
 
 /// A certificate and its key, as PEM.
 struct Pair {

@@ -6,14 +6,14 @@ impl Rules for Customer {
     fn settle(&mut self, before: Option<&Stored<Self>>, _state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
-        self.limits.settle(limits, self.calendar_aligned, &Path::root("customer"), &mut violations, cx);
+        settle_limits(&mut self.limits, limits, self.calendar_aligned, &Path::root("customer"), &mut violations, cx);
         Ok(violations.or(())?)
     }
 
     fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
         let facet = Facet::Customer(stored.id.shared());
-        Team::table(state).facet_size(&facet)
-            + VirtualKey::table(state).facet_size(&facet)
+        Team::listing(state).facet_size(&facet)
+            + VirtualKey::listing(state).facet_size(&facet)
             + scoped_size(state, &Scope::Customer(stored.id.clone()))
     }
 
@@ -32,7 +32,7 @@ impl Rules for Team {
     fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
-        self.limits.settle(limits, self.calendar_aligned, &Path::root("team"), &mut violations, cx);
+        settle_limits(&mut self.limits, limits, self.calendar_aligned, &Path::root("team"), &mut violations, cx);
         if let Some(id) = &mut self.customer_id {
             share(state, id);
         }
@@ -48,7 +48,7 @@ impl Rules for Team {
     }
 
     fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
-        let keys = VirtualKey::table(state).facet_size(&Facet::Team(stored.id.shared()));
+        let keys = VirtualKey::listing(state).facet_size(&Facet::Team(stored.id.shared()));
         keys + scoped_size(state, &Scope::Team(stored.id.clone()))
     }
 
@@ -79,7 +79,7 @@ impl Rules for VirtualKey {
             violations.add(root.field("expires_at"), text);
         }
         let aligned = self.calendar_aligned;
-        self.limits.settle(existing.map(|key| &key.limits), aligned, &root, &mut violations, cx);
+        settle_limits(&mut self.limits, existing.map(|key| &key.limits), aligned, &root, &mut violations, cx);
         match &mut self.owner {
             Some(KeyOwner::Team(id)) => share(state, id),
             Some(KeyOwner::Customer(id)) => share(state, id),
@@ -94,7 +94,7 @@ impl Rules for VirtualKey {
             share(state, &mut config.provider);
             let own = configs.iter().find(|own| own.id == config.id);
             check_config_id(config.id, own.is_some(), &mut claimed, &path, &mut violations);
-            config.limits.settle(own.map(|own| &own.limits), aligned, &path, &mut violations, cx);
+            settle_limits(&mut config.limits, own.map(|own| &own.limits), aligned, &path, &mut violations, cx);
             if config.id == 0 {
                 config.id = cx.new_config_id();
             }
@@ -142,7 +142,7 @@ impl Rules for VirtualKey {
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, now: Timestamp) -> Result<(), Error> {
         // A previous secret counts while its grace lasts; after that, its row may still hold it, so it stays taken.
         let _ = now;
-        let mut holders = self.secrets().filter_map(|hash| state.secret_holder(hash));
+        let mut holders = self.secrets().filter_map(|hash| state.config().secret_holder(hash));
         match holders.find(|holder| Some(&holder.id) != id) {
             Some(holder) => {
                 Err(Error::AlreadyExists { field: "virtual_key.value".to_owned(), holder: ResourceKey::of(&holder.id) })
@@ -152,7 +152,7 @@ impl Rules for VirtualKey {
     }
 
     fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
-        let overrides = PricingOverride::table(state).facet_size(&Facet::VirtualKey(stored.id.shared()));
+        let overrides = PricingOverride::listing(state).facet_size(&Facet::VirtualKey(stored.id.shared()));
         overrides + scoped_size(state, &Scope::VirtualKey(stored.id.clone()))
     }
 

@@ -7,7 +7,8 @@ mod scoped;
 
 use std::sync::Arc;
 
-use super::{Change, Context, Facet, Indexed, State};
+use super::reconcile::settle_limits;
+use super::{Change, Context, Facet, Listed, State};
 use crate::domain::{
     Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, Path, Permit, PricingOverride, Provider,
     ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp, Violations,
@@ -18,7 +19,7 @@ use crate::domain::{
 const LISTED_USERS: usize = 20;
 
 /// The rules of a kind that involve other resources.
-pub trait Rules: Indexed {
+pub trait Rules: Listed {
     /// Completes a desired state: ids, anchors, and what the client cannot set.
     ///
     /// # Errors
@@ -54,9 +55,9 @@ pub trait Rules: Indexed {
 }
 
 /// The resources with this facet, by creation.
-fn having<'a, R: Indexed>(state: &'a State, facet: &'a Facet) -> impl Iterator<Item = &'a Arc<Stored<R>>> {
+fn having<'a, R: Listed>(state: &'a State, facet: &'a Facet) -> impl Iterator<Item = &'a Arc<Stored<R>>> {
     let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
-    R::table(state).with_facet(facet, &start).filter_map(|(_, id)| state.get::<R>(id.as_str()))
+    R::listing(state).with_facet(facet, &start).filter_map(|(_, id)| state.config().get::<R>(id.as_str()))
 }
 
 fn changed<R: Resource>(cx: &Context<'_>, before: &Arc<Stored<R>>, resource: R) -> Change {
@@ -64,14 +65,14 @@ fn changed<R: Resource>(cx: &Context<'_>, before: &Arc<Stored<R>>, resource: R) 
 }
 
 /// Makes `id` share its text with the resource that it names, so that memory holds it once.
-fn share<R: Indexed>(state: &State, id: &mut Id<R>) {
-    if let Some(stored) = state.get::<R>(id.as_str()) {
+fn share<R: Listed>(state: &State, id: &mut Id<R>) {
+    if let Some(stored) = state.config().get::<R>(id.as_str()) {
         *id = stored.id.clone();
     }
 }
 
-fn check_exists<R: Indexed>(state: &State, id: &Id<R>, path: &Path<'_>, missing: &mut Vec<Reference>) {
-    if state.get::<R>(id.as_str()).is_none() {
+fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>, missing: &mut Vec<Reference>) {
+    if state.config().get::<R>(id.as_str()).is_none() {
         let what = match R::KIND {
             Kind::Customer => "customer",
             Kind::Team => "team",
@@ -107,7 +108,7 @@ fn check_provider_key(
     path: &Path<'_>,
     missing: &mut Vec<Reference>,
 ) {
-    let owner = state.provider_key(key_id).map(|(provider, _)| provider);
+    let owner = state.config().provider_key(key_id).map(|(provider, _)| provider);
     if owner.is_none() || provider.is_some() && owner != provider {
         let hint = owner.map(|owner| format!("it is a key of provider {owner:?}"));
         let what = if provider.is_some() { "key of the provider" } else { "provider key" };
@@ -137,14 +138,14 @@ fn share_scope(state: &State, scope: &mut Scope) {
 fn scoped(state: &State, scope: &Scope) -> Vec<Change> {
     let facet = Facet::ScopeId(scope.id().into());
     let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
-    state.rules_of(scope).iter().map(deleted).chain(configs.map(deleted)).collect()
+    state.config().rules_of(scope).iter().map(deleted).chain(configs.map(deleted)).collect()
 }
 
 /// How many rules and model configs a scope has.
 fn scoped_size(state: &State, scope: &Scope) -> usize {
     let facet = Facet::ScopeId(scope.id().into());
     let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
-    state.rules_of(scope).iter().count() + configs.count()
+    state.config().rules_of(scope).iter().count() + configs.count()
 }
 
 fn deleted<R: Resource>(before: &Arc<Stored<R>>) -> Change {
@@ -162,10 +163,10 @@ enum User<'a> {
 /// Refuses to take `what` away while others name it. Walks them all: deleting providers is rare, and an index of what
 /// every key names would cost more memory than it is worth.
 fn refuse_if_used(state: &State, what: String, uses: impl Fn(User<'_>) -> bool) -> Result<(), Error> {
-    let keys = VirtualKey::table(state).iter().filter(|it| uses(User::VirtualKey(&it.resource)));
-    let rules = RoutingRule::table(state).iter().filter(|it| uses(User::RoutingRule(&it.resource)));
-    let configs = ModelConfig::table(state).iter().filter(|it| uses(User::ModelConfig(&it.resource)));
-    let overrides = PricingOverride::table(state).iter().filter(|it| uses(User::PricingOverride(&it.resource)));
+    let keys = state.all::<VirtualKey>().filter(|it| uses(User::VirtualKey(&it.resource)));
+    let rules = state.all::<RoutingRule>().filter(|it| uses(User::RoutingRule(&it.resource)));
+    let configs = state.all::<ModelConfig>().filter(|it| uses(User::ModelConfig(&it.resource)));
+    let overrides = state.all::<PricingOverride>().filter(|it| uses(User::PricingOverride(&it.resource)));
     let all = keys
         .map(|it| ResourceKey::of(&it.id))
         .chain(rules.map(|it| ResourceKey::of(&it.id)))

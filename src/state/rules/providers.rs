@@ -34,7 +34,7 @@ impl Rules for Provider {
 
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
         for (index, key) in self.keys.iter().enumerate() {
-            if let Some((holder, _)) = state.provider_key(&key.id)
+            if let Some((holder, _)) = state.config().provider_key(&key.id)
                 && Some(holder) != id
             {
                 let field = format!("provider.keys[{index}].id");
@@ -56,12 +56,12 @@ impl Rules for Provider {
             }
             User::ModelConfig(config) => config.provider.as_ref() == Some(&stored.id),
             User::PricingOverride(priced) => {
-                let of_key = priced.scope.provider_key().and_then(|id| state.provider_key(id));
+                let of_key = priced.scope.provider_key().and_then(|id| state.config().provider_key(id));
                 priced.scope.provider() == Some(&stored.id)
                     || of_key.is_some_and(|(provider, _)| *provider == stored.id)
             }
         })?;
-        Ok(state.get::<ProviderGovernance>(stored.id.as_str()).map(deleted).into_iter().collect())
+        Ok(state.config().get::<ProviderGovernance>(stored.id.as_str()).map(deleted).into_iter().collect())
     }
 }
 
@@ -70,7 +70,7 @@ impl Rules for ProviderGovernance {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
         let root = Path::root("provider_governance");
-        self.limits.settle(limits, self.calendar_aligned, &root, &mut violations, cx);
+        settle_limits(&mut self.limits, limits, self.calendar_aligned, &root, &mut violations, cx);
         Ok(violations.or(())?)
     }
 

@@ -39,10 +39,10 @@ impl Rules for RoutingRule {
         let taken = |field: &str, holder: &Id<Self>| {
             Err(Error::AlreadyExists { field: format!("routing_rule.{field}"), holder: ResourceKey::of(holder) })
         };
-        if let Some(holder) = state.routing.named(&self.scope, &self.name).filter(other) {
+        if let Some(holder) = state.config().rule_named(&self.scope, &self.name).filter(other) {
             return taken("name", holder);
         }
-        let holder = state.routing.at(&self.scope, self.priority).find(other);
+        let holder = state.config().rules_at(&self.scope, self.priority).find(other);
         holder.map_or(Ok(()), |holder| taken("priority", holder))
     }
 
@@ -55,7 +55,14 @@ impl Rules for ModelConfig {
     fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
-        self.limits.settle(limits, self.calendar_aligned, &Path::root("model_config"), &mut violations, cx);
+        settle_limits(
+            &mut self.limits,
+            limits,
+            self.calendar_aligned,
+            &Path::root("model_config"),
+            &mut violations,
+            cx,
+        );
         share_scope(state, &mut self.scope);
         if let Some(provider) = &mut self.provider {
             share(state, provider);
@@ -74,7 +81,7 @@ impl Rules for ModelConfig {
     }
 
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
-        match state.model_config(&self.place()).map(|stored| &stored.id) {
+        match state.config().model_config(&self.place()).map(|stored| &stored.id) {
             Some(holder) if Some(holder) != id => {
                 let field = "model_config.model_name".to_owned();
                 Err(Error::AlreadyExists { field, holder: ResourceKey::of(holder) })

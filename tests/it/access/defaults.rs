@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tollgate::config::BootstrapToken;
 use tollgate::proto::v1;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::server::{self, ServerError};
+use tollgate::settings::BootstrapToken;
 use tonic::Code;
 
 use super::support::{ROOT, caller, closed, make, start, token};

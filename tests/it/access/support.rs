@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::config::BootstrapToken;
 use tollgate::ledger::Clock;
 use tollgate::proto::v1::token_service_client::TokenServiceClient;
 use tollgate::proto::v1::{self, CreateTokenRequest, Role, Token};
+use tollgate::settings::BootstrapToken;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;

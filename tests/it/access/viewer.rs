@@ -9,7 +9,7 @@ use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tollgate::proto::v1::{self, Role, WatchMode, WatchReason};
-use tollgate::watch::{Progress, Reducer};
+use tollgate::reducer::{Progress, Reducer};
 use tonic::Streaming;
 
 use super::support::{Caller, ROOT, caller, closed, make, token};

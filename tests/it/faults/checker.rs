@@ -11,8 +11,8 @@ use std::time::Duration;
 use prost::Message as _;
 use tollgate::domain::Timestamp;
 use tollgate::proto::v1::{ConfigResource, ResourceKey, WatchMode, WatchReason, config_resource};
+use tollgate::reducer::View;
 use tollgate::store::LogRow;
-use tollgate::watch::View;
 
 use super::history::{History, Outcome, Seen, WriteRecord};
 use crate::crash::Write;

@@ -9,7 +9,7 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tollgate::watch::Progress;
+use tollgate::reducer::Progress;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tollgate::domain::Timestamp;
 use tollgate::proto::v1::{WatchMode, WatchReason};
-use tollgate::watch::View;
+use tollgate::reducer::View;
 
 use crate::crash::Write;
 use crate::log::Log;

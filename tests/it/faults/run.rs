@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tollgate::domain::Timestamp;
 use tollgate::ledger::verify;
 use tollgate::proto::v1::WatchConfigRequest;
+use tollgate::reducer::View;
 use tollgate::seeded::Bug;
-use tollgate::watch::View;
 
 use super::checker::{Violation, check};
 use super::clients::Clients;

@@ -1,7 +1,7 @@
 //! Tokens are those of all replicas.
 
-use tollgate::config::BootstrapToken;
 use tollgate::proto::v1::Role;
+use tollgate::settings::BootstrapToken;
 
 use super::*;
 use crate::access::lapse::{farewell, watch};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tollgate::watch::Progress;
+use tollgate::reducer::Progress;
 
 use super::*;
 use crate::watch::rig::Node;

@@ -1,7 +1,7 @@
 //! How streams begin: from nothing, from a token, and not at all.
 
 use tollgate::proto::v1::{ResourceKind, Team, WatchConfigRequest, WatchMode, WatchReason};
-use tollgate::watch::{Progress, Reducer};
+use tollgate::reducer::{Progress, Reducer};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -136,7 +136,7 @@ async fn a_restored_backup_is_noticed_and_answered_by_a_snapshot() {
         .reducer
         .state()
         .iter()
-        .filter_map(|(_, it)| tollgate::watch::Summary::of(it))
+        .filter_map(|(_, it)| tollgate::reducer::Summary::of(it))
         .map(|it| it.name)
         .collect();
     assert!(names.contains(&"instead".to_owned()) && !names.contains(&"lost".to_owned()));

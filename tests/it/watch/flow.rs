@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use prost::Message as _;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::proto::v1::{McpClient, ResourceKind, Team, VirtualKey};
-use tollgate::watch::{Progress, Summary};
+use tollgate::reducer::{Progress, Summary};
 use tonic::transport::Channel;
 
 use super::api::Api;

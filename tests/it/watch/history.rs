@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tollgate::proto::v1::{ResourceKind, WatchMode, WatchReason};
-use tollgate::watch::{Progress, Reducer, View};
+use tollgate::reducer::{Progress, Reducer, View};
 use tonic::Code;
 
 use super::api::Api;

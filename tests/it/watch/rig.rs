@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
-use tollgate::config::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::domain::Timestamp;
 use tollgate::ledger::{Clock, Reading};
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
+use tollgate::reducer::{Progress, Reducer};
 use tollgate::server::{self, Listeners, ServerError};
+use tollgate::settings::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
 use tollgate::store::Store;
-use tollgate::watch::{Progress, Reducer};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 

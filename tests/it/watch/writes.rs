@@ -12,7 +12,7 @@ use tollgate::proto::v1::{
     PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey, RateLimit, ResourceKey, ResourceKind,
     RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey, VirtualKeyProviderConfig,
 };
-use tollgate::watch::{Summary, View};
+use tollgate::reducer::{Summary, View};
 use tonic::{Code, Status};
 
 use super::api::{Api, Written, common};

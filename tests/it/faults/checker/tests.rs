@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tollgate::domain::{Kind, Timestamp};
 use tollgate::proto::v1;
+use tollgate::reducer::Reducer;
 use tollgate::state::{Chain, Head, Op};
 use tollgate::store::{ChainVersion, Txn};
-use tollgate::watch::Reducer;
 
 use super::*;
 use crate::usage::reporter::Amounts;

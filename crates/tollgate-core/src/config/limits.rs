@@ -1,0 +1,126 @@
+//! Where limits lie.
+
+use std::sync::Arc;
+
+use super::Config;
+use crate::counters::{Dimension, add_dimensions};
+use crate::domain::{
+    Customer, Id, Kind, LimitId, LimitKind, LimitOwner, Limits, ModelConfig, ProviderGovernance, Team, VirtualKey,
+};
+
+/// Where a limit lies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LimitPlace {
+    /// In a customer.
+    Customer(Id<Customer>),
+    /// In a team.
+    Team(Id<Team>),
+    /// In a virtual key.
+    VirtualKey(Id<VirtualKey>),
+    /// In a provider config of a virtual key.
+    ProviderConfig(Id<VirtualKey>, i64),
+    /// In a model config.
+    ModelConfig(Id<ModelConfig>),
+    /// In the governance of a provider.
+    ProviderGovernance(Id<ProviderGovernance>),
+}
+
+impl LimitPlace {
+    /// The id of the resource that the limits are part of.
+    pub fn resource_id(&self) -> &str {
+        match self {
+            Self::Customer(id) => id.as_str(),
+            Self::Team(id) => id.as_str(),
+            Self::VirtualKey(id) | Self::ProviderConfig(id, _) => id.as_str(),
+            Self::ModelConfig(id) => id.as_str(),
+            Self::ProviderGovernance(id) => id.as_str(),
+        }
+    }
+
+    /// Who owns the limits that lie here.
+    pub fn owner(&self) -> LimitOwner {
+        match self {
+            Self::Customer(id) => LimitOwner::Customer(id.clone()),
+            Self::Team(id) => LimitOwner::Team(id.clone()),
+            Self::VirtualKey(id) => LimitOwner::VirtualKey(id.clone()),
+            Self::ProviderConfig(_, id) => LimitOwner::ProviderConfig(*id),
+            Self::ModelConfig(id) => LimitOwner::ModelConfig(id.clone()),
+            Self::ProviderGovernance(id) => LimitOwner::Provider(Id::new(id.shared())),
+        }
+    }
+
+    /// The limits that lie here, and whether they are calendar-aligned.
+    pub fn limits<'a>(&self, config: &'a Config) -> Option<(&'a Limits, bool)> {
+        match self {
+            Self::Customer(id) => {
+                config.get::<Customer>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+            Self::Team(id) => {
+                config.get::<Team>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+            Self::VirtualKey(id) => {
+                config.get::<VirtualKey>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+            Self::ProviderConfig(key_id, id) => config.get::<VirtualKey>(key_id.as_str()).and_then(|s| {
+                let of_provider = s.resource.provider_configs.iter().find(|it| it.id == *id)?;
+                Some((&of_provider.limits, s.resource.calendar_aligned))
+            }),
+            Self::ModelConfig(id) => {
+                config.get::<ModelConfig>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+            Self::ProviderGovernance(id) => {
+                config.get::<ProviderGovernance>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+            }
+        }
+    }
+}
+
+impl Config {
+    /// What the limit with this id allows of `kind`.
+    pub fn limit(&self, limit_id: &LimitId, kind: LimitKind) -> Option<Dimension<'_>> {
+        let (place, limits, aligned) = self.limit_place(limit_id)?;
+        let mut found = Vec::with_capacity(4);
+        add_dimensions(&place.owner(), limits, aligned, &mut found);
+        found.into_iter().find(|dimension| dimension.limit_id == *limit_id && dimension.kind == kind)
+    }
+
+    /// Where the limit with this id lies, among which limits, and whether these are calendar-aligned.
+    pub fn limit_place(&self, id: &LimitId) -> Option<(LimitPlace, &Limits, bool)> {
+        self.limit_places.find(id, |key| {
+            let place = match key.kind {
+                Kind::Customer => LimitPlace::Customer(Id::new(Arc::clone(&key.id))),
+                Kind::Team => LimitPlace::Team(Id::new(Arc::clone(&key.id))),
+                Kind::VirtualKey => {
+                    let stored = self.get::<VirtualKey>(&key.id)?;
+                    let mut configs = stored.resource.provider_configs.iter();
+                    match configs.find(|config| config.limits.has(id)) {
+                        Some(config) => LimitPlace::ProviderConfig(stored.id.clone(), config.id),
+                        None => LimitPlace::VirtualKey(stored.id.clone()),
+                    }
+                }
+                Kind::ModelConfig => LimitPlace::ModelConfig(Id::new(Arc::clone(&key.id))),
+                Kind::ProviderGovernance => LimitPlace::ProviderGovernance(Id::new(Arc::clone(&key.id))),
+                // These have no limits.
+                Kind::Provider | Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride => return None,
+            };
+            let (limits, aligned) = place.limits(self)?;
+            limits.has(id).then_some((place, limits, aligned))
+        })
+    }
+
+    /// Where the limits of an owner lie. A provider config is found by walking the keys: its id alone does not tell.
+    pub fn place_of(&self, owner: &LimitOwner) -> Option<LimitPlace> {
+        match owner {
+            LimitOwner::Customer(id) => Some(LimitPlace::Customer(id.clone())),
+            LimitOwner::Team(id) => Some(LimitPlace::Team(id.clone())),
+            LimitOwner::VirtualKey(id) => Some(LimitPlace::VirtualKey(id.clone())),
+            LimitOwner::ProviderConfig(id) => self
+                .virtual_keys
+                .iter()
+                .find(|stored| stored.resource.provider_configs.iter().any(|config| config.id == *id))
+                .map(|stored| LimitPlace::ProviderConfig(stored.id.clone(), *id)),
+            LimitOwner::ModelConfig(id) => Some(LimitPlace::ModelConfig(id.clone())),
+            LimitOwner::Provider(id) => Some(LimitPlace::ProviderGovernance(Id::new(id.shared()))),
+        }
+    }
+}

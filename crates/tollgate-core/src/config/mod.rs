@@ -1,0 +1,264 @@
+//! The configuration at one revision: all that a decision reads, typed and indexed.
+//!
+//! The server's ledger and the client's fold of the stream feed it with the same two calls, [`Config::put`] and
+//! [`Config::remove`], so that both decide with the same data. Its maps are persistent: a clone costs nothing, and readers
+//! never meet a writer.
+
+mod by_hash;
+mod counts;
+mod indexed;
+mod limits;
+mod pricing;
+mod routing;
+mod table;
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+pub use by_hash::ByHash;
+pub use indexed::Indexed;
+pub use limits::LimitPlace;
+pub use routing::RuleOrder;
+pub use table::Table;
+
+use crate::domain::{
+    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
+    ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
+};
+
+/// All resources at one revision, and what finds them.
+#[derive(Clone, Default)]
+pub struct Config {
+    customers: Table<Customer>,
+    teams: Table<Team>,
+    virtual_keys: Table<VirtualKey>,
+    routing_rules: Table<RoutingRule>,
+    model_configs: Table<ModelConfig>,
+    provider_governance: Table<ProviderGovernance>,
+    pricing_overrides: Table<PricingOverride>,
+    providers: Table<Provider>,
+    mcp_clients: Table<McpClient>,
+    /// Both secrets of every key: the current and the one before.
+    secrets: ByHash<Id<VirtualKey>>,
+    /// Which provider has the provider key of an id.
+    provider_keys: OrdMap<Box<str>, Id<Provider>>,
+    /// Which resource each budget and rate limit is a part of.
+    limit_places: ByHash<ResourceKey>,
+    /// The routing rules in the order in which they are looked at.
+    routing: routing::Order,
+    /// The model configs by what they are unique on.
+    models: Lookup<ModelPlace, Arc<Stored<ModelConfig>>>,
+    /// How many model configs a scope has: most requests are in scopes that have none.
+    model_scopes: counts::Counts<Scope>,
+    /// The pricing overrides by what they match.
+    pricing: pricing::Index,
+}
+
+/// A map that is only looked into: cloning is cheap, and it has no order.
+type Lookup<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
+
+/// What a model config is unique on.
+pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
+
+impl Config {
+    /// The configuration of these resources.
+    pub fn of(resources: impl IntoIterator<Item = AnyResource>) -> Self {
+        let mut config = Self::default();
+        for resource in resources {
+            config.put(&resource);
+        }
+        config
+    }
+
+    /// Puts a resource in the place of the one with its key. Returns what was there. The order of several calls does not
+    /// matter, as long as each key is named once.
+    pub fn put(&mut self, resource: &AnyResource) -> Option<AnyResource> {
+        fn of<R: Indexed>(config: &mut Config, after: &Arc<Stored<R>>) -> Option<AnyResource> {
+            config.replace(after.id.as_str(), Some(after)).map(R::wrap)
+        }
+        match resource {
+            AnyResource::Customer(stored) => of(self, stored),
+            AnyResource::Team(stored) => of(self, stored),
+            AnyResource::VirtualKey(stored) => of(self, stored),
+            AnyResource::RoutingRule(stored) => of(self, stored),
+            AnyResource::ModelConfig(stored) => of(self, stored),
+            AnyResource::ProviderGovernance(stored) => of(self, stored),
+            AnyResource::PricingOverride(stored) => of(self, stored),
+            AnyResource::Provider(stored) => of(self, stored),
+            AnyResource::McpClient(stored) => of(self, stored),
+        }
+    }
+
+    /// Removes the resource with this key. Returns what was there.
+    pub fn remove(&mut self, key: &ResourceKey) -> Option<AnyResource> {
+        fn of<R: Indexed>(config: &mut Config, id: &str) -> Option<AnyResource> {
+            config.replace::<R>(id, None).map(R::wrap)
+        }
+        match key.kind {
+            Kind::Customer => of::<Customer>(self, &key.id),
+            Kind::Team => of::<Team>(self, &key.id),
+            Kind::VirtualKey => of::<VirtualKey>(self, &key.id),
+            Kind::RoutingRule => of::<RoutingRule>(self, &key.id),
+            Kind::ModelConfig => of::<ModelConfig>(self, &key.id),
+            Kind::ProviderGovernance => of::<ProviderGovernance>(self, &key.id),
+            Kind::PricingOverride => of::<PricingOverride>(self, &key.id),
+            Kind::Provider => of::<Provider>(self, &key.id),
+            Kind::McpClient => of::<McpClient>(self, &key.id),
+        }
+    }
+
+    fn replace<R: Indexed>(&mut self, id: &str, after: Option<&Arc<Stored<R>>>) -> Option<Arc<Stored<R>>> {
+        let before = R::table(self).get(id).cloned();
+        let alike = before.as_ref().zip(after).is_some_and(|(before, after)| R::indexed_alike(before, after));
+        if let Some(before) = before.as_ref().filter(|_| !alike) {
+            R::unindex(self, before);
+        }
+        R::table_mut(self).replace(before.as_ref(), after);
+        if let Some(after) = after.filter(|_| !alike) {
+            R::index(self, after);
+        }
+        before
+    }
+
+    /// The resource with this id.
+    pub fn get<R: Indexed>(&self, id: &str) -> Option<&Arc<Stored<R>>> {
+        R::table(self).get(id)
+    }
+
+    /// The resource with this key.
+    pub fn any(&self, key: &ResourceKey) -> Option<AnyResource> {
+        fn of<R: Indexed>(config: &Config, id: &str) -> Option<AnyResource> {
+            config.get::<R>(id).map(|stored| R::wrap(Arc::clone(stored)))
+        }
+        match key.kind {
+            Kind::Customer => of::<Customer>(self, &key.id),
+            Kind::Team => of::<Team>(self, &key.id),
+            Kind::VirtualKey => of::<VirtualKey>(self, &key.id),
+            Kind::RoutingRule => of::<RoutingRule>(self, &key.id),
+            Kind::ModelConfig => of::<ModelConfig>(self, &key.id),
+            Kind::ProviderGovernance => of::<ProviderGovernance>(self, &key.id),
+            Kind::PricingOverride => of::<PricingOverride>(self, &key.id),
+            Kind::Provider => of::<Provider>(self, &key.id),
+            Kind::McpClient => of::<McpClient>(self, &key.id),
+        }
+    }
+
+    /// How many resources of kind `R` there are.
+    pub fn count<R: Indexed>(&self) -> usize {
+        R::table(self).len()
+    }
+
+    /// All resources of kind `R`, in no order that means anything.
+    pub fn all<R: Indexed>(&self) -> impl Iterator<Item = &Arc<Stored<R>>> {
+        R::table(self).iter()
+    }
+
+    /// All resources, in no order that means anything.
+    pub fn resources(&self) -> impl Iterator<Item = AnyResource> {
+        fn of<R: Indexed>(config: &Config) -> impl Iterator<Item = AnyResource> {
+            config.all::<R>().map(|stored| R::wrap(Arc::clone(stored)))
+        }
+        of::<Customer>(self)
+            .chain(of::<Team>(self))
+            .chain(of::<VirtualKey>(self))
+            .chain(of::<RoutingRule>(self))
+            .chain(of::<ModelConfig>(self))
+            .chain(of::<ProviderGovernance>(self))
+            .chain(of::<PricingOverride>(self))
+            .chain(of::<Provider>(self))
+            .chain(of::<McpClient>(self))
+    }
+
+    /// The digest of all resources of a kind, by which a copy is proved (`watch.md`, Messages).
+    pub fn digest(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Customer => self.customers.digest(),
+            Kind::Team => self.teams.digest(),
+            Kind::VirtualKey => self.virtual_keys.digest(),
+            Kind::RoutingRule => self.routing_rules.digest(),
+            Kind::ModelConfig => self.model_configs.digest(),
+            Kind::ProviderGovernance => self.provider_governance.digest(),
+            Kind::PricingOverride => self.pricing_overrides.digest(),
+            Kind::Provider => self.providers.digest(),
+            Kind::McpClient => self.mcp_clients.digest(),
+        }
+    }
+
+    /// The key that `secret` belongs to, and whether it is the secret before the last rotation. The end of a grace
+    /// period takes no revision: it is found out here.
+    pub fn key_by_secret(&self, secret: &Sha256Hash, now: Timestamp) -> Option<(&Arc<Stored<VirtualKey>>, bool)> {
+        let stored = self.secret_holder(secret)?;
+        if stored.resource.secret.sha256 == *secret {
+            return Some((stored, false));
+        }
+        let in_grace = stored.resource.previous_secret.as_ref().is_some_and(|previous| now < previous.expires_at);
+        in_grace.then_some((stored, true))
+    }
+
+    /// The key that has `secret`, or had it before the last rotation.
+    pub fn secret_holder(&self, secret: &Sha256Hash) -> Option<&Arc<Stored<VirtualKey>>> {
+        self.secrets.find(secret, |id| {
+            let stored = self.get::<VirtualKey>(id.as_str())?;
+            stored.resource.secrets().any(|has| has == secret).then_some(stored)
+        })
+    }
+
+    /// The provider key with this id and its provider.
+    pub fn provider_key(&self, id: &str) -> Option<(&Id<Provider>, &ProviderKey)> {
+        let provider_id = self.provider_keys.get(id)?;
+        let provider = self.get::<Provider>(provider_id.as_str())?;
+        provider.resource.keys.iter().find(|key| key.id.as_ref() == id).map(|key| (provider_id, key))
+    }
+
+    /// The limits of a model within a scope: of exactly this model and provider, where `*` and `None` are every one.
+    pub fn model_config(&self, place: &ModelPlace) -> Option<&Arc<Stored<ModelConfig>>> {
+        self.models.get(place)
+    }
+
+    /// Whether any model config is for this scope.
+    pub fn has_model_configs(&self, scope: &Scope) -> bool {
+        self.model_scopes.any(scope)
+    }
+}
+
+impl Config {
+    /// Whether both have the same resources, and whether what finds them finds the same: for tests.
+    ///
+    /// # Panics
+    ///
+    /// They do not.
+    #[doc(hidden)]
+    pub fn assert_indexed_as(&self, other: &Self) {
+        fn of<R: Indexed>(config: &Config, other: &Config) {
+            assert_eq!(config.count::<R>(), other.count::<R>());
+            for stored in config.all::<R>() {
+                assert_eq!(config.get::<R>(stored.id.as_str()), Some(stored));
+                assert_eq!(other.get::<R>(stored.id.as_str()), Some(stored));
+            }
+        }
+        of::<Customer>(self, other);
+        of::<Team>(self, other);
+        of::<VirtualKey>(self, other);
+        of::<RoutingRule>(self, other);
+        of::<ModelConfig>(self, other);
+        of::<ProviderGovernance>(self, other);
+        of::<PricingOverride>(self, other);
+        of::<Provider>(self, other);
+        of::<McpClient>(self, other);
+        for kind in Kind::ALL {
+            assert_eq!(self.digest(kind), other.digest(kind));
+        }
+        assert_eq!(self.limit_places.len(), other.limit_places.len());
+        assert_eq!(self.secrets.len(), other.secrets.len());
+        for key in self.all::<VirtualKey>() {
+            assert!(key.resource.secrets().all(|secret| self.secret_holder(secret).is_some_and(|it| it.id == key.id)));
+        }
+        assert_eq!(self.provider_keys, other.provider_keys);
+        assert!(self.rules_after(None).eq(other.rules_after(None)));
+        assert_eq!(self.models, other.models);
+        assert_eq!(self.model_scopes, other.model_scopes);
+        assert_eq!(self.pricing, other.pricing);
+        assert_eq!(self.routing, other.routing);
+    }
+}

@@ -1,0 +1,86 @@
+//! Which pricing overrides match a model, found without looking at those that cannot.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::Config;
+use super::counts::Counts;
+use crate::domain::{Id, Pattern, PricingOverride, PricingScope, Stored};
+
+type Entries = OrdMap<Entry, Arc<Stored<PricingOverride>>>;
+type Entry = (PricingScope, Box<str>, Id<PricingOverride>);
+
+/// The index of the overrides: by scope, then by the name or the beginning of the name of the model.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Index {
+    exact: Entries,
+    wildcard: Entries,
+    /// How many overrides a scope has: most requests are in scopes that have none.
+    scopes: Counts<PricingScope>,
+}
+
+impl Index {
+    fn of(&mut self, pattern: &Pattern) -> &mut Entries {
+        match pattern {
+            Pattern::Exact(_) => &mut self.exact,
+            Pattern::Wildcard(_) => &mut self.wildcard,
+        }
+    }
+
+    pub(super) fn index(&mut self, stored: &Arc<Stored<PricingOverride>>) {
+        self.of(&stored.resource.pattern).insert(entry(stored), Arc::clone(stored));
+        self.scopes.index(&stored.resource.scope);
+    }
+
+    pub(super) fn unindex(&mut self, stored: &Stored<PricingOverride>) {
+        self.of(&stored.resource.pattern).remove(&entry(stored));
+        self.scopes.unindex(&stored.resource.scope);
+    }
+}
+
+fn entry(stored: &Stored<PricingOverride>) -> Entry {
+    let (Pattern::Exact(text) | Pattern::Wildcard(text)) = &stored.resource.pattern;
+    (stored.resource.scope.clone(), text.clone(), stored.id.clone())
+}
+
+impl Config {
+    /// The overrides of `scope` whose pattern matches `model`: the exact ones, then the wildcards, the longest first.
+    pub fn overrides_of<'a>(&'a self, scope: &PricingScope, model: &str) -> Vec<&'a Arc<Stored<PricingOverride>>> {
+        let mut found = Vec::new();
+        if !self.pricing.scopes.any(scope) {
+            return found;
+        }
+        let mut take = |index: &'a Entries, text: &str| {
+            let start = (scope.clone(), text.into(), Id::new(""));
+            let walk = index.range((Bound::Included(start), Bound::Unbounded));
+            let same = walk.take_while(|((other, other_text, _), _)| other == scope && other_text.as_ref() == text);
+            found.extend(same.map(|(_, stored)| stored));
+        };
+        take(&self.pricing.exact, model);
+        // Every pattern that is a prefix of the model sorts at or before it. Of the last one there, what it has in common
+        // with the model is the longest that another prefix can be.
+        let mut rest = model;
+        loop {
+            let end = (scope.clone(), rest.into(), Id::new("\u{10ffff}"));
+            let last = self.pricing.wildcard.get_prev(&end).filter(|((other, ..), _)| other == scope);
+            let Some(((_, text, _), _)) = last else { break };
+            let common = common(rest, text);
+            if common == text.len() {
+                take(&self.pricing.wildcard, text);
+                let Some((shorter, _)) = text.char_indices().next_back() else { break };
+                rest = rest.get(..shorter).unwrap_or_default();
+            } else {
+                rest = rest.get(..common).unwrap_or_default();
+            }
+        }
+        found
+    }
+}
+
+/// How many bytes two texts have in common at their beginning, in whole characters.
+fn common(one: &str, other: &str) -> usize {
+    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
+    same.map(|(one, _)| one.len_utf8()).sum()
+}

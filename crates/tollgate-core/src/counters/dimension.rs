@@ -1,0 +1,101 @@
+//! What the limits of a resource count: dimensions, and the windows that they are counted in.
+
+use super::CounterKey;
+use crate::domain::{
+    AnyResource, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
+};
+
+/// One dimension of a limit: what is counted, up to where, in which windows.
+#[derive(Clone, Debug)]
+pub struct Dimension<'a> {
+    /// Id of the budget or rate limit.
+    pub limit_id: LimitId,
+    /// What of it.
+    pub kind: LimitKind,
+    /// Whose it is.
+    pub owner: LimitOwner,
+    /// The ceiling: nano-dollars, tokens or requests.
+    pub max: i64,
+    /// Whether its windows are those of the calendar.
+    pub aligned: bool,
+    anchor: Timestamp,
+    length: &'a ResetDuration,
+}
+
+impl Dimension<'_> {
+    /// The window that `at` lies in.
+    pub fn window(&self, at: Timestamp) -> Window {
+        Window::at(self.anchor, self.length, self.aligned, at)
+    }
+
+    /// The counter of the window that `at` lies in.
+    pub fn counter(&self, at: Timestamp) -> CounterKey {
+        CounterKey { limit_id: self.limit_id.clone(), kind: self.kind, window_start: self.window(at).start }
+    }
+}
+
+/// All dimensions of all limits of a resource.
+pub fn dimensions(any: &AnyResource) -> Vec<Dimension<'_>> {
+    let mut found = Vec::new();
+    for (owner, limits, aligned) in owned_limits(any) {
+        add_dimensions(&owner, limits, aligned, &mut found);
+    }
+    found
+}
+
+/// The dimensions of the limits of one owner.
+pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, aligned: bool, found: &mut Vec<Dimension<'a>>) {
+    if let Some(rate) = limits.rate_limit.as_deref() {
+        for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
+            if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
+                let (limit_id, owner) = (rate.id.clone(), owner.clone());
+                let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
+                found.push(Dimension { limit_id, kind, owner, max, anchor, length, aligned });
+            }
+        }
+    }
+    for budget in &limits.budgets {
+        found.push(Dimension {
+            limit_id: budget.id.clone(),
+            kind: LimitKind::Budget,
+            owner: owner.clone(),
+            max: budget.max_limit.nanos(),
+            anchor: budget.anchor,
+            length: &budget.reset_duration,
+            aligned,
+        });
+    }
+}
+
+/// The limits that are parts of a resource, each with its owner and whether its windows are aligned.
+pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
+    match any {
+        AnyResource::Customer(stored) => {
+            let owner = LimitOwner::Customer(stored.id.clone());
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
+        AnyResource::Team(stored) => {
+            let owner = LimitOwner::Team(stored.id.clone());
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
+        AnyResource::VirtualKey(stored) => {
+            let aligned = stored.resource.calendar_aligned;
+            let key = (LimitOwner::VirtualKey(stored.id.clone()), &stored.resource.limits, aligned);
+            let configs = stored.resource.provider_configs.iter();
+            let configs = configs.map(|config| (LimitOwner::ProviderConfig(config.id), &config.limits, aligned));
+            std::iter::once(key).chain(configs).collect()
+        }
+        AnyResource::ModelConfig(stored) => {
+            let owner = LimitOwner::ModelConfig(stored.id.clone());
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
+        AnyResource::ProviderGovernance(stored) => {
+            let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
+            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+        }
+        AnyResource::Provider(_)
+        | AnyResource::McpClient(_)
+        | AnyResource::RoutingRule(_)
+        | AnyResource::PricingOverride(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,122 @@
+//! The choice of a provider for a request that names none (`semantics.md` §§7 and 8).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+
+use super::checks::{self, Refusal, permits_model};
+use super::routing::draw;
+use super::{Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
+use crate::domain::{Fallback, LimitOwner, ProviderConfig, Stored, VirtualKey};
+
+/// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted. The others, by
+/// falling weight, become the fallbacks if there are none.
+pub(super) fn choose<'a>(
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    key: &'a Arc<Stored<VirtualKey>>,
+    explanation: &mut Explanation,
+    random: &mut StdRng,
+) -> Result<&'a ProviderConfig, Refusal<'a>> {
+    let name = &key.resource.name;
+    let configs = &key.resource.provider_configs;
+    explanation.candidates = configs
+        .iter()
+        .map(|provider_config| candidate(usage, request, key, provider_config, &explanation.model))
+        .collect();
+    let candidates = &mut explanation.candidates;
+    let able = |candidate: &Candidate| candidate.permits_model && candidate.weight.is_some();
+    let open: Vec<usize> = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| able(candidate) && candidate.exhausted.is_none())
+        .map(|(place, _)| place)
+        .collect();
+    if open.is_empty() {
+        let model = &explanation.model;
+        if configs.is_empty() {
+            let reason = format!("virtual key {name:?} has no provider_configs, so it may use no provider");
+            return Err(Refusal::new(Verdict::ProviderBlocked, reason));
+        }
+        if !candidates.iter().any(|candidate| candidate.permits_model) {
+            let reason = format!("no provider config of virtual key {name:?} allows model {model:?}");
+            return Err(Refusal::new(Verdict::ModelBlocked, reason));
+        }
+        let tried = candidates.iter().zip(configs).filter(|(candidate, _)| able(candidate));
+        let heaviest = tried.max_by(|(one, _), (other, _)| by_weight(other, one));
+        return Err(
+            match heaviest
+                .and_then(|(candidate, provider_config)| Some((candidate.exhausted.as_ref()?, provider_config)))
+            {
+                Some((limit, provider_config)) => {
+                    explanation.provider = provider_config.provider.as_str().into();
+                    let reason = format!("every provider config is used up; the first: {}", checks::tell(limit));
+                    Refusal { verdict: stopped_by(limit.kind), reason, exhausted: Some(provider_config) }
+                }
+                None => {
+                    let reason = format!(
+                        "no provider config of virtual key {name:?} that allows model {model:?} has a weight; name a provider"
+                    );
+                    Refusal::new(Verdict::ProviderBlocked, reason)
+                }
+            },
+        );
+    }
+    let weights = open.iter().map(|place| candidates.get(*place).and_then(|it| it.weight).unwrap_or(0.0));
+    let weights: Vec<f64> = weights.collect();
+    let drawn = open.get(draw(weights.iter().copied(), random)).copied().unwrap_or_default();
+    if let Some(candidate) = candidates.get_mut(drawn) {
+        candidate.drawn = true;
+        candidate.why = "drawn by weight".to_owned();
+        explanation.provider = candidate.provider.clone();
+    }
+    if explanation.fallbacks.is_empty() {
+        let mut rest: Vec<usize> = open.into_iter().filter(|place| *place != drawn).collect();
+        rest.sort_by(|one, other| match (candidates.get(*one), candidates.get(*other)) {
+            (Some(one), Some(other)) => by_weight(one, other),
+            _ => Ordering::Equal,
+        });
+        explanation.fallbacks = rest
+            .into_iter()
+            .filter_map(|place| configs.get(place))
+            .map(|provider_config| Fallback { provider: provider_config.provider.clone(), model: "".into() })
+            .collect();
+    }
+    checks::permitted(key, configs.get(drawn).map(|provider_config| provider_config.id), explanation)
+}
+
+/// The greater weight first; of equal ones, the smaller id.
+fn by_weight(one: &Candidate, other: &Candidate) -> Ordering {
+    let falling = other.weight.partial_cmp(&one.weight).unwrap_or(Ordering::Equal);
+    falling.then_with(|| one.config_id.cmp(&other.config_id))
+}
+
+fn candidate(
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    key: &Arc<Stored<VirtualKey>>,
+    provider_config: &ProviderConfig,
+    model: &str,
+) -> Candidate {
+    let mut limits: Vec<LimitCheck> = Vec::new();
+    let owner = LimitOwner::ProviderConfig(provider_config.id);
+    checks::check(usage, request, &owner, &provider_config.limits, key.resource.calendar_aligned, &mut limits);
+    let permits_model = permits_model(provider_config, model);
+    let exhausted = limits.into_iter().find(|limit| limit.blocks);
+    let why = match (permits_model, provider_config.weight, &exhausted) {
+        (false, _, _) => "does not allow the model".to_owned(),
+        (true, None, _) => "has no weight: usable when asked for by name".to_owned(),
+        (true, Some(_), Some(limit)) => checks::tell(limit),
+        (true, Some(weight), None) => format!("could be drawn, with weight {weight}"),
+    };
+    Candidate {
+        config_id: provider_config.id,
+        provider: provider_config.provider.as_str().into(),
+        weight: provider_config.weight,
+        permits_model,
+        exhausted,
+        drawn: false,
+        why,
+    }
+}

@@ -1,0 +1,231 @@
+//! What may stop a request: what its key may not use, and limits that are used up (`semantics.md` §§4 and 8).
+
+use std::sync::Arc;
+
+use super::chain::{Applied, chain};
+use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
+use crate::config::Config;
+use crate::domain::{
+    Budget, LimitId, LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window,
+};
+
+/// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
+pub(super) struct Refusal<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
+    pub(super) exhausted: Option<&'a ProviderConfig>,
+}
+
+impl Refusal<'_> {
+    pub(super) const fn new(verdict: Verdict, reason: String) -> Self {
+        Self { verdict, reason, exhausted: None }
+    }
+}
+
+/// Whether the provider config permits the model: exactly, or with the provider's prefix. What is blacklisted is not.
+pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
+    let provider = provider_config.provider.as_str();
+    let names = |permit: &Permit| match permit {
+        Permit::All => true,
+        Permit::Only(names) => names.iter().any(|name| bare(name, provider) == bare(model, provider)),
+    };
+    names(&provider_config.allowed_models) && !names(&provider_config.blacklisted_models)
+}
+
+/// A model without the provider's prefix.
+pub(super) fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
+    model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model)
+}
+
+fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
+    match (&provider_config.key_ids, key_id) {
+        (Permit::All, _) => true,
+        (Permit::Only(ids), None) => !ids.is_empty(),
+        (Permit::Only(ids), Some(key_id)) => ids.iter().any(|id| id.as_ref() == key_id),
+    }
+}
+
+/// The provider config whose limits apply: the first that permits the model, or else the first of the provider.
+pub(super) fn config_of<'a>(
+    key: &'a Arc<Stored<VirtualKey>>,
+    provider: &str,
+    model: &str,
+) -> Option<&'a ProviderConfig> {
+    let mut own =
+        key.resource.provider_configs.iter().filter(|provider_config| provider_config.provider.as_str() == provider);
+    own.clone().find(|provider_config| permits_model(provider_config, model)).or_else(|| own.next())
+}
+
+/// The provider config by which the key may use provider, model and provider key of the explanation; `drawn` goes first.
+pub(super) fn permitted<'a>(
+    key: &'a Arc<Stored<VirtualKey>>,
+    drawn: Option<i64>,
+    explanation: &Explanation,
+) -> Result<&'a ProviderConfig, Refusal<'a>> {
+    let (provider, model) = (&*explanation.provider, &*explanation.model);
+    let name = &key.resource.name;
+    let own: Vec<_> = key
+        .resource
+        .provider_configs
+        .iter()
+        .filter(|provider_config| provider_config.provider.as_str() == provider)
+        .collect();
+    if own.is_empty() {
+        let reason = format!("virtual key {name:?} may not use provider {provider:?}; add it to its provider_configs");
+        return Err(Refusal::new(Verdict::ProviderBlocked, reason));
+    }
+    let permitting: Vec<_> = own.into_iter().filter(|provider_config| permits_model(provider_config, model)).collect();
+    if permitting.is_empty() {
+        let reason = format!(
+            "virtual key {name:?} may not use model {model:?} of {provider:?}; see allowed_models and blacklisted_models"
+        );
+        return Err(Refusal::new(Verdict::ModelBlocked, reason));
+    }
+    let key_id = explanation.key_id.as_deref();
+    let mut usable = permitting.into_iter().filter(|provider_config| permits_key(provider_config, key_id));
+    let found = usable.clone().find(|provider_config| Some(provider_config.id) == drawn).or_else(|| usable.next());
+    found.ok_or_else(|| {
+        let which = key_id.map_or_else(|| "any provider key".to_owned(), |id| format!("provider key {id:?}"));
+        let reason = format!("virtual key {name:?} may not use {which} of {provider:?}; see key_ids");
+        Refusal::new(Verdict::ProviderKeyBlocked, reason)
+    })
+}
+
+/// Where a request goes, for its limits.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) provider: &'a str,
+    pub(super) model: &'a str,
+    pub(super) provider_config: Option<&'a ProviderConfig>,
+}
+
+/// The limits that apply, in the order in which they are checked.
+pub(super) fn limits(
+    config: &Config,
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    caller: Caller<'_>,
+    place: Place<'_>,
+) -> Vec<LimitCheck> {
+    let mut found = Vec::with_capacity(16);
+    for Applied { owner, limits, calendar_aligned } in
+        chain(config, caller, place.provider, place.model, place.provider_config)
+    {
+        check(usage, request, &owner, limits, calendar_aligned, &mut found);
+    }
+    found
+}
+
+/// The limits of one owner: token rate, request rate, then budgets, the shortest window first.
+pub(super) fn check(
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    owner: &LimitOwner,
+    limits: &Limits,
+    aligned: bool,
+    found: &mut Vec<LimitCheck>,
+) {
+    each(usage, request, limits, aligned, |Used { limit_id, kind, used, max, estimate, window }| {
+        let blocks = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
+        found.push(LimitCheck {
+            owner: owner.clone(),
+            limit_id: limit_id.clone(),
+            kind,
+            used,
+            max,
+            remaining: max.saturating_sub(used).max(0),
+            window,
+            blocks,
+        });
+    });
+}
+
+/// A dimension of a limit, what of it is used, and what a request is expected to add.
+struct Used<'a> {
+    limit_id: &'a LimitId,
+    kind: LimitKind,
+    used: i64,
+    max: i64,
+    estimate: i64,
+    window: Window,
+}
+
+fn each(usage: &dyn Usage, request: &Request<'_>, limits: &Limits, aligned: bool, mut visit: impl FnMut(Used<'_>)) {
+    if let Some(rate) = limits.rate_limit.as_deref() {
+        let limit_id = &rate.id;
+        let at =
+            |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
+        if let Some(token) = &rate.token {
+            let (window, max, estimate) = (at(token), token.max_limit, request.estimated_tokens);
+            let used = usage.tokens(rate, &window);
+            visit(Used { limit_id, kind: LimitKind::Tokens, used, max, estimate, window });
+        }
+        if let Some(requests) = &rate.request {
+            let (window, max, estimate) = (at(requests), requests.max_limit, 0);
+            let used = usage.requests(rate, &window);
+            visit(Used { limit_id, kind: LimitKind::Requests, used, max, estimate, window });
+        }
+    }
+    let mut of_budget = |budget: &Budget| {
+        let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
+        let (used, max, estimate) = (usage.budget(budget, &window), budget.max_limit.nanos(), request.estimated_cost);
+        visit(Used { limit_id: &budget.id, kind: LimitKind::Budget, used, max, estimate, window });
+    };
+    let order = |one: &Budget, other: &Budget| {
+        let shorter = one.reset_duration.millis().cmp(&other.reset_duration.millis());
+        shorter.then_with(|| one.id.cmp(&other.id))
+    };
+    if limits.budgets.is_sorted_by(|one, other| order(one, other).is_le()) {
+        limits.budgets.iter().for_each(of_budget);
+    } else {
+        let mut budgets: Vec<_> = limits.budgets.iter().collect();
+        budgets.sort_by(|one, other| order(one, other));
+        budgets.into_iter().for_each(&mut of_budget);
+    }
+}
+
+/// The greatest percentages used of the limits that apply: of budgets, of token limits, of request limits; 0 where there are
+/// none.
+pub(super) fn percentages(
+    config: &Config,
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    caller: Caller<'_>,
+    place: Place<'_>,
+) -> (f64, f64, f64) {
+    let (mut budgets, mut tokens, mut requests) = (0.0, 0.0, 0.0);
+    for Applied { limits, calendar_aligned, .. } in
+        chain(config, caller, place.provider, place.model, place.provider_config)
+    {
+        each(usage, request, limits, calendar_aligned, |Used { kind, used, max, .. }| {
+            let greatest = match kind {
+                LimitKind::Budget => &mut budgets,
+                LimitKind::Tokens => &mut tokens,
+                LimitKind::Requests => &mut requests,
+            };
+            *greatest = f64::max(*greatest, 100.0 * used as f64 / max as f64);
+        });
+    }
+    (budgets, tokens, requests)
+}
+
+/// A limit that stops a request, in words.
+pub(super) fn tell(limit: &LimitCheck) -> String {
+    let LimitCheck { owner, limit_id, kind, used, max, window, remaining: _, blocks: _ } = limit;
+    let owner = match owner {
+        LimitOwner::Customer(id) => format!("customer {id}"),
+        LimitOwner::Team(id) => format!("team {id}"),
+        LimitOwner::VirtualKey(id) => format!("virtual key {id}"),
+        LimitOwner::ProviderConfig(id) => format!("provider config {id}"),
+        LimitOwner::ModelConfig(id) => format!("model config {id}"),
+        LimitOwner::Provider(id) => format!("provider {id}"),
+    };
+    let dollars = |nanos: &i64| format!("{:.6} USD", *nanos as f64 / 1e9);
+    let (what, used, max) = match kind {
+        LimitKind::Tokens => ("rate limit", format!("{used} tokens"), format!("{max}")),
+        LimitKind::Requests => ("rate limit", format!("{used} requests"), format!("{max}")),
+        LimitKind::Budget => ("budget", dollars(used), dollars(max)),
+    };
+    let why = if limit.used < limit.max { ", and the estimate does not fit" } else { "" };
+    format!("{what} {limit_id} of {owner}: {used} of {max} used{why}; resets at {}", window.end)
+}

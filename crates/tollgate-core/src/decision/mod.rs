@@ -1,0 +1,381 @@
+//! What becomes of a request: routing, checks and prices, as pure functions over a configuration and its usage.
+//!
+//! [`explain`] is the whole decision, with every reason (`semantics.md` §§7 and 8); [`resolve_price`] finds the override
+//! that applies (§9). The server answers with them and nodes decide with them, so that an explanation is never about
+//! other code than the decision. Nothing here waits, counts, or knows the time: what it needs is in its arguments.
+
+mod candidates;
+mod chain;
+mod checks;
+mod pricing;
+mod routing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+pub use chain::{Applied, chain};
+pub use checks::permits_model;
+pub use pricing::{PriceCandidate, PriceRequest, explain_price, resolve_price};
+
+use crate::config::Config;
+use crate::counters::{Counters, ToldUsage};
+use crate::domain::{
+    Budget, Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, ProviderConfig, RateLimit, RoutingRule,
+    Stored, Team, Timestamp, VirtualKey, Window,
+};
+
+/// What was counted in the current window of a limit.
+pub trait Usage {
+    /// Nano-dollars spent.
+    fn budget(&self, budget: &Budget, window: &Window) -> i64;
+    /// Tokens used.
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64;
+    /// Requests made.
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64;
+}
+
+/// Nothing was counted.
+pub struct NoUsage;
+
+impl Usage for NoUsage {
+    fn budget(&self, _: &Budget, _: &Window) -> i64 {
+        0
+    }
+
+    fn tokens(&self, _: &RateLimit, _: &Window) -> i64 {
+        0
+    }
+
+    fn requests(&self, _: &RateLimit, _: &Window) -> i64 {
+        0
+    }
+}
+
+impl Usage for Counters {
+    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
+        self.used(budget.id.clone(), LimitKind::Budget, window)
+    }
+
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.used(limit.id.clone(), LimitKind::Tokens, window)
+    }
+
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.used(limit.id.clone(), LimitKind::Requests, window)
+    }
+}
+
+impl Usage for ToldUsage {
+    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
+        self.used(&budget.id, LimitKind::Budget, window)
+    }
+
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.used(&limit.id, LimitKind::Tokens, window)
+    }
+
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.used(&limit.id, LimitKind::Requests, window)
+    }
+}
+
+/// The virtual key of a request.
+#[derive(Clone, Copy)]
+pub enum KeyGiven<'a> {
+    /// None was given.
+    None,
+    /// One was given that does not exist.
+    Unknown,
+    /// This one.
+    Key(&'a Arc<Stored<VirtualKey>>),
+}
+
+/// A request, as a gateway meets it.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Its virtual key.
+    pub key: KeyGiven<'a>,
+    /// The provider asked for; empty for none.
+    pub provider: &'a str,
+    /// The model asked for.
+    pub model: &'a str,
+    /// The provider key asked for; empty for none.
+    pub provider_key_id: &'a str,
+    /// The kind of request, without `_stream`.
+    pub request_type: &'a str,
+    /// Headers, their names in lower case.
+    pub headers: &'a BTreeMap<String, String>,
+    /// Query parameters, their names in lower case.
+    pub params: &'a BTreeMap<String, String>,
+    /// Where the caller would turn if the request fails.
+    pub fallbacks: &'a [Fallback],
+    /// Tokens expected; 0 for unknown.
+    pub estimated_tokens: i64,
+    /// Nano-dollars expected; 0 for unknown.
+    pub estimated_cost: i64,
+    /// When it is made.
+    pub at: Timestamp,
+    /// Decides the weighted draws.
+    pub seed: u64,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It may go on.
+    Allow,
+    /// A key was given and is not known.
+    UnknownKey,
+    /// The key is not active.
+    KeyInactive,
+    /// The key has expired.
+    KeyExpired,
+    /// The key may not use the provider, or there is none to use.
+    ProviderBlocked,
+    /// The key may not use the model.
+    ModelBlocked,
+    /// The key may not use the provider key, or none at all.
+    ProviderKeyBlocked,
+    /// A limit on tokens is used up.
+    TokenLimited,
+    /// A limit on requests is used up.
+    RequestLimited,
+    /// A budget is used up.
+    BudgetExceeded,
+}
+
+/// What becomes of a request that such a limit stops.
+const fn stopped_by(kind: LimitKind) -> Verdict {
+    match kind {
+        LimitKind::Tokens => Verdict::TokenLimited,
+        LimitKind::Requests => Verdict::RequestLimited,
+        LimitKind::Budget => Verdict::BudgetExceeded,
+    }
+}
+
+/// A limit that applies to a request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LimitCheck {
+    /// Who owns it.
+    pub owner: LimitOwner,
+    /// Id of the budget or rate limit.
+    pub limit_id: LimitId,
+    /// What it counts.
+    pub kind: LimitKind,
+    /// What is used in the current window.
+    pub used: i64,
+    /// The ceiling.
+    pub max: i64,
+    /// What remains; at least 0.
+    pub remaining: i64,
+    /// The current window.
+    pub window: Window,
+    /// Whether it stops the request.
+    pub blocks: bool,
+}
+
+/// A rule that was looked at.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RuleCheck {
+    /// Which. It was skipped if it is disabled.
+    pub rule: Arc<Stored<RoutingRule>>,
+    /// How often the chain had started over.
+    pub hop: u32,
+    /// Whether it matched.
+    pub matched: bool,
+    /// Why its expression has no value, which is no match.
+    pub error: Option<String>,
+}
+
+/// A rule that matched, and what it made of the request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Match {
+    /// Which.
+    pub rule: Id<RoutingRule>,
+    /// The target that was drawn, by its place.
+    pub target: usize,
+    /// The provider from here on; empty for none.
+    pub provider: Box<str>,
+    /// The model from here on.
+    pub model: Box<str>,
+    /// The provider key from here on.
+    pub key_id: Option<Box<str>>,
+}
+
+/// A provider config of the key, where the gateway had to choose a provider.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Candidate {
+    /// Id of the provider config.
+    pub config_id: i64,
+    /// Its provider.
+    pub provider: Box<str>,
+    /// Its share; `None`: never drawn.
+    pub weight: Option<f64>,
+    /// Whether it permits the model.
+    pub permits_model: bool,
+    /// The first of its own limits that stops the request.
+    pub exhausted: Option<LimitCheck>,
+    /// Whether it was drawn.
+    pub drawn: bool,
+    /// Why it could be drawn, or not.
+    pub why: String,
+}
+
+/// What becomes of a request, and why.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Explanation {
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// Why, for people.
+    pub reason: String,
+    /// The provider that it goes to; empty if none was found.
+    pub provider: Box<str>,
+    /// The model that it goes to.
+    pub model: Box<str>,
+    /// The provider key asked for or pinned by a rule.
+    pub key_id: Option<Box<str>>,
+    /// Where to turn next.
+    pub fallbacks: Vec<Fallback>,
+    /// The rules that matched, in order.
+    pub matches: Vec<Match>,
+    /// The rules that were looked at, in order.
+    pub rules: Vec<RuleCheck>,
+    /// What a provider was chosen from, if one had to be.
+    pub candidates: Vec<Candidate>,
+    /// The limits that apply, in the order in which they are checked.
+    pub limits: Vec<LimitCheck>,
+    /// The one that decided.
+    pub blocking: Option<usize>,
+}
+
+/// Whose request it is: a key that works, its team, and its customer or the team's.
+#[derive(Clone, Copy, Default)]
+pub struct Caller<'a> {
+    key: Option<&'a Arc<Stored<VirtualKey>>>,
+    team: Option<&'a Arc<Stored<Team>>>,
+    customer: Option<&'a Arc<Stored<Customer>>>,
+}
+
+impl Explanation {
+    /// Whether the request may go on.
+    pub fn is_allowed(&self) -> bool {
+        self.verdict == Verdict::Allow
+    }
+}
+
+impl<'a> Caller<'a> {
+    /// The caller with this key.
+    pub fn of(config: &'a Config, key: &'a Arc<Stored<VirtualKey>>) -> Self {
+        Self { key: Some(key), ..Self::of_owner(config, key.resource.owner.as_ref()) }
+    }
+
+    /// Without the key itself: whom it belongs to.
+    pub fn of_owner(config: &'a Config, owner: Option<&KeyOwner>) -> Self {
+        let team = match owner {
+            Some(KeyOwner::Team(id)) => config.get::<Team>(id.as_str()),
+            Some(KeyOwner::Customer(_)) | None => None,
+        };
+        let customer = match owner {
+            Some(KeyOwner::Customer(id)) => Some(id),
+            Some(KeyOwner::Team(_)) | None => team.and_then(|team| team.resource.customer_id.as_ref()),
+        };
+        let customer = customer.and_then(|id| config.get::<Customer>(id.as_str()));
+        Self { key: None, team, customer }
+    }
+}
+
+/// Decides on a request. The same configuration, usage and request give the same answer.
+pub fn explain(config: &Config, usage: &dyn Usage, request: &Request<'_>) -> Explanation {
+    let mut random = StdRng::seed_from_u64(request.seed);
+    let key = match request.key {
+        KeyGiven::None => None,
+        KeyGiven::Unknown => {
+            let reason = "the virtual key is not known; check its id, name or value".to_owned();
+            return stopped(request, Verdict::UnknownKey, reason);
+        }
+        KeyGiven::Key(key) => Some(key),
+    };
+    if let Some(key) = key {
+        if !key.resource.is_active {
+            let reason = format!("virtual key {:?} is not active; set is_active to let it work", key.resource.name);
+            return stopped(request, Verdict::KeyInactive, reason);
+        }
+        if let Some(expired) = key.resource.expires_at.filter(|expires_at| *expires_at <= request.at) {
+            let reason = format!("virtual key {:?} expired at {expired}; move expires_at", key.resource.name);
+            return stopped(request, Verdict::KeyExpired, reason);
+        }
+    }
+    let caller = key.map_or_else(Caller::default, |key| Caller::of(config, key));
+    let routed = routing::route(config, usage, request, caller, &mut random);
+    let routing::Routed { provider, model, key_id, fallbacks, matches, rules } = routed;
+    let mut explanation = Explanation {
+        verdict: Verdict::Allow,
+        reason: String::new(),
+        provider,
+        model,
+        key_id,
+        fallbacks,
+        matches,
+        rules,
+        candidates: Vec::new(),
+        limits: Vec::new(),
+        blocking: None,
+    };
+
+    let mut provider_config: Option<&ProviderConfig> = None;
+    if let Some(key) = key {
+        let found = if explanation.provider.is_empty() {
+            candidates::choose(usage, request, key, &mut explanation, &mut random)
+        } else {
+            checks::permitted(key, None, &explanation)
+        };
+        match found {
+            Ok(found) => provider_config = Some(found),
+            Err(refusal) => {
+                let checks::Refusal { verdict, reason, exhausted } = refusal;
+                (explanation.verdict, explanation.reason) = (verdict, reason);
+                provider_config = exhausted;
+            }
+        }
+    }
+
+    let place = checks::Place { provider: &explanation.provider, model: &explanation.model, provider_config };
+    let limits = checks::limits(config, usage, request, caller, place);
+    explanation.blocking = match explanation.verdict {
+        Verdict::Allow => limits.iter().position(|limit| limit.blocks),
+        // The one that left no candidate: the first of its provider config that blocks.
+        Verdict::TokenLimited | Verdict::RequestLimited | Verdict::BudgetExceeded => {
+            let own = provider_config.map(|provider_config| LimitOwner::ProviderConfig(provider_config.id));
+            limits.iter().position(|limit| limit.blocks && Some(&limit.owner) == own.as_ref())
+        }
+        _ => None,
+    };
+    if explanation.verdict == Verdict::Allow {
+        explanation.reason = "nothing stops it".to_owned();
+        if let Some(limit) = explanation.blocking.and_then(|index| limits.get(index)) {
+            (explanation.verdict, explanation.reason) = (stopped_by(limit.kind), checks::tell(limit));
+        }
+    }
+    explanation.limits = limits;
+    explanation
+}
+
+/// What is said of a request whose key does not work: it was not routed, and its limits were not looked at.
+fn stopped(request: &Request<'_>, verdict: Verdict, reason: String) -> Explanation {
+    Explanation {
+        verdict,
+        reason,
+        provider: request.provider.into(),
+        model: request.model.into(),
+        key_id: (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into()),
+        fallbacks: request.fallbacks.to_vec(),
+        matches: Vec::new(),
+        rules: Vec::new(),
+        candidates: Vec::new(),
+        limits: Vec::new(),
+        blocking: None,
+    }
+}

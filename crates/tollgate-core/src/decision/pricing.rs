@@ -1,0 +1,125 @@
+//! Which pricing override applies to a request (`semantics.md` §9).
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::domain::{Id, Pattern, PricingOverride, PricingScope, Provider, Stored};
+
+/// A request to be priced. What is empty is not known.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceRequest<'a> {
+    /// Id of its virtual key.
+    pub virtual_key_id: &'a str,
+    /// Its provider.
+    pub provider: &'a str,
+    /// Id of its provider key.
+    pub provider_key_id: &'a str,
+    /// Its model.
+    pub model: &'a str,
+    /// Its kind; a `_stream` suffix does not matter.
+    pub request_type: &'a str,
+}
+
+/// An override that matches the model in a scope of the request.
+pub struct PriceCandidate<'a> {
+    /// Which.
+    pub stored: &'a Arc<Stored<PricingOverride>>,
+    /// Why it won, or lost.
+    pub why: String,
+    /// Whether it won.
+    pub won: bool,
+}
+
+/// The scopes that the request has, the most specific first.
+fn scopes(config: &Config, request: &PriceRequest<'_>) -> impl Iterator<Item = PricingScope> + use<> {
+    let given = |text: &str| (!text.is_empty()).then(|| Arc::<str>::from(text));
+    let key = given(request.virtual_key_id);
+    let provider_key: Option<Box<str>> = (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into());
+    // A provider key says which provider it is of.
+    let provider: Option<Id<Provider>> = given(request.provider)
+        .map(Id::new)
+        .or_else(|| config.provider_key(request.provider_key_id).map(|(provider, _)| provider.clone()));
+    let id = |key: &Arc<str>| Id::new(Arc::clone(key));
+    [
+        key.as_ref().zip(provider_key.as_ref()).zip(provider.as_ref()).map(|((key, provider_key), provider)| {
+            PricingScope::VirtualKeyProviderKey(id(key), Some(provider.clone()), provider_key.clone())
+        }),
+        key.as_ref()
+            .zip(provider_key.as_ref())
+            .map(|(key, provider_key)| PricingScope::VirtualKeyProviderKey(id(key), None, provider_key.clone())),
+        key.as_ref()
+            .zip(provider.as_ref())
+            .map(|(key, provider)| PricingScope::VirtualKeyProvider(id(key), provider.clone())),
+        key.as_ref().map(|key| PricingScope::VirtualKey(id(key))),
+        provider_key.map(PricingScope::ProviderKey),
+        provider.map(PricingScope::Provider),
+        Some(PricingScope::Global),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Of one scope, the matching overrides: exact before wildcard, the longer prefix first, then the highest revision, then
+/// the smallest id.
+fn ranked<'a>(
+    config: &'a Config,
+    scope: &PricingScope,
+    model: &str,
+) -> impl Iterator<Item = &'a Arc<Stored<PricingOverride>>> + use<'a> {
+    let mut found = config.overrides_of(scope, model);
+    if found.len() > 1 {
+        found.sort_by(|one, other| rank(one).cmp(&rank(other)));
+    }
+    found.into_iter()
+}
+
+fn rank(stored: &Stored<PricingOverride>) -> (bool, Reverse<usize>, Reverse<i64>, &str) {
+    let (wildcard, len) = match &stored.resource.pattern {
+        Pattern::Exact(model) => (false, model.len()),
+        Pattern::Wildcard(prefix) => (true, prefix.len()),
+    };
+    (wildcard, Reverse(len), Reverse(stored.revision), stored.id.as_str())
+}
+
+/// The override that applies, if any. Costs the same however many there are in other scopes.
+pub fn resolve_price<'a>(config: &'a Config, request: &PriceRequest<'_>) -> Option<&'a Arc<Stored<PricingOverride>>> {
+    scopes(config, request).find_map(|scope| {
+        ranked(config, &scope, request.model).find(|stored| stored.resource.request_types.has(request.request_type))
+    })
+}
+
+/// Every override that matches the model in a scope of the request, in the order in which they are preferred, the winner
+/// first.
+pub fn explain_price<'a>(config: &'a Config, request: &PriceRequest<'_>) -> Vec<PriceCandidate<'a>> {
+    let winner = resolve_price(config, request);
+    let why = |stored: &'a Arc<Stored<PricingOverride>>| {
+        let Some(winner) = winner else { return "does not cover this kind of request".to_owned() };
+        if stored.id == winner.id {
+            let kind = stored.resource.scope.kind().name();
+            return format!("wins: the most specific scope with a match is {kind}");
+        }
+        if !stored.resource.request_types.has(request.request_type) {
+            return "does not cover this kind of request".to_owned();
+        }
+        if stored.resource.scope != winner.resource.scope {
+            return format!("a match in a more specific scope wins: {}", winner.id);
+        }
+        match (&winner.resource.pattern, &stored.resource.pattern) {
+            (Pattern::Exact(_), Pattern::Wildcard(_)) => format!("an exact match wins: {}", winner.id),
+            (one, other) if one != other => format!("a longer prefix wins: {}", winner.id),
+            _ if winner.revision != stored.revision => format!("a later revision wins: {}", winner.id),
+            _ => format!("a smaller id wins: {}", winner.id),
+        }
+    };
+    let all = scopes(config, request).flat_map(|scope| ranked(config, &scope, request.model));
+    let mut candidates: Vec<_> = all
+        .map(|stored| PriceCandidate {
+            stored,
+            why: why(stored),
+            won: winner.is_some_and(|winner| winner.id == stored.id),
+        })
+        .collect();
+    candidates.sort_by_key(|candidate| !candidate.won);
+    candidates
+}

@@ -1,0 +1,100 @@
+//! Budgets and rate limits: parts of their owners.
+
+use super::{Customer, Id, LimitId, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey};
+
+/// A ceiling on spending per window.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Budget {
+    /// Id; empty in a desired state for a budget that is not named by its id.
+    pub id: LimitId,
+    /// The ceiling.
+    pub max_limit: NanoUsd,
+    /// Length of the window.
+    pub reset_duration: ResetDuration,
+    /// From where rolling windows are counted: when the budget was created.
+    pub anchor: Timestamp,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One dimension of a rate limit.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RateDimension {
+    /// The ceiling per window.
+    pub max_limit: i64,
+    /// Length of the window.
+    pub reset_duration: ResetDuration,
+    /// From where rolling windows are counted: when the dimension was created.
+    pub anchor: Timestamp,
+}
+
+/// A ceiling on tokens, requests or both. At least one dimension is there.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RateLimit {
+    /// Id; empty in a desired state.
+    pub id: LimitId,
+    /// Tokens per window.
+    pub token: Option<RateDimension>,
+    /// Requests per window.
+    pub request: Option<RateDimension>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The limits of one owner.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Limits {
+    /// Budgets, in the client's order; no two of one length.
+    pub budgets: Box<[Budget]>,
+    /// The rate limit.
+    pub rate_limit: Option<Box<RateLimit>>,
+}
+
+impl Limits {
+    /// Whether one of them has this id.
+    pub fn has(&self, id: &LimitId) -> bool {
+        self.budgets.iter().any(|budget| budget.id == *id) || self.rate_limit.as_ref().is_some_and(|it| it.id == *id)
+    }
+
+    /// The ids of all of them.
+    pub fn ids(&self) -> impl Iterator<Item = &LimitId> {
+        self.budgets.iter().map(|budget| &budget.id).chain(self.rate_limit.iter().map(|limit| &limit.id))
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.budgets.is_empty() && self.rate_limit.is_none()
+    }
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LimitKind {
+    /// Tokens.
+    Tokens,
+    /// Requests.
+    Requests,
+    /// Nano-dollars.
+    Budget,
+}
+
+/// Who owns a limit.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LimitOwner {
+    /// A customer.
+    Customer(Id<Customer>),
+    /// A team.
+    Team(Id<Team>),
+    /// A virtual key.
+    VirtualKey(Id<VirtualKey>),
+    /// A provider config, by its id.
+    ProviderConfig(i64),
+    /// A model config.
+    ModelConfig(Id<ModelConfig>),
+    /// A provider.
+    Provider(Id<Provider>),
+}

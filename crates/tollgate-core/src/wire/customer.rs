@@ -1,0 +1,58 @@
+//! Customers.
+
+use super::text::{labels, name, render_labels, timestamp};
+use super::{Form, Wire, limits};
+use crate::domain::{Customer, LimitOwner, Path, Stored, Violations};
+use crate::proto::v1;
+
+impl Wire for Customer {
+    type Message = v1::Customer;
+    const OUTPUT_ONLY: &'static [&'static str] =
+        &["id", "revision", "created_at", "updated_at", "teams", "virtual_keys"];
+    const IMMUTABLE: &'static [&'static str] = &[];
+
+    fn parse(message: v1::Customer, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+        let v1::Customer { name: text, budgets, rate_limit, calendar_aligned, labels: pairs, .. } = message;
+        Some(Self {
+            name: name(&text, &path.field("name"), violations),
+            calendar_aligned,
+            limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+            labels: labels(&pairs, &path.field("labels"), violations),
+        })
+    }
+
+    fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {
+        let Self { name, calendar_aligned, limits, labels } = &stored.resource;
+        let owner = LimitOwner::Customer(stored.id.clone());
+        let (budgets, rate_limit) = limits::render(limits, &owner, *calendar_aligned, form);
+        v1::Customer {
+            id: stored.id.to_string(),
+            name: name.to_string(),
+            budgets,
+            rate_limit,
+            calendar_aligned: *calendar_aligned,
+            labels: render_labels(labels),
+            teams: Vec::new(),
+            virtual_keys: Vec::new(),
+            revision: stored.revision,
+            created_at: Some(timestamp(stored.created_at)),
+            updated_at: Some(timestamp(stored.updated_at)),
+        }
+    }
+
+    fn recall(&mut self, message: &v1::Customer, _form: Form, path: &Path<'_>, violations: &mut Violations) {
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+    }
+
+    fn times(message: &v1::Customer) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
+    fn identity(message: &v1::Customer) -> (&str, i64) {
+        (&message.id, message.revision)
+    }
+
+    fn config_resource(message: v1::Customer) -> v1::config_resource::Resource {
+        v1::config_resource::Resource::Customer(message)
+    }
+}

@@ -1,0 +1,84 @@
+//! Teams.
+
+use super::text::{labels, name, reference, render_labels, render_structure, structure, timestamp};
+use super::{Form, Wire, limits};
+use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
+use crate::proto::v1;
+
+impl Wire for Team {
+    type Message = v1::Team;
+    const OUTPUT_ONLY: &'static [&'static str] =
+        &["id", "revision", "created_at", "updated_at", "customer", "virtual_keys", "virtual_key_count"];
+    const IMMUTABLE: &'static [&'static str] = &[];
+
+    fn parse(message: v1::Team, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+        let v1::Team {
+            name: text,
+            customer_id,
+            budgets,
+            rate_limit,
+            calendar_aligned,
+            labels: pairs,
+            profile,
+            config,
+            claims,
+            ..
+        } = message;
+        let customer_id =
+            (!customer_id.is_empty()).then(|| Id::new(reference(&customer_id, &path.field("customer_id"), violations)));
+        Some(Self {
+            name: name(&text, &path.field("name"), violations),
+            customer_id,
+            calendar_aligned,
+            limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+            labels: labels(&pairs, &path.field("labels"), violations),
+            profile: structure(profile, &path.field("profile"), violations),
+            config: structure(config, &path.field("config"), violations),
+            claims: structure(claims, &path.field("claims"), violations),
+        })
+    }
+
+    fn render(stored: &Stored<Self>, form: Form) -> v1::Team {
+        let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = &stored.resource;
+        let owner = LimitOwner::Team(stored.id.clone());
+        let (budgets, rate_limit) = limits::render(limits, &owner, *calendar_aligned, form);
+        let free = |data: &Option<Struct>| match form {
+            Form::Stream => None,
+            Form::Answer(_) | Form::Log => data.as_ref().map(render_structure),
+        };
+        v1::Team {
+            id: stored.id.to_string(),
+            name: name.to_string(),
+            customer_id: customer_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            budgets,
+            rate_limit,
+            calendar_aligned: *calendar_aligned,
+            labels: render_labels(labels),
+            profile: free(profile),
+            config: free(config),
+            claims: free(claims),
+            customer: None,
+            virtual_keys: Vec::new(),
+            virtual_key_count: 0,
+            revision: stored.revision,
+            created_at: Some(timestamp(stored.created_at)),
+            updated_at: Some(timestamp(stored.updated_at)),
+        }
+    }
+
+    fn recall(&mut self, message: &v1::Team, _form: Form, path: &Path<'_>, violations: &mut Violations) {
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+    }
+
+    fn times(message: &v1::Team) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
+    fn identity(message: &v1::Team) -> (&str, i64) {
+        (&message.id, message.revision)
+    }
+
+    fn config_resource(message: v1::Team) -> v1::config_resource::Resource {
+        v1::config_resource::Resource::Team(message)
+    }
+}

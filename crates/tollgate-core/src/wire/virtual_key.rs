@@ -1,0 +1,314 @@
+//! Virtual keys.
+
+use bytes::Bytes;
+
+use super::text::{
+    bounded, count, description, labels, name, permit, reference, render_labels, required_time, timestamp,
+};
+use super::{Form, Wire, limits};
+use crate::domain::{
+    Id, KeyOwner, LimitOwner, McpConfig, Path, Permit, PreviousSecret, ProviderConfig, Secret, Sha256Hash, Stored,
+    Violations, VirtualKey,
+};
+use crate::proto::v1;
+
+/// The longest mask: the prefix, four characters, an ellipsis and four characters.
+const MAX_MASK_BYTES: usize = 32;
+/// The longest name of a caller.
+const MAX_CALLER_BYTES: usize = 1_024;
+
+impl Wire for VirtualKey {
+    type Message = v1::VirtualKey;
+    const OUTPUT_ONLY: &'static [&'static str] = &[
+        "id",
+        "revision",
+        "created_at",
+        "updated_at",
+        "team",
+        "customer",
+        "created_by",
+        "value_sha256",
+        "previous_value_sha256",
+        "previous_value_expires_at",
+        // Neither output-only nor to be updated: only RotateVirtualKey changes it.
+        "value",
+    ];
+    const IMMUTABLE: &'static [&'static str] = &[];
+
+    /// The secret is not of the message: `api` makes it or takes it from the caller, and `state` keeps the stored one.
+    fn parse(message: v1::VirtualKey, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+        let v1::VirtualKey {
+            name: text,
+            description: about,
+            is_active,
+            provider_configs,
+            mcp_configs,
+            team_id,
+            customer_id,
+            budgets,
+            rate_limit,
+            calendar_aligned,
+            expires_at,
+            labels: pairs,
+            ..
+        } = message;
+        let owner = match (team_id.is_empty(), customer_id.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(KeyOwner::Team(Id::new(reference(&team_id, &path.field("team_id"), violations)))),
+            (true, false) => {
+                Some(KeyOwner::Customer(Id::new(reference(&customer_id, &path.field("customer_id"), violations))))
+            }
+            (false, false) => {
+                let text = "is set beside team_id; a key belongs to a team or to a customer directly, not to both";
+                violations.add(path.field("customer_id"), text);
+                None
+            }
+        };
+
+        let list = path.field("provider_configs");
+        count(provider_configs.len(), &list, violations);
+        let provider_configs = provider_configs.into_iter().enumerate();
+        let provider_configs = provider_configs
+            .map(|(index, config)| provider_config(config, calendar_aligned, &list.index(index), violations))
+            .collect();
+
+        let list = path.field("mcp_configs");
+        count(mcp_configs.len(), &list, violations);
+        let mut seen: Vec<String> = Vec::new();
+        let mut parsed = Vec::with_capacity(mcp_configs.len());
+        for (index, config) in mcp_configs.into_iter().enumerate() {
+            let path = list.index(index);
+            let v1::VirtualKeyMcpConfig { id, mcp_client_name, tools_to_execute, mcp_client: _ } = config;
+            check_id(id, &path, violations);
+            if seen.contains(&mcp_client_name) {
+                violations.add(path.field("mcp_client_name"), "is named twice; join the two entries");
+            }
+            parsed.push(McpConfig {
+                id,
+                mcp_client: Id::new(reference(&mcp_client_name, &path.field("mcp_client_name"), violations)),
+                tools_to_execute: permit(&tools_to_execute, false, &path.field("tools_to_execute"), violations),
+            });
+            seen.push(mcp_client_name);
+        }
+
+        Some(Self {
+            name: name(&text, &path.field("name"), violations),
+            secret: Secret { sha256: Sha256Hash([0; 32]), mask: "".into() },
+            previous_secret: None,
+            description: description(&about, &path.field("description"), violations),
+            is_active: is_active.unwrap_or(true),
+            owner,
+            expires_at: limits::optional_time(expires_at, &path.field("expires_at"), violations),
+            provider_configs,
+            mcp_configs: parsed.into(),
+            calendar_aligned,
+            limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+            labels: labels(&pairs, &path.field("labels"), violations),
+            created_by: "".into(),
+        })
+    }
+
+    fn render(stored: &Stored<Self>, form: Form) -> v1::VirtualKey {
+        let Self {
+            name,
+            secret,
+            previous_secret,
+            description,
+            is_active,
+            owner,
+            expires_at,
+            provider_configs,
+            mcp_configs,
+            calendar_aligned,
+            limits,
+            labels,
+            created_by,
+        } = &stored.resource;
+        let limit_owner = LimitOwner::VirtualKey(stored.id.clone());
+        let (budgets, rate_limit) = limits::render(limits, &limit_owner, *calendar_aligned, form);
+        let (team_id, customer_id) = match owner {
+            Some(KeyOwner::Team(id)) => (id.to_string(), String::new()),
+            Some(KeyOwner::Customer(id)) => (String::new(), id.to_string()),
+            None => (String::new(), String::new()),
+        };
+        let hashes = match form {
+            Form::Answer(_) => None,
+            Form::Stream | Form::Log => Some(Bytes::copy_from_slice(&secret.sha256.0)),
+        };
+        let previous = hashes.as_ref().and(previous_secret.as_ref());
+        v1::VirtualKey {
+            id: stored.id.to_string(),
+            name: name.to_string(),
+            value: match form {
+                Form::Stream => String::new(),
+                Form::Answer(_) | Form::Log => secret.mask.to_string(),
+            },
+            description: description.to_string(),
+            is_active: Some(*is_active),
+            provider_configs: provider_configs
+                .iter()
+                .map(|config| render_provider_config(config, *calendar_aligned, form))
+                .collect(),
+            mcp_configs: mcp_configs
+                .iter()
+                .map(|config| v1::VirtualKeyMcpConfig {
+                    id: config.id,
+                    mcp_client_name: config.mcp_client.to_string(),
+                    tools_to_execute: config.tools_to_execute.to_list(),
+                    mcp_client: None,
+                })
+                .collect(),
+            team_id,
+            customer_id,
+            budgets,
+            rate_limit,
+            calendar_aligned: *calendar_aligned,
+            expires_at: expires_at.map(timestamp),
+            labels: render_labels(labels),
+            team: None,
+            customer: None,
+            created_by: created_by.to_string(),
+            previous_value_sha256: previous.map(|p| Bytes::copy_from_slice(&p.sha256.0)).unwrap_or_default(),
+            previous_value_expires_at: previous.map(|p| timestamp(p.expires_at)),
+            value_sha256: hashes.unwrap_or_default(),
+            revision: stored.revision,
+            created_at: Some(timestamp(stored.created_at)),
+            updated_at: Some(timestamp(stored.updated_at)),
+        }
+    }
+
+    fn recall(&mut self, message: &v1::VirtualKey, form: Form, path: &Path<'_>, violations: &mut Violations) {
+        let hash = |bytes: &Bytes, field: &str, violations: &mut Violations| {
+            Sha256Hash::from_slice(bytes).unwrap_or_else(|| {
+                violations.add(path.field(field), format!("has {} bytes; must have 32", bytes.len()));
+                Sha256Hash([0; 32])
+            })
+        };
+        self.secret.sha256 = hash(&message.value_sha256, "value_sha256", violations);
+        if !message.previous_value_sha256.is_empty() {
+            let sha256 = hash(&message.previous_value_sha256, "previous_value_sha256", violations);
+            let path = path.field("previous_value_expires_at");
+            let expires_at = required_time(message.previous_value_expires_at, &path, violations);
+            self.previous_secret = Some(Box::new(PreviousSecret { sha256, expires_at }));
+        }
+        if form == Form::Log && !message.value.contains('…') {
+            violations.add(path.field("value"), "is no mask; must be what is shown instead of the value");
+        }
+        self.secret.mask = bounded(&message.value, MAX_MASK_BYTES, false, &path.field("value"), violations);
+        self.created_by = bounded(&message.created_by, MAX_CALLER_BYTES, false, &path.field("created_by"), violations);
+        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+
+        let list = path.field("provider_configs");
+        for (index, (config, message)) in self.provider_configs.iter_mut().zip(&message.provider_configs).enumerate() {
+            let path = list.index(index);
+            known_id(message.id, &path, violations);
+            let (budgets, rate_limit) = (&message.budgets, message.rate_limit.as_ref());
+            limits::recall(&mut config.limits, budgets, rate_limit, &path, violations);
+        }
+        let list = path.field("mcp_configs");
+        for (index, message) in message.mcp_configs.iter().enumerate() {
+            known_id(message.id, &list.index(index), violations);
+        }
+    }
+
+    fn times(message: &v1::VirtualKey) -> [Option<prost_types::Timestamp>; 2] {
+        [message.created_at, message.updated_at]
+    }
+
+    fn identity(message: &v1::VirtualKey) -> (&str, i64) {
+        (&message.id, message.revision)
+    }
+
+    /// Setting the team clears the customer, and the reverse.
+    fn mend(merged: &mut v1::VirtualKey, fields: &[&str]) {
+        let has = |name: &str| fields.contains(&name);
+        match (has("team_id") && !merged.team_id.is_empty(), has("customer_id") && !merged.customer_id.is_empty()) {
+            (true, false) => merged.customer_id.clear(),
+            (false, true) => merged.team_id.clear(),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn config_resource(message: v1::VirtualKey) -> v1::config_resource::Resource {
+        v1::config_resource::Resource::VirtualKey(message)
+    }
+}
+
+fn provider_config(
+    message: v1::VirtualKeyProviderConfig,
+    calendar_aligned: bool,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> ProviderConfig {
+    let v1::VirtualKeyProviderConfig {
+        id,
+        provider,
+        weight,
+        allowed_models,
+        blacklisted_models,
+        key_ids,
+        allow_all_keys: _,
+        keys: _,
+        budgets,
+        rate_limit,
+    } = message;
+    check_id(id, path, violations);
+    if let Some(weight) = weight
+        && !(weight.is_finite() && weight >= 0.0)
+    {
+        let text = format!("is {weight}; must be a finite number of at least 0, or absent to be never drawn");
+        violations.add(path.field("weight"), text);
+    }
+    ProviderConfig {
+        id,
+        provider: Id::new(reference(&provider, &path.field("provider"), violations)),
+        weight,
+        allowed_models: permit(&allowed_models, true, &path.field("allowed_models"), violations),
+        blacklisted_models: permit(&blacklisted_models, true, &path.field("blacklisted_models"), violations),
+        key_ids: permit(&key_ids, false, &path.field("key_ids"), violations),
+        limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+    }
+}
+
+fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form: Form) -> v1::VirtualKeyProviderConfig {
+    let owner = LimitOwner::ProviderConfig(config.id);
+    let (budgets, rate_limit) = limits::render(&config.limits, &owner, calendar_aligned, form);
+    v1::VirtualKeyProviderConfig {
+        id: config.id,
+        provider: config.provider.to_string(),
+        weight: config.weight,
+        allowed_models: config.allowed_models.to_list(),
+        blacklisted_models: config.blacklisted_models.to_list(),
+        key_ids: config.key_ids.to_list(),
+        allow_all_keys: config.key_ids == Permit::All,
+        keys: Vec::new(),
+        budgets,
+        rate_limit,
+    }
+}
+
+fn known_id(id: i64, path: &Path<'_>, violations: &mut Violations) {
+    if id == 0 {
+        violations.add(path.field("id"), "is 0; must be the id that the entry has");
+    }
+}
+
+fn check_id(id: i64, path: &Path<'_>, violations: &mut Violations) {
+    if id < 0 {
+        violations.add(path.field("id"), format!("is {id}; must be the id of an existing entry, or 0 for a new one"));
+    }
+}
+
+/// The secret that a caller brings: 20 to 256 printable ASCII characters without spaces. It is never shown in a
+/// violation.
+pub fn parse_value(value: &str, path: &Path<'_>, violations: &mut Violations) -> Secret {
+    if !(20..=256).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let text =
+            "must have 20 to 256 printable ASCII characters without spaces, or be empty for the server to make it";
+        violations.add(path, text);
+    } else if value.starts_with("tg_") {
+        violations
+            .add(path, "begins with \"tg_\", which marks tokens of administrators and nodes; choose another value");
+    }
+    Secret::imported(value)
+}

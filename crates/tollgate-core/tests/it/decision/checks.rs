@@ -1,0 +1,138 @@
+//! What a key may do, and which limit decides.
+
+use super::*;
+
+#[test]
+fn a_key_may_do_what_it_was_given_and_nothing_else() {
+    let mut world = World::new();
+    let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let narrow = v1::VirtualKeyProviderConfig {
+        allowed_models: listed(&["gpt-4o", "o3"]),
+        blacklisted_models: listed(&["o3"]),
+        key_ids: listed(&["openai-key"]),
+        ..config("openai", None)
+    };
+    let none = v1::VirtualKeyProviderConfig { key_ids: Vec::new(), ..config("groq", None) };
+    let key = world.add::<VirtualKey>(key(vec![narrow, none]));
+    for (provider, model, key_id, verdict) in [
+        ("openai", "gpt-4o", "", Verdict::Allow),
+        ("openai", "openai/gpt-4o", "openai-key", Verdict::Allow),
+        ("openai", "GPT-4o", "", Verdict::ModelBlocked),
+        ("openai", "o3", "", Verdict::ModelBlocked),
+        ("openai", "gpt-4o", "another", Verdict::ProviderKeyBlocked),
+        ("anthropic", "gpt-4o", "", Verdict::ProviderBlocked),
+        ("groq", "llama", "", Verdict::ProviderKeyBlocked),
+    ] {
+        let explanation = world.explain(Request { provider_key_id: key_id, ..asked(&key, provider, model) });
+        assert_eq!(explanation.verdict, verdict, "{provider} {model} {key_id}: {}", explanation.reason);
+        assert!(!explanation.reason.is_empty());
+    }
+    assert_eq!(world.explain(keyless("anthropic", "x")).verdict, Verdict::Allow);
+    let unknown = Request { key: KeyGiven::Unknown, ..keyless("openai", "gpt-4o") };
+    assert_eq!(world.explain(unknown).verdict, Verdict::UnknownKey);
+}
+
+#[test]
+fn a_key_that_does_not_work_is_not_routed() {
+    let mut world = World::new();
+    world.add::<RoutingRule>(rule(1, "", Some("groq"), None));
+    let expires_at = Some(prost_types::Timestamp { seconds: NOW / 1_000_000 + 60, nanos: 0 });
+    let key = world.add::<VirtualKey>(v1::VirtualKey { expires_at, ..key(vec![config("openai", Some(1.0))]) });
+    let later = Request { at: Timestamp::from_micros(NOW + 60_000_000), ..asked(&key, "openai", "m") };
+    let explanation = world.explain(later);
+    assert_eq!((explanation.verdict, explanation.rules.len()), (Verdict::KeyExpired, 0));
+    assert_eq!(&*explanation.provider, "openai");
+}
+
+#[test]
+fn limits_are_checked_from_the_provider_down_to_the_customer() {
+    let mut world = World::new();
+    let customer = world.add::<Customer>(v1::Customer {
+        name: "customer".to_owned(),
+        budgets: vec![budget(1.0, "1M"), budget(1.0, "1d")],
+        ..Default::default()
+    });
+    let team = world.add::<Team>(v1::Team {
+        name: "team".to_owned(),
+        customer_id: customer.id.to_string(),
+        rate_limit: rate(5, 5),
+        ..Default::default()
+    });
+    let limited = v1::VirtualKeyProviderConfig { rate_limit: rate(5, 5), ..config("openai", Some(1.0)) };
+    let key = v1::VirtualKey { team_id: team.id.to_string(), budgets: vec![budget(1.0, "1d")], ..key(vec![limited]) };
+    let key = world.add::<VirtualKey>(key);
+    let mut model = |name: &str, provider: &str| {
+        world.add::<ModelConfig>(v1::ModelConfig {
+            model_name: name.to_owned(),
+            provider: provider.to_owned(),
+            scope: v1::ModelConfigScope::Global.into(),
+            budgets: vec![budget(1.0, "1d")],
+            ..Default::default()
+        })
+    };
+    let models = [model("*", ""), model("*", "openai"), model("m", ""), model("m", "openai")];
+    let explanation = world.explain(asked(&key, "openai", "m"));
+    let owners: Vec<_> = explanation.limits.iter().map(|limit| (limit.owner.clone(), limit.kind)).collect();
+    let config = key.resource.provider_configs[0].id;
+    let mut expected: Vec<_> =
+        models.iter().rev().map(|model| (LimitOwner::ModelConfig(model.id.clone()), LimitKind::Budget)).collect();
+    expected.extend([
+        (LimitOwner::ProviderConfig(config), LimitKind::Tokens),
+        (LimitOwner::ProviderConfig(config), LimitKind::Requests),
+        (LimitOwner::VirtualKey(key.id.clone()), LimitKind::Budget),
+        (LimitOwner::Team(team.id.clone()), LimitKind::Tokens),
+        (LimitOwner::Team(team.id.clone()), LimitKind::Requests),
+        (LimitOwner::Customer(customer.id.clone()), LimitKind::Budget),
+        (LimitOwner::Customer(customer.id.clone()), LimitKind::Budget),
+    ]);
+    assert_eq!(owners, expected);
+    let [.., day, month] = explanation.limits.as_slice() else { panic!("two budgets") };
+    assert!(day.window.end < month.window.end, "the shorter window first");
+
+    // Each that is used up decides, as long as none before it is.
+    for (place, limit) in explanation.limits.iter().enumerate().rev() {
+        world.used.0.insert(limit.limit_id.to_string(), limit.max);
+        let explanation = world.explain(asked(&key, "openai", "m"));
+        let first = explanation.limits.iter().position(|limit| limit.blocks).unwrap();
+        assert!(first <= place);
+        assert_eq!(explanation.blocking, Some(first));
+        let verdict = match explanation.limits[first].kind {
+            LimitKind::Tokens => Verdict::TokenLimited,
+            LimitKind::Requests => Verdict::RequestLimited,
+            LimitKind::Budget => Verdict::BudgetExceeded,
+        };
+        assert_eq!(explanation.verdict, verdict);
+        assert!(explanation.reason.contains(&explanation.limits[first].limit_id.to_string()), "{}", explanation.reason);
+    }
+}
+
+#[test]
+fn an_estimate_that_does_not_fit_is_refused_before_it_is_spent() {
+    let mut world = World::new();
+    let key = v1::VirtualKey { rate_limit: rate(100, 10), ..key(vec![config("openai", Some(1.0))]) };
+    let key = world.add::<VirtualKey>(key);
+    for (tokens, verdict) in [(0, Verdict::Allow), (100, Verdict::Allow), (101, Verdict::TokenLimited)] {
+        let request = Request { estimated_tokens: tokens, ..asked(&key, "openai", "m") };
+        assert_eq!(world.explain(request).verdict, verdict, "{tokens}");
+    }
+}
+
+#[test]
+fn a_limit_blocks_when_it_is_reached_and_an_estimate_when_it_would_be_passed() {
+    for (used, estimate, verdict) in [
+        (999_999_999, 0, Verdict::Allow),
+        (999_999_999, 1, Verdict::Allow),
+        (999_999_999, 2, Verdict::BudgetExceeded),
+        (1_000_000_000, 0, Verdict::BudgetExceeded),
+        (1_500_000_000, 0, Verdict::BudgetExceeded),
+        (0, i64::MAX, Verdict::BudgetExceeded),
+        (i64::MAX, i64::MAX, Verdict::BudgetExceeded),
+    ] {
+        let mut world = World::new();
+        let limited = v1::VirtualKey { budgets: vec![budget(1.0, "1d")], ..key(vec![config("openai", None)]) };
+        let key = world.add::<VirtualKey>(limited);
+        world.used.0.insert(key.resource.limits.budgets[0].id.to_string(), used);
+        let request = Request { estimated_cost: estimate, ..asked(&key, "openai", "m") };
+        assert_eq!(world.explain(request).verdict, verdict, "{used} and {estimate}");
+    }
+}
