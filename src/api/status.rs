@@ -1,4 +1,4 @@
-//! The one mapping from errors to gRPC statuses (`api.md`, Errors).
+//! The one mapping from errors to gRPC statuses (`docs/design/api.md §3`).
 
 use std::collections::HashMap;
 use std::time::Duration;

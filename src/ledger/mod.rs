@@ -1,4 +1,4 @@
-//! The write path: the only way to change anything (`watch.md`, Revisions and the ledger).
+//! The write path: the only way to change anything (`docs/design/watch.md §6`).
 //!
 //! One task owns it. It takes the commands that queued up while the group before was being committed, decides them in
 //! order on a working copy of the state, writes what they change in one transaction, publishes the working copy, and

@@ -1,8 +1,8 @@
 //! Commands become changes: pure functions over the state. What concerns one message alone was settled when it was
 //! parsed; what concerns other resources (references, uniqueness, cascades, preconditions) is settled here.
 //!
-//! When several errors apply, the order is that of `api.md`: all violations, then not found, then a stale revision, then
-//! missing references, then what is taken.
+//! When several errors apply, the order is that of `docs/design/api.md §3`: all violations, then not found, then a
+//! stale revision, then missing references, then what is taken.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -173,7 +173,7 @@ pub fn update<R: Rules>(
     Ok(Decision { subject, changes, reset_budget_usage: reset })
 }
 
-/// Deletes the resource `id`, with what `semantics.md` §5 says goes or changes with it.
+/// Deletes the resource `id`, with what `docs/design/semantics.md §5` says goes or changes with it.
 ///
 /// # Errors
 /// As in the module's description; `InUse` if others name it and the kind does not cascade; `ChangeTooLarge` if more than

@@ -1,4 +1,4 @@
-//! How the limits that a client asks for become limits that are stored (`semantics.md` §3).
+//! How the limits that a client asks for become limits that are stored (`docs/design/semantics.md §3`).
 
 use super::Context;
 use crate::domain::{Budget, Limits, Path, RateDimension, RateLimit, Violations};

@@ -155,10 +155,11 @@ fn crosses(before: (i64, i64), after: (i64, i64), percent: i32) -> bool {
     reached(after) && !reached(before)
 }
 
-/// What a decision does to usage (`semantics.md` §2): a reset sets budgets to zero; alignment that is switched on begins at
-/// zero; a window whose bounds move otherwise takes along what it counted, so that it is in one window still. A dimension
-/// of a rate limit that was left out for a while begins at zero. A ceiling or an end that moves changes nothing that was
-/// counted, but its share or how long it counts; that too is told to those who follow usage.
+/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets budgets to zero; alignment that is
+/// switched on begins at zero; a window whose bounds move otherwise takes along what it counted, so that it is in one
+/// window still. A dimension of a rate limit that was left out for a while begins at zero. A ceiling or an end that
+/// moves changes nothing that was counted, but its share or how long it counts; that too is told to those who follow
+/// usage.
 pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) -> Moved {
     let mut tally = Tally::new(counters, now);
     for Change { before, after } in &decision.changes {

@@ -1,4 +1,4 @@
-//! Usage: what nodes report, counted against every limit that it touches, exactly once (`usage.md`).
+//! Usage: what nodes report, counted against every limit that it touches, exactly once (`docs/design/usage.md`).
 //!
 //! | file | what |
 //! |---|---|

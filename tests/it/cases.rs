@@ -1,4 +1,4 @@
-//! Laws of `semantics.md` that take a server to break: what is stored meets what is sent.
+//! Laws of `docs/design/semantics.md` that take a server to break: what is stored meets what is sent.
 
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_resource::Resource;

@@ -1,4 +1,4 @@
-//! The laws that `api.md` gives to every kind of resource ("Common shapes", "Errors"), each tried on each kind.
+//! The laws that `docs/design/api.md §§2, 3` gives to every kind of resource, each tried on each kind.
 
 mod laws;
 mod lists;

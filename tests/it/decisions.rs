@@ -1,4 +1,4 @@
-//! `DecisionService` over the wire, and what deletions take along (`semantics.md` §5).
+//! `DecisionService` over the wire, and what deletions take along (`docs/design/semantics.md §5`).
 
 use tollgate::proto::v1;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;

@@ -1,4 +1,4 @@
-//! Usage: counted once, durably, against every limit that it touches (`usage.md`).
+//! Usage: counted once, durably, against every limit that it touches (`docs/design/usage.md`).
 
 use tokio_stream::StreamExt as _;
 use tollgate::proto::v1;

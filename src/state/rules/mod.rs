@@ -1,5 +1,5 @@
 //! What each kind asks of the rest of the state: references that must exist, values that must be free, and what goes or
-//! changes when a resource is deleted (`semantics.md` §§3–5).
+//! changes when a resource is deleted (`docs/design/semantics.md §§3–5`).
 
 mod hierarchy;
 mod providers;

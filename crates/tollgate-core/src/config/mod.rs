@@ -170,7 +170,7 @@ impl Config {
             .chain(of::<McpClient>(self))
     }
 
-    /// The digest of all resources of a kind, by which a copy is proved (`watch.md`, Messages).
+    /// The digest of all resources of a kind, by which a copy is proved (`docs/design/watch.md §2`).
     pub fn digest(&self, kind: Kind) -> u64 {
         match kind {
             Kind::Customer => self.customers.digest(),

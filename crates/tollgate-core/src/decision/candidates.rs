@@ -1,4 +1,4 @@
-//! The choice of a provider for a request that names none (`semantics.md` §§7 and 8).
+//! The choice of a provider for a request that names none (`docs/design/semantics.md §7`).
 
 use std::cmp::Ordering;
 use std::sync::Arc;

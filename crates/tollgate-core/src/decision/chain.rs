@@ -1,5 +1,6 @@
-//! Whose limits apply to a request, in the order in which they are checked (`semantics.md` §8). What is decided and what is
-//! counted goes through here, so that a request counts against the limits that could have stopped it.
+//! Whose limits apply to a request, in the order in which they are checked (`docs/design/semantics.md §8`). What is
+//! decided and what is counted goes through here, so that a request counts against the limits that could have stopped
+//! it.
 
 use super::Caller;
 use crate::config::Config;

@@ -1,4 +1,4 @@
-//! What may stop a request: what its key may not use, and limits that are used up (`semantics.md` §§4 and 8).
+//! What may stop a request: what its key may not use, and limits that are used up (`docs/design/semantics.md §§4, 8`).
 
 use std::sync::Arc;
 

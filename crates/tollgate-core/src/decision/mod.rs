@@ -1,8 +1,9 @@
 //! What becomes of a request: routing, checks and prices, as pure functions over a configuration and its usage.
 //!
-//! [`explain`] is the whole decision, with every reason (`semantics.md` §§7 and 8); [`resolve_price`] finds the override
-//! that applies (§9). The server answers with them and nodes decide with them, so that an explanation is never about
-//! other code than the decision. Nothing here waits, counts, or knows the time: what it needs is in its arguments.
+//! [`explain`] is the whole decision, with every reason (`docs/design/semantics.md §§7, 8`); [`resolve_price`] finds
+//! the override that applies (§9). The server answers with them and nodes decide with them, so that an explanation is
+//! never about other code than the decision. Nothing here waits, counts, or knows the time: what it needs is in its
+//! arguments.
 
 mod candidates;
 mod chain;

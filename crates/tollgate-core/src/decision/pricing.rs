@@ -1,4 +1,4 @@
-//! Which pricing override applies to a request (`semantics.md` §9).
+//! Which pricing override applies to a request (`docs/design/semantics.md §9`).
 
 use std::cmp::Reverse;
 use std::sync::Arc;

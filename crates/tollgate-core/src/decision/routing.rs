@@ -1,4 +1,4 @@
-//! Routing rules: which match, and where they send a request (`semantics.md` §7).
+//! Routing rules: which match, and where they send a request (`docs/design/semantics.md §7`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Lengths of windows, in the grammar of the API (`semantics.md` §1).
+//! Lengths of windows, in the grammar of the API (`docs/design/semantics.md §1`).
 
 use std::fmt;
 

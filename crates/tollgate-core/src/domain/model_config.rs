@@ -1,4 +1,4 @@
-//! Model configs (`semantics.md` §6).
+//! Model configs (`docs/design/semantics.md §6`).
 
 use super::{Id, Limits, Provider, Scope};
 

@@ -1,4 +1,4 @@
-//! Pricing overrides (`semantics.md` §9).
+//! Pricing overrides (`docs/design/semantics.md §9`).
 
 use super::{Id, Provider, VirtualKey};
 

@@ -1,6 +1,6 @@
 //! Providers of models.
 
-/// The providers present from the first start (`semantics.md` §6).
+/// The providers present from the first start (`docs/design/semantics.md §6`).
 pub const BUILT_IN: [&str; 23] = [
     "openai",
     "anthropic",

@@ -1,4 +1,4 @@
-//! The limits of providers as a whole (`semantics.md` §6).
+//! The limits of providers as a whole (`docs/design/semantics.md §6`).
 
 use super::Limits;
 

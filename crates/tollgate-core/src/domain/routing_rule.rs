@@ -1,4 +1,4 @@
-//! Routing rules (`semantics.md` §7).
+//! Routing rules (`docs/design/semantics.md §7`).
 
 use super::{Id, Provider, Scope, Struct};
 use crate::cel::Expression;

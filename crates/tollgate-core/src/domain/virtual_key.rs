@@ -1,4 +1,4 @@
-//! Virtual keys (`semantics.md` §4).
+//! Virtual keys (`docs/design/semantics.md §4`).
 
 use super::{
     Customer, Id, Labels, Limits, McpClient, Permit, PreviousSecret, Provider, Secret, Sha256Hash, Team, Timestamp,

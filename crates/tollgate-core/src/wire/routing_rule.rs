@@ -8,7 +8,7 @@ use crate::cel::{self, Expression};
 use crate::domain::{Fallback, Id, Path, RoutingRule, RoutingTarget, ScopeKind, Stored, Violations};
 use crate::proto::v1;
 
-/// How far the sum of the weights may be from 1 (`semantics.md` §7).
+/// How far the sum of the weights may be from 1 (`docs/design/semantics.md §7`).
 const TOLERANCE: f64 = 0.001;
 /// How far off a sum of decimal weights may be because doubles hold no decimals exactly.
 const ROUNDING: f64 = 1e-9;

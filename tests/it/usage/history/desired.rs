@@ -1,4 +1,5 @@
-//! Limits that clients ask for, and what becomes of those that they have before their eyes (`semantics.md` §3).
+//! Limits that clients ask for, and what becomes of those that they have before their eyes (`docs/design/semantics.md
+//! §3`).
 
 use rand::Rng as _;
 use rand::rngs::StdRng;

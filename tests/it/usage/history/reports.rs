@@ -1,4 +1,4 @@
-//! Nodes that report, and the protocol that they go by (`usage.md`, Protocol), told anew.
+//! Nodes that report, and the protocol that they go by (`docs/design/usage.md §1`), told anew.
 
 use futures_util::future::join_all;
 use rand::Rng as _;

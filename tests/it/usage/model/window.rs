@@ -1,4 +1,4 @@
-//! Windows as `semantics.md` §2 tells them, by the calendar of jiff and nothing of the product.
+//! Windows as `docs/design/semantics.md §2` tells them, by the calendar of jiff and nothing of the product.
 
 use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;
