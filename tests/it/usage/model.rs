@@ -1,5 +1,5 @@
-//! What each limit and window must have counted, told anew from `docs/design/usage.md` and `docs/design/semantics.md
-//! §§2, 3, 5, 8`: its own windows, its own chain of limits, nothing of the product's code.
+//! The usage that each limit and window must have counted, by `docs/design/usage.md` and
+//! `docs/design/semantics.md §§2, 3, 5, 8`: its own windows, its own chain of limits, nothing of the product's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 

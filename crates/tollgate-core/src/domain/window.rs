@@ -1,5 +1,5 @@
-//! Windows: pure functions of (anchor, duration, alignment, time); there is no reset job (`docs/design/semantics.md
-//! §2`).
+//! Windows: pure functions of (anchor, duration, alignment, time); there is no reset job
+//! (`docs/design/semantics.md §2`).
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
