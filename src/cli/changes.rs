@@ -15,13 +15,13 @@ const ALWAYS_DIFFERENT: [&str; 2] = ["revision", "updatedAt"];
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Newest first. Times are RFC 3339, as 2026-03-01T00:00:00Z, or a duration back from now, as 24h. \
-Secrets and their hashes are left out; who made and revoked tokens is in `tollgate token list --all`.
+Secrets and their hashes are left out; `tollgate token list --all` shows who created and revoked access tokens.
 
 Examples:
   tollgate changes --from 24h
-      What happened since yesterday.
+      All changes since yesterday.
   tollgate changes --kind virtual_key --id 0190a8f0-… --actor ops
-      What one token did to one key.
+      The changes of one virtual key by one caller.
   tollgate changes --json --limit 1000000 | jq -c 'select(.op == \"CHANGE_OP_DELETE\")'
       All deletions, one object a line.")]
 pub(super) struct ChangesArgs {
@@ -36,7 +36,7 @@ pub(super) struct ChangesArgs {
     #[arg(long, env = "TOLLGATE_ID", value_name = "ID", default_value = "", hide_default_value = true)]
     id: String,
 
-    /// Only changes by this actor: the name of a token, or as the trail shows it
+    /// Only changes by this caller: the name of an access token, or the actor as the trail shows it
     #[arg(long, env = "TOLLGATE_ACTOR", value_name = "TEXT", default_value = "", hide_default_value = true)]
     actor: String,
 

@@ -51,11 +51,11 @@ pub(super) struct ExplainArgs {
     #[arg(long = "param", env = "TOLLGATE_PARAMS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = pair)]
     params: Vec<(String, String)>,
 
-    /// Tokens that the request is expected to use
+    /// LLM tokens that the request is expected to use
     #[arg(long, env = "TOLLGATE_ESTIMATED_TOKENS", default_value_t = 0, value_name = "COUNT")]
     estimated_tokens: i64,
 
-    /// Decides the weighted draws [default: any]
+    /// Seed of the weighted draws [default: chosen by the server]
     #[arg(long, env = "TOLLGATE_SEED", value_name = "NUMBER")]
     seed: Option<u64>,
 }

@@ -17,9 +17,9 @@ use crate::store::{Snapshot, Store};
 #[command(after_help = "\
 Reads only, may run beside the server, and shows one moment: what is written meanwhile is not in it. The \
 file has everything but the history: resources with ids, times and anchors, what was counted and how far \
-each node's batches were, tokens, and the requests of the last 24 hours. Of keys and tokens it has hashes, \
-and no values; keep it as you keep the database. A usage batch that is acknowledged after the export is in \
-the old store only: stop the servers first if you mean to move.
+each node's batches were, access tokens, and the requests of the last 24 hours. Of keys and access tokens \
+it has hashes, and no values; keep it as you keep the database. A usage batch that is acknowledged after the export is \
+in the old store only: stop the servers first if you mean to move.
 
 Examples:
   tollgate export --database sqlite://tollgate.db --output tollgate.jsonl

@@ -18,7 +18,7 @@ use crate::store::Store;
 The database must be new: an empty file name, or an empty database of PostgreSQL, that no server was \
 started on. Either all of the file is in it afterwards, or nothing. The store gets an id of its own, and \
 its revisions begin anew: watchers get a snapshot (STORE_CHANGED) when they connect. Nodes go on with the \
-incarnations that they have, and tokens and keys work as before. Memory is needed as for a server.
+incarnations that they have, and access tokens and keys work as before. Memory is needed as for a server.
 
 Examples:
   tollgate import --database postgres://tollgate@db.example/tollgate --input tollgate.jsonl

@@ -24,7 +24,7 @@ enum MigrateCommand {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-`tollgate serve` does by itself at its start what `up` does. `status` reads only and may run beside a \
+`tollgate serve` migrates by itself when it starts. `status` reads only and may run beside a \
 server; so may `up` on PostgreSQL, where servers of the version before go on. On SQLite `up` needs the \
 server to be stopped. Exit code 1 if the database was migrated by a newer version, or is no store.
 

@@ -53,25 +53,25 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::ServeArgs),
-    /// Follow the configuration as nodes see it: all of it first, then each change
+    /// Print the configuration as gateways receive it: all of it first, then each change
     Watch(watch::WatchArgs),
-    /// Tell what would happen to a request, and why
+    /// Explain the decision on a request, without making one
     Explain(explain::ExplainArgs),
-    /// Tell who changed what, and when
+    /// Print the audit trail: changes with caller, method and time
     Changes(changes::ChangesArgs),
-    /// Make, list and revoke the tokens of callers
+    /// Create, list and revoke access tokens
     Token(token::TokenArgs),
-    /// Tell whether log, tables and memory agree
+    /// Check that log, tables and memory agree
     Verify(verify::VerifyArgs),
-    /// Write a whole store into a file, to move it
+    /// Write a whole store into a file, to move it to another database
     Export(export::ExportArgs),
-    /// Fill an empty database with what `export` wrote
+    /// Fill an empty database from a file that `export` wrote
     Import(import::ImportArgs),
-    /// Tell which migrations a database has, and apply the others
+    /// Show which migrations a database has, and apply the others
     Migrate(migrate::MigrateArgs),
-    /// Tell which pricing override applies to a request, and why the others do not
+    /// Show which pricing override applies to a request, and why the others do not
     Price(price::PriceArgs),
-    /// Show the limits that are nearest to exhaustion, and whose they are
+    /// Show the limits nearest to exhaustion, with their owners
     Usage(usage::UsageArgs),
 }
 
@@ -82,8 +82,8 @@ struct LogArgs {
     #[arg(long, global = true, env = "TOLLGATE_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     log_format: Option<Format>,
 
-    /// What is logged: off, error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
-    /// leaves out the line for each call that went well
+    /// Level of the log: off, error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
+    /// leaves out the line of each call that went well
     #[arg(long, global = true, env = "TOLLGATE_LOG", default_value = "info", value_name = "FILTER")]
     log_level: String,
 }

@@ -43,7 +43,8 @@ Examples:
   grpcurl -plaintext 127.0.0.1:50051 list
       See what the server offers.")]
 pub(super) struct ServeArgs {
-    /// Address and port to listen on; port 0 takes any free one. Loopback only, as long as there never was a token
+    /// Address and port to listen on; port 0 takes any free one. Until the first access token is created, only loopback
+    /// addresses are accepted
     #[arg(long, env = "TOLLGATE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT")]
     listen: String,
 
@@ -67,7 +68,7 @@ pub(super) struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(4..=1_000))]
     database_connections: u32,
 
-    /// Serve gRPC-Web too, on the same port; not as long as there never was a token
+    /// Also serve gRPC-Web on this port; it stays off at a start while the store has never had an access token
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
     grpc_web: bool,
 
@@ -85,13 +86,13 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_TLS_CLIENT_CA", value_name = "PATH", requires = "tls_cert", help_heading = "TLS")]
     tls_client_ca: Option<PathBuf>,
 
-    /// The first token, of an administrator, if the store never had one: `tg_` and at least 32 letters, digits, `_` or
-    /// `-`. Better given in the environment, where other users of the machine do not see it
+    /// Value of the first access token, an administrator's, if the store has never had one: `tg_` and at least
+    /// 32 letters, digits, `_` or `-`. Better given in the environment, where other users of the machine do not see it
     #[arg(long, env = "TOLLGATE_BOOTSTRAP_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = bootstrap,
           help_heading = "Access")]
     bootstrap_token: Option<BootstrapToken>,
 
-    /// Let everybody who reaches the server be an administrator, whatever tokens there are and wherever it listens
+    /// Make everybody who can connect an administrator, whatever access tokens exist and wherever the server listens
     #[arg(long, env = "TOLLGATE_INSECURE", value_parser = BoolishValueParser::new(), help_heading = "Access")]
     insecure: bool,
 
@@ -114,11 +115,11 @@ pub(super) struct ServeArgs {
           value_parser = count())]
     max_connections_per_address: usize,
 
-    /// Unary calls of one token in flight at once; more are refused with RESOURCE_EXHAUSTED
+    /// Unary calls of one access token in flight at once; more are refused with RESOURCE_EXHAUSTED
     #[arg(long, env = "TOLLGATE_MAX_CALLS_PER_CALLER", default_value_t = 1_024, value_name = "N", value_parser = count())]
     max_calls_per_caller: usize,
 
-    /// Streams of one token open at once; more are refused with RESOURCE_EXHAUSTED
+    /// Streams of one access token open at once; more are refused with RESOURCE_EXHAUSTED
     #[arg(long, env = "TOLLGATE_MAX_STREAMS_PER_CALLER", default_value_t = 5_000, value_name = "N", value_parser = count())]
     max_streams_per_caller: usize,
 
@@ -130,7 +131,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_MAX_STREAMS", default_value_t = 10_000, value_name = "N", value_parser = count())]
     max_streams: usize,
 
-    /// The longest that a watch stream stays silent; nodes take three times this for a lost connection
+    /// Longest silence of a watch stream; a client that hears nothing for three times as long reconnects
     #[arg(long, env = "TOLLGATE_HEARTBEAT_INTERVAL", default_value = "10s", value_name = "DURATION",
           value_parser = heartbeat)]
     heartbeat_interval: Duration,
@@ -140,12 +141,12 @@ pub(super) struct ServeArgs {
           value_parser = humantime::parse_duration)]
     shutdown_grace: Duration,
 
-    /// Age from which changes may be compacted: nodes that were away for longer get a snapshot. At least 24h
+    /// Age from which revisions may be compacted: a client that was away for longer gets a snapshot. At least 24h
     #[arg(long, env = "TOLLGATE_COMPACT_AFTER", default_value = "24h", value_name = "DURATION",
           value_parser = kept_a_day, help_heading = "History")]
     compact_after: Duration,
 
-    /// Revisions that are not compacted before --audit-retention, however old
+    /// Number of newest revisions that are not compacted before --audit-retention, however old
     #[arg(
         long,
         env = "TOLLGATE_COMPACT_KEEP_REVISIONS",
@@ -155,7 +156,7 @@ pub(super) struct ServeArgs {
     )]
     compact_keep_revisions: u64,
 
-    /// Revisions older than --compact-after that are kept at most
+    /// Maximum number of revisions older than --compact-after to keep
     #[arg(
         long,
         env = "TOLLGATE_COMPACT_MAX_REVISIONS",
@@ -165,8 +166,8 @@ pub(super) struct ServeArgs {
     )]
     compact_max_revisions: u64,
 
-    /// How long the audit trail (ListChanges) is kept; what is older is deleted, whatever the other figures are, and nobody
-    /// resumes from it. At least 24h
+    /// How long the audit trail (ListChanges) is kept. Older changes are deleted, whatever the other values are, and no
+    /// client can resume from them. At least 24h
     #[arg(long, env = "TOLLGATE_AUDIT_RETENTION", default_value = "400d", value_name = "DURATION",
           value_parser = kept_a_day, help_heading = "History")]
     audit_retention: Duration,

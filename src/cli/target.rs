@@ -26,7 +26,7 @@ pub(super) struct Target {
           value_parser = server)]
     server: Uri,
 
-    /// The token to show; better given in the environment, where other users of the machine do not see it
+    /// Access token to send; better given in the environment, where other users of the machine do not see it
     #[arg(long, env = "TOLLGATE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<Secret>,
 

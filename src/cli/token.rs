@@ -25,25 +25,25 @@ pub(super) struct TokenArgs {
 
 #[derive(Subcommand, Debug)]
 enum TokenCommand {
-    /// Make a token, and print it on standard output, this once
+    /// Create an access token, and print it on standard output, this once
     Create(CreateArgs),
-    /// List tokens
+    /// List access tokens
     List(ListArgs),
-    /// Revoke a token for ever
+    /// Revoke an access token for good
     Revoke(RevokeArgs),
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The first token must be an ADMIN token that does not expire; from then on callers must show one.
+The first access token must have role admin and not expire; from then on callers must send one.
 
 Examples:
   tollgate token create --name ops --role admin
-      Make the first token, at a server on this machine.
+      Create the first access token, at a server on this machine.
   tollgate token create --name gw-1 --role node --node-id gw-1 --expires-in 90d
-      Make a token for one node, with the token in TOLLGATE_TOKEN.
+      Create an access token for one node, as the caller whose access token is in TOLLGATE_TOKEN.
   tollgate token create --name rescue --role admin --database sqlite://tollgate.db
-      Make a token without one, in the database of a server that is stopped.")]
+      Create an access token without having one, in the database of a stopped server.")]
 struct CreateArgs {
     #[command(flatten)]
     remote: RemoteArgs,
@@ -52,7 +52,7 @@ struct CreateArgs {
     #[arg(long, env = "TOLLGATE_TOKEN_NAME", value_name = "TEXT")]
     name: String,
 
-    /// What its holder may do
+    /// Role of its holder
     #[arg(long, env = "TOLLGATE_TOKEN_ROLE", value_enum)]
     role: RoleArg,
 
@@ -60,11 +60,12 @@ struct CreateArgs {
     #[arg(long, env = "TOLLGATE_TOKEN_NODE_ID", value_name = "TEXT", default_value = "", hide_default_value = true)]
     node_id: String,
 
-    /// When it ends, from now on [default: never]
+    /// Lifetime, from now on [default: it does not expire]
     #[arg(long, env = "TOLLGATE_EXPIRES_IN", value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires_in: Option<Duration>,
 
-    /// Make it in this database instead, whose server is stopped. `tollgate serve` or `tollgate migrate up` makes a database
+    /// Create it in this database instead, whose server must be stopped. `tollgate serve` or `tollgate migrate up` makes a
+    /// database
     #[arg(long, env = "TOLLGATE_TOKEN_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
 }
@@ -75,7 +76,7 @@ enum RoleArg {
     Admin,
     /// Reads and watches, without hashes of secrets
     Viewer,
-    /// What a data-plane node needs
+    /// The methods that a data-plane node needs
     Node,
 }
 
@@ -84,7 +85,7 @@ struct ListArgs {
     #[command(flatten)]
     remote: RemoteArgs,
 
-    /// Also tokens that were revoked or have expired
+    /// Also those that were revoked or have expired
     #[arg(long, env = "TOLLGATE_ALL", value_parser = BoolishValueParser::new())]
     all: bool,
 }
@@ -94,7 +95,7 @@ struct RevokeArgs {
     #[command(flatten)]
     remote: RemoteArgs,
 
-    /// Id or name of the token
+    /// Id or name of the access token
     #[arg(env = "TOLLGATE_TOKEN_ID", value_name = "ID")]
     id: String,
 }

@@ -38,7 +38,7 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-One line per limit of which anything is used in its current window, the one nearest to exhaustion \
+One line per limit that has usage in its current window, the one nearest to exhaustion \
 first. Percentages are rounded down. With --watch the table is drawn anew whenever it changes, on a \
 terminal in its place; Ctrl-C ends it.
 
@@ -48,7 +48,7 @@ Examples:
   tollgate usage --owner team,customer --watch
       Those of teams and customers, live.
   tollgate usage --json --limit 1000 | jq -r '.limits[] | select(.percent >= 80) | .ownerName'
-      Who has used 80 percent of anything.")]
+      The owners of limits that are used to 80 percent.")]
 pub(super) struct UsageArgs {
     #[command(flatten)]
     target: Target,
@@ -70,7 +70,7 @@ pub(super) struct UsageArgs {
     #[arg(long, env = "TOLLGATE_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
 
-    /// How this watcher names itself to the server
+    /// Name shown in the server's log and metrics
     #[arg(long, env = "TOLLGATE_NODE_ID", default_value = "tollgate-usage", value_name = "TEXT")]
     node_id: String,
 }

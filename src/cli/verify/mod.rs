@@ -33,13 +33,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Recomputes the hash chain from the log, which takes in who changed what, when and by which request; \
-compares the answers that are remembered with it; folds the log and compares that with the tables; and \
-compares what was counted with its journal; with --memory also what a running server (of --server) has \
-in memory: resources, and what the current window of each limit has counted. Any access token will do; \
-one of role viewer is shown no hashes of keys, so that these are not compared. \
+Recomputes the hash chain from the log, which covers caller, time and request of each change; compares \
+the remembered answers with it; applies the log and compares the result with the tables; compares \
+counted usage with its journal; with --memory also compares the memory of a running server (--server): \
+resources, and the usage of each limit's current window. Any access token will do; one of role viewer \
+receives no hashes of keys, so these are not compared. \
 Reads only, and may run beside the server, which goes on counting. The chain that it prints can be \
-compared with the one that servers log every hour. Exit code 1 if anything is not as it should be.
+compared with the one that servers log every hour. Exit code 1 if anything differs.
 
 Examples:
   tollgate verify --database sqlite:///var/lib/tollgate/tollgate.db

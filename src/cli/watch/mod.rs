@@ -28,10 +28,10 @@ use crate::reducer::{Progress, Reducer, View};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-One line per resource that comes or goes, and per bookmark: time, store revision, what happened, \
-kind, id and name; of a resource that was held before, also which fields changed. What concerns the \
-connection goes to standard error. A lost connection is taken up again where it was. With \
---resume-token or --state-file the first stream shows only what changed since; digests are checked \
+One line per resource that comes or goes, and per bookmark: time, store revision, event, kind, id \
+and name; of a resource that was held before, also the fields that changed. Messages about the \
+connection go to standard error. A lost connection is taken up again where it was. With \
+--resume-token or --state-file the first stream shows only the changes since; digests are checked \
 from the first snapshot on.
 
 Examples:
@@ -53,23 +53,23 @@ pub(super) struct WatchArgs {
     #[arg(long, env = "TOLLGATE_KINDS", value_delimiter = ',', value_name = "KIND,…", value_parser = kind)]
     kinds: Vec<Kind>,
 
-    /// Print what limits have used too: all that is not zero first, then what changes
+    /// Also print usage of limits: first all that is not zero, then each change
     #[arg(long, env = "TOLLGATE_USAGE", value_parser = BoolishValueParser::new())]
     usage: bool,
 
-    /// Go on from this token, which a bookmark gave
+    /// Go on from this resume token, which a bookmark gave
     #[arg(long, env = "TOLLGATE_RESUME_TOKEN", value_name = "TOKEN", conflicts_with = "state_file")]
     resume_token: Option<String>,
 
-    /// Go on from the token in this file, if it is there, and keep the token of the last bookmark in it
+    /// Go on from the resume token in this file, if it exists, and keep the one of the last bookmark in it
     #[arg(long, env = "TOLLGATE_STATE_FILE", value_name = "PATH")]
     state_file: Option<PathBuf>,
 
-    /// Exit once everything is here that the server had when the stream began
+    /// Exit once everything has arrived that the server had when the stream began
     #[arg(long, env = "TOLLGATE_ONCE", value_parser = BoolishValueParser::new())]
     once: bool,
 
-    /// How this watcher names itself to the server
+    /// Name shown in the server's log and metrics
     #[arg(long, env = "TOLLGATE_NODE_ID", default_value = "tollgate-watch", value_name = "TEXT")]
     node_id: String,
 }
