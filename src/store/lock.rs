@@ -1,8 +1,7 @@
-//! Several servers on one database: the head is locked before anything is written, and whoever has the lock first learns
-//! what others wrote before.
+//! The lock of all writers of one database: the head is locked before anything is written, and whoever has the lock first
+//! learns what others wrote before.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, EntityTrait as _, QueryFilter as _,
@@ -10,25 +9,17 @@ use sea_orm::{
 };
 
 use super::commit::Begins;
-use super::entity::{former_key, head, usage_node};
+use super::entity::{head, usage_node};
 use super::error::StoreError;
 use super::group::{News, Position, Remembered, Txn};
-use super::journal::JournalEntry;
-use super::persist::{Names, Persist, Which, rows};
+use super::persist::rows;
 use super::reach::Reach;
 use super::script::Script;
-use super::tx::{KEYS, LARGE_PATIENCE, PATIENCE, ReadTx, allow_for_large, begin_write, finish, roll_back, soon};
+use super::tx::{LARGE_PATIENCE, PATIENCE, ReadTx, allow_for_large, begin_write, finish, roll_back, soon};
 use super::usage::{UsageGroup, Watermark};
-use super::{Group, Store, changelog, commit, connect, journal, position, position_of, requests, usage};
-use crate::domain::{
-    AnyResource, Customer, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, ResourceKey,
-    RoutingRule, Team, Timestamp, VirtualKey,
-};
+use super::{Group, Store, changelog, commit, connect, journal, news, position_of, requests, usage};
+use crate::domain::Timestamp;
 use crate::seeded::{self, Bug};
-use crate::state::Op;
-
-/// Revisions that are read one after the other at most; whoever is further behind reads the store anew.
-const STRIDE: i64 = 10_000;
 
 /// The right to write: until it is used or let go, the store stands still for all other servers.
 pub enum WriteTx {
@@ -89,24 +80,6 @@ impl Store {
         }
     }
 
-    /// Where the store stands, and what happened since `known`; `None` instead of the news if `known` is of another
-    /// history or too long ago: then everything is to be read anew. Nothing is locked.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] if a revision is missing, else [`StoreError::Away`] or [`StoreError::Unavailable`].
-    pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
-        self.in_time(async {
-            let tx = self.begin_read().await?;
-            let position = position(&tx).await?;
-            if position == *known {
-                return Ok(Some(News::none(position)));
-            }
-            news(&tx, position, known).await
-        })
-        .await
-    }
-
     /// Whether the store can be written: writes to it, without changing anything.
     ///
     /// # Errors
@@ -138,7 +111,7 @@ impl WriteTx {
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
         match self {
             Self::Own(_) => Ok(Some(News::none(known.clone()))),
-            Self::Shared { tx, position, reach } => reach.in_time(news(tx, position.clone(), known)).await,
+            Self::Shared { tx, position, reach } => reach.in_time(news::since(tx, position.clone(), known)).await,
         }
     }
 
@@ -290,118 +263,4 @@ async fn write_all(
         StoreError::Away { detail } if written => StoreError::Unknown { what: "the database went away", detail },
         error => error,
     })
-}
-
-/// What happened from `known` to `position`, which is that of the snapshot; `None` if it cannot be told.
-async fn news(tx: &ReadTx, position: Position, known: &Position) -> Result<Option<News>, StoreError> {
-    let (now, before) = (&position.head, &known.head);
-    let same = now.store_id == before.store_id
-        && now.revision >= before.revision
-        && position.usage_version >= known.usage_version
-        && (position.usage_version > known.usage_version || position.usage_mark == known.usage_mark)
-        && now.compacted_revision >= before.compacted_revision;
-    if !same || now.compacted_revision > before.revision || now.revision - before.revision > STRIDE {
-        return Ok(None);
-    }
-    let mut txns = Vec::new();
-    if now.revision == before.revision {
-        if now.chain != before.chain {
-            return Ok(None);
-        }
-    } else {
-        // Whether what is known is of this history, the log says, which is read from there on; or the head, if that is the
-        // compacted revision, which the log may have lost.
-        let in_log = before.revision > now.compacted_revision;
-        txns = changelog::read(tx, before.revision - i64::from(in_log), STRIDE.unsigned_abs() + 1).await?;
-        let known = match (in_log, txns.first()) {
-            (false, _) => now.compacted_chain,
-            (true, Some(first)) if first.revision == before.revision => txns.remove(0).chain,
-            (true, _) => return Ok(None),
-        };
-        if known != before.chain {
-            return Ok(None);
-        }
-        let missing = |revision: i64| StoreError::corrupt("change_txn", revision, "the revision is missing");
-        match (txns.first(), txns.last()) {
-            (Some(first), _) if first.revision != before.revision + 1 => return Err(missing(before.revision + 1)),
-            (_, Some(last)) if last.revision == now.revision && last.chain == now.chain => {}
-            (_, last) => return Err(missing(last.map_or(before.revision, |last| last.revision) + 1)),
-        }
-    }
-    let (mut changed, mut deleted) = (BTreeMap::new(), BTreeSet::new());
-    for txn in &txns {
-        for row in &txn.rows {
-            changed.insert(ResourceKey { kind: row.kind, id: Arc::clone(&row.id) }, txn.revision);
-            if row.kind == Kind::VirtualKey && row.op == Op::Delete {
-                deleted.insert(row.id.to_string());
-            }
-        }
-    }
-    let resources = fetch_changed(tx, changed.keys()).await?;
-    for resource in &resources {
-        changed.remove(&resource.key());
-    }
-    let (mut counters, mut watermarks) = (Vec::new(), Vec::new());
-    if position.usage_version > known.usage_version {
-        let journal = journal::read(tx, known.usage_version).await?;
-        // A server that knows of no marks, which may run beside this one while it is upgraded, writes 0.
-        let follows = |first: &JournalEntry| {
-            first.from_version == known.usage_version && [known.usage_mark, 0].contains(&first.from_mark)
-        };
-        let whole = journal.first().is_some_and(follows)
-            && journal.last().is_some_and(|last| last.version == position.usage_version);
-        if !whole {
-            // What is missing was folded into the tables, or what is known is not in this history.
-            return Ok(None);
-        }
-        for entry in journal {
-            counters.extend(entry.counters);
-            watermarks.extend(entry.watermarks);
-        }
-    }
-    let mut former_keys = Vec::new();
-    for chunk in deleted.iter().collect::<Vec<_>>().chunks(KEYS) {
-        let these = former_key::Column::VirtualKeyId.is_in(chunk.iter().map(|id| id.as_str()));
-        let found = rows(tx, former_key::Entity::find().filter(these)).await?;
-        former_keys.extend(found.into_iter().map(usage::former_key));
-    }
-    let removed = changed.into_iter().map(|(key, revision)| (revision, key)).collect();
-    Ok(Some(News { position, txns, resources, removed, counters, watermarks, former_keys }))
-}
-
-/// Those of the resources that exist.
-async fn fetch_changed(tx: &ReadTx, keys: impl Iterator<Item = &ResourceKey>) -> Result<Vec<AnyResource>, StoreError> {
-    let mut by_kind: HashMap<Kind, Vec<&str>> = HashMap::new();
-    for key in keys {
-        by_kind.entry(key.kind).or_default().push(&key.id);
-    }
-    let (mut names, mut found) = (Names::default(), Vec::new());
-    for (kind, ids) in by_kind {
-        for ids in ids.chunks(KEYS) {
-            let (names, found) = (&mut names, &mut found);
-            match kind {
-                Kind::Customer => fetch::<Customer>(tx, ids, names, found).await?,
-                Kind::Team => fetch::<Team>(tx, ids, names, found).await?,
-                Kind::VirtualKey => fetch::<VirtualKey>(tx, ids, names, found).await?,
-                Kind::RoutingRule => fetch::<RoutingRule>(tx, ids, names, found).await?,
-                Kind::ModelConfig => fetch::<ModelConfig>(tx, ids, names, found).await?,
-                Kind::ProviderGovernance => fetch::<ProviderGovernance>(tx, ids, names, found).await?,
-                Kind::PricingOverride => fetch::<PricingOverride>(tx, ids, names, found).await?,
-                Kind::Provider => fetch::<Provider>(tx, ids, names, found).await?,
-                Kind::McpClient => fetch::<McpClient>(tx, ids, names, found).await?,
-            }
-        }
-    }
-    Ok(found)
-}
-
-async fn fetch<R: Persist>(
-    tx: &ReadTx,
-    ids: &[&str],
-    names: &mut Names,
-    found: &mut Vec<AnyResource>,
-) -> Result<(), StoreError> {
-    let stored = R::fetch(tx, Which::These(ids), names).await?;
-    found.extend(stored.into_iter().map(|stored| R::wrap(Arc::new(stored))));
-    Ok(())
 }

@@ -8,7 +8,8 @@
 //! | `group` | the types at the border |
 //! | `connect`, `reach`, `tx`, `error` | engines, connections, whether they can be had, transactions, and what errors mean |
 //! | `notify` | hints between servers |
-//! | `lock`, `commit`, `load` | the lock of all writers and what others wrote, writing a group, reading everything |
+//! | `lock`, `news` | the lock of all writers, and what others wrote |
+//! | `commit`, `load` | writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
@@ -40,6 +41,7 @@ mod lock;
 mod mcp_client;
 mod migration;
 mod model_config;
+mod news;
 mod notify;
 mod persist;
 mod pricing_override;
