@@ -115,9 +115,7 @@ impl Calls {
                 response
             }
         };
-        if let Ok(id) = HeaderValue::try_from(id.as_str()) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
+        identify(&mut response, &id);
         response
     }
 
@@ -200,6 +198,13 @@ impl Calls {
                 }
             }
         })
+    }
+}
+
+/// Gives an answer the id by which the log names its call.
+pub(super) fn identify(response: &mut Response<Body>, id: &CallId) {
+    if let Ok(id) = HeaderValue::try_from(id.as_str()) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
 }
 

@@ -12,7 +12,9 @@ use hyper::body::Incoming;
 use tonic::body::Body;
 use tower::Service;
 
+use super::calls::identify;
 use super::guard::is_grpc_web;
+use crate::api::{CallId, Peer};
 
 /// What tonic-web understands as gRPC-Web; it takes anything else for something else.
 const GRPC_WEB: [&str; 4] = [
@@ -45,8 +47,17 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match turn_away(&request, self.grpc_web) {
             Some((status, text)) => {
-                tracing::debug!(http.status = status.as_u16(), "turned away a request that is no gRPC call");
-                Either::Left(ready(Ok(explain(status, text, self.tls))))
+                let id = CallId::make();
+                let peer = request.extensions().get::<Peer>().map(tracing::field::display);
+                tracing::debug!(
+                    call.id = id.as_str(),
+                    peer.addr = peer,
+                    http.status = status.as_u16(),
+                    "turned away a request that is no gRPC call"
+                );
+                let mut response = explain(status, text, self.tls);
+                identify(&mut response, &id);
+                Either::Left(ready(Ok(response)))
             }
             None => Either::Right(self.inner.call(request.map(Body::new))),
         }

@@ -1,7 +1,5 @@
 //! What every call goes through.
 
-use std::sync::LazyLock;
-
 use super::*;
 
 #[tokio::test]
@@ -117,37 +115,9 @@ async fn panics_are_internal_errors() {
     assert_eq!(id, fields["x-request-id"].to_str().unwrap());
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        Write::write(&mut *self.0.lock().unwrap(), bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn each_call_is_one_line_in_the_log() {
-    // With only one subscriber in the process, tracing asks the current thread's about a call site that is met for the
-    // first time, and tests in other threads have none. With two, it asks both.
-    static ANOTHER: LazyLock<tracing::Dispatch> =
-        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
-    LazyLock::force(&ANOTHER);
-
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
-
+    let (lines, _logging) = Lines::of(tracing::Level::INFO);
     let server = Server::usual().await;
     let channel = server.channel().await;
     HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
@@ -159,10 +129,10 @@ async fn each_call_is_one_line_in_the_log() {
     drop((watch, channel));
     server.stop().await;
 
-    let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let calls: Vec<_> = written
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    let written = lines.text();
+    let calls: Vec<_> = lines
+        .values()
+        .into_iter()
         .filter(|line| line["message"] == "call")
         .map(|line| {
             assert!(line["duration_ms"].is_number() && line["span"]["call.id"].is_string(), "{line}");

@@ -83,7 +83,8 @@ async fn grpc_web_is_served_if_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_gets_a_text() {
+async fn what_is_no_call_gets_a_text_and_an_id_by_which_it_is_logged() {
+    let (lines, _logging) = Lines::of(tracing::Level::DEBUG);
     let server = Server::usual().await;
     for (request, expected) in [
         (Request::get("/"), StatusCode::NOT_FOUND),
@@ -96,6 +97,9 @@ async fn what_is_no_call_gets_a_text() {
         let (status, fields, body) = server.http1(request.header(HOST, "localhost"), b"").await;
         assert_eq!((status, &fields[CONTENT_TYPE]), (expected, &"text/plain; charset=utf-8".parse().unwrap()));
         assert!(String::from_utf8(body).unwrap().starts_with("This is a gRPC server"));
+        let id = fields["x-request-id"].to_str().unwrap();
+        let logged = lines.values().into_iter().filter(|line| line["call.id"] == id);
+        assert_eq!(logged.map(|line| line["http.status"].clone()).collect::<Vec<_>>(), [expected.as_u16()]);
     }
 
     let mut stream = TcpStream::connect(server.address).await.unwrap();
