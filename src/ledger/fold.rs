@@ -1,4 +1,8 @@
 //! Folding the journal of usage into its tables: when, and how much at a time.
+//!
+//! The journal has what was counted since a fold began that is through, so its length depends on how fast folds are, and
+//! they yield to those who count. So that it has an end all the same, a fold that falls behind goes before counting: by the
+//! time that the journal has got [`LONG`] more changes it is through, and the next begins.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,24 +14,35 @@ use crate::store::{Store, StoreError, Unfolded, Watermark};
 
 /// Between two folds. The longer, the more often a counter moves before it is written once; and the longer the journal.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// With so many counters waiting, the next fold begins at once.
-const MANY: usize = 100_000;
+/// After so many changes the next fold begins at once, and by then it is through. The journal never has more than twice as many
+/// and those of a group, about 36 bytes each.
+const LONG: usize = 1_000_000;
 /// Counters written in one transaction: what is submitted meanwhile waits for it, about 30 ms.
 const PART: usize = 2_000;
-/// After each part, so many times as long as it took: that time belongs to those who count. The longer, the longer grows the
-/// journal while very many counters move.
+/// After each part, so many times as long as it took: that time belongs to those who count, unless the fold is behind.
 const REST: u32 = 3;
 /// After a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long the journal may get, and how fast it is folded.
+#[derive(Clone, Copy)]
+struct Pace {
+    long: usize,
+    part: usize,
+}
+
 /// What waits to be folded, and how far the fold that runs has come.
 pub(super) struct Fold {
+    pace: Pace,
     /// Each once, but for those that were read from the journal at the start.
     counters: Vec<CounterKey>,
     incarnations: HashSet<i64>,
+    /// Changes that the journal has got since the last fold began, and those before that are more than such a fold may cover.
+    changes: usize,
     running: Option<Running>,
-    /// The usage version that the last fold covered: the journal up to there can go once the next one is through.
-    covered: i64,
+    /// The usage version up to which everything is in the tables: the journal up to there is cut before the next fold, or when
+    /// the next would begin.
+    covered: Option<i64>,
     next: Instant,
 }
 
@@ -45,51 +60,57 @@ impl Default for Fold {
 
 impl Fold {
     pub(super) fn new(waiting: Unfolded) -> Self {
-        let Unfolded { counters, incarnations } = waiting;
+        let Unfolded { counters, incarnations, changes } = waiting;
         let counters = counters.into_iter().collect();
-        Self { counters, incarnations, running: None, covered: 0, next: Instant::now() + INTERVAL }
+        let pace = Pace { long: LONG, part: PART };
+        Self { pace, counters, incarnations, changes, running: None, covered: None, next: Instant::now() + INTERVAL }
     }
 
-    /// Notes what the journal has got, from here or from others: counters that did not wait before, and watermarks of
-    /// incarnations.
-    pub(super) fn note(
-        &mut self,
-        counters: impl IntoIterator<Item = CounterKey>,
-        incarnations: impl IntoIterator<Item = i64>,
-    ) {
-        self.counters.extend(counters);
+    /// Notes that the journal has got `changes`, from here or from others: of incarnations, and of counters.
+    pub(super) fn journaled(&mut self, changes: usize, incarnations: impl IntoIterator<Item = i64>) {
+        self.changes += changes;
         self.incarnations.extend(incarnations);
+    }
+
+    /// Notes which of the counters did not wait before.
+    pub(super) fn wait(&mut self, counters: impl IntoIterator<Item = CounterKey>) {
+        self.counters.extend(counters);
     }
 
     /// When the next step is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        let Self { counters, incarnations, .. } = self;
         match &self.running {
             Some(_) => Some(self.next),
-            None if counters.len() >= MANY => Some(self.next - INTERVAL),
-            None if !counters.is_empty() || !incarnations.is_empty() => Some(self.next),
+            None if self.is_behind() => Some(self.next - INTERVAL),
+            None if self.changes > 0 || self.covered.is_some() => Some(self.next),
             None => None,
         }
     }
 
-    /// Folds the next part; after the last one, the part of the journal that the fold before covered is cut.
+    /// Whether to take steps before anything more is counted: the fold that runs has as much before it as may come until it
+    /// must be through.
+    pub(super) fn is_behind(&self) -> bool {
+        let left = self.running.as_ref().map_or(0, |running| running.counters.len());
+        self.changes + left >= self.pace.long
+    }
+
+    /// Folds the next part. Between two folds, cuts the part of the journal that the first of them covered.
     pub(super) async fn step(
         &mut self,
         store: &Store,
         usage: &Counters,
         watermark: impl Fn(i64) -> Option<Watermark>,
     ) -> Result<(), StoreError> {
-        let running = self.running.get_or_insert_with(|| {
-            let mut counters = std::mem::take(&mut self.counters);
-            // In the order of the table, so that a part touches few pages.
-            counters.sort_unstable();
-            counters.dedup();
-            let incarnations = std::mem::take(&mut self.incarnations).into_iter().collect();
-            Running { counters, incarnations, covers: usage.version() }
-        });
         let started = Instant::now();
-        self.next = started;
-        let rest = running.counters.len().saturating_sub(PART);
+        let Some(running) = &mut self.running else {
+            if let Some(covered) = self.covered {
+                store.cut_journal(covered).await.inspect_err(|_| self.next = started + RETRY)?;
+                self.covered = None;
+            }
+            self.running = (self.changes > 0).then(|| self.begin(usage.version()));
+            return Ok(());
+        };
+        let rest = running.counters.len().saturating_sub(self.pace.part);
         let part = running.counters.get(rest..).unwrap_or_default();
         // As they are now: what moved on since is in the journal again. What was forgotten meanwhile has no version.
         let counters =
@@ -98,18 +119,133 @@ impl Fold {
         let counted = running.incarnations.iter().filter_map(|incarnation| watermark(*incarnation));
         let counted: Vec<_> = counted.collect();
         if !counters.is_empty() || !counted.is_empty() {
-            store.fold_usage(&counters, &counted).await.inspect_err(|_| self.next += RETRY)?;
+            store.fold_usage(&counters, &counted).await.inspect_err(|_| self.next = started + RETRY)?;
         }
         running.counters.truncate(rest);
         running.incarnations.clear();
-        if !running.counters.is_empty() {
-            self.next = Instant::now() + started.elapsed() * REST;
-            return Ok(());
+        let is_through = running.counters.is_empty();
+        if is_through {
+            self.covered = Some(running.covers);
+            self.running = None;
         }
-        store.cut_journal(self.covered).await.inspect_err(|_| self.next += RETRY)?;
-        self.covered = running.covers;
-        self.running = None;
-        self.next += INTERVAL;
+        self.next = Instant::now() + if is_through { INTERVAL } else { started.elapsed() * REST };
         Ok(())
+    }
+
+    /// A fold of all that waits, up to the usage version `covers`.
+    fn begin(&mut self, covers: i64) -> Running {
+        let mut counters = std::mem::take(&mut self.counters);
+        // In the order of the table, so that a part touches few pages.
+        counters.sort_unstable();
+        counters.dedup();
+        let incarnations = std::mem::take(&mut self.incarnations).into_iter().collect();
+        // A server that crashed may have left more than belongs to one fold: what is over counts as if it came during it.
+        self.changes = self.changes.saturating_sub(self.pace.long);
+        self.next = Instant::now();
+        Running { counters, incarnations, covers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::domain::{LimitKind, Timestamp};
+    use crate::state::{Counter, Moved};
+    use crate::store::{DatabaseUrl, LoadedUsage, UsageGroup};
+
+    const PACE: Pace = Pace { long: 1_000, part: 50 };
+    const COUNTERS: usize = 700;
+    /// Changes of one group.
+    const GROUP: usize = 40;
+
+    struct Counted {
+        store: Store,
+        usage: Counters,
+        fold: Fold,
+        _dir: TempDir,
+    }
+
+    impl Counted {
+        async fn nothing() -> Self {
+            let dir = TempDir::new().unwrap();
+            let url = format!("sqlite://{}", dir.path().join("fold.db").display());
+            let store = Store::open(&DatabaseUrl::parse(&url).unwrap(), 1).await.unwrap();
+            let fold = Fold { pace: PACE, ..Fold::default() };
+            Self { store, usage: Counters::default(), fold, _dir: dir }
+        }
+
+        /// Counts a group, and folds only where that comes first.
+        async fn count(&mut self, group: usize) {
+            while self.fold.is_behind() {
+                self.step().await;
+            }
+            let (from_version, from_mark) = (self.usage.version(), self.usage.mark());
+            let key = |number: usize| CounterKey {
+                limit_id: format!("limit {}", number % COUNTERS).as_str().into(),
+                kind: LimitKind::Requests,
+                window_start: Timestamp::EPOCH,
+            };
+            let keys = (group * GROUP..(group + 1) * GROUP).map(key);
+            let counters: Vec<_> = (from_version + 1..)
+                .zip(keys)
+                .map(|(version, key)| (key.clone(), Counter { used: self.usage.get(&key).used + 1, version }))
+                .collect();
+            let version = from_version + i64::try_from(GROUP).unwrap();
+            let moved = Moved { counters, crossings: Vec::new() };
+            let group = UsageGroup { from_version, from_mark, version, mark: version, moved, watermarks: Vec::new() };
+            self.store.lock().await.unwrap().count(&group).await.unwrap();
+            self.fold.journaled(GROUP, []);
+            self.fold.wait(self.usage.put(group.moved.counters));
+            self.usage.reach(version, version);
+        }
+
+        async fn step(&mut self) {
+            self.fold.step(&self.store, &self.usage, |_| None).await.unwrap();
+        }
+
+        /// Changes in the journal.
+        async fn journal(&self) -> usize {
+            self.store.recorded_usage().await.unwrap().journal.iter().map(|entry| entry.counters.len()).sum()
+        }
+
+        /// What a start would read.
+        async fn load(&self) -> LoadedUsage {
+            let loaded = self.store.load_usage().await.unwrap();
+            assert_eq!(loaded.unfolded.changes, self.journal().await);
+            let [mut read, mut known] = [&loaded.counters, &self.usage].map(Counters::to_vec);
+            read.sort();
+            known.sort();
+            assert!(read == known, "what is read is not what was counted");
+            loaded
+        }
+    }
+
+    #[tokio::test]
+    async fn the_journal_has_an_end_however_much_is_counted_and_goes_when_nothing_is() {
+        let mut counted = Counted::nothing().await;
+        let mut longest = 0;
+        for group in 0..400 {
+            counted.count(group).await;
+            if group % 5 == 0 {
+                longest = longest.max(counted.journal().await);
+            }
+            if group % 70 == 0 {
+                // A crash, and another start.
+                let LoadedUsage { counters, unfolded, .. } = counted.load().await;
+                counted.usage = counters;
+                counted.fold = Fold { pace: PACE, ..Fold::new(unfolded) };
+            }
+        }
+        assert!((PACE.long..=2 * (PACE.long + GROUP)).contains(&longest), "{longest} changes");
+        let mut steps = 0;
+        while counted.fold.due().is_some() {
+            counted.step().await;
+            steps += 1;
+            assert!(steps < 100, "folding has no end");
+        }
+        assert_eq!((counted.journal().await, counted.load().await.unfolded.changes), (0, 0));
+        counted.store.close().await;
     }
 }

@@ -131,17 +131,27 @@ impl Counting {
                 None => drop(self.heard.insert(*incarnation, (*sequence, *fingerprint))),
             }
         }
-        self.fold.note([], news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
+        self.note(news.counters.len(), news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
     }
 
-    /// Notes counters that have to be folded, because of a change of configuration or of what others did.
-    pub(super) fn note(&mut self, counters: Vec<CounterKey>) {
-        self.fold.note(counters, []);
+    /// Notes what the journal has got: so many changes of counters, and batches of incarnations.
+    pub(super) fn note(&mut self, counters: usize, incarnations: impl ExactSizeIterator<Item = i64>) {
+        self.fold.journaled(counters + incarnations.len(), incarnations);
+    }
+
+    /// Notes counters that have to be folded from now on.
+    pub(super) fn wait(&mut self, counters: Vec<CounterKey>) {
+        self.fold.wait(counters);
     }
 
     /// When the next part of what was counted is to be folded into the tables; `None` if there is nothing.
     pub(super) fn folds_at(&self) -> Option<Instant> {
         self.fold.due()
+    }
+
+    /// Whether a part is to be folded before anything more is counted, since the journal is long.
+    pub(super) fn folds_first(&self) -> bool {
+        self.fold.is_behind()
     }
 
     /// Folds a part.
@@ -261,7 +271,8 @@ impl Counting {
             let UsageGroup { moved, watermarks, .. } = group;
             let waiting = state.usage_mut().put(moved.counters.iter().cloned());
             state.usage_mut().reach(version, mark);
-            self.fold.note(waiting, watermarks.iter().map(|watermark| watermark.incarnation));
+            self.note(moved.counters.len(), watermarks.iter().map(|watermark| watermark.incarnation));
+            self.wait(waiting);
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
             show(Arc::new(state), &moved);
         }

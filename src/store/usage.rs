@@ -90,6 +90,8 @@ pub struct Unfolded {
     pub counters: CounterKeys,
     /// The incarnations.
     pub incarnations: HashSet<i64>,
+    /// How many changes of both the journal has.
+    pub changes: usize,
 }
 
 const NO_BATCH: [u8; 32] = [0; 32];
@@ -238,6 +240,7 @@ impl Store {
         loaded.passed.push((version, mark));
         for JournalEntry { from_version, from_mark, counters, watermarks, .. } in journal {
             loaded.passed.push((from_version, from_mark));
+            loaded.unfolded.changes += counters.len() + watermarks.len();
             loaded.unfolded.counters.extend(counters.iter().map(|(key, _)| key.clone()));
             counted.set(counters);
             journaled

@@ -221,7 +221,8 @@ impl Writer {
     /// Shows what was committed.
     fn show(&mut self, mut state: State, group: &Group) {
         self.counting.remember(group.former_keys.iter().cloned());
-        self.counting.note(state.usage_mut().commit());
+        self.counting.note(group.usage.moved.counters.len(), std::iter::empty());
+        self.counting.wait(state.usage_mut().commit());
         self.publish.send_replace(Arc::new(state));
         note(&self.moves, &group.usage.moved);
         self.store.announce();

@@ -59,12 +59,7 @@ impl Writer {
         loop {
             if self.folds_now() {
                 // One part between two groups: neither waits for all of the other.
-                let state = Arc::clone(&self.publish.borrow());
-                match self.counting.fold(&self.store, &state).await {
-                    Ok(()) => self.health.reached(),
-                    // It stays in the journal.
-                    Err(error) => self.health.not_written(&error),
-                }
+                self.fold().await;
             }
             let folds_at = self.folds_at();
             let taken = tokio::select! {
@@ -118,6 +113,7 @@ impl Writer {
             self.write(commands, queue).await;
         }
         if !batches.is_empty() {
+            while self.counting.folds_first() && self.fold().await {}
             self.count(batches).await;
         }
     }
@@ -129,6 +125,22 @@ impl Writer {
 
     fn folds_now(&self) -> bool {
         self.folds_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Folds a part of what was counted into the tables. Whether that went well.
+    async fn fold(&mut self) -> bool {
+        let state = Arc::clone(&self.publish.borrow());
+        match self.counting.fold(&self.store, &state).await {
+            Ok(()) => {
+                self.health.reached();
+                true
+            }
+            // It stays in the journal.
+            Err(error) => {
+                self.health.not_written(&error);
+                false
+            }
+        }
     }
 
     /// Looks at what others wrote, and whether writes get through again.
@@ -232,7 +244,7 @@ impl Writer {
             true => drop(self.publish.send_replace(Arc::new(state))),
             false => quietly(&self.publish, Arc::new(state)),
         }
-        self.counting.note(waiting);
+        self.counting.wait(waiting);
         note(&self.moves, &moved);
         Ok(())
     }
