@@ -31,9 +31,10 @@ use crate::api::Peer;
 
 /// How long a client may take to send its first bytes, or the head of an HTTP/1 request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to answer.
+/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to answer: as long as gRPC's own
+/// servers give. A client on a machine that is overloaded would be cut off for that, and be more load when it comes back.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Calls that one connection may have open.
 const MAX_CONCURRENT_STREAMS: u32 = 1024;
 /// Bytes buffered for sending, per call: what a watcher that does not read costs.
