@@ -15,8 +15,9 @@ use crate::store::{Store, StoreError, Unfolded, Watermark};
 /// Between two folds. The longer, the more often a counter moves before it is written once; and the longer the journal.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// After so many changes the next fold begins at once, and by then it is through. The journal never has more than twice as many
-/// and those of a group, about 36 bytes each.
-const LONG: usize = 1_000_000;
+/// and those of a group, about 36 bytes each. A fold of many counters takes long, whatever it covers: the smaller this is,
+/// the more of the time belongs to folds when very many counters move.
+const LONG: usize = 4_000_000;
 /// Counters written in one transaction: what is submitted meanwhile waits for it, about 30 ms.
 const PART: usize = 2_000;
 /// After each part, so many times as long as it took: that time belongs to those who count, unless the fold is behind.
