@@ -45,8 +45,14 @@ pub enum Bug {
     ClockJumps,
     /// A stream resumes where the replica is, even if its client shows more.
     BeginBehind,
-    /// A replica that cannot follow the database looks as if it could, and goes on trying.
-    LooksCurrent,
+    /// The streams of a replica that cannot follow the database go on.
+    StreamsGoOn,
+    /// Its health goes on to say that it serves.
+    HealthStaysServing,
+    /// It goes on to answer calls.
+    CallsAreAnswered,
+    /// A replica that cannot read the log is taken to follow the database, since the head could be read.
+    SuccessHidesFailure,
     /// Corruption is never proven, so that a replica that finds some goes on trying.
     NeverProven,
 }
@@ -64,7 +70,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 22] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -82,7 +88,10 @@ impl Bug {
         Self::BlindRetry,
         Self::ClockJumps,
         Self::BeginBehind,
-        Self::LooksCurrent,
+        Self::StreamsGoOn,
+        Self::HealthStaysServing,
+        Self::CallsAreAnswered,
+        Self::SuccessHidesFailure,
         Self::NeverProven,
     ];
 }

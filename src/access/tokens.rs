@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Registry;
 use crate::domain::{Error, NewToken, Role, Sha256Hash, Timestamp, Token};
-use crate::ledger::{Answer, Call, Clock};
+use crate::ledger::{Answer, Call, Clock, Failing, Turn};
 use crate::store::{Remembered, Store, StoreError, TokenTable, TokenWrite};
 
 /// How often the store is asked whether tokens changed. With what it takes to end streams, a revocation is felt at every
@@ -161,35 +161,39 @@ impl Tokens {
     pub async fn keep(&self, stop: CancellationToken) {
         let mut interval = tokio::time::interval(POLL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut touched, mut failing) = (Instant::now(), false);
+        let [mut refreshing, mut touching] = [(); 2].map(|()| Failing::default());
+        let mut touched = Instant::now();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = interval.tick() => {}
             }
             self.registry.expire(self.clock.now());
-            match self.refresh().await {
-                Ok(()) => failing = false,
-                Err(error) if !failing => {
-                    failing = true;
+            match refreshing.note(self.refresh().await) {
+                Some(Turn::Fails(error)) => {
                     tracing::warn!(error = %error.report(), "it is not known whether tokens were changed elsewhere; asking again");
                 }
-                Err(_) => {}
+                Some(Turn::Recovers) => tracing::info!("it is known again whether tokens were changed elsewhere"),
+                None => {}
             }
             if touched.elapsed() >= TOUCH {
                 touched = Instant::now();
-                self.touch().await;
+                self.touch(&mut touching).await;
             }
         }
-        self.touch().await;
+        self.touch(&mut touching).await;
     }
 
-    async fn touch(&self) {
+    async fn touch(&self, touching: &mut Failing) {
         let used = self.registry.used();
         let rows: Vec<(&str, Timestamp)> = used.iter().map(|(id, at)| (id.as_ref(), *at)).collect();
-        match self.store.touch_tokens(&rows).await {
-            Ok(()) => self.registry.note(&used),
-            Err(error) => tracing::warn!(error = %error.report(), "the last use of tokens was not noted"),
+        let touched = self.store.touch_tokens(&rows).await;
+        match touching.note(touched.map(|()| self.registry.note(&used))) {
+            Some(Turn::Fails(error)) => {
+                tracing::warn!(error = %error.report(), "the last use of tokens is not noted; trying again each minute");
+            }
+            Some(Turn::Recovers) => tracing::info!("the last use of tokens is noted again"),
+            None => {}
         }
     }
 

@@ -34,8 +34,9 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
+pub(crate) use fault::{Failing, Turn};
 use health::Health;
-pub use health::{Contact, Over, Status};
+pub use health::{Contact, Over, Status, proven};
 pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
 use queue::{Request, Sender, queue};
@@ -102,14 +103,7 @@ impl Ledger {
         retention: RetentionSettings,
         clock: Clock,
     ) -> Result<(Self, LedgerTasks), StoreError> {
-        let (state, counting, _) = match load(&store).await {
-            Err(StoreError::Corrupt { .. }) => {
-                // Once is no proof.
-                tokio::time::sleep(health::AGAIN).await;
-                load(&store).await?
-            }
-            loaded => loaded?,
-        };
+        let (state, counting, _) = proven(async || load(&store).await).await?;
         if store.is_shared() {
             // Before anything is decided: what was told once is departed from only after a minute.
             clock.refer(store.time().await?);

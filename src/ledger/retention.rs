@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Ledger;
+use super::{Failing, Ledger, Status, Turn};
 use crate::domain::Timestamp;
 use crate::settings::RetentionSettings;
 use crate::store::StoreError;
@@ -23,18 +23,33 @@ const ROWS: u64 = 1_000;
 pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: CancellationToken) {
     let mut interval = tokio::time::interval(INTERVAL);
     let mut logged: Option<std::time::Instant> = None;
+    let [mut forgetting, mut forgetting_usage] = [(); 2].map(|()| Failing::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = interval.tick() => {}
         }
-        if let Err(error) = forget(&ledger, settings, &stop).await {
-            tracing::warn!(error = %error.report(), "old history could not be removed; trying again in a minute");
+        // What waits for the end of an outage is old already.
+        let is_ready = *ledger.status.borrow() == Status::Ready;
+        if is_ready {
+            match forgetting.note(forget(&ledger, settings, &stop).await) {
+                Some(Turn::Fails(error)) => {
+                    tracing::warn!(error = %error.report(), "old history cannot be removed; trying again each minute");
+                }
+                Some(Turn::Recovers) => tracing::info!("old history is removed again"),
+                None => {}
+            }
         }
         if logged.is_none_or(|at| at.elapsed() >= HOUR) {
             logged = Some(std::time::Instant::now());
-            if let Err(error) = forget_usage(&ledger, settings, &stop).await {
-                tracing::warn!(error = %error.report(), "old usage could not be removed; trying again in an hour");
+            if is_ready {
+                match forgetting_usage.note(forget_usage(&ledger, settings, &stop).await) {
+                    Some(Turn::Fails(error)) => {
+                        tracing::warn!(error = %error.report(), "old usage cannot be removed; trying again each hour");
+                    }
+                    Some(Turn::Recovers) => tracing::info!("old usage is removed again"),
+                    None => {}
+                }
             }
             let state = ledger.state();
             tracing::info!(target: CHAIN, { store.id = %state.head().store_id, revision = state.revision(), chain = %state.head().chain }, "chain");

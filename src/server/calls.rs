@@ -29,6 +29,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
+use crate::seeded::{self, Bug};
 use crate::watch::Currency;
 
 /// The answer's field that has the call's id.
@@ -145,7 +146,8 @@ impl Calls {
             log.caller(caller);
             head.extensions.insert(caller.clone());
         }
-        if !self.currency.is_current() && !is_of_the_server(method) {
+        let is_current = self.currency.is_current() || seeded::is(Bug::CallsAreAnswered);
+        if !is_current && !is_of_the_server(method) {
             return Err(status::not_current());
         }
         let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer);

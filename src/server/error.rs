@@ -83,7 +83,7 @@ impl ServerError {
         }
     }
 
-    /// Whether the database contradicts itself, by two readings.
+    /// Whether the database contradicts itself, which is proven.
     pub fn is_corruption(&self) -> bool {
         matches!(self, Self::Over(Over::Corrupt(_)) | Self::Store(StoreError::Corrupt { .. }))
     }

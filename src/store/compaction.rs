@@ -9,7 +9,6 @@ use sea_orm::{
 use super::Store;
 use super::entity::{change_row, change_txn, head};
 use super::error::StoreError;
-use super::tx::finish;
 use crate::domain::Timestamp;
 use crate::state::Head;
 
@@ -24,7 +23,7 @@ impl Store {
     pub async fn compact(&self, after: &Head) -> Result<(), StoreError> {
         let tx = self.begin_write().await?;
         let result = self.in_time(move_compacted(&tx, after)).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 
     /// Deletes the oldest revisions of the log: those up to the compacted one that were committed at `older_than` or before.
@@ -37,7 +36,7 @@ impl Store {
     pub async fn prune_log(&self, older_than: Timestamp, limit: u64) -> Result<u64, StoreError> {
         let tx = self.begin_write().await?;
         let result = self.in_time(prune(&tx, older_than, limit)).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 }
 

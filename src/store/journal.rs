@@ -18,7 +18,7 @@ use super::entity::{head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::persist::{Row, rows};
 use super::script::Script;
-use super::tx::{ReadTx, finish};
+use super::tx::ReadTx;
 use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
 use super::{Store, threshold};
 use crate::counters::{Counter, CounterKey};
@@ -106,7 +106,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let tx = self.begin_write().await?;
         let result = self.in_time(fold(&tx, counters, watermarks)).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 
     /// Forgets the journal up to `version`, all of which must have been folded.
@@ -118,7 +118,7 @@ impl Store {
         let tx = self.begin_write().await?;
         let cut = Entity::delete_many().filter(Column::Version.lte(version));
         let result = self.in_time(async { Ok(cut.exec(&tx).await.map(drop)?) }).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 }
 

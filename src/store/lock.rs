@@ -15,7 +15,7 @@ use super::group::{News, Position, Remembered, Txn};
 use super::persist::rows;
 use super::reach::Reach;
 use super::script::Script;
-use super::tx::{LARGE_PATIENCE, PATIENCE, ReadTx, allow_for_large, begin_write, finish, roll_back, soon};
+use super::tx::{LARGE_PATIENCE, PATIENCE, ReadTx, allow_for_large, begin_write, roll_back, soon};
 use super::usage::{UsageGroup, Watermark};
 use super::{Group, Store, changelog, commit, connect, journal, news, position_of, requests, usage};
 use crate::domain::Timestamp;
@@ -90,7 +90,7 @@ impl Store {
         let touch = head::Entity::update_many()
             .col_expr(head::Column::LastConfigId, sea_orm::sea_query::Expr::col(head::Column::LastConfigId));
         let result = self.in_time(async { Ok(touch.exec(&tx).await.map(drop)?) }).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 }
 
@@ -225,14 +225,7 @@ impl WriteTx {
     pub async fn rollback(self) {
         match self {
             Self::Own(_) => {}
-            Self::Shared { tx, reach, .. } => {
-                // Where the server is away, there is nothing to roll back.
-                let rolled_back = async {
-                    roll_back(tx.0).await;
-                    Ok(())
-                };
-                drop(reach.unless_away(rolled_back).await);
-            }
+            Self::Shared { tx, reach, .. } => reach.roll_back(tx.0).await,
         }
     }
 }
@@ -258,9 +251,5 @@ async fn write_all(
         Ok(())
     };
     let result = write.await;
-    let written = result.is_ok();
-    reach.unless_away(finish(tx, result)).await.map_err(|error| match error {
-        StoreError::Away { detail } if written => StoreError::Unknown { what: "the database went away", detail },
-        error => error,
-    })
+    reach.finish(tx, result).await
 }

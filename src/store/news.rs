@@ -30,7 +30,7 @@ impl Store {
     /// [`StoreError::Corrupt`] if a revision is missing, else [`StoreError::Away`] or [`StoreError::Unavailable`].
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
         self.in_time(async {
-            let tx = self.begin_read().await?;
+            let tx = self.reach.if_free(self.begin_read()).await?;
             let position = position(&tx).await?;
             if position == *known {
                 return Ok(Some(News::none(position)));

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Row, visit};
 use super::script::Script;
-use super::tx::{KEYS, be_patient, finish};
+use super::tx::{KEYS, be_patient};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -116,6 +116,6 @@ impl Store {
         let forget = request::Entity::delete_many().filter(Expr::tuple(key.map(Expr::col)).in_subquery(old));
         let tx = self.begin_write().await?;
         let result = self.in_time(async { Ok(forget.exec(&tx).await?.rows_affected) }).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 }

@@ -6,9 +6,10 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, EntityTrait as _};
 use super::entity::{head, token_head};
 use super::error::StoreError;
 use super::group::Group;
+use super::reach::Reach;
 use super::script::Script;
 use super::snapshot::{Numbering, Record};
-use super::tx::{be_patient, finish, roll_back};
+use super::tx::be_patient;
 use super::{Store, commit, requests, threshold, tokens, usage};
 use crate::domain::Timestamp;
 use crate::state::Head;
@@ -16,6 +17,7 @@ use crate::state::Head;
 /// A store that is being filled: others see nothing of it before [`Restore::commit`], and nothing at all without.
 pub struct Restore {
     tx: DatabaseTransaction,
+    reach: Reach,
 }
 
 impl Store {
@@ -31,12 +33,12 @@ impl Store {
     ) -> Result<Option<(Restore, Head)>, StoreError> {
         let tx = self.begin_write().await?;
         match begin(&tx, numbering, now).await {
-            Ok(Some(head)) => Ok(Some((Restore { tx }, head))),
+            Ok(Some(head)) => Ok(Some((Restore { tx, reach: self.reach.clone() }, head))),
             Ok(None) => {
-                roll_back(tx).await;
+                self.reach.roll_back(tx).await;
                 Ok(None)
             }
-            Err(error) => finish(tx, Err(error)).await,
+            Err(error) => self.reach.finish(tx, Err(error)).await,
         }
     }
 }
@@ -121,11 +123,11 @@ impl Restore {
     ///
     /// [`StoreError::Unknown`] if it may have become visible or not, else as [`Restore::create`].
     pub async fn commit(self) -> Result<(), StoreError> {
-        finish(self.tx, Ok(())).await
+        self.reach.finish(self.tx, Ok(())).await
     }
 
     /// Leaves the store as it was.
     pub async fn rollback(self) {
-        roll_back(self.tx).await;
+        self.reach.roll_back(self.tx).await;
     }
 }

@@ -9,7 +9,6 @@ use super::entity::threshold_event::{Column, Entity, Model};
 use super::error::StoreError;
 use super::persist::{Row, rows};
 use super::script::Script;
-use super::tx::finish;
 use super::usage::{kind, number};
 use crate::counters::CounterKey;
 use crate::domain::{Id, LimitOwner, Timestamp};
@@ -129,6 +128,6 @@ impl Store {
         let tx = self.begin_write().await?;
         let forget = Entity::delete_many().filter(Column::CrossedAt.lt(older_than.as_micros()));
         let result = self.in_time(async { Ok(forget.exec(&tx).await?.rows_affected) }).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 }

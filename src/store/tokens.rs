@@ -12,7 +12,7 @@ use super::group::Remembered;
 use super::persist::{Row, rows};
 use super::requests;
 use super::script::Script;
-use super::tx::{ReadTx, finish, roll_back};
+use super::tx::ReadTx;
 use crate::domain::{Role, Sha256Hash, Timestamp, Token};
 
 impl Row for token::Model {
@@ -172,13 +172,13 @@ impl Store {
             Ok((writes, decided))
         };
         match self.in_time(result).await {
-            Ok((true, decided)) => finish(tx, Ok(decided)).await,
+            Ok((true, decided)) => self.reach.finish(tx, Ok(decided)).await,
             // Nothing was decided that is to be kept; so the count is put back.
             Ok((false, decided)) => {
-                roll_back(tx).await;
+                self.reach.roll_back(tx).await;
                 Ok(decided)
             }
-            Err(error) => finish(tx, Err(error)).await,
+            Err(error) => self.reach.finish(tx, Err(error)).await,
         }
     }
 
@@ -206,6 +206,6 @@ impl Store {
             Ok(())
         };
         let result = self.in_time(result).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 }

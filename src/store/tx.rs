@@ -10,6 +10,7 @@ use sea_orm::{
 use super::Store;
 use super::error::StoreError;
 use super::lock::WriteTx;
+use super::reach::Reach;
 
 /// A snapshot of the tables: what is read within it is of one revision.
 pub struct ReadTx(pub(super) DatabaseTransaction);
@@ -131,29 +132,42 @@ pub(super) async fn roll_back(transaction: DatabaseTransaction) {
     drop(tokio::time::timeout(ROLLBACK, transaction.rollback()).await);
 }
 
-/// Commits if `result` is fine, else rolls back.
-///
-/// When this returns an error other than [`StoreError::Unknown`], nothing of the transaction is or will be visible.
-pub(super) async fn finish<T>(
-    transaction: DatabaseTransaction,
-    result: Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    match result {
-        Ok(value) => {
-            let server = transaction.get_database_backend() == DbBackend::Postgres;
-            let committed = async { transaction.commit().await.map_err(|error| StoreError::committing(&error)) };
-            match server {
-                true => match tokio::time::timeout(PATIENCE, committed).await {
-                    Ok(committed) => committed,
-                    Err(_) => Err(StoreError::Unknown { what: "the database does not answer", detail: String::new() }),
-                },
-                false => committed.await,
+impl Reach {
+    /// Commits if `result` is fine, else rolls back.
+    ///
+    /// # Errors
+    ///
+    /// That of `result`, else what COMMIT came to. When this is another than [`StoreError::Unknown`], nothing of the
+    /// transaction is or will be visible.
+    pub(super) async fn finish<T>(
+        &self,
+        transaction: DatabaseTransaction,
+        result: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let value = match result {
+            Ok(value) => value,
+            Err(error) => {
+                self.roll_back(transaction).await;
+                return Err(error);
             }
-            .map(|()| value)
+        };
+        let committed = async { transaction.commit().await.map_err(|error| StoreError::committing(&error)) };
+        match self.in_time(committed).await {
+            Ok(()) => Ok(value),
+            // The server may have heard of it before it went away.
+            Err(StoreError::Away { detail }) => {
+                Err(StoreError::Unknown { what: "the database went away meanwhile", detail })
+            }
+            Err(error) => Err(error),
         }
-        Err(error) => {
+    }
+
+    /// As [`roll_back`]. Where the server is away, there is nothing to roll back.
+    pub(super) async fn roll_back(&self, transaction: DatabaseTransaction) {
+        let rolled_back = async {
             roll_back(transaction).await;
-            Err(error)
-        }
+            Ok(())
+        };
+        drop(self.unless_away(rolled_back).await);
     }
 }

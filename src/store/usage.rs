@@ -13,7 +13,7 @@ use super::journal::{self, JournalEntry};
 use super::persist::{Row, each, rows};
 use super::script::Script;
 use super::snapshot::UsageNode;
-use super::tx::{KEYS, finish};
+use super::tx::KEYS;
 use crate::counters::{Counter, CounterKey, CounterKeys, Counters};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
 use crate::state::Moved;
@@ -187,7 +187,7 @@ impl Store {
             Ok(head.last_incarnation)
         };
         let result = self.in_time(result).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 
     /// Forgets windows, and keys that were deleted before `former_before`.
@@ -212,7 +212,7 @@ impl Store {
             Ok(())
         };
         let result = self.in_time(result).await;
-        finish(tx, result).await
+        self.reach.finish(tx, result).await
     }
 
     /// All usage.

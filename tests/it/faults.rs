@@ -63,8 +63,8 @@ async fn streams_that_begin_behind_what_is_shown_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_only_looks_current_is_found() {
-    finds(Bug::LooksCurrent, &[Fault::HideRevision, Fault::AlterHash]).await;
+async fn a_success_of_another_kind_that_hides_a_failure_is_found() {
+    finds(Bug::SuccessHidesFailure, &[Fault::HideRevision, Fault::AlterHash]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,12 +27,21 @@ struct Network {
     weather: watch::Sender<Weather>,
     /// The number of the next connection.
     next: AtomicU64,
-    /// The next COMMIT that comes by ends its connection.
-    at_commit: AtomicBool,
+    /// What happens when the next COMMIT comes by.
+    at_commit: Mutex<Option<AtCommit>>,
     commits_cut: AtomicU64,
     /// A connection that is asked twice on end whether it still is one is silent from then on.
     at_asking_twice: AtomicBool,
     asked_twice: AtomicU64,
+}
+
+/// What happens when a COMMIT comes by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtCommit {
+    /// Its connection ends, when it has been let through.
+    Cut,
+    /// All connections are silent from then on, before it is let through.
+    Silence,
 }
 
 /// What becomes of connections; they are numbered.
@@ -54,7 +63,7 @@ impl Proxy {
             target: Mutex::new(target),
             weather: watch::Sender::new(Weather::default()),
             next: AtomicU64::new(0),
-            at_commit: AtomicBool::new(false),
+            at_commit: Mutex::default(),
             commits_cut: AtomicU64::new(0),
             at_asking_twice: AtomicBool::new(false),
             asked_twice: AtomicU64::new(0),
@@ -93,7 +102,12 @@ impl Proxy {
 
     /// Ends the connection on which the next COMMIT comes by, when it has been let through and before it is answered.
     pub(crate) fn cut_at_commit(&self) {
-        self.network.at_commit.store(true, Ordering::SeqCst);
+        *self.network.at_commit.lock().unwrap() = Some(AtCommit::Cut);
+    }
+
+    /// [`Self::silence`] when the next COMMIT comes by, which is not let through.
+    pub(crate) fn silence_at_commit(&self) {
+        *self.network.at_commit.lock().unwrap() = Some(AtCommit::Silence);
     }
 
     /// From now on, or no longer, half-opens connections of PostgreSQL as they are asked for the second time on end whether
@@ -179,7 +193,12 @@ impl Line<'_> {
                 return;
             }
             let commits = asks && buffer[..length].windows(COMMIT.len()).any(|bytes| bytes == COMMIT);
-            let cut = commits && self.network.at_commit.swap(false, Ordering::SeqCst);
+            let at_commit = if commits { self.network.at_commit.lock().unwrap().take() } else { None };
+            if at_commit == Some(AtCommit::Silence) {
+                self.network.weather.send_modify(|weather| weather.silent_below = u64::MAX);
+                std::future::pending::<()>().await;
+            }
+            let cut = at_commit == Some(AtCommit::Cut);
             if cut {
                 self.unanswered.store(true, Ordering::SeqCst);
             }

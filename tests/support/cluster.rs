@@ -114,7 +114,12 @@ impl Cluster {
 
     /// Ends all its processes at once, as a crash of the machine would.
     pub(crate) fn crash(&self) {
-        run(program("pg_ctl").args(["stop", "-s", "-m", "immediate", "-D"]).arg(self.data()));
+        self.stop("immediate");
+    }
+
+    /// Stops it, in a mode of `pg_ctl`.
+    pub(crate) fn stop(&self, mode: &str) {
+        run(program("pg_ctl").args(["stop", "-s", "-m", mode, "-D"]).arg(self.data()));
     }
 
     pub(crate) fn data(&self) -> PathBuf {

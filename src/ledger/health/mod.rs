@@ -1,6 +1,7 @@
 //! How the ledger stands to the database, as one value: what memory is worth, and whether the database can be used. Health,
 //! streams and refusals are derived from it, so that no success of one kind can hide a failure of another.
 
+mod finding;
 #[cfg(test)]
 mod tests;
 
@@ -11,14 +12,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use finding::Finding;
+pub use finding::proven;
+
 use crate::seeded::{self, Bug};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// How long reading the log may fail for want of something (memory, threads, open files, a free connection) before the
-/// replica says that it is not current: others may be writing meanwhile.
-const LASTS: Duration = Duration::from_millis(750);
-/// How long after a finding of corruption a second reading counts.
-pub(super) const AGAIN: Duration = Duration::from_millis(200);
+/// replica says that it is not current: others may be writing meanwhile. One reading that got no connection is enough.
+const LASTS: Duration = Store::FREE;
 
 /// How far a server can be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,9 +38,10 @@ pub enum Status {
 /// Why a process has to end.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Over {
-    /// Two readings of the database found the same contradiction.
+    /// Each reading of the database for some time found the same contradiction.
     #[error(
-        "the database is corrupt, by two readings: {0}; keep a copy of it, run `tollgate verify`, and restore a backup"
+        "the database is corrupt: each reading for 5 seconds found the same: {0}; keep a copy of it, run `tollgate verify`, \
+         and restore a backup"
     )]
     Corrupt(String),
     /// The ledger's task has panicked; the log says where.
@@ -104,13 +107,6 @@ enum Memory {
     Corrupt(String),
 }
 
-/// A contradiction that one reading found.
-#[derive(Debug)]
-struct Finding {
-    what: String,
-    at: Instant,
-}
-
 /// Whether the database can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Access {
@@ -124,8 +120,8 @@ enum Access {
 /// A time in which nothing could be written.
 struct Outage {
     since: Instant,
-    /// Commit batches, usage batches and registrations that were refused.
-    refused: u64,
+    /// Writes, usage batches and registrations that callers were refused.
+    refused: usize,
 }
 
 pub(super) struct Health {
@@ -190,32 +186,34 @@ impl Health {
         self.reached();
         self.contact.made();
         self.unread_since = None;
-        let was = self.reading();
-        if let Memory::Behind { since, .. } = self.memory
-            && was == Some(by)
-        {
-            let duration_ms = since.elapsed().as_millis() as u64;
-            tracing::info!(duration_ms, "this replica is current again");
-        }
-        if was == Some(by) || (by == Reading::Tables && was.is_some()) {
+        let due = self.reading();
+        if due == Some(by) || (by == Reading::Tables && due.is_some()) {
+            if let Memory::Behind { since, .. } = self.memory {
+                let duration_ms = since.elapsed().as_millis() as u64;
+                tracing::info!(duration_ms, "this replica is current again");
+            }
             self.memory = Memory::Current;
         }
         self.publish();
     }
 
-    /// Memory cannot be brought to where the database stands, by this reading. Returns what that means to callers.
-    pub(super) fn unread(&mut self, reading: Reading, error: StoreError) -> StoreError {
-        let now = Instant::now();
-        if seeded::is(Bug::LooksCurrent) {
-            self.contact.made();
-        }
+    /// Memory cannot be brought to where the database stands, by this reading, which began at `began`. Returns what that
+    /// means to callers.
+    pub(super) fn unread(&mut self, reading: Reading, began: Instant, error: StoreError) -> StoreError {
         match &error {
-            StoreError::Corrupt { .. } => self.found(reading, error.to_string(), now),
-            StoreError::Away { .. } => self.lost(&error),
+            // The head was read, after all.
+            StoreError::Corrupt { .. } if seeded::is(Bug::SuccessHidesFailure) => self.current(reading),
+            StoreError::Corrupt { .. } => self.found(reading, &error.to_string()),
+            StoreError::Away { .. } => {
+                self.found_otherwise();
+                self.unread_since = None;
+                self.lost(&error);
+            }
             _ => {
-                let since = *self.unread_since.get_or_insert(now);
-                if since.elapsed() >= LASTS && self.usable().is_ok() {
-                    self.fall_behind(reading, None, &error);
+                self.found_otherwise();
+                let since = *self.unread_since.get_or_insert(began);
+                if since.elapsed() >= LASTS && self.is_current() {
+                    self.fall_behind(reading, &error);
                 }
             }
         }
@@ -226,33 +224,42 @@ impl Health {
         }
     }
 
-    fn found(&mut self, reading: Reading, what: String, now: Instant) {
-        match &self.memory {
-            Memory::Corrupt(_) => {}
-            Memory::Behind { finding: Some(finding), .. } if finding.what == what => {
-                let goes_on = seeded::is(Bug::NeverProven) || seeded::is(Bug::LooksCurrent);
-                if finding.at.elapsed() >= AGAIN && !goes_on {
-                    tracing::error!(error = %what, "the database is corrupt, by two readings; this process ends");
-                    self.memory = Memory::Corrupt(what);
-                }
-            }
-            _ => {
-                let error = StoreError::Unavailable { what: "one reading found it corrupt", detail: what.clone() };
-                self.fall_behind(reading, Some(Finding { what, at: now }), &error);
-            }
+    /// Whether memory is worth being served.
+    fn is_current(&self) -> bool {
+        matches!(self.memory, Memory::Current | Memory::MustReload)
+    }
+
+    /// A reading found a contradiction.
+    fn found(&mut self, reading: Reading, what: &str) {
+        if self.is_current() {
+            let detail = what.to_owned();
+            self.fall_behind(reading, &StoreError::Unavailable { what: "one reading found it corrupt", detail });
+        }
+        if let Memory::Behind { finding, .. } = &mut self.memory
+            && Finding::note(finding, what)
+            && !seeded::is(Bug::NeverProven)
+        {
+            tracing::error!(
+                error = %what,
+                "the database is corrupt: each reading for 5 seconds found the same; this process ends"
+            );
+            self.memory = Memory::Corrupt(what.to_owned());
         }
     }
 
-    fn fall_behind(&mut self, reading: Reading, finding: Option<Finding>, error: &StoreError) {
-        let since = match self.memory {
-            Memory::Behind { since, .. } => since,
-            Memory::Current | Memory::MustReload | Memory::Corrupt(_) => Instant::now(),
-        };
+    /// A reading came to nothing for another reason than a contradiction.
+    fn found_otherwise(&mut self) {
+        if let Memory::Behind { finding, .. } = &mut self.memory {
+            *finding = None;
+        }
+    }
+
+    fn fall_behind(&mut self, reading: Reading, error: &StoreError) {
         tracing::warn!(
             error = %error.report(),
             "this replica cannot follow the database: it serves nothing until it can, and goes on trying"
         );
-        self.memory = Memory::Behind { reading, since, finding };
+        self.memory = Memory::Behind { reading, since: Instant::now(), finding: None };
     }
 
     /// Memory may differ from the tables.
@@ -272,7 +279,8 @@ impl Health {
         self.publish();
     }
 
-    /// A write did not get through. What it tells of the database is logged once, until a write gets through.
+    /// A write, or an attempt at one, did not get through. What it tells of the database is logged once, until a write gets
+    /// through.
     pub(super) fn not_written(&mut self, error: &StoreError) {
         match error {
             StoreError::Away { .. }
@@ -288,16 +296,22 @@ impl Health {
             | StoreError::NotCurrent
             | StoreError::Fenced => {}
         }
-        if let Some(outage) = &mut self.outage {
-            outage.refused += 1;
-        }
         self.publish();
     }
 
-    /// An attempt to write, which nobody asked for, did not get through.
-    pub(super) fn unprobed(&mut self, error: &StoreError) {
-        self.lost(error);
-        self.publish();
+    /// It is known now what became of a commit: whether it was found.
+    pub(super) fn resolved(&mut self, found: bool) {
+        match found {
+            true => self.wrote(),
+            false => self.reached(),
+        }
+    }
+
+    /// So many callers were told that what they asked for was not done, or may not have been.
+    pub(super) fn refused(&mut self, callers: usize) {
+        if let Some(outage) = &mut self.outage {
+            outage.refused += callers;
+        }
     }
 
     fn lost(&mut self, error: &StoreError) {
@@ -313,7 +327,6 @@ impl Health {
 
     fn publish(&self) {
         let status = match (&self.memory, self.access) {
-            (Memory::Behind { .. }, _) if seeded::is(Bug::LooksCurrent) => Status::Ready,
             (Memory::Corrupt(what), _) => Status::Over(Over::Corrupt(what.clone())),
             (Memory::Behind { .. }, _) => Status::NotCurrent,
             (Memory::Current | Memory::MustReload, Access::Writable) => Status::Ready,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{Writer, fail};
+use super::Writer;
 use crate::domain::{Error, Timestamp};
 use crate::ledger::group::{Gathering, request_key};
 use crate::ledger::metrics::Purpose;
@@ -78,7 +78,7 @@ impl Writer {
         let (tx, decided) = match self.begin(&mut commands, ahead).await {
             Ok(begun) => begun,
             Err(error) => {
-                fail(commands.into_iter().map(|(_, _, reply)| reply), &error);
+                self.refuse(commands.into_iter().map(|(_, _, reply)| reply), &error);
                 return Due::default();
             }
         };
@@ -111,7 +111,7 @@ impl Writer {
                 commands.append(&mut next.commands);
                 return Due { commands, ahead: None };
             }
-            Err(error) => fail(commands.into_iter().map(|(_, _, reply)| reply), &error),
+            Err(error) => self.refuse(commands.into_iter().map(|(_, _, reply)| reply), &error),
         }
         next
     }
@@ -136,6 +136,7 @@ impl Writer {
             Ok(remembered) => remembered,
             Err(error) => {
                 tx.rollback().await;
+                self.health.not_written(&error);
                 return Err(error);
             }
         };

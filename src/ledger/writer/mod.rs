@@ -24,7 +24,8 @@ use crate::usage::is_over;
 /// How often a database that is shared is asked what others wrote, and one that was away whether it is back. A hint may
 /// come earlier; correctness rests on this alone.
 const POLL: Duration = Duration::from_millis(250);
-/// How long to go on asking whether a commit happened before its callers are told that it is not known.
+/// How long to go on asking a database that is there whether a commit happened, before its callers are told that it is not
+/// known.
 const RESOLVE: Duration = Duration::from_secs(5);
 /// How often to begin again if the history turns out to be another one while it is being read.
 const ATTEMPTS: usize = 3;
@@ -151,7 +152,7 @@ impl Writer {
             // Only a write tells whether one can be made.
             match self.store.probe().await {
                 Ok(()) => self.health.wrote(),
-                Err(error) => self.health.unprobed(&error),
+                Err(error) => self.health.not_written(&error),
             }
         }
     }
@@ -161,17 +162,18 @@ impl Writer {
         match self.health.reading() {
             Some(Reading::Log) if !self.store.is_shared() => Ok(()),
             Some(Reading::Log) => {
+                let began = Instant::now();
                 let known = follow::position(&self.publish.borrow());
                 let news = self.store.news(&known).await;
-                self.read(news).await
+                self.read(began, news).await
             }
             Some(Reading::Tables) => self.rebuild().await,
             None => Err(StoreError::NotCurrent),
         }
     }
 
-    /// Takes over what the log says; without the log's help, what the tables say.
-    async fn read(&mut self, news: Result<Option<News>, StoreError>) -> Result<(), StoreError> {
+    /// Takes over what the log says, as it was read from `began` on; without the log's help, what the tables say.
+    async fn read(&mut self, began: Instant, news: Result<Option<News>, StoreError>) -> Result<(), StoreError> {
         let applied = match news {
             Ok(Some(news)) if news.position == follow::position(&self.publish.borrow()) => Ok(()),
             Ok(Some(news)) => self.apply(news),
@@ -183,16 +185,21 @@ impl Writer {
                 self.health.current(Reading::Log);
                 Ok(())
             }
-            Err(error) => Err(self.health.unread(Reading::Log, error)),
+            Err(error) => Err(self.health.unread(Reading::Log, began, error)),
         }
     }
 
     async fn register(&mut self, registration: Registration) -> Result<i64, StoreError> {
-        self.health.usable()?;
-        let registered = self.counting.register(&self.store, registration).await;
+        let registered = match self.health.usable() {
+            Ok(()) => self.counting.register(&self.store, registration).await,
+            Err(error) => Err(error),
+        };
         match &registered {
             Ok(_) => self.health.wrote(),
-            Err(error) => self.health.not_written(error),
+            Err(error) => {
+                self.health.not_written(error);
+                self.health.refused(1);
+            }
         }
         registered
     }
@@ -210,12 +217,13 @@ impl Writer {
                 self.health.current(Reading::Log);
                 return Ok(tx);
             }
+            let began = Instant::now();
             match tx.news(&known).await {
                 Ok(None) => {
                     tx.rollback().await;
                     self.rebuild().await?;
                 }
-                news => match self.read(news).await {
+                news => match self.read(began, news).await {
                     Ok(()) => return Ok(tx),
                     Err(error) => {
                         tx.rollback().await;
@@ -253,10 +261,11 @@ impl Writer {
         let tx = match self.lock().await {
             Ok(tx) => tx,
             Err(error) => {
-                fail(batches.into_iter().map(|reported| reported.reply), &error);
+                self.refuse(batches.into_iter().map(|reported| reported.reply), &error);
                 return;
             }
         };
+        let callers = batches.len();
         let state = State::clone(&self.publish.borrow());
         let (publish, moves) = (self.publish.clone(), self.moves.clone());
         let show = |state, moved: &Moved| {
@@ -267,17 +276,21 @@ impl Writer {
         match counted {
             Ok(()) => self.health.reached(),
             Err(error) => {
-                if matches!(error, StoreError::Unknown { .. } | StoreError::Fenced | StoreError::Refused { .. }) {
+                // What became of it, the journal tells those who follow it.
+                let untold = matches!(error, StoreError::Unknown { .. }) && !self.store.is_shared();
+                if untold || matches!(error, StoreError::Fenced | StoreError::Refused { .. }) {
                     self.health.must_reload();
                 }
                 self.health.not_written(&error);
+                self.health.refused(callers);
             }
         }
     }
 
     /// Whether the group that ends with `last` was committed. It is asked under the lock: a server that still had the
-    /// commit before it when the connection was lost has the lock until it is done. Should the database not answer in
-    /// time, the group counts as not committed, and memory is not touched: if it was, the log tells when it is read again.
+    /// commit before it when the connection was lost has the lock until it is done. Should the database be away, or not
+    /// tell in time, the group counts as not committed, and memory is not touched: if it was, the log tells when it is read
+    /// again.
     async fn resolve(&mut self, last: &Txn) -> bool {
         let deadline = Instant::now() + RESOLVE;
         loop {
@@ -290,14 +303,15 @@ impl Writer {
             match found.await {
                 Ok(found) => {
                     tracing::info!(revision = last.revision, committed = found, "the outcome of the commit is known");
-                    self.health.wrote();
+                    self.health.resolved(found);
                     return found;
                 }
-                Err(error) if Instant::now() < deadline => {
+                Err(error) if Instant::now() < deadline && !self.store.is_away() => {
                     tracing::debug!(error = %error.report(), "the log cannot be read; trying again");
                     tokio::time::sleep(POLL).await;
                 }
-                Err(_) => {
+                Err(error) => {
+                    self.health.not_written(&error);
                     // On a file of one's own nobody else's log tells what became of it.
                     if !self.store.is_shared() {
                         self.health.must_reload();
@@ -308,9 +322,25 @@ impl Writer {
         }
     }
 
+    /// Tells callers that what they asked for was not done, or may not have been.
+    fn refuse<T>(
+        &mut self,
+        replies: impl ExactSizeIterator<Item = oneshot::Sender<Result<T, Error>>>,
+        error: &StoreError,
+    ) {
+        self.health.refused(replies.len());
+        let error = error.to_domain();
+        for reply in replies {
+            // A caller that is gone has nothing to hear.
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+
     async fn rebuild(&mut self) -> Result<(), StoreError> {
+        let began = Instant::now();
         let loaded = super::load(&self.store).await;
-        let (mut state, counting, passed) = loaded.map_err(|error| self.health.unread(Reading::Tables, error))?;
+        let (mut state, counting, passed) =
+            loaded.map_err(|error| self.health.unread(Reading::Tables, began, error))?;
         let (before, history) = {
             let known = self.publish.borrow();
             ((known.usage().version(), known.usage().mark()), known.usage().history())
@@ -365,12 +395,4 @@ fn quietly(publish: &watch::Sender<Arc<State>>, state: Arc<State>) {
         *published = state;
         false
     });
-}
-
-fn fail<T>(replies: impl Iterator<Item = oneshot::Sender<Result<T, Error>>>, error: &StoreError) {
-    let error = error.to_domain();
-    for reply in replies {
-        // A caller that is gone has nothing to hear.
-        let _ = reply.send(Err(error.clone()));
-    }
 }

@@ -121,7 +121,7 @@ async fn a_connection_that_lost_its_transaction_is_replaced() {
     let transaction = bench.store.begin_write().await.unwrap();
     transaction.execute_unprepared("DELETE FROM customer").await.unwrap();
     transaction.execute_unprepared("ROLLBACK").await.unwrap();
-    let failed: Result<(), _> = tx::finish(transaction, Err(StoreError::Fenced)).await;
+    let failed: Result<(), _> = bench.store.reach.finish(transaction, Err(StoreError::Fenced)).await;
     assert!(matches!(failed, Err(StoreError::Fenced)));
     bench.commit(&[vec![put("b", 2, customer("b"))]]).await;
 
@@ -131,7 +131,7 @@ async fn a_connection_that_lost_its_transaction_is_replaced() {
     }
     let transaction = bench.store.begin_write().await.unwrap();
     transaction.execute_unprepared("ROLLBACK").await.unwrap();
-    let failed = tx::finish(transaction, Ok(())).await;
+    let failed = bench.store.reach.finish(transaction, Ok(())).await;
     assert!(matches!(failed, Err(StoreError::Unknown { .. })), "{failed:?}");
     bench.commit(&[vec![put("c", 3, customer("c"))]]).await;
     bench.check().await;

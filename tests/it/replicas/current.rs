@@ -71,6 +71,16 @@ impl Pair {
             }
         }
     }
+
+    /// Waits until y cannot follow, and says so by its health.
+    async fn until_not_serving(&self) {
+        soon(async {
+            while health(&self.y.1, "").await != Some(ServingStatus::NotServing) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
 }
 
 /// Whether the key is active, from the memory of a replica or from the tables.
@@ -105,6 +115,13 @@ async fn refuses_all(api: &Api, key: &v1::VirtualKey) {
 const HIDE: &str = "UPDATE change_txn SET revision = -revision WHERE revision = $1";
 const SHOW: &str = "UPDATE change_txn SET revision = -revision WHERE revision = -$1";
 
+/// What makes the row of a team that another replica wrote one that cannot be read, and what mends it.
+const MAKE_UNREADABLE: &str = "ALTER TABLE team ALTER COLUMN name DROP NOT NULL; \
+                               UPDATE team SET name = NULL WHERE revision = $1";
+const MAKE_READABLE: &str = "UPDATE team SET name = 'written while y is stopped' WHERE revision = $1";
+/// How long a row stays unreadable for want of something that passes.
+const PASSES: Duration = Duration::from_secs(2);
+
 /// The process ends by itself, with the code for corruption.
 async fn ends(mut server: Server) -> i32 {
     soon(async {
@@ -123,16 +140,22 @@ async fn a_replica_that_misses_a_revision_says_so_and_ends() {
     if !here() {
         return;
     }
-    for spoil in
-        ["DELETE FROM change_txn WHERE revision = $1", "UPDATE change_txn SET chain = '\\x00' WHERE revision = $1"]
-    {
+    for spoil in [
+        "DELETE FROM change_txn WHERE revision = $1",
+        "UPDATE change_txn SET chain = '\\x00' WHERE revision = $1",
+        MAKE_UNREADABLE,
+    ] {
         let directories = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
         let mut pair = Pair::start(&directories, None).await;
         let missing = pair.behind(spoil).await;
         assert_eq!(pair.go_away(missing).await, "REPLICA_NOT_CURRENT");
         assert_eq!(ends(pair.y.0).await, 3);
         let log = std::fs::read_to_string(directories[1].path().join("log")).unwrap();
-        assert_eq!(log.matches("the database is corrupt, by two readings").count(), 2, "{log}");
+        assert_eq!(
+            log.matches("the database is corrupt: each reading for 5 seconds found the same").count(),
+            2,
+            "{log}"
+        );
         // The other one had read it, and goes on.
         assert!(!is_active(&pair.x.1, &pair.key, true).await.unwrap());
     }
@@ -170,4 +193,63 @@ async fn a_replica_that_cannot_follow_serves_nothing_until_it_can() {
     });
     pair.watcher.connect(&pair.y.1).await.unwrap();
     pair.watcher.until_proved(written.await).await;
+}
+
+/// The time is that of the fault: a lack of memory may show itself as a column that cannot be read for so long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_for_a_while_ends_nothing() {
+    if !here() {
+        return;
+    }
+    let directories = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+    let mut pair = Pair::start(&directories, None).await;
+    let unreadable = pair.behind(MAKE_UNREADABLE).await;
+    assert_eq!(pair.go_away(unreadable).await, "REPLICA_NOT_CURRENT");
+    refuses_all(&pair.y.1, &pair.key).await;
+    tokio::time::sleep(PASSES).await;
+    pair.sql(&MAKE_READABLE.replace("$1", &unreadable.to_string()));
+    let active = soon(async {
+        loop {
+            assert!(pair.y.0.ended().is_none(), "the process ended");
+            match is_active(&pair.y.1, &pair.key, true).await {
+                Ok(active) => return active,
+                Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(!active.await, "a revoked key reads as active");
+}
+
+/// With each of these bugs y breaks one part of the promise in which the others do not show: while it lasts, which is until
+/// corruption is proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_go_on_health_that_stays_and_calls_that_are_answered_are_found() {
+    if !here() {
+        return;
+    }
+    for bug in [Bug::StreamsGoOn, Bug::HealthStaysServing, Bug::CallsAreAnswered] {
+        let directories = [(); 2].map(|()| tempfile::TempDir::new().unwrap());
+        let mut pair = Pair::start(&directories, Some(bug)).await;
+        let missing = pair.behind(HIDE).await;
+        let (found, others) = match bug {
+            Bug::StreamsGoOn => {
+                pair.until_not_serving().await;
+                let read = is_active(&pair.y.1, &pair.key, true).await;
+                (pair.go_away(missing).await != "REPLICA_NOT_CURRENT", read.is_err())
+            }
+            Bug::HealthStaysServing => {
+                let gone = pair.go_away(missing).await == "REPLICA_NOT_CURRENT";
+                let read = is_active(&pair.y.1, &pair.key, true).await;
+                (health(&pair.y.1, "").await == Some(ServingStatus::Serving), gone && read.is_err())
+            }
+            _ => {
+                let gone = pair.go_away(missing).await == "REPLICA_NOT_CURRENT";
+                pair.until_not_serving().await;
+                (is_active(&pair.y.1, &pair.key, true).await.is_ok(), gone)
+            }
+        };
+        assert!(found, "{bug:?} is not found");
+        assert!(others, "{bug:?} hides other parts of the promise");
+    }
 }
