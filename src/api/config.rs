@@ -17,7 +17,7 @@ use super::{Api, CallNotes};
 use crate::domain::{Error, Kind, Path, Violations};
 use crate::proto::v1;
 use crate::proto::v1::config_service_server::ConfigService;
-use crate::store::{ChangeFilter, LoggedChange};
+use crate::store::{ChangeFilter, LogBody, LoggedChange};
 use crate::watch::{Filter, KindSet, Subscription};
 use crate::wire;
 
@@ -128,9 +128,9 @@ impl Api {
 
 fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
     let LoggedChange { txn, ord: _, row } = logged;
-    let decode = |body: Option<bytes::Bytes>| {
+    let decode = |body: Option<LogBody>| {
         body.map(|body| {
-            let mut resource = v1::ConfigResource::decode(body).map_err(|error| {
+            let mut resource = v1::ConfigResource::decode(body.bytes()).map_err(|error| {
                 Error::Internal(format!("the log of revision {} cannot be read: {error}", txn.revision))
             })?;
             wire::strip_hashes(&mut resource);

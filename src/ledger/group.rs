@@ -9,12 +9,15 @@ use super::{Answer, Call, Command};
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
 use crate::state::{Change, Context, Crossing, Decision, Head, Moved, Op, State, settle_usage};
-use crate::store::{ChainVersion, Group, LogRow, Net, Remembered, Txn, UsageGroup};
+use crate::store::{ChainVersion, Group, LogBody, LogRow, Net, Remembered, Txn, UsageGroup};
 use crate::usage::FormerKey;
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
 /// Resources that a group may have changed before it takes no further command, so that nobody waits for many large ones.
 const FULL: usize = 10_000;
+
+/// Changes of one command whose encodings are kept until they are written: to keep them costs memory, to make them anew time.
+const KEPT_BODIES: usize = 1_000;
 
 /// Identifies a remembered request: caller, method, request id.
 pub(super) type RequestKey = (String, String, String);
@@ -193,23 +196,24 @@ impl Gathering {
     }
 }
 
+/// The changes as they are logged. The bytes of few are kept until they are written, those of many are made anew then.
 fn log_rows(decision: &Decision) -> Result<Vec<LogRow>, Error> {
-    let encode = |any: &Option<AnyResource>| {
-        any.as_ref().map(|any| Bytes::from(wire::render_any(any, Form::Log).encode_to_vec()))
+    let many = decision.changes.len() > KEPT_BODIES;
+    let body = |any: &AnyResource| match many {
+        true => LogBody::Resource(any.clone(), encode),
+        false => LogBody::Encoded(encode(any)),
     };
     decision
         .changes
         .iter()
         .map(|change| {
             let key = change.key();
-            let (before, after) = (encode(&change.before), encode(&change.after));
-            if let Some(after) = &after
-                && after.len() > MAX_RESOURCE_BYTES
-            {
+            let (before, after) = (change.before.as_ref().map(body), change.after.as_ref().map(body));
+            let len = after.as_ref().map_or(0, |after| after.bytes().len());
+            if len > MAX_RESOURCE_BYTES {
                 let mut violations = Violations::new();
                 let text = format!(
-                    "has {} bytes when encoded; must have at most {MAX_RESOURCE_BYTES}, so that every watcher can take it",
-                    after.len()
+                    "has {len} bytes when encoded; must have at most {MAX_RESOURCE_BYTES}, so that every watcher can take it"
                 );
                 violations.add(key.kind.name(), text);
                 return Err(Error::Invalid(violations));
@@ -222,4 +226,8 @@ fn log_rows(decision: &Decision) -> Result<Vec<LogRow>, Error> {
             Ok(LogRow { kind: key.kind, id: key.id, op, before, after })
         })
         .collect()
+}
+
+fn encode(any: &AnyResource) -> Bytes {
+    wire::render_any(any, Form::Log).encode_to_vec().into()
 }

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use foldhash::fast::RandomState;
 
 use super::{Change, Decision};
-use crate::counters::{Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions};
+use crate::counters::{Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
 use crate::domain::{AnyResource, LimitKind, LimitOwner, Timestamp};
 use crate::usage::Amount;
 
@@ -165,6 +165,9 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
     for Change { before, after } in &decision.changes {
         let (Some(before), Some(after)) = (before, after) else { continue };
         let reset = decision.reset_budget_usage && after.key() == decision.subject;
+        if !reset && owned_limits(before) == owned_limits(after) {
+            continue;
+        }
         let old = dimensions(before);
         for new in dimensions(after) {
             let Some(old) = old.iter().find(|old| old.limit_id == new.limit_id && old.kind == new.kind) else {

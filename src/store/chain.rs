@@ -4,7 +4,7 @@
 //! committed, who asked for it, from where, by which method and request, and the answer that is remembered. A log of an
 //! earlier build goes on under the second version; its revisions keep the version that they were written under.
 
-use super::group::{LogRow, Remembered, Txn};
+use super::group::{LogBody, LogRow, Remembered, Txn};
 use crate::state::Chain;
 
 /// Keeps hashes of revisions apart from all others.
@@ -55,8 +55,9 @@ impl Txn {
         for LogRow { kind, id, op, before, after } in &self.rows {
             hasher.update(&kind.number().to_be_bytes());
             hasher.update(&op.number().to_be_bytes());
-            for part in [id.as_bytes(), before.as_deref().unwrap_or_default(), after.as_deref().unwrap_or_default()] {
-                put(&mut hasher, part);
+            put(&mut hasher, id.as_bytes());
+            for body in [before, after] {
+                put(&mut hasher, &body.as_ref().map(LogBody::bytes).unwrap_or_default());
             }
         }
         Chain(*hasher.finalize().as_bytes())
@@ -78,8 +79,9 @@ impl Txn {
             hasher.update(&kind.number().to_be_bytes());
             hasher.update(&op.number().to_be_bytes());
             put(&mut hasher, id.as_bytes());
-            put_optional(&mut hasher, before.as_deref());
-            put_optional(&mut hasher, after.as_deref());
+            for body in [before, after] {
+                put_optional(&mut hasher, body.as_ref().map(LogBody::bytes).as_deref());
+            }
         }
         Chain(*hasher.finalize().as_bytes())
     }
@@ -124,8 +126,8 @@ mod tests {
             kind: Kind::Team,
             id: id.into(),
             op: Op::Update,
-            before: before.map(Into::into),
-            after: Some(b"after"[..].into()),
+            before: before.map(|bytes| bytes.to_vec().into()),
+            after: Some(b"after".to_vec().into()),
         };
         Txn {
             revision: 7,
@@ -188,12 +190,12 @@ mod tests {
             |txn| txn.rows[0].kind = Kind::Customer,
             |txn| txn.rows[0].op = Op::Delete,
             |txn| txn.rows[0].id = "c".into(),
-            |txn| txn.rows[0].before = Some(b"other"[..].into()),
+            |txn| txn.rows[0].before = Some(b"other".to_vec().into()),
             |txn| txn.rows[0].before = None,
-            |txn| txn.rows[1].before = Some(b""[..].into()),
+            |txn| txn.rows[1].before = Some(Vec::new().into()),
             |txn| txn.rows[0].after = None,
-            |txn| txn.rows[0].after = Some(b""[..].into()),
-            |txn| txn.rows[1].after = Some(b"other"[..].into()),
+            |txn| txn.rows[0].after = Some(Vec::new().into()),
+            |txn| txn.rows[1].after = Some(b"other".to_vec().into()),
         ];
         let mut hashes: HashSet<[u8; 32]> = HashSet::from([txn().chain_after(Chain([2; 32])).0]);
         for alter in alterations {

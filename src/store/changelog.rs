@@ -72,8 +72,8 @@ pub(super) fn changes(txns: &[Txn], start: usize, limit: usize) -> Vec<change_ro
         kind: row.kind.number(),
         resource_id: row.id.to_string(),
         op: row.op.number(),
-        body: row.after.as_ref().map(|body| body.to_vec()),
-        before_body: row.before.as_ref().map(|body| body.to_vec()),
+        body: row.after.as_ref().map(|body| body.bytes().into()),
+        before_body: row.before.as_ref().map(|body| body.bytes().into()),
     };
     rows.skip(start).take(limit).map(model).collect()
 }

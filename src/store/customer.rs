@@ -22,7 +22,7 @@ impl Row for customer::Model {
 }
 
 impl Persist for Customer {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { name, calendar_aligned, limits, labels } = resource;
         rows.customer.push(customer::Model {
@@ -33,8 +33,8 @@ impl Persist for Customer {
             name: name.to_string(),
             calendar_aligned: *calendar_aligned,
         });
-        limits::lay(&LimitOwner::Customer(id.clone()), limits, rows);
-        labels::lay(Kind::Customer, id.as_str(), labels, rows);
+        limits::lay(&LimitOwner::Customer(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
+        labels::lay(Kind::Customer, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {

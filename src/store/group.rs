@@ -1,5 +1,6 @@
 //! What crosses the border between the ledger and the store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,10 +62,48 @@ pub struct LogRow {
     pub id: Arc<str>,
     /// What was done.
     pub op: Op,
-    /// The whole stored resource before, encoded; `None` on create.
-    pub before: Option<Bytes>,
-    /// The whole stored resource after, encoded; `None` on delete.
-    pub after: Option<Bytes>,
+    /// The whole stored resource before; `None` on create.
+    pub before: Option<LogBody>,
+    /// The whole stored resource after; `None` on delete.
+    pub after: Option<LogBody>,
+}
+
+/// A stored resource as the log keeps it.
+#[derive(Clone)]
+pub enum LogBody {
+    /// Encoded.
+    Encoded(Bytes),
+    /// Encoded anew whenever its bytes are asked for: of a large change, memory does not hold the bytes of all resources at
+    /// once.
+    Resource(AnyResource, fn(&AnyResource) -> Bytes),
+}
+
+impl LogBody {
+    /// The encoding.
+    pub fn bytes(&self) -> Bytes {
+        match self {
+            Self::Encoded(bytes) => bytes.clone(),
+            Self::Resource(resource, encode) => encode(resource),
+        }
+    }
+}
+
+impl From<Vec<u8>> for LogBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Encoded(bytes.into())
+    }
+}
+
+impl PartialEq for LogBody {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl fmt::Debug for LogBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes().fmt(f)
+    }
 }
 
 /// What a group does to one resource.

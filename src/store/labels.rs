@@ -18,8 +18,11 @@ impl Row for label::Model {
     }
 }
 
-/// Lays out the labels of a resource.
-pub(super) fn lay(kind: Kind, id: &str, labels: &Labels, rows: &mut Rows) {
+/// Lays out the labels of a resource, unless they are those of `other`.
+pub(super) fn lay(kind: Kind, id: &str, labels: &Labels, other: Option<&Labels>, rows: &mut Rows) {
+    if other == Some(labels) {
+        return;
+    }
     rows.label.extend(labels.iter().map(|(key, value)| label::Model {
         kind: kind.number(),
         resource_id: id.to_owned(),

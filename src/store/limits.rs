@@ -56,9 +56,9 @@ impl Owner {
     }
 }
 
-/// Lays out the limits of `owner`.
-pub(super) fn lay(owner: &LimitOwner, limits: &Limits, rows: &mut Rows) {
-    if limits.budgets.is_empty() && limits.rate_limit.is_none() {
+/// Lays out the limits of `owner`, unless they are those of `other`.
+pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, rows: &mut Rows) {
+    if limits.is_empty() || other == Some(limits) {
         return;
     }
     let owner = Owner::of(owner);

@@ -16,7 +16,7 @@ impl Row for mcp_client::Model {
 }
 
 impl Persist for McpClient {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, _other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { tools } = resource;
         rows.mcp_client.push(mcp_client::Model {

@@ -23,7 +23,7 @@ impl Row for model_config::Model {
 }
 
 impl Persist for ModelConfig {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { model_name, provider, scope, calendar_aligned, limits } = resource;
         rows.model_config.push(model_config::Model {
@@ -37,7 +37,7 @@ impl Persist for ModelConfig {
             scope_id: scope.id().to_owned(),
             calendar_aligned: *calendar_aligned,
         });
-        limits::lay(&LimitOwner::ModelConfig(id.clone()), limits, rows);
+        limits::lay(&LimitOwner::ModelConfig(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {

@@ -26,8 +26,9 @@ use crate::domain::{AnyResource, Id, Resource, Stored};
 
 /// How a kind of resource lies in tables.
 pub trait Persist: Resource {
-    /// Lays the resource out as rows.
-    fn lay(stored: &Stored<Self>, rows: &mut Rows);
+    /// Lays the resource out as rows, without those of the parts that are the same in `other`: a change of one resource
+    /// touches few of its parts.
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows);
 
     /// Reads resources back, in no particular order.
     fn fetch(
@@ -170,22 +171,35 @@ pub struct Rows {
 }
 
 impl Rows {
-    fn of(any: Option<&AnyResource>) -> Self {
+    /// The rows of a resource that may not be rows of `other`, which is the same resource at another time.
+    fn of(any: Option<&AnyResource>, other: Option<&AnyResource>) -> Self {
+        fn lay<R: Persist>(stored: &Stored<R>, other: Option<&AnyResource>, rows: &mut Rows) {
+            R::lay(stored, other.and_then(R::unwrap).map(AsRef::as_ref), rows);
+        }
         let mut rows = Self::default();
         match any {
             None => {}
-            Some(AnyResource::Customer(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::Team(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::VirtualKey(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::RoutingRule(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::ModelConfig(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::ProviderGovernance(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::PricingOverride(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::Provider(stored)) => Persist::lay(stored, &mut rows),
-            Some(AnyResource::McpClient(stored)) => Persist::lay(stored, &mut rows),
+            Some(AnyResource::Customer(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::Team(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::VirtualKey(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::RoutingRule(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::ModelConfig(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::ProviderGovernance(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::PricingOverride(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::Provider(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::McpClient(stored)) => lay(stored, other, &mut rows),
         }
         rows
     }
+}
+
+/// The parts that are another in `other`, each with its place in the list.
+pub(super) fn unlike<'a, T: PartialEq>(
+    parts: &'a [T],
+    other: Option<&'a [T]>,
+) -> impl Iterator<Item = (i32, &'a T)> + use<'a, T> {
+    let mut others = other.unwrap_or_default().iter();
+    (0..).zip(parts).filter(move |(_, part)| others.next() != Some(*part))
 }
 
 /// What is to be done to the tables.
@@ -212,7 +226,8 @@ pub(super) struct Batch {
 impl Batch {
     /// Adds what `net` does to one resource.
     pub(super) fn add(&mut self, net: &Net) {
-        let (before, after) = (Rows::of(net.before.as_ref()), Rows::of(net.after.as_ref()));
+        let (before, after) = (net.before.as_ref(), net.after.as_ref());
+        let (before, after) = (Rows::of(before, after), Rows::of(after, before));
         self.customer.add(before.customer, after.customer);
         self.team.add(before.team, after.team);
         self.virtual_key.add(before.virtual_key, after.virtual_key);
@@ -314,7 +329,13 @@ impl<M: Row> Delta<M> {
 
     fn write_changes(&mut self, script: &mut Script) {
         script.delete::<M>(std::mem::take(&mut self.deletes));
-        script.update(std::mem::take(&mut self.updates), std::mem::take(&mut self.updated));
+        let (updates, updated) = (std::mem::take(&mut self.updates), std::mem::take(&mut self.updated));
+        let alike =
+            |pair: &[M]| matches!(pair, [one, other] if updated.iter().all(|it| one.get(*it) == other.get(*it)));
+        match updates.len() > 1 && updates.windows(2).all(alike) {
+            true => script.set(&updates, &updated),
+            false => script.update(updates, updated),
+        }
     }
 }
 

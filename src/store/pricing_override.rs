@@ -16,7 +16,7 @@ impl Row for pricing_override::Model {
 }
 
 impl Persist for PricingOverride {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, _other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { name, scope, pattern, request_types, rates } = resource;
         let (pattern, wildcard) = match pattern {

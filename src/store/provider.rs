@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::cell::{self, Reading};
 use super::entity::{provider, provider_key};
 use super::error::StoreError;
-use super::persist::{Names, Persist, Row, Rows, Which, rows};
+use super::persist::{Names, Persist, Row, Rows, Which, rows, unlike};
 use super::tx::ReadTx;
 use crate::domain::{Provider, ProviderKey, Stored};
 
@@ -26,7 +26,7 @@ impl Row for provider_key::Model {
 }
 
 impl Persist for Provider {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { keys, built_in } = resource;
         rows.provider.push(provider::Model {
@@ -36,7 +36,8 @@ impl Persist for Provider {
             updated_at: updated_at.as_micros(),
             built_in: *built_in,
         });
-        rows.provider_key.extend(keys.iter().zip(0..).map(|(key, ord)| provider_key::Model {
+        let keys = unlike(keys, other.map(|other| &*other.resource.keys));
+        rows.provider_key.extend(keys.map(|(ord, key)| provider_key::Model {
             id: key.id.to_string(),
             provider: id.to_string(),
             ord,

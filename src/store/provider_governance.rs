@@ -18,7 +18,7 @@ impl Row for provider_governance::Model {
 }
 
 impl Persist for ProviderGovernance {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { calendar_aligned, limits } = resource;
         rows.provider_governance.push(provider_governance::Model {
@@ -28,7 +28,8 @@ impl Persist for ProviderGovernance {
             updated_at: updated_at.as_micros(),
             calendar_aligned: *calendar_aligned,
         });
-        limits::lay(&LimitOwner::Provider(Id::new(id.shared())), limits, rows);
+        let owner = LimitOwner::Provider(Id::new(id.shared()));
+        limits::lay(&owner, limits, other.map(|other| &other.resource.limits), rows);
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {

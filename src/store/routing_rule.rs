@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::cell::{self, Reading};
 use super::entity::{routing_rule, routing_target};
 use super::error::StoreError;
-use super::persist::{Names, Persist, Row, Rows, Which, rows};
+use super::persist::{Names, Persist, Row, Rows, Which, rows, unlike};
 use super::tx::ReadTx;
 use crate::cel::Expression;
 use crate::domain::{Fallback, RoutingRule, RoutingTarget, Stored};
@@ -32,7 +32,7 @@ impl Row for routing_target::Model {
 }
 
 impl Persist for RoutingRule {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { name, description, enabled, expression, targets, fallbacks, scope, priority, chain_rule, query } =
             resource;
@@ -54,7 +54,8 @@ impl Persist for RoutingRule {
             chain_rule: *chain_rule,
             query: query.as_ref().map(cell::structure),
         });
-        rows.routing_target.extend(targets.iter().zip(0..).map(|(target, ord)| {
+        let targets = unlike(targets, other.map(|other| &*other.resource.targets));
+        rows.routing_target.extend(targets.map(|(ord, target)| {
             let RoutingTarget { provider, model, key_id, weight } = target;
             routing_target::Model {
                 routing_rule_id: id.to_string(),

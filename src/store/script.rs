@@ -49,16 +49,18 @@ impl Script {
 
     /// Deletes the rows with these keys, all of which must exist.
     pub(super) fn delete<M: Row>(&mut self, keys: Vec<M::Key>) {
-        let columns = key_columns::<M>();
-        let mut keys = keys.into_iter().map(IntoValueTuple::into_value_tuple).peekable();
-        while keys.peek().is_some() {
-            let chunk: Vec<ValueTuple> = keys.by_ref().take(KEYS).collect();
-            let count = chunk.len();
-            let these = match columns.as_slice() {
-                [column] => column.is_in(chunk.into_iter().flatten()),
-                columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk),
-            };
+        for (these, count) in keyed::<M>(keys.into_iter()) {
             self.push(&M::Entity::delete_many().filter(these), count);
+        }
+    }
+
+    /// Sets `columns` of rows, all of which must exist, to what they are in the first of `rows`.
+    pub(super) fn set<M: Row>(&mut self, rows: &[M], columns: &[Column<M>]) {
+        let Some(first) = rows.first() else { return };
+        let set = M::Entity::update_many();
+        let set = columns.iter().fold(set, |set, column| set.col_expr(*column, Expr::value(first.get(*column))));
+        for (these, count) in keyed::<M>(rows.iter().map(Row::key)) {
+            self.push(&set.clone().filter(these), count);
         }
     }
 
@@ -154,6 +156,21 @@ impl Script {
             Err(_) => StoreError::committing(&error),
         })
     }
+}
+
+/// What names the rows with these keys, as many at a time as one statement may name, and how many these are.
+fn keyed<M: Row>(keys: impl Iterator<Item = M::Key>) -> impl Iterator<Item = (Expr, usize)> {
+    let columns = key_columns::<M>();
+    let mut keys = keys.map(IntoValueTuple::into_value_tuple);
+    std::iter::from_fn(move || {
+        let chunk: Vec<ValueTuple> = keys.by_ref().take(KEYS).collect();
+        let count = chunk.len();
+        let these = match columns.as_slice() {
+            [column] => column.is_in(chunk.into_iter().flatten()),
+            columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk),
+        };
+        (count > 0).then_some((these, count))
+    })
 }
 
 /// The primary key.

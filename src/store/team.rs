@@ -22,7 +22,7 @@ impl Row for team::Model {
 }
 
 impl Persist for Team {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = resource;
         rows.team.push(team::Model {
@@ -37,8 +37,8 @@ impl Persist for Team {
             config: config.as_ref().map(cell::structure),
             claims: claims.as_ref().map(cell::structure),
         });
-        limits::lay(&LimitOwner::Team(id.clone()), limits, rows);
-        labels::lay(Kind::Team, id.as_str(), labels, rows);
+        limits::lay(&LimitOwner::Team(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
+        labels::lay(Kind::Team, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {

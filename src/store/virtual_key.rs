@@ -7,7 +7,7 @@ use super::cell::{self, Reading};
 use super::entity::{virtual_key, virtual_key_mcp_config, virtual_key_provider_config};
 use super::error::StoreError;
 use super::limits::Of;
-use super::persist::{Names, Persist, Row, Rows, Which, each};
+use super::persist::{Names, Persist, Row, Rows, Which, each, unlike};
 use super::tx::ReadTx;
 use super::{labels, limits};
 use crate::domain::{
@@ -45,7 +45,7 @@ impl Row for virtual_key_mcp_config::Model {
 }
 
 impl Persist for VirtualKey {
-    fn lay(stored: &Stored<Self>, rows: &mut Rows) {
+    fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
         let Self {
             name,
@@ -85,7 +85,7 @@ impl Persist for VirtualKey {
             calendar_aligned: *calendar_aligned,
             created_by: created_by.to_string(),
         });
-        for (config, ord) in provider_configs.iter().zip(0..) {
+        for (ord, config) in unlike(provider_configs, other.map(|other| &*other.resource.provider_configs)) {
             let ProviderConfig { id: config_id, provider, weight, allowed_models, blacklisted_models, key_ids, limits } =
                 config;
             rows.virtual_key_provider_config.push(virtual_key_provider_config::Model {
@@ -98,9 +98,9 @@ impl Persist for VirtualKey {
                 blacklisted_models: cell::permit(blacklisted_models),
                 key_ids: cell::permit(key_ids),
             });
-            limits::lay(&LimitOwner::ProviderConfig(*config_id), limits, rows);
+            limits::lay(&LimitOwner::ProviderConfig(*config_id), limits, None, rows);
         }
-        for (config, ord) in mcp_configs.iter().zip(0..) {
+        for (ord, config) in unlike(mcp_configs, other.map(|other| &*other.resource.mcp_configs)) {
             let McpConfig { id: config_id, mcp_client, tools_to_execute } = config;
             rows.virtual_key_mcp_config.push(virtual_key_mcp_config::Model {
                 id: *config_id,
@@ -110,8 +110,8 @@ impl Persist for VirtualKey {
                 tools_to_execute: cell::permit(tools_to_execute),
             });
         }
-        limits::lay(&LimitOwner::VirtualKey(id.clone()), limits, rows);
-        labels::lay(Kind::VirtualKey, id.as_str(), labels, rows);
+        limits::lay(&LimitOwner::VirtualKey(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
+        labels::lay(Kind::VirtualKey, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
     }
 
     async fn fetch(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> Result<Vec<Stored<Self>>, StoreError> {

@@ -18,6 +18,8 @@ use crate::wire::{self, Form};
 /// The most that a fragment holds, unless one resource alone is larger. It is about what a stream has on its way at a time,
 /// and goes from there through the processor's cache.
 pub(super) const MAX_FRAGMENT: usize = 64 * 1024;
+/// Batches larger than this are neither made as a whole nor kept: few streams are that far behind by the same distance.
+pub(super) const LARGE: usize = 256 * 1024;
 /// The length of what gRPC sends before a message.
 const PREFIX: usize = 5;
 /// What a frame adds to its resources at most.
@@ -69,26 +71,50 @@ fn field(tag: u32, message: &impl prost::Message) -> Bytes {
     bytes.into()
 }
 
-/// A batch as frames of about [`MAX_FRAGMENT`] at most, and `after` it at the end of the last: what is one goes out in one
-/// call. `head` is the batch without its entries.
-pub(super) fn batch(head: &v1::ConfigBatch, entries: &[Bytes], after: &Frame) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let mut rest = entries;
-    loop {
+/// A batch as frames of about [`MAX_FRAGMENT`] at most, each made when it is asked for.
+#[derive(Default)]
+pub(super) struct Fragments {
+    /// The batch without its entries.
+    head: v1::ConfigBatch,
+    entries: Vec<Bytes>,
+    /// How many of them are in frames that were made.
+    made: usize,
+    /// Goes out at the end of the last frame: what is one goes out in one call.
+    after: Frame,
+}
+
+impl Fragments {
+    /// The fragments of `entries`, and `after` them. `head` is the batch without its entries.
+    pub(super) fn new(head: v1::ConfigBatch, entries: Vec<Bytes>, after: Frame) -> Self {
+        Self { head, entries, made: 0, after }
+    }
+
+    /// All frames at once, unless they are large: then they are to be made as the client takes them.
+    ///
+    /// # Errors
+    /// The fragments.
+    pub(super) fn at_once(self) -> Result<Vec<Frame>, Self> {
+        match self.entries.iter().map(Bytes::len).sum::<usize>() > LARGE {
+            true => Err(self),
+            false => Ok(self.collect()),
+        }
+    }
+}
+
+impl Iterator for Fragments {
+    type Item = Frame;
+
+    fn next(&mut self) -> Option<Frame> {
+        let rest = self.entries.get(self.made..).filter(|rest| !rest.is_empty())?;
         let mut bytes = FRAME_OVERHEAD;
         let fits = rest.iter().take_while(|entry| {
             bytes += entry.len();
             bytes <= MAX_FRAGMENT
         });
-        let count = fits.count().max(1).min(rest.len());
-        let (fragment, more) = rest.split_at(count);
-        let head = v1::ConfigBatch { more: !more.is_empty(), ..head.clone() };
-        if more.is_empty() {
-            frames.push(splice(&head, fragment, &after.0));
-            return frames;
-        }
-        frames.push(splice(&head, fragment, &[]));
-        rest = more;
+        let (fragment, more) = rest.split_at(fits.count().max(1));
+        self.made += fragment.len();
+        let head = v1::ConfigBatch { more: !more.is_empty(), ..self.head.clone() };
+        Some(splice(&head, fragment, if more.is_empty() { &self.after.0 } else { &[] }))
     }
 }
 
@@ -167,7 +193,8 @@ mod tests {
         let sizes = [10, 100 * 1024, 20, 30, 250 * 1024, 40 * 1024, 40 * 1024];
         let entries: Vec<Bytes> = sizes.iter().map(|size| entry(*size)).collect();
         let after = frame(Event::GoAway(v1::GoAway::default()));
-        let frames = batch(&v1::ConfigBatch { to_revision: 7, ..Default::default() }, &entries, &after);
+        let head = v1::ConfigBatch { to_revision: 7, ..Default::default() };
+        let frames: Vec<_> = Fragments::new(head, entries, after).collect();
         let mut events: Vec<_> = frames.iter().flat_map(Frame::events).collect();
         assert_eq!(frames.len(), events.len() - 1);
         assert_eq!(events.pop(), Some(Event::GoAway(v1::GoAway::default())));

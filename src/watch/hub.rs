@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::currency::Currency;
+use super::encode::LARGE;
 use super::open::OpenStreams;
 use super::stream::{Ends, Follower, Source, Start};
 use super::token::Token;
@@ -24,8 +25,6 @@ use crate::state::{State, UsageMoves};
 const REACH: Duration = Duration::from_secs(5);
 /// Batches that are kept for streams at the same cursor.
 const KEPT_BATCHES: usize = 64;
-/// Batches larger than this are not kept: few streams are that far behind by the same distance.
-const KEPT_BYTES: usize = 256 * 1024;
 
 /// Begins streams. Cloning is cheap.
 #[derive(Clone)]
@@ -235,28 +234,32 @@ struct SharedBatch {
 }
 
 impl Shared {
-    pub(super) fn frames(
+    /// The frames of a batch, as they are kept or as `make` makes them.
+    ///
+    /// # Errors
+    /// What `make` makes instead if every stream is to make frames of its own.
+    pub(super) fn frames<Apart>(
         &self,
         from: i64,
         (to, chain): (i64, u64),
         kinds: KindSet,
-        make: impl FnOnce() -> Vec<Frame>,
-    ) -> Arc<[Frame]> {
+        make: impl FnOnce() -> Result<Vec<Frame>, Apart>,
+    ) -> Result<Arc<[Frame]>, Apart> {
         // Made under the lock, so that streams which wake together make it once. The lock guards no invariant that a
         // panic could break.
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = (from, to, chain, kinds);
         let found = batches.iter().rev().find(|batch| (batch.from, batch.to, batch.chain, batch.kinds) == wanted);
         if let Some(batch) = found {
-            return Arc::clone(&batch.frames);
+            return Ok(Arc::clone(&batch.frames));
         }
-        let frames: Arc<[Frame]> = make().into();
-        if frames.iter().map(|frame| frame.0.len()).sum::<usize>() <= KEPT_BYTES {
+        let frames: Arc<[Frame]> = make()?.into();
+        if frames.iter().map(|frame| frame.0.len()).sum::<usize>() <= LARGE {
             if batches.len() == KEPT_BATCHES {
                 batches.pop_front();
             }
             batches.push_back(SharedBatch { from, to, chain, kinds, frames: Arc::clone(&frames) });
         }
-        frames
+        Ok(frames)
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::currency::Currency;
-use super::encode::{self, Detail, MAX_FRAGMENT};
+use super::encode::{self, Detail, Fragments, MAX_FRAGMENT};
 use super::hub::Shared;
 use super::open::Place;
 use super::usage::UsageCursor;
@@ -82,6 +82,8 @@ pub struct Follower {
     /// Whether the bookmark that ends the snapshot is still to come.
     snapshot: bool,
     ready: VecDeque<Frame>,
+    /// What comes after `ready`, if it is too large to be ready as a whole.
+    large: Fragments,
     /// Usage, for those who asked for it.
     usage: Option<UsageCursor>,
     usage_ready: VecDeque<Frame>,
@@ -134,6 +136,7 @@ impl Follower {
             seen: (head_revision, state.head().chain.prefix()),
             snapshot,
             ready,
+            large: Fragments::default(),
             usage: None,
             usage_ready: VecDeque::new(),
             heartbeat,
@@ -155,7 +158,7 @@ impl Follower {
     /// The next frame; `None` once the stream has ended.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = self.ready.pop_front() {
+            if let Some(frame) = self.ready.pop_front().or_else(|| self.large.next()) {
                 self.quiet_until = Instant::now() + self.heartbeat;
                 return Some(frame);
             }
@@ -233,10 +236,16 @@ impl Follower {
             return;
         }
         let (from, to) = (self.told, state.revision());
-        let frames = self.source.shared.frames(from, self.seen, self.filter.kinds, || delta(state, from, self.filter));
-        if !frames.is_empty() {
-            self.ready.extend(frames.iter().cloned());
-            self.told = to;
+        match self.source.shared.frames(from, self.seen, self.filter.kinds, || delta(state, from, self.filter)) {
+            Ok(frames) if frames.is_empty() => {}
+            Ok(frames) => {
+                self.ready.extend(frames.iter().cloned());
+                self.told = to;
+            }
+            Err(fragments) => {
+                self.large = fragments;
+                self.told = to;
+            }
         }
         self.cursor = to;
     }
@@ -270,6 +279,7 @@ impl Follower {
         if last {
             to = state.revision();
         }
+        let end = last.then(|| snapshot_bookmark(state, &self.source, self.filter));
         if !entries.is_empty() {
             let head = v1::ConfigBatch {
                 from_revision: self.told,
@@ -279,12 +289,13 @@ impl Follower {
                 revisions,
                 ..v1::ConfigBatch::default()
             };
-            self.ready.extend(encode::batch(&head, &entries, &Frame::default()));
+            self.large = Fragments::new(head, entries, end.unwrap_or_default());
             self.told = to;
+        } else {
+            self.ready.extend(end);
         }
         self.cursor = to;
         if last {
-            self.ready.push_back(snapshot_bookmark(state, &self.source, self.filter));
             self.told = to;
             self.snapshot = false;
         }
@@ -316,11 +327,11 @@ async fn usage_changed(usage: &mut Option<UsageCursor>) {
 
 /// What changed after `from`, and the bookmark. Nothing if none of it is of `filter`: the next heartbeat's bookmark will
 /// move the client on.
-fn delta(state: &State, from: i64, filter: Filter) -> Vec<Frame> {
+fn delta(state: &State, from: i64, filter: Filter) -> Result<Vec<Frame>, Fragments> {
     let entries = state.changed_since(from).filter(|marked| filter.kinds.has(marked.kind()));
     let entries: Vec<_> = entries.map(|marked| encode::entry(marked, filter.hashes)).collect();
     if entries.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let head = v1::ConfigBatch {
         from_revision: from,
@@ -331,11 +342,10 @@ fn delta(state: &State, from: i64, filter: Filter) -> Vec<Frame> {
     };
     let bookmark = encode::bookmark(state, filter, Detail::Shared);
     if seeded::is(Bug::BookmarkBeforeBatch) {
-        let mut frames = encode::batch(&head, &entries, &Frame::default());
-        frames.insert(0, bookmark);
-        return frames;
+        let batch = Fragments::new(head, entries, Frame::default());
+        return Ok(std::iter::once(bookmark).chain(batch).collect());
     }
-    encode::batch(&head, &entries, &bookmark)
+    Fragments::new(head, entries, bookmark).at_once()
 }
 
 fn snapshot_bookmark(state: &State, source: &Source, filter: Filter) -> Frame {

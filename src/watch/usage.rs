@@ -4,6 +4,7 @@
 //! changed last: a stream is a cursor into it, and gets the latest values of whatever changed since, however slow it is.
 
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -282,10 +283,11 @@ impl UsageCursor {
         };
         (self.at, self.round) = (Some((view.history, view.last)), view.round);
         let to = (view.last, view.history);
-        Some(self.shared.frames(from.unwrap_or(-1), to, KindSet::ALL, || match from {
-            Some(from) => frames(view.places.range(from + 1..).map(|(_, usage)| usage)),
-            None => frames(view.places.values().filter(|usage| usage.used != 0)),
-        }))
+        let Ok(frames) = self.shared.frames(from.unwrap_or(-1), to, KindSet::ALL, || match from {
+            Some(from) => Ok::<_, Infallible>(frames(view.places.range(from + 1..).map(|(_, usage)| usage))),
+            None => Ok(frames(view.places.values().filter(|usage| usage.used != 0))),
+        });
+        Some(frames)
     }
 }
 

@@ -7,7 +7,6 @@ mod usage;
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use prost::Message as _;
 
 use requests::Requests;
@@ -15,7 +14,7 @@ use requests::Requests;
 use crate::counters::CounterKey;
 use crate::domain::{AnyResource, ResourceKey};
 use crate::state::{Chain, Head, Op};
-use crate::store::{ChainVersion, Store, StoreError, Txn};
+use crate::store::{ChainVersion, LogBody, Store, StoreError, Txn};
 use crate::wire::{self, Form};
 
 /// Revisions read at a time.
@@ -191,7 +190,7 @@ impl Fold {
         self.before = Some(Txn { rows: Vec::new(), ..txn.clone() });
         for row in &txn.rows {
             let key = ResourceKey { kind: row.kind, id: row.id.clone() };
-            let hash = |body: &Option<Bytes>| body.as_ref().map(|body| blake3::hash(body));
+            let hash = |body: &Option<LogBody>| body.as_ref().map(|body| blake3::hash(&body.bytes()));
             let fits = match row.op {
                 Op::Create => row.before.is_none() && row.after.is_some(),
                 Op::Update => row.before.is_some() && row.after.is_some(),

@@ -207,8 +207,8 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// As long as the encoding of a resource of ordinary size, and another for each version of it.
-fn body(any: AnyResource) -> Bytes {
-    format!("{} {} {:400}", any.key(), any.revision(), "").into()
+fn body(any: AnyResource) -> LogBody {
+    format!("{} {} {:400}", any.key(), any.revision(), "").into_bytes().into()
 }
 
 fn strings(texts: &[&str]) -> Vec<Box<str>> {

@@ -122,7 +122,7 @@ fn name(row: &LogRow) -> Option<String> {
 }
 
 fn resource(row: &LogRow) -> Option<ConfigResource> {
-    row.after.as_ref().map(|after| ConfigResource::decode(after.clone()).unwrap())
+    row.after.as_ref().map(|after| ConfigResource::decode(after.bytes()).unwrap())
 }
 
 fn writes(history: &History, log: &Log, found: &mut Found) {

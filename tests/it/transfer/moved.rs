@@ -187,7 +187,7 @@ async fn an_export_beside_a_server_that_writes_is_of_one_revision() {
         for row in log.iter().take_while(|txn| txn.revision <= at).flat_map(|txn| &txn.rows) {
             let key = (row.kind, row.id.to_string());
             match &row.after {
-                Some(after) => expected.insert(key, ConfigResource::decode(after.as_ref()).unwrap()),
+                Some(after) => expected.insert(key, ConfigResource::decode(after.bytes()).unwrap()),
                 None => expected.remove(&key),
             };
         }

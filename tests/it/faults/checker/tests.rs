@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tollgate::domain::{Kind, Timestamp};
 use tollgate::proto::v1;
 use tollgate::reducer::Reducer;
 use tollgate::state::{Chain, Head, Op};
-use tollgate::store::{ChainVersion, Txn};
+use tollgate::store::{ChainVersion, LogBody, Txn};
 
 use super::*;
 use crate::usage::reporter::Amounts;
@@ -25,10 +24,10 @@ type Change<'a> = (&'a str, Option<&'a str>);
 
 /// The log of these changes, one a revision. The request that did revision 7 is `r7`.
 fn log(changes: &[Change<'_>]) -> Log {
-    let (mut txns, mut names) = (Vec::<Txn>::new(), BTreeMap::<&str, Bytes>::new());
+    let (mut txns, mut names) = (Vec::<Txn>::new(), BTreeMap::<&str, LogBody>::new());
     for (revision, (id, name)) in (1..).zip(changes) {
         let before = names.remove(id);
-        let after = name.map(|name| Bytes::from(team(id, name, revision).encode_to_vec()));
+        let after = name.map(|name| LogBody::from(team(id, name, revision).encode_to_vec()));
         names.extend(after.clone().map(|after| (*id, after)));
         let op = match (&before, &after) {
             (None, _) => Op::Create,
@@ -232,13 +231,13 @@ finds! {
         history.writes.remove(2);
         log.txns.remove(3);
         log.txns[3].rows.insert(0, LogRow {
-            kind: Kind::Team, id: "a".into(), op: Op::Delete, before: Some(Bytes::from_static(b"")), after: None,
+            kind: Kind::Team, id: "a".into(), op: Op::Delete, before: Some(Vec::new().into()), after: None,
         });
         history.writes.push(wrote(Write::Delete("a".to_owned()), (1, 2), 5, Outcome::Unknown));
         *log = chained(log.txns.clone());
     };
     a_log_that_was_changed_afterwards: [Law::Chain], |_, log| {
-        log.txns[1].rows[0].before = Some(Bytes::from_static(b"something"));
+        log.txns[1].rows[0].before = Some(b"something".to_vec().into());
     };
     a_head_that_the_log_does_not_lead_to: [Law::Chain], |_, log| {
         log.head.chain = Chain::ORIGIN;
