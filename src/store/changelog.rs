@@ -12,10 +12,14 @@ use super::entity::{change_row, change_txn};
 use super::error::StoreError;
 use super::group::{ChangeFilter, LogRow, LoggedChange, Txn};
 use super::persist::{Row, rows};
+use super::reach::Reach;
 use super::script::Script;
 use super::tx::{ReadTx, be_patient};
 use crate::domain::{Kind, ResourceKey, Timestamp};
 use crate::state::{Chain, Head, Op};
+
+/// Changes that are read at a time.
+const PART: u64 = 4_000;
 
 impl Row for change_txn::Model {
     type Key = i64;
@@ -174,7 +178,7 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if a revision is missing.
     pub async fn read_log(&self, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
-        read(&self.begin_read().await?, after_revision, limit_revisions).await
+        read(&self.begin_read().await?, &self.reach, after_revision, limit_revisions).await
     }
 
     /// A revision that has changes and no record of itself, if there is one.
@@ -280,34 +284,52 @@ pub(super) async fn removed(tx: &ReadTx, head: &Head) -> Result<Vec<(i64, Resour
     Ok(removed)
 }
 
-/// At most `limit_revisions` revisions after `after_revision`, in order, with their changes.
-pub(super) async fn read(tx: &ReadTx, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
+/// At most `limit_revisions` revisions after `after_revision`, in order, with their changes. The server has some time for
+/// each part of them, not for all: a single revision may have 100,000 changes.
+pub(super) async fn read(
+    tx: &ReadTx,
+    reach: &Reach,
+    after_revision: i64,
+    limit_revisions: u64,
+) -> Result<Vec<Txn>, StoreError> {
     use change_row::Column as RowColumn;
     use change_txn::Column as TxnColumn;
     let select = change_txn::Entity::find()
         .filter(TxnColumn::Revision.gt(after_revision))
         .order_by(TxnColumn::Revision, Order::Asc)
         .limit(limit_revisions);
-    let mut txns = rows(tx, select).await?.into_iter().map(txn).collect::<Result<Vec<_>, _>>()?;
+    let mut txns = reach.in_time(rows(tx, select)).await?.into_iter().map(txn).collect::<Result<Vec<_>, _>>()?;
     let (Some(first), Some(last)) = (txns.first().map(|txn| txn.revision), txns.last().map(|txn| txn.revision)) else {
         return Ok(txns);
     };
     dense(first, txns.iter().map(|txn| txn.revision))?;
-    let select = change_row::Entity::find()
-        .filter(RowColumn::Revision.between(first, last))
-        .order_by(RowColumn::Revision, Order::Asc)
-        .order_by(RowColumn::Ord, Order::Asc);
-    for row in rows(tx, select).await? {
-        let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
-        if let Some(of) = of {
-            if usize::try_from(row.ord) != Ok(of.rows.len()) {
-                let id = format!("{}/{}", row.revision, row.ord);
-                return Err(StoreError::corrupt("change_row", id, "the changes of a revision are numbered from 0"));
+    let mut after = (first, i32::MIN);
+    loop {
+        let (revision, ord) = after;
+        let same = Condition::all().add(RowColumn::Revision.eq(revision)).add(RowColumn::Ord.gt(ord));
+        let select = change_row::Entity::find()
+            .filter(RowColumn::Revision.between(revision, last))
+            .filter(Condition::any().add(RowColumn::Revision.gt(revision)).add(same))
+            .order_by(RowColumn::Revision, Order::Asc)
+            .order_by(RowColumn::Ord, Order::Asc)
+            .limit(PART);
+        let part = reach.in_time(rows(tx, select)).await?;
+        let is_last = (part.len() as u64) < PART;
+        for row in part {
+            after = (row.revision, row.ord);
+            let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
+            if let Some(of) = of {
+                if usize::try_from(row.ord) != Ok(of.rows.len()) {
+                    let id = format!("{}/{}", row.revision, row.ord);
+                    return Err(StoreError::corrupt("change_row", id, "the changes of a revision are numbered from 0"));
+                }
+                of.rows.push(log_row(row)?);
             }
-            of.rows.push(log_row(row)?);
+        }
+        if is_last {
+            return Ok(txns);
         }
     }
-    Ok(txns)
 }
 
 /// The chain at `revision`, if the log reaches back so far.

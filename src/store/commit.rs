@@ -26,7 +26,7 @@ fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreEr
 
 /// Resources whose rows are written by one part, and changes that it logs. The more, the fewer trips to the database; all
 /// statements of a part are in memory at once.
-const PART: usize = 4_000;
+const PART: usize = 2_000;
 
 /// What a group does to the tables, part by part, so that memory holds the statements of one part at a time. All but the
 /// largest groups are of one part. What one part frees another may take: rows of resources that exist are deleted and

@@ -111,7 +111,7 @@ impl WriteTx {
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
         match self {
             Self::Own(_) => Ok(Some(News::none(known.clone()))),
-            Self::Shared { tx, position, reach } => reach.in_time(news::since(tx, position.clone(), known)).await,
+            Self::Shared { tx, position, reach } => news::since(tx, reach, position.clone(), known).await,
         }
     }
 
@@ -143,6 +143,16 @@ impl WriteTx {
         let these = usage_node::Column::Incarnation.is_in(incarnations.iter().copied());
         let found = reach.in_time(rows(tx, usage_node::Entity::find().filter(these))).await?;
         found.into_iter().map(usage::watermark).collect()
+    }
+
+    /// Gives the server more time, as for a large change that is to be written: for what has to be decided before that.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`] or [`StoreError::Unavailable`].
+    pub async fn allow_for_large(&self) -> Result<(), StoreError> {
+        let Self::Shared { tx, reach, .. } = self else { return Ok(()) };
+        reach.in_time(async { Ok(allow_for_large(&tx.0).await?) }).await
     }
 
     /// Writes a group and ends the transaction: with one statement per table and operation, since statements are what a
@@ -242,7 +252,7 @@ async fn write_all(
         let first = scripts.next();
         let large = scripts.peek().is_some();
         if large {
-            allow_for_large(&tx).await?;
+            reach.in_time(async { Ok(allow_for_large(&tx).await?) }).await?;
         }
         let patience = if large { LARGE_PATIENCE } else { PATIENCE };
         for script in first.into_iter().chain(scripts) {

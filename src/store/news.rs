@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::group::{News, Position};
 use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
+use super::reach::Reach;
 use super::tx::{KEYS, ReadTx};
 use super::{Store, changelog, journal, position, usage};
 use crate::domain::{
@@ -29,20 +30,23 @@ impl Store {
     ///
     /// [`StoreError::Corrupt`] if a revision is missing, else [`StoreError::Away`] or [`StoreError::Unavailable`].
     pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
-        self.in_time(async {
-            let tx = self.reach.if_free(self.begin_read()).await?;
-            let position = position(&tx).await?;
-            if position == *known {
-                return Ok(Some(News::none(position)));
-            }
-            since(&tx, position, known).await
-        })
-        .await
+        let tx = self.reach.if_free(self.begin_read()).await?;
+        let position = self.in_time(position(&tx)).await?;
+        if position == *known {
+            return Ok(Some(News::none(position)));
+        }
+        since(&tx, &self.reach, position, known).await
     }
 }
 
-/// The news from `known` to `position`, which is that of the snapshot; `None` if it cannot be told.
-pub(super) async fn since(tx: &ReadTx, position: Position, known: &Position) -> Result<Option<News>, StoreError> {
+/// The news from `known` to `position`, which is that of the snapshot; `None` if it cannot be told. The server has some time
+/// for each statement, not for all: what others wrote may be large.
+pub(super) async fn since(
+    tx: &ReadTx,
+    reach: &Reach,
+    position: Position,
+    known: &Position,
+) -> Result<Option<News>, StoreError> {
     let (now, before) = (&position.head, &known.head);
     let same = now.store_id == before.store_id
         && now.revision >= before.revision
@@ -61,7 +65,7 @@ pub(super) async fn since(tx: &ReadTx, position: Position, known: &Position) -> 
         // Whether what is known is of this history, the log says, which is read from there on; or the head, if that is the
         // compacted revision, which the log may have lost.
         let in_log = before.revision > now.compacted_revision;
-        txns = changelog::read(tx, before.revision - i64::from(in_log), STRIDE.unsigned_abs() + 1).await?;
+        txns = changelog::read(tx, reach, before.revision - i64::from(in_log), STRIDE.unsigned_abs() + 1).await?;
         let known = match (in_log, txns.first()) {
             (false, _) => now.compacted_chain,
             (true, Some(first)) if first.revision == before.revision => txns.remove(0).chain,
@@ -86,13 +90,13 @@ pub(super) async fn since(tx: &ReadTx, position: Position, known: &Position) -> 
             }
         }
     }
-    let resources = fetch_changed(tx, changed.keys()).await?;
+    let resources = fetch_changed(tx, reach, changed.keys()).await?;
     for resource in &resources {
         changed.remove(&resource.key());
     }
     let (mut counters, mut watermarks) = (Vec::new(), Vec::new());
     if position.usage_version > known.usage_version {
-        let journal = journal::read(tx, known.usage_version).await?;
+        let journal = reach.in_time(journal::read(tx, known.usage_version)).await?;
         // A server that knows of no marks, which may run beside this one while it is upgraded, writes 0.
         let follows = |first: &JournalEntry| {
             first.from_version == known.usage_version && [known.usage_mark, 0].contains(&first.from_mark)
@@ -111,7 +115,7 @@ pub(super) async fn since(tx: &ReadTx, position: Position, known: &Position) -> 
     let mut former_keys = Vec::new();
     for chunk in deleted.iter().collect::<Vec<_>>().chunks(KEYS) {
         let these = former_key::Column::VirtualKeyId.is_in(chunk.iter().map(|id| id.as_str()));
-        let found = rows(tx, former_key::Entity::find().filter(these)).await?;
+        let found = reach.in_time(rows(tx, former_key::Entity::find().filter(these))).await?;
         former_keys.extend(found.into_iter().map(usage::former_key));
     }
     let removed = changed.into_iter().map(|(key, revision)| (revision, key)).collect();
@@ -119,7 +123,11 @@ pub(super) async fn since(tx: &ReadTx, position: Position, known: &Position) -> 
 }
 
 /// Those of the resources that exist.
-async fn fetch_changed(tx: &ReadTx, keys: impl Iterator<Item = &ResourceKey>) -> Result<Vec<AnyResource>, StoreError> {
+async fn fetch_changed(
+    tx: &ReadTx,
+    reach: &Reach,
+    keys: impl Iterator<Item = &ResourceKey>,
+) -> Result<Vec<AnyResource>, StoreError> {
     let mut by_kind: HashMap<Kind, Vec<&str>> = HashMap::new();
     for key in keys {
         by_kind.entry(key.kind).or_default().push(&key.id);
@@ -129,15 +137,15 @@ async fn fetch_changed(tx: &ReadTx, keys: impl Iterator<Item = &ResourceKey>) ->
         for ids in ids.chunks(KEYS) {
             let (names, found) = (&mut names, &mut found);
             match kind {
-                Kind::Customer => fetch::<Customer>(tx, ids, names, found).await?,
-                Kind::Team => fetch::<Team>(tx, ids, names, found).await?,
-                Kind::VirtualKey => fetch::<VirtualKey>(tx, ids, names, found).await?,
-                Kind::RoutingRule => fetch::<RoutingRule>(tx, ids, names, found).await?,
-                Kind::ModelConfig => fetch::<ModelConfig>(tx, ids, names, found).await?,
-                Kind::ProviderGovernance => fetch::<ProviderGovernance>(tx, ids, names, found).await?,
-                Kind::PricingOverride => fetch::<PricingOverride>(tx, ids, names, found).await?,
-                Kind::Provider => fetch::<Provider>(tx, ids, names, found).await?,
-                Kind::McpClient => fetch::<McpClient>(tx, ids, names, found).await?,
+                Kind::Customer => reach.in_time(fetch::<Customer>(tx, ids, names, found)).await?,
+                Kind::Team => reach.in_time(fetch::<Team>(tx, ids, names, found)).await?,
+                Kind::VirtualKey => reach.in_time(fetch::<VirtualKey>(tx, ids, names, found)).await?,
+                Kind::RoutingRule => reach.in_time(fetch::<RoutingRule>(tx, ids, names, found)).await?,
+                Kind::ModelConfig => reach.in_time(fetch::<ModelConfig>(tx, ids, names, found)).await?,
+                Kind::ProviderGovernance => reach.in_time(fetch::<ProviderGovernance>(tx, ids, names, found)).await?,
+                Kind::PricingOverride => reach.in_time(fetch::<PricingOverride>(tx, ids, names, found)).await?,
+                Kind::Provider => reach.in_time(fetch::<Provider>(tx, ids, names, found)).await?,
+                Kind::McpClient => reach.in_time(fetch::<McpClient>(tx, ids, names, found)).await?,
             }
         }
     }

@@ -141,11 +141,17 @@ impl Writer {
             }
         };
         let state = Arc::clone(&self.publish.borrow());
-        if let Some(Ahead { decided, position, remembered: known }) = ahead
-            && position == follow::position(&state)
-            && remembered.iter().all(|request| known.contains(request))
-        {
-            return Ok((tx, decided));
+        if let Some(Ahead { decided, position, remembered: known }) = ahead {
+            if position == follow::position(&state) && remembered.iter().all(|request| known.contains(request)) {
+                return Ok((tx, decided));
+            }
+            // To decide something large anew takes longer than the server waits for the next statement.
+            if decided.gathering.is_full()
+                && let Err(error) = tx.allow_for_large().await
+            {
+                tx.rollback().await;
+                return Err(error);
+            }
         }
         let mut decided = Decided::on(State::clone(&state), remembered, now);
         decided.add(&*commands);
