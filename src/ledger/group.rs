@@ -17,7 +17,7 @@ use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 const FULL: usize = 10_000;
 
 /// Changes of one command whose encodings are kept until they are written: to keep them costs memory, to make them anew time.
-const KEPT_BODIES: usize = 1_000;
+pub(super) const KEPT_BODIES: usize = 1_000;
 
 /// Identifies a remembered request: caller, method, request id.
 pub(super) type RequestKey = (String, String, String);

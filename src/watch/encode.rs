@@ -210,4 +210,16 @@ mod tests {
         assert!(fragments.iter().all(|batch| batch.to_revision == 7));
         assert_eq!(fragments.iter().map(|batch| batch.more).collect::<Vec<_>>(), [true, true, true, true, true, false]);
     }
+
+    #[test]
+    fn what_is_large_is_not_made_at_once() {
+        let batch = |count: usize| {
+            let entry = field(REMOVES, &v1::ResourceKey { kind: 1, id: "x".repeat(MAX_FRAGMENT / 2) });
+            Fragments::new(v1::ConfigBatch::default(), vec![entry; count], Frame::default())
+        };
+        let fits = LARGE / (MAX_FRAGMENT / 2) - 1;
+        assert_eq!(batch(fits).at_once().map(|frames| frames.len()).ok(), Some(fits));
+        let large = batch(fits + 1).at_once().err().unwrap();
+        assert_eq!(large.count(), fits + 1);
+    }
 }

@@ -202,3 +202,14 @@ async fn a_log_that_does_not_lead_to_the_head_is_corrupt() {
         assert!(error.to_string().contains(named), "{spoil}: {error}");
     }
 }
+
+#[tokio::test]
+async fn revisions_of_many_changes_are_read_whole() {
+    let mut bench = Bench::new().await;
+    let many = |from: usize, count: usize, revision: i64| -> Vec<Change> {
+        (from..from + count).map(|n| put(&format!("c{n}"), revision, customer(&format!("customer {n}")))).collect()
+    };
+    bench.commit(&[many(0, 3, 1), many(3, 4_000, 2), many(4_003, 3, 3)]).await;
+    assert_eq!(bench.store.read_log(0, 10).await.unwrap(), bench.log);
+    assert_eq!(bench.store.read_log(1, 1).await.unwrap(), bench.log[1..2]);
+}

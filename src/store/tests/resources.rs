@@ -1,5 +1,7 @@
 //! What is committed is what is read, for all kinds and all they can hold.
 
+use sea_orm::ConnectionTrait as _;
+
 use super::*;
 
 const STRANGE: &str = "ünï \"quoted\" 'x'; -- \\ \n\t\u{1f600} %_*";
@@ -260,4 +262,31 @@ async fn many_rows_fit_although_parameters_are_limited() {
     bench.commit(&[renamed.collect()]).await;
     bench.commit(&[(0..6000).map(|i| remove::<VirtualKey>(&format!("k{i}"))).collect()]).await;
     bench.check().await;
+}
+
+#[tokio::test]
+async fn many_rows_that_get_the_same_values_are_set_together_and_must_be_there() {
+    let mut bench = Bench::new().await;
+    let owned = |number: i64, owner: Option<KeyOwner>| VirtualKey {
+        owner,
+        provider_configs: [provider_config(number, "p")].into(),
+        ..virtual_key(&format!("key {number}"))
+    };
+    let team = || Some(KeyOwner::Team(Id::new("t")));
+    let all = |revision: i64, owner: fn() -> Option<KeyOwner>| {
+        (0..1_100).map(|number| put(&format!("k{number}"), revision, owned(number, owner()))).collect::<Vec<_>>()
+    };
+    bench.commit(&[all(1, || Some(KeyOwner::Team(Id::new("t"))))]).await;
+    bench.commit(&[all(2, || None)]).await;
+    bench.check().await;
+    // Each gets values of its own.
+    let differing = (0..3).map(|number| {
+        let owner = if number == 1 { team() } else { None };
+        put(&format!("k{number}"), 3, VirtualKey { description: format!("{number}").into(), ..owned(number, owner) })
+    });
+    bench.commit(&[differing.collect()]).await;
+    bench.check().await;
+    bench.store.writer.get().execute_unprepared("DELETE FROM virtual_key WHERE id = 'k1050'").await.unwrap();
+    let error = bench.try_commit(&[all(4, || Some(KeyOwner::Team(Id::new("u"))))]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
 }
