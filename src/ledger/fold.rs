@@ -153,7 +153,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{LimitKind, Timestamp};
-    use crate::state::{Counter, Moved};
+    use crate::counters::Counter;
+    use crate::state::Moved;
     use crate::store::{DatabaseUrl, LoadedUsage, UsageGroup};
 
     const PACE: Pace = Pace { long: 1_000, part: 50 };

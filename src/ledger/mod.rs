@@ -103,7 +103,7 @@ impl Ledger {
         retention: RetentionSettings,
         clock: Clock,
     ) -> Result<(Self, LedgerTasks), StoreError> {
-        let (state, counting, _) = proven(async || load(&store).await).await?;
+        let (state, counting, _) = proven(|| load(&store)).await?;
         if store.is_shared() {
             // Before anything is decided: what was told once is departed from only after a minute.
             clock.refer(store.time().await?);

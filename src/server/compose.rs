@@ -95,10 +95,10 @@ pub(super) async fn compose(
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
-    let open = async || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone()).await;
+    let open = || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone());
     let tokens = Arc::new(proven(open).await?);
     if let Some(BootstrapToken(value)) = bootstrap_token {
-        proven(async || tokens.bootstrap(&value).await).await?;
+        proven(|| tokens.bootstrap(&value)).await?;
     }
     let stop = CancellationToken::new();
     let task = tokio::spawn({

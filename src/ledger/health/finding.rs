@@ -36,7 +36,10 @@ impl Finding {
 /// # Errors
 ///
 /// Those of `read`: [`StoreError::Corrupt`] once that is proven, any other at once.
-pub async fn proven<T>(mut read: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub async fn proven<T, F>(mut read: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut finding = None;
     loop {
         match read().await {
