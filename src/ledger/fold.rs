@@ -152,8 +152,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::domain::{LimitKind, Timestamp};
     use crate::counters::Counter;
+    use crate::domain::{LimitKind, Timestamp};
     use crate::state::Moved;
     use crate::store::{DatabaseUrl, LoadedUsage, UsageGroup};
 

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    Permit, RATE_NAMES, Rates, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct, StructValue, Timestamp,
+    Permit, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct, StructValue,
+    Timestamp,
 };
 
 /// The row that is being read, to be named if it is corrupt.
@@ -40,6 +41,27 @@ impl Reading<'_> {
         ResetDuration::parse(text).ok_or_else(|| self.corrupt(format!("{text:?} is no duration")))
     }
 
+    /// Parts in the order of the client's list, each with its place in it.
+    pub(super) fn in_order<T>(self, mut parts: Vec<(i32, T)>) -> Result<impl Iterator<Item = T>, StoreError> {
+        parts.sort_by_key(|(ord, _)| *ord);
+        match parts.iter().zip(0..).all(|((ord, _), place)| *ord == place) {
+            true => Ok(parts.into_iter().map(|(_, part)| part)),
+            false => Err(self.corrupt("its parts in another table are not numbered from 0 without a gap")),
+        }
+    }
+
+    /// Kinds of request, of which all must be known.
+    pub(super) fn request_types(self, bits: i32) -> Result<RequestTypes, StoreError> {
+        let mut known = RequestTypes::default();
+        for number in RequestTypes(u32::try_from(bits).unwrap_or_default()).numbers() {
+            known.insert(number);
+        }
+        match i64::from(known.0) == i64::from(bits) {
+            true => Ok(known),
+            false => Err(self.corrupt(format!("{bits} has bits that stand for no kind of request"))),
+        }
+    }
+
     /// A limit, which is more than 0.
     pub(super) fn limit(self, limit: i64) -> Result<i64, StoreError> {
         match limit > 0 {
@@ -69,7 +91,8 @@ impl Reading<'_> {
     pub(super) fn scope(self, kind: &str, id: &str, names: &mut Names) -> Result<Scope, StoreError> {
         let kind = ScopeKind::from_name(kind).ok_or_else(|| self.corrupt(format!("there is no scope {kind:?}")))?;
         Ok(match kind {
-            ScopeKind::Global => Scope::Global,
+            ScopeKind::Global if id.is_empty() => Scope::Global,
+            ScopeKind::Global => return Err(self.corrupt(format!("the global scope has the id {id:?}"))),
             ScopeKind::VirtualKey => Scope::VirtualKey(names.share(id)),
             ScopeKind::Team => Scope::Team(names.share(id)),
             ScopeKind::Customer => Scope::Customer(names.share(id)),

@@ -51,7 +51,7 @@ impl Persist for Customer {
                 resource: Self {
                     name: row.name.into(),
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of(row.id.as_str()),
+                    limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                 },
             });

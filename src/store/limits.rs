@@ -116,17 +116,13 @@ struct Parts {
 }
 
 impl<K: Eq + Hash + fmt::Debug> Owned<K> {
-    /// The limits of `owner`.
-    pub(super) fn of<Q: Eq + Hash + ?Sized>(&mut self, owner: &Q) -> Limits
+    /// The limits of `owner`, whose row is being read.
+    pub(super) fn of<Q: Eq + Hash + ?Sized>(&mut self, reading: Reading<'_>, owner: &Q) -> Result<Limits, StoreError>
     where
         K: Borrow<Q>,
     {
-        let Parts { mut budgets, rate_limit } = self.0.remove(owner).unwrap_or_default();
-        budgets.sort_by_key(|(ord, _)| *ord);
-        Limits {
-            budgets: budgets.into_iter().map(|(_, budget)| budget).collect(),
-            rate_limit: rate_limit.map(Box::new),
-        }
+        let Parts { budgets, rate_limit } = self.0.remove(owner).unwrap_or_default();
+        Ok(Limits { budgets: reading.in_order(budgets)?.collect(), rate_limit: rate_limit.map(Box::new) })
     }
 
     /// To be called when all owners have taken theirs: what is left belongs to nobody.

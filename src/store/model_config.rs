@@ -54,7 +54,7 @@ impl Persist for ModelConfig {
                     provider: (!row.provider.is_empty()).then(|| names.share(&row.provider)),
                     scope: reading.scope(&row.scope, &row.scope_id, names)?,
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of(row.id.as_str()),
+                    limits: limits.of(reading, row.id.as_str())?,
                     model_name: row.model_name.into(),
                 },
             });

@@ -5,7 +5,7 @@ use super::entity::pricing_override;
 use super::error::StoreError;
 use super::persist::{Names, Persist, Row, Rows, Which, rows};
 use super::tx::ReadTx;
-use crate::domain::{Pattern, PricingOverride, PricingScope, PricingScopeKind, RequestTypes, Stored};
+use crate::domain::{Pattern, PricingOverride, PricingScope, PricingScopeKind, Stored};
 
 impl Row for pricing_override::Model {
     type Key = String;
@@ -61,7 +61,7 @@ impl Persist for PricingOverride {
                 resource: Self {
                     scope: scope.ok_or_else(|| reading.corrupt("its ids are not those of its scope"))?,
                     pattern: if row.wildcard { Pattern::Wildcard(pattern) } else { Pattern::Exact(pattern) },
-                    request_types: RequestTypes(u32::try_from(row.request_types).unwrap_or_default()),
+                    request_types: reading.request_types(row.request_types)?,
                     rates: reading.rates(&row.rates)?,
                     name: row.name.as_str().into(),
                 },

@@ -56,14 +56,13 @@ impl Persist for Provider {
         let mut providers = Vec::new();
         for row in rows(tx, which.select::<provider::Entity>(provider::Column::Id)).await? {
             let reading = Reading { table: "provider", id: &row.id };
-            let mut keys = keys.remove(&row.id).unwrap_or_default();
-            keys.sort_by_key(|(ord, _)| *ord);
+            let keys = reading.in_order(keys.remove(&row.id).unwrap_or_default())?;
             providers.push(Stored {
                 id: names.share(&row.id),
                 revision: row.revision,
                 created_at: reading.time(row.created_at)?,
                 updated_at: reading.time(row.updated_at)?,
-                resource: Self { keys: keys.into_iter().map(|(_, key)| key).collect(), built_in: row.built_in },
+                resource: Self { keys: keys.collect(), built_in: row.built_in },
             });
         }
         match keys.into_values().flatten().next() {

@@ -42,7 +42,7 @@ impl Persist for ProviderGovernance {
                 revision: row.revision,
                 created_at: reading.time(row.created_at)?,
                 updated_at: reading.time(row.updated_at)?,
-                resource: Self { calendar_aligned: row.calendar_aligned, limits: limits.of(row.id.as_str()) },
+                resource: Self { calendar_aligned: row.calendar_aligned, limits: limits.of(reading, row.id.as_str())? },
             });
         }
         limits.finish()?;

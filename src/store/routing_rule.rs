@@ -101,8 +101,7 @@ impl Persist for RoutingRule {
                 .map(AsRef::as_ref)
                 .map(fallback)
                 .collect::<Result<_, StoreError>>()?;
-            let mut targets = targets.remove(&row.id).unwrap_or_default();
-            targets.sort_by_key(|(ord, _)| *ord);
+            let targets = reading.in_order(targets.remove(&row.id).unwrap_or_default())?;
             rules.push(Stored {
                 id: names.share(&row.id),
                 revision: row.revision,
@@ -115,7 +114,7 @@ impl Persist for RoutingRule {
                     description: row.description.into(),
                     enabled: row.enabled,
                     expression,
-                    targets: targets.into_iter().map(|(_, target)| target).collect(),
+                    targets: targets.collect(),
                     fallbacks,
                     priority: row.priority,
                     chain_rule: row.chain_rule,

@@ -56,7 +56,7 @@ impl Persist for Team {
                     name: row.name.into(),
                     customer_id: row.customer_id.as_deref().map(|id| names.share(id)),
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of(row.id.as_str()),
+                    limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                     profile: reading.structure(row.profile.as_deref())?,
                     config: reading.structure(row.config.as_deref())?,

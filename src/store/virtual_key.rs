@@ -151,10 +151,10 @@ impl Persist for VirtualKey {
                     is_active: row.is_active,
                     owner,
                     expires_at: row.expires_at.map(|instant| reading.time(instant)).transpose()?,
-                    provider_configs: in_order(provider_configs.remove(&row.id)),
-                    mcp_configs: in_order(mcp_configs.remove(&row.id)),
+                    provider_configs: reading.in_order(provider_configs.remove(&row.id).unwrap_or_default())?.collect(),
+                    mcp_configs: reading.in_order(mcp_configs.remove(&row.id).unwrap_or_default())?.collect(),
                     calendar_aligned: row.calendar_aligned,
-                    limits: limits.of(row.id.as_str()),
+                    limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                     created_by: row.created_by.into(),
                 },
@@ -195,7 +195,7 @@ async fn fetch_provider_configs(
             allowed_models: reading.permit(&row.allowed_models)?,
             blacklisted_models: reading.permit(&row.blacklisted_models)?,
             key_ids: reading.permit(&row.key_ids)?,
-            limits: limits.of(&row.id),
+            limits: limits.of(reading, &row.id)?,
         };
         configs.entry(row.virtual_key_id).or_default().push((row.ord, config));
         Ok(())
@@ -222,12 +222,6 @@ async fn fetch_mcp_configs(tx: &ReadTx, which: Which<'_>, names: &mut Names) -> 
     })
     .await?;
     Ok(configs)
-}
-
-fn in_order<T>(parts: Option<Vec<(i32, T)>>) -> Box<[T]> {
-    let mut parts = parts.unwrap_or_default();
-    parts.sort_by_key(|(ord, _)| *ord);
-    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 fn finish<T>(table: &'static str, parts: ByKey<T>) -> Result<(), StoreError> {

@@ -53,7 +53,7 @@ fn header(file: &str) -> serde_json::Value {
 }
 
 /// Something of everything that a store can hold. In the end it has tokens: nobody may call without one.
-async fn fill(api: &Api) {
+pub(crate) async fn fill(api: &Api) {
     async fn two<S: Subject>(api: &Api) -> S::Message {
         let one = S::create(api.0.clone(), S::sample(1), How::id(&uuid())).await.unwrap();
         S::create(api.0.clone(), S::sample(2), How::default()).await.unwrap();

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::Verification;
 use crate::counters::{Counter, CounterKey, Dimension, dimensions};
 use crate::domain::{AnyResource, LimitId, LimitKind, Timestamp};
-use crate::state::Crossing;
+use crate::state::{Crossing, THRESHOLDS};
 use crate::store::{JournalEntry, RecordedUsage};
 use crate::usage::is_past;
 
@@ -126,10 +126,17 @@ impl<'a> Check<'a> {
         limits: &LimitsOf<'_>,
         now: Timestamp,
     ) -> Option<String> {
-        let Crossing { key, percent, used, max, version, crossed_at, .. } = crossing;
-        let reached = *used > 0 && i128::from(*used) * 100 >= i128::from(*max) * i128::from(*percent);
+        let Crossing { key, owner, percent, used, max, version, crossed_at } = crossing;
+        let is_threshold = THRESHOLDS.contains(percent);
+        let reached = is_threshold && *used > 0 && i128::from(*used) * 100 >= i128::from(*max) * i128::from(*percent);
         if !reached || !(1..=self.recorded.version).contains(version) {
             return Some(format!("usage: {key} cannot have reached {percent} % with {used} of {max}"));
+        }
+        let limit = limits.get(&(key.limit_id.clone(), key.kind));
+        let unchanged = |updated_at: &Timestamp| updated_at < crossed_at;
+        if limit.is_some_and(|(limit, updated_at)| limit.owner != *owner || unchanged(updated_at) && limit.max != *max)
+        {
+            return Some(format!("usage: {key} reached {percent} %, but its limit has another owner or maximum"));
         }
         let has =
             |counter: Counter| counter.version > *version || (counter.version == *version && counter.used == *used);
@@ -140,8 +147,7 @@ impl<'a> Check<'a> {
             row.is_some_and(|row| row.counters.iter().any(|(other, counter)| other == key && has(*counter)))
         } else {
             // Windows are forgotten in time, and the limit may have had others before it was changed.
-            let limit = limits.get(&(key.limit_id.clone(), key.kind));
-            let kept = limit.is_some_and(|(limit, updated_at)| updated_at < crossed_at && !is_past(limit, key, now));
+            let kept = limit.is_some_and(|(limit, updated_at)| unchanged(updated_at) && !is_past(limit, key, now));
             let last = journaled.last.get(key).or_else(|| self.recorded.counters.get(key));
             !kept || last.is_some_and(|counter| has(*counter))
         };
