@@ -61,7 +61,7 @@ impl Registry {
 
     /// Whether everybody is an administrator, and nobody said that this is wanted: the store never had a token. Then
     /// only this machine is served.
-    pub fn is_virgin(&self) -> bool {
+    pub fn has_never_had_tokens(&self) -> bool {
         !self.insecure && !self.is_enforced()
     }
 

@@ -40,9 +40,9 @@ fn table(version: i64, tokens: &[Token]) -> TokenTable {
 fn authentication_is_on_from_the_first_token_for_ever() {
     let registry = insecurely(false);
     let anonymous = registry.anonymous().unwrap();
-    assert!(registry.is_virgin() && !registry.is_enforced() && !anonymous.lapse().is_cancelled());
+    assert!(registry.has_never_had_tokens() && !registry.is_enforced() && !anonymous.lapse().is_cancelled());
     registry.replace(table(1, &[token("a", Role::Admin)]));
-    assert!(registry.is_enforced() && !registry.is_virgin() && registry.anonymous().is_none());
+    assert!(registry.is_enforced() && !registry.has_never_had_tokens() && registry.anonymous().is_none());
     assert!(anonymous.lapse().is_cancelled());
     registry.replace(table(2, &[]));
     assert!(registry.is_enforced());
@@ -51,7 +51,7 @@ fn authentication_is_on_from_the_first_token_for_ever() {
 
     let insecure = insecurely(true);
     insecure.replace(table(1, &[token("a", Role::Admin)]));
-    assert!(!insecure.anonymous().unwrap().lapse().is_cancelled() && !insecure.is_virgin());
+    assert!(!insecure.anonymous().unwrap().lapse().is_cancelled() && !insecure.has_never_had_tokens());
 }
 
 #[test]

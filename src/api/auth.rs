@@ -40,8 +40,8 @@ impl Auth {
     }
 
     /// Whether the store never had a token: then only this machine is served.
-    pub(crate) fn is_virgin(&self) -> bool {
-        self.registry.is_virgin()
+    pub(crate) fn has_never_had_tokens(&self) -> bool {
+        self.registry.has_never_had_tokens()
     }
 
     /// Who calls `method` (as `tollgate.v1.TeamService/ListTeams`) with these header fields, on a connection with this

@@ -9,7 +9,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use http::HeaderMap;
 use tonic::Status;
 
-use crate::watch::{Follower, Frame};
+use crate::watch::{Frame, WatchStream};
 
 /// Smaller frames are joined to go out at once. HTTP/2 copies these anyway, and sends larger ones by themselves.
 const SMALL: usize = 1_024;
@@ -26,7 +26,7 @@ pub(super) struct FrameBody {
 
 impl FrameBody {
     /// The body that `follower` fills.
-    pub(super) fn new(follower: Follower) -> Self {
+    pub(super) fn new(follower: WatchStream) -> Self {
         let frames = stream::unfold(follower, |mut follower| async move {
             let frame = follower.next().await?;
             Some((frame, follower))

@@ -5,7 +5,7 @@ use crate::counters::CounterKey;
 use crate::domain::AnyResource;
 use crate::seeded::{self, Bug};
 use crate::state::{Moved, State};
-use crate::store::{ChainVersion, News, Position, StoreError, Txn};
+use crate::store::{CatchUpDelta, ChainVersion, Position, RevisionRecord, StoreError};
 
 /// Where memory stands.
 pub(super) fn position(state: &State) -> Position {
@@ -18,8 +18,8 @@ pub(super) fn position(state: &State) -> Position {
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if the chain of the log, computed anew, is another.
-pub(super) fn apply(state: &mut State, news: News) -> Result<(Moved, Vec<CounterKey>), StoreError> {
-    let News { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
+pub(super) fn apply(state: &mut State, news: CatchUpDelta) -> Result<(Moved, Vec<CounterKey>), StoreError> {
+    let CatchUpDelta { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
     let resources = skip_gap(&txns, resources);
     let prefixes = chain_prefixes(state, &txns)?;
     state.advance(position.head, prefixes, resources, removed);
@@ -29,7 +29,7 @@ pub(super) fn apply(state: &mut State, news: News) -> Result<(Moved, Vec<Counter
 }
 
 /// The starts of the chains of these revisions, which must be the next.
-fn chain_prefixes(state: &State, txns: &[Txn]) -> Result<Vec<u64>, StoreError> {
+fn chain_prefixes(state: &State, txns: &[RevisionRecord]) -> Result<Vec<u64>, StoreError> {
     let mut chain = state.head().chain;
     let mut prefixes = Vec::with_capacity(txns.len());
     for txn in txns {
@@ -48,7 +48,7 @@ fn chain_prefixes(state: &State, txns: &[Txn]) -> Result<Vec<u64>, StoreError> {
 }
 
 /// A bug that the tests plant to show that they would find it: the head of `news` without its changes.
-pub(super) fn head_alone(state: &State, news: &News) -> Option<State> {
+pub(super) fn head_alone(state: &State, news: &CatchUpDelta) -> Option<State> {
     let prefixes = chain_prefixes(state, &news.txns).ok()?;
     let mut ahead = state.clone();
     ahead.advance(news.position.head.clone(), prefixes, [], []);
@@ -56,7 +56,7 @@ pub(super) fn head_alone(state: &State, news: &News) -> Option<State> {
 }
 
 /// A bug that the tests plant to show that they would find it.
-fn skip_gap(txns: &[Txn], mut resources: Vec<AnyResource>) -> Vec<AnyResource> {
+fn skip_gap(txns: &[RevisionRecord], mut resources: Vec<AnyResource>) -> Vec<AnyResource> {
     if seeded::is(Bug::SkipGap)
         && let [first, _, ..] = txns
     {
@@ -84,7 +84,7 @@ mod tests {
         };
         let state = State::restore(head, [], [], []);
         let written = |chain_version| {
-            let mut txn = Txn {
+            let mut txn = RevisionRecord {
                 revision: 1,
                 chain: Chain::ORIGIN,
                 chain_version,
@@ -101,7 +101,7 @@ mod tests {
         };
         let current = written(ChainVersion::CURRENT);
         assert_eq!(chain_prefixes(&state, std::slice::from_ref(&current)).unwrap(), [current.chain.prefix()]);
-        let altered = Txn { actor: "mallory".to_owned(), ..current };
+        let altered = RevisionRecord { actor: "mallory".to_owned(), ..current };
         for txn in [altered, written(ChainVersion::Changes)] {
             let refused = chain_prefixes(&state, &[txn]);
             assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");

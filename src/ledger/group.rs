@@ -9,7 +9,7 @@ use super::{Answer, Call, Command};
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
 use crate::state::{Change, Context, Crossing, Decision, Head, Moved, Op, State, settle_usage};
-use crate::store::{ChainVersion, Group, LogBody, LogRow, Net, Remembered, Txn, UsageGroup};
+use crate::store::{ChainVersion, Group, LogBody, LogRow, Net, Remembered, RevisionRecord, UsageGroup};
 use crate::usage::FormerKey;
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
 
@@ -23,9 +23,9 @@ pub(super) const KEPT_BODIES: usize = 1_000;
 pub(super) type RequestKey = (String, String, String);
 
 /// A working copy of the state, and what has been decided on it so far.
-pub(super) struct Gathering {
+pub(super) struct CommitBatchBuilder {
     state: State,
-    txns: Vec<Txn>,
+    txns: Vec<RevisionRecord>,
     net: HashMap<ResourceKey, Net>,
     remembered: HashMap<RequestKey, Remembered>,
     requests: Vec<Remembered>,
@@ -44,7 +44,7 @@ pub(super) fn request_key(call: &Call) -> RequestKey {
     (call.actor.clone(), call.method.to_owned(), call.request_id.clone())
 }
 
-impl Gathering {
+impl CommitBatchBuilder {
     /// Starts on `state`. `remembered` are the earlier answers that commands of this group may repeat.
     pub(super) fn new(state: State, remembered: Vec<Remembered>, now: Timestamp) -> Self {
         let remembered = remembered
@@ -124,7 +124,7 @@ impl Gathering {
             accepted_at: committed_at,
         });
         if !decision.changes.is_empty() {
-            let mut txn = Txn {
+            let mut txn = RevisionRecord {
                 revision,
                 chain: before,
                 chain_version: ChainVersion::CURRENT,

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::group::Gathering;
+use super::group::CommitBatchBuilder;
 use super::{Call, Command};
 use crate::counters::CounterKey;
 use crate::domain::{AnyResource, Error, Sha256Hash, Violations};
@@ -23,7 +23,7 @@ pub struct Import {
     /// With all resources that are written.
     state: State,
     /// Those that are not.
-    gathering: Option<Gathering>,
+    gathering: Option<CommitBatchBuilder>,
     others: Vec<Record>,
     waiting: usize,
     seen: HashSet<Identity>,
@@ -110,15 +110,16 @@ impl Import {
 
     fn create(&mut self, any: AnyResource) -> Result<(), Error> {
         let state = &self.state;
-        let gathering =
-            self.gathering.get_or_insert_with(|| Gathering::new(state.clone(), Vec::new(), state.head().committed_at));
+        let gathering = self
+            .gathering
+            .get_or_insert_with(|| CommitBatchBuilder::new(state.clone(), Vec::new(), state.head().committed_at));
         let decide = Box::new(move |state: &State, cx: &mut Context<'_>| take_over(state, cx, &any));
         let command = Command { decide, answer: Box::new(|_, _, _| Vec::new()) };
         gathering.decide(&self.call, &command).map(drop)
     }
 
     async fn write(&mut self) -> Result<(), StoreError> {
-        if let Some((group, state)) = self.gathering.take().and_then(Gathering::close) {
+        if let Some((group, state)) = self.gathering.take().and_then(CommitBatchBuilder::close) {
             self.restore.create(&group).await?;
             self.state = state;
         }

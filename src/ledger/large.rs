@@ -6,7 +6,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tollgate_testkit::world::{World, key};
 
-use super::group::{Gathering, KEPT_BODIES};
+use super::group::{CommitBatchBuilder, KEPT_BODIES};
 use super::{Call, Command};
 use crate::domain::{Error, Id, Resource as _, Stored, Team, Timestamp, VirtualKey};
 use crate::proto::v1;
@@ -51,7 +51,7 @@ fn of_many_changes_no_bytes_are_kept() {
     let logged = |count: usize| {
         let (state, team) = with_keys(count - 1);
         let before = state.head().chain;
-        let mut gathering = Gathering::new(state, Vec::new(), Timestamp::EPOCH);
+        let mut gathering = CommitBatchBuilder::new(state, Vec::new(), Timestamp::EPOCH);
         let command = Command {
             decide: Box::new(move |state, cx| delete::<Team>(state, cx, team.id.as_str(), 0)),
             answer: Box::new(|_, _, _| Vec::new()),

@@ -137,7 +137,7 @@ impl Ledger {
             tracker.spawn(stop.clone().run_until_cancelled_owned(Arc::clone(&store).keep_reach()));
             tracker.spawn(stop.clone().run_until_cancelled_owned(refer(Arc::clone(&store), clock.clone())));
         } else {
-            apart(writing, closed.clone()).await?;
+            spawn_on_own_thread(writing, closed.clone()).await?;
         }
         let _closed = closed.drop_guard();
         let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics };
@@ -300,7 +300,7 @@ async fn refer(store: Arc<Store>, clock: Clock) {
 /// Runs what writes on a thread of its own, with a runtime of its own: among the tasks of a thousand streams, which a change
 /// wakes, it would go on after each of its waits only when all of them have had their turn. The thread ends when it has
 /// written and the store is `closed`.
-async fn apart(
+async fn spawn_on_own_thread(
     writing: impl Future<Output = ()> + Send + 'static,
     closed: CancellationToken,
 ) -> Result<(), StoreError> {

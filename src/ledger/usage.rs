@@ -15,7 +15,7 @@ use crate::counters::{Counter, CounterKey};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Moved, State, Tally, UsageMoves};
-use crate::store::{News, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
+use crate::store::{CatchUpDelta, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
 use crate::usage::FormerKey;
 use crate::usage::{Entry, FormerKeys, Prepared, Refusal, count};
 
@@ -123,7 +123,7 @@ impl Counting {
 
     /// Learns what others did. Whatever they counted is folded here too, unless they were first: who of them is gone is
     /// nobody's knowledge.
-    pub(super) fn learn(&mut self, news: &News) {
+    pub(super) fn learn(&mut self, news: &CatchUpDelta) {
         self.remember(news.former_keys.iter().cloned());
         for (incarnation, sequence, fingerprint) in &news.watermarks {
             match self.watermarks.get_mut(incarnation) {

@@ -24,7 +24,7 @@ use super::abuse::Abuse;
 use super::details::complete;
 use super::guard::{Guard, is_grpc_web};
 use super::limits::{Allowance, Limits};
-use super::log::{CallBody, CallLog, Curtain, code};
+use super::log::{CallBody, CallLog, ForcedEnd, code};
 use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
@@ -125,7 +125,7 @@ impl Calls {
         if size(&head.headers) > MAX_METADATA {
             return Err(status::too_large(format!("the metadata of the call have more than {MAX_METADATA} bytes")));
         }
-        self.guard.check(&head, self.auth.is_virgin()).map_err(status::permission_denied)?;
+        self.guard.check(&head, self.auth.has_never_had_tokens()).map_err(status::permission_denied)?;
         let peer = head.extensions.get::<Peer>().copied();
         let method = head.uri.path().trim_start_matches('/');
         let caller = match self.auth.admit(method, &head.headers, head.extensions.get()) {
@@ -178,7 +178,7 @@ impl Calls {
         Ok(Served { response, allowance, caller })
     }
 
-    fn curtain(&self, caller: Option<&Principal>) -> Curtain {
+    fn curtain(&self, caller: Option<&Principal>) -> ForcedEnd {
         // Of its own: what all streams look at each time would go from one core to the other each time.
         let drain = self.drain.child_token();
         let lapse = caller.map(|caller| caller.lapse().child_token());

@@ -129,7 +129,7 @@ pub(super) fn code(fields: &HeaderMap) -> Option<Code> {
 }
 
 /// What ends a stream from outside.
-pub(super) type Curtain = Pin<Box<dyn Future<Output = Status> + Send>>;
+pub(super) type ForcedEnd = Pin<Box<dyn Future<Output = Status> + Send>>;
 
 /// The body of an answer, with all that has to end when it ends.
 pub(super) struct CallBody {
@@ -139,11 +139,11 @@ pub(super) struct CallBody {
     place: Option<Place>,
     /// When it resolves, the answer ends with that status. For streams, which would hold up a shutdown, or outlive the
     /// rights of their caller.
-    curtain: Option<Curtain>,
+    curtain: Option<ForcedEnd>,
 }
 
 impl CallBody {
-    pub(super) fn new(inner: Body, log: CallLog, place: Place, curtain: Option<Curtain>) -> Self {
+    pub(super) fn new(inner: Body, log: CallLog, place: Place, curtain: Option<ForcedEnd>) -> Self {
         Self { inner, log, place: Some(place), curtain }
     }
 

@@ -163,7 +163,7 @@ pub async fn run_by(
     let currency = parts.currency.clone();
     if insecure {
         tracing::warn!("--insecure: authentication is OFF, everybody who reaches {address} is an administrator");
-    } else if auth.is_virgin() {
+    } else if auth.has_never_had_tokens() {
         if !address.ip().to_canonical().is_loopback() {
             drain.cancel();
             parts.close().await;
@@ -192,7 +192,7 @@ pub async fn run_by(
 
     if let Some(ready) = ready {
         // Nobody may be waiting for it.
-        let _ = ready.send(Serving { address, tls: tls.is_some(), virgin: auth.is_virgin() });
+        let _ = ready.send(Serving { address, tls: tls.is_some(), virgin: auth.has_never_had_tokens() });
     }
 
     let over = std::sync::OnceLock::new();

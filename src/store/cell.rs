@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    Permit, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct, StructValue,
+    AllowList, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct, StructValue,
     Timestamp,
 };
 
@@ -79,11 +79,11 @@ impl Reading<'_> {
             .map_err(|error| self.corrupt(format!("a list is no JSON list of strings: {error}")))
     }
 
-    pub(super) fn permit(self, json: &str) -> Result<Permit, StoreError> {
+    pub(super) fn permit(self, json: &str) -> Result<AllowList, StoreError> {
         match json {
-            "[]" => Ok(Permit::none()),
-            "[\"*\"]" => Ok(Permit::All),
-            _ => self.list(json).map(|names| Permit::Only(names.into())),
+            "[]" => Ok(AllowList::none()),
+            "[\"*\"]" => Ok(AllowList::All),
+            _ => self.list(json).map(|names| AllowList::Only(names.into())),
         }
     }
 
@@ -149,10 +149,10 @@ pub(super) fn list(items: &[Box<str>]) -> String {
 }
 
 /// What is permitted, as the API has it: everything is `["*"]`.
-pub(super) fn permit(permit: &Permit) -> String {
+pub(super) fn permit(permit: &AllowList) -> String {
     match permit {
-        Permit::All => "[\"*\"]".to_owned(),
-        Permit::Only(names) => list(names),
+        AllowList::All => "[\"*\"]".to_owned(),
+        AllowList::Only(names) => list(names),
     }
 }
 

@@ -4,7 +4,7 @@
 //! committed, who asked for it, from where, by which method and request, and the answer that is remembered. A log of an
 //! earlier build goes on under the second version; its revisions keep the version that they were written under.
 
-use super::group::{LogBody, LogRow, Remembered, Txn};
+use super::group::{LogBody, LogRow, Remembered, RevisionRecord};
 use crate::state::Chain;
 
 /// Keeps hashes of revisions apart from all others.
@@ -39,7 +39,7 @@ impl ChainVersion {
     }
 }
 
-impl Txn {
+impl RevisionRecord {
     /// The chain that leads here from `before`, the chain of the revision before: computed anew, whatever `self.chain` is.
     pub fn chain_after(&self, before: Chain) -> Chain {
         match self.chain_version {
@@ -121,7 +121,7 @@ mod tests {
     use crate::domain::{Kind, Timestamp};
     use crate::state::Op;
 
-    fn txn() -> Txn {
+    fn txn() -> RevisionRecord {
         let row = |id: &str, before: Option<&'static [u8]>| LogRow {
             kind: Kind::Team,
             id: id.into(),
@@ -129,7 +129,7 @@ mod tests {
             before: before.map(|bytes| bytes.to_vec().into()),
             after: Some(b"after".to_vec().into()),
         };
-        Txn {
+        RevisionRecord {
             revision: 7,
             chain: Chain::ORIGIN,
             chain_version: ChainVersion::Record,
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn hashes_stay_as_they_are() {
         let by_record = txn().chain_after(Chain([1; 32])).0;
-        let by_changes = Txn { chain_version: ChainVersion::Changes, ..txn() }.chain_after(Chain([1; 32])).0;
+        let by_changes = RevisionRecord { chain_version: ChainVersion::Changes, ..txn() }.chain_after(Chain([1; 32])).0;
         assert_eq!(
             [by_record, by_changes, remembered().digest()].map(hex::encode),
             [
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn whatever_differs_has_another_hash() {
-        type Alter = fn(&mut Txn);
+        type Alter = fn(&mut RevisionRecord);
         let alterations: [Alter; 22] = [
             |_| {},
             |txn| txn.chain_version = ChainVersion::Changes,

@@ -10,7 +10,7 @@ use super::Store;
 use super::chain::ChainVersion;
 use super::entity::{change_row, change_txn};
 use super::error::StoreError;
-use super::group::{ChangeFilter, LogRow, LoggedChange, Txn};
+use super::group::{ChangeFilter, LogRow, LoggedChange, RevisionRecord};
 use super::persist::{Row, rows};
 use super::reach::Reach;
 use super::script::Script;
@@ -38,9 +38,9 @@ impl Row for change_row::Model {
 }
 
 /// Appends revisions, without their changes.
-pub(super) fn append(script: &mut Script, txns: &[Txn]) {
+pub(super) fn append(script: &mut Script, txns: &[RevisionRecord]) {
     let heads = txns.iter().map(|txn| {
-        let Txn {
+        let RevisionRecord {
             revision,
             chain,
             chain_version,
@@ -68,7 +68,7 @@ pub(super) fn append(script: &mut Script, txns: &[Txn]) {
 }
 
 /// At most `limit` of the changes of revisions, after the first `start`, as they are to be appended.
-pub(super) fn changes(txns: &[Txn], start: usize, limit: usize) -> Vec<change_row::Model> {
+pub(super) fn changes(txns: &[RevisionRecord], start: usize, limit: usize) -> Vec<change_row::Model> {
     let rows = txns.iter().flat_map(|txn| txn.rows.iter().zip(0..).map(|(row, ord)| (txn.revision, ord, row)));
     let model = |(revision, ord, row): (i64, i32, &LogRow)| change_row::Model {
         revision,
@@ -82,13 +82,13 @@ pub(super) fn changes(txns: &[Txn], start: usize, limit: usize) -> Vec<change_ro
     rows.skip(start).take(limit).map(model).collect()
 }
 
-fn txn(row: change_txn::Model) -> Result<Txn, StoreError> {
+fn txn(row: change_txn::Model) -> Result<RevisionRecord, StoreError> {
     let corrupt = |why: String| StoreError::corrupt("change_txn", row.revision, why);
     let chain = chain(row.revision, &row.chain)?;
     let chain_version = ChainVersion::from_number(row.chain_version)
         .ok_or_else(|| corrupt(format!("there is no version {} of the chain", row.chain_version)))?;
     let request_digest = row.request_digest.map(|digest| <[u8; 32]>::try_from(digest.as_slice())).transpose();
-    Ok(Txn {
+    Ok(RevisionRecord {
         revision: row.revision,
         chain,
         chain_version,
@@ -177,7 +177,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if a revision is missing.
-    pub async fn read_log(&self, after_revision: i64, limit_revisions: u64) -> Result<Vec<Txn>, StoreError> {
+    pub async fn read_log(&self, after_revision: i64, limit_revisions: u64) -> Result<Vec<RevisionRecord>, StoreError> {
         read(&self.begin_read().await?, &self.reach, after_revision, limit_revisions).await
     }
 
@@ -291,7 +291,7 @@ pub(super) async fn read(
     reach: &Reach,
     after_revision: i64,
     limit_revisions: u64,
-) -> Result<Vec<Txn>, StoreError> {
+) -> Result<Vec<RevisionRecord>, StoreError> {
     use change_row::Column as RowColumn;
     use change_txn::Column as TxnColumn;
     let select = change_txn::Entity::find()

@@ -4,7 +4,7 @@ use sea_orm::{ColumnTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, s
 
 use super::entity::head::{Column, Entity};
 use super::error::StoreError;
-use super::group::{Group, Position, Txn};
+use super::group::{Group, Position, RevisionRecord};
 use super::persist::Batch;
 use super::script::Script;
 use super::usage::UsageGroup;
@@ -12,7 +12,7 @@ use super::{changelog, journal, requests, usage};
 use crate::state::Head;
 
 /// Whether the group is whole: its revisions dense and up to its head.
-fn check(head: &Head, txns: &[Txn], nothing_changes: bool) -> Result<(), StoreError> {
+fn check(head: &Head, txns: &[RevisionRecord], nothing_changes: bool) -> Result<(), StoreError> {
     let dense = txns.windows(2).all(|pair| matches!(pair, [one, next] if next.revision == one.revision + 1));
     let ends_at_head = match txns.last() {
         Some(last) => last.revision == head.revision && last.chain == head.chain,

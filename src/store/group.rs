@@ -17,7 +17,7 @@ pub struct Group {
     /// The head after the group.
     pub head: Head,
     /// One entry a revision, dense, in order. May be empty if only requests are to be remembered.
-    pub txns: Vec<Txn>,
+    pub txns: Vec<RevisionRecord>,
     /// What the group does to the tables: each resource once, from before the group to after it.
     pub net: Vec<Net>,
     /// Accepted requests to remember.
@@ -30,7 +30,7 @@ pub struct Group {
 
 /// One revision.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Txn {
+pub struct RevisionRecord {
     /// The revision.
     pub revision: i64,
     /// Hash of the history up to it.
@@ -155,11 +155,11 @@ pub struct Position {
 }
 
 /// What others wrote.
-pub struct News {
+pub struct CatchUpDelta {
     /// Where the store stands now.
     pub position: Position,
     /// The revisions since, dense, in order.
-    pub txns: Vec<Txn>,
+    pub txns: Vec<RevisionRecord>,
     /// The resources that they changed and that exist, as they are now.
     pub resources: Vec<AnyResource>,
     /// Those that exist no more, with the revisions of their (last) removal, in no particular order.
@@ -172,7 +172,7 @@ pub struct News {
     pub former_keys: Vec<(Box<str>, FormerKey)>,
 }
 
-impl News {
+impl CatchUpDelta {
     /// Nothing happened.
     pub(super) fn none(position: Position) -> Self {
         Self {
@@ -208,7 +208,7 @@ pub struct ChangeFilter {
 #[derive(Clone, PartialEq, Debug)]
 pub struct LoggedChange {
     /// Its transaction; `rows` is empty.
-    pub txn: Txn,
+    pub txn: RevisionRecord,
     /// Its place in the transaction, from 0.
     pub ord: i32,
     /// The change.

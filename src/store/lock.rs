@@ -11,7 +11,7 @@ use sea_orm::{
 use super::commit::Begins;
 use super::entity::{head, usage_node};
 use super::error::StoreError;
-use super::group::{News, Position, Remembered, Txn};
+use super::group::{CatchUpDelta, Position, Remembered, RevisionRecord};
 use super::persist::rows;
 use super::reach::Reach;
 use super::script::Script;
@@ -108,9 +108,9 @@ impl WriteTx {
     /// # Errors
     ///
     /// As [`Store::news`].
-    pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
+    pub async fn news(&self, known: &Position) -> Result<Option<CatchUpDelta>, StoreError> {
         match self {
-            Self::Own(_) => Ok(Some(News::none(known.clone()))),
+            Self::Own(_) => Ok(Some(CatchUpDelta::none(known.clone()))),
             Self::Shared { tx, position, reach } => news::since(tx, reach, position.clone(), known).await,
         }
     }
@@ -223,7 +223,7 @@ impl WriteTx {
     /// # Errors
     ///
     /// [`StoreError::Away`], [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn has(&self, txn: &Txn) -> Result<bool, StoreError> {
+    pub async fn has(&self, txn: &RevisionRecord) -> Result<bool, StoreError> {
         let chain = match self {
             Self::Own(store) => changelog::chain_of(&store.begin_read().await?, txn.revision).await?,
             Self::Shared { tx, reach, .. } => reach.in_time(changelog::chain_of(tx, txn.revision)).await?,

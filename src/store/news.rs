@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::entity::former_key;
 use super::error::StoreError;
-use super::group::{News, Position};
+use super::group::{CatchUpDelta, Position};
 use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
 use super::reach::Reach;
@@ -29,11 +29,11 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Corrupt`] if a revision is missing, else [`StoreError::Away`] or [`StoreError::Unavailable`].
-    pub async fn news(&self, known: &Position) -> Result<Option<News>, StoreError> {
+    pub async fn news(&self, known: &Position) -> Result<Option<CatchUpDelta>, StoreError> {
         let tx = self.reach.if_free(self.begin_read()).await?;
         let position = self.in_time(position(&tx)).await?;
         if position == *known {
-            return Ok(Some(News::none(position)));
+            return Ok(Some(CatchUpDelta::none(position)));
         }
         since(&tx, &self.reach, position, known).await
     }
@@ -46,7 +46,7 @@ pub(super) async fn since(
     reach: &Reach,
     position: Position,
     known: &Position,
-) -> Result<Option<News>, StoreError> {
+) -> Result<Option<CatchUpDelta>, StoreError> {
     let (now, before) = (&position.head, &known.head);
     let same = now.store_id == before.store_id
         && now.revision >= before.revision
@@ -119,7 +119,7 @@ pub(super) async fn since(
         former_keys.extend(found.into_iter().map(usage::former_key));
     }
     let removed = changed.into_iter().map(|(key, revision)| (revision, key)).collect();
-    Ok(Some(News { position, txns, resources, removed, counters, watermarks, former_keys }))
+    Ok(Some(CatchUpDelta { position, txns, resources, removed, counters, watermarks, former_keys }))
 }
 
 /// Those of the resources that exist.

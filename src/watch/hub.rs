@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::currency::Currency;
 use super::encode::LARGE;
 use super::open::OpenStreams;
-use super::stream::{Ends, Follower, Source, Start};
+use super::stream::{Ends, Source, Start, WatchStream};
 use super::token::Token;
 use super::usage::{Feed, Now};
 use super::{Filter, Frame, KindSet};
@@ -103,7 +103,7 @@ impl Watch {
     /// # Errors
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
     /// not reached in 5 seconds, or the database cannot tell whether it ever was, or on shutdown.
-    pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<Follower, Error> {
+    pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<WatchStream, Error> {
         let Subscription { node_id, filter, resume_token, min_revision, include_usage } = subscription;
         let token = if resume_token.is_empty() {
             None
@@ -125,7 +125,7 @@ impl Watch {
         let lost = self.currency.lost();
         let (state, start) = self.start(token.as_ref(), filter, min_revision).await?;
         let shared = if filter.hashes { &self.shared } else { &self.shared_without_hashes };
-        Ok(Follower::new(
+        Ok(WatchStream::new(
             (&state, start),
             Source { states: self.states.clone(), shared: Arc::clone(shared), currency: self.currency.clone() },
             filter,

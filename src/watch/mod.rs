@@ -1,6 +1,6 @@
 //! The server's end of the change stream; the client's is [`reducer`](crate::reducer).
 //!
-//! [`Watch`] begins streams, [`Follower`] is one. Writers never wait for watchers: a stream is a
+//! [`Watch`] begins streams, [`WatchStream`] is one. Writers never wait for watchers: a stream is a
 //! cursor into the latest published state, and has no queue.
 
 mod currency;
@@ -17,7 +17,7 @@ mod usage;
 pub use currency::Currency;
 pub use filter::{Filter, KindSet};
 pub use hub::{CatchUp, Subscription, Watch};
-pub use stream::Follower;
+pub use stream::WatchStream;
 pub use usage::Now;
 
 /// One or more [`WatchConfigResponse`](crate::proto::v1::WatchConfigResponse) as gRPC sends them, each after its length: encoded

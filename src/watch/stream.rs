@@ -68,7 +68,7 @@ impl Ends {
 }
 
 /// A stream to one client.
-pub struct Follower {
+pub struct WatchStream {
     source: Source,
     filter: Filter,
     /// How far the stream has looked.
@@ -99,7 +99,7 @@ pub struct Follower {
     place: Place,
 }
 
-impl Follower {
+impl WatchStream {
     /// A stream that starts so by `state`. The states that follow may be of another history: it ends then.
     pub(super) fn new(
         (state, start): (&State, Start),

@@ -1,14 +1,14 @@
 //! The log of a store: its revisions are dense, and its chain, computed anew, leads to the head.
 
 use tollgate::state::{Chain, Head};
-use tollgate::store::{Store, Txn};
+use tollgate::store::{RevisionRecord, Store};
 
 use crate::engine::Database;
 
 /// All that a store has ever been changed by, and where it stands.
 #[derive(Clone)]
 pub(crate) struct Log {
-    pub(crate) txns: Vec<Txn>,
+    pub(crate) txns: Vec<RevisionRecord>,
     pub(crate) head: Head,
 }
 

@@ -14,7 +14,7 @@ use requests::Requests;
 use crate::counters::CounterKey;
 use crate::domain::{AnyResource, ResourceKey};
 use crate::state::{Chain, Head, Op};
-use crate::store::{ChainVersion, LogBody, Store, StoreError, Txn};
+use crate::store::{ChainVersion, LogBody, RevisionRecord, Store, StoreError};
 use crate::wire::{self, Form};
 
 /// Revisions read at a time.
@@ -160,7 +160,7 @@ struct Fold {
     /// The compacted revision and its chain, which the head remembers: the log may begin after it.
     compacted: (i64, Chain),
     /// The revision before; `None` before the first.
-    before: Option<Txn>,
+    before: Option<RevisionRecord>,
     requests: Requests,
     /// For each resource its last change, and a hash of what that left; `None` for nothing.
     last: HashMap<ResourceKey, (i64, Option<blake3::Hash>)>,
@@ -172,7 +172,7 @@ impl Fold {
         self.before.as_ref().map_or(self.compacted, |last| (last.revision, last.chain))
     }
 
-    fn take(&mut self, txn: &Txn, found: &mut Verification) {
+    fn take(&mut self, txn: &RevisionRecord, found: &mut Verification) {
         let revision = txn.revision;
         // What came before the first revision that is left is not known, unless the head remembers it.
         let (before, chain) = self.end();
@@ -187,7 +187,7 @@ impl Fold {
         }
         found.changes_only += u64::from(txn.chain_version == ChainVersion::Changes);
         self.requests.take(txn);
-        self.before = Some(Txn { rows: Vec::new(), ..txn.clone() });
+        self.before = Some(RevisionRecord { rows: Vec::new(), ..txn.clone() });
         for row in &txn.rows {
             let key = ResourceKey { kind: row.kind, id: row.id.clone() };
             let hash = |body: &Option<LogBody>| body.as_ref().map(|body| blake3::hash(&body.bytes()));

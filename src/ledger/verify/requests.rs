@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::Verification;
 use crate::domain::Timestamp;
-use crate::store::{ChainVersion, Store, StoreError, Txn};
+use crate::store::{ChainVersion, RevisionRecord, Store, StoreError};
 
 /// Answers to requests of revisions that are older may be forgotten: after 24 hours, by clocks that may differ.
 const REMEMBERED_MICROS: i64 = 23 * 60 * 60 * 1_000_000;
@@ -28,7 +28,7 @@ impl Requests {
     }
 
     /// Takes the next revision of the log.
-    pub(super) fn take(&mut self, txn: &Txn) {
+    pub(super) fn take(&mut self, txn: &RevisionRecord) {
         if txn.chain_version == ChainVersion::Record {
             self.hashed_since.get_or_insert(txn.committed_at);
         }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Writer;
 use crate::domain::{Error, Timestamp};
-use crate::ledger::group::{Gathering, request_key};
+use crate::ledger::group::{CommitBatchBuilder, request_key};
 use crate::ledger::metrics::Purpose;
 use crate::ledger::queue::{Queue, Submitted};
 use crate::ledger::{Answer, follow, usage::note};
@@ -38,14 +38,14 @@ struct Ahead {
 
 /// What becomes of a group.
 struct Decided {
-    gathering: Gathering,
+    gathering: CommitBatchBuilder,
     answers: Vec<Result<Answer, Error>>,
 }
 
 impl Decided {
     /// A group of nothing, on `state`.
     fn on(state: State, remembered: Vec<Remembered>, now: Timestamp) -> Self {
-        Self { gathering: Gathering::new(state, remembered, now), answers: Vec::new() }
+        Self { gathering: CommitBatchBuilder::new(state, remembered, now), answers: Vec::new() }
     }
 
     /// Decides commands, in order, until the group is full. Those that it took have an answer.

@@ -18,7 +18,7 @@ use crate::counters::CounterKey;
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Head, Moved, State};
-use crate::store::{News, Registration, Store, StoreError, Txn, WriteTx};
+use crate::store::{CatchUpDelta, Registration, RevisionRecord, Store, StoreError, WriteTx};
 use crate::usage::is_over;
 
 /// How often a database that is shared is asked what others wrote, and one that was away whether it is back. A hint may
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     /// Takes over what the log says, as it was read from `began` on; without the log's help, what the tables say.
-    async fn read(&mut self, began: Instant, news: Result<Option<News>, StoreError>) -> Result<(), StoreError> {
+    async fn read(&mut self, began: Instant, news: Result<Option<CatchUpDelta>, StoreError>) -> Result<(), StoreError> {
         let applied = match news {
             Ok(Some(news)) if news.position == follow::position(&self.publish.borrow()) => Ok(()),
             Ok(Some(news)) => self.apply(news),
@@ -236,7 +236,7 @@ impl Writer {
     }
 
     /// Applies what others wrote, and shows it.
-    fn apply(&mut self, news: News) -> Result<(), StoreError> {
+    fn apply(&mut self, news: CatchUpDelta) -> Result<(), StoreError> {
         let mut state = State::clone(&self.publish.borrow());
         let (revision, compacted) = (state.revision(), state.head().compacted_revision);
         if seeded::is(Bug::BookmarkOfAnotherReplica)
@@ -250,7 +250,7 @@ impl Writer {
         let (moved, waiting) = follow::apply(&mut state, news)?;
         match state.revision() > revision || state.head().compacted_revision > compacted {
             true => drop(self.publish.send_replace(Arc::new(state))),
-            false => quietly(&self.publish, Arc::new(state)),
+            false => publish_without_wake(&self.publish, Arc::new(state)),
         }
         self.counting.wait(waiting);
         note(&self.moves, &moved);
@@ -269,7 +269,7 @@ impl Writer {
         let state = State::clone(&self.publish.borrow());
         let (publish, moves) = (self.publish.clone(), self.moves.clone());
         let show = |state, moved: &Moved| {
-            quietly(&publish, state);
+            publish_without_wake(&publish, state);
             note(&moves, moved);
         };
         let counted = self.counting.count(tx, state, self.clock.now(), batches, &self.metrics, show).await;
@@ -291,7 +291,7 @@ impl Writer {
     /// commit before it when the connection was lost has the lock until it is done. Should the database be away, or not
     /// tell in time, the group counts as not committed, and memory is not touched: if it was, the log tells when it is read
     /// again.
-    async fn resolve(&mut self, last: &Txn) -> bool {
+    async fn resolve(&mut self, last: &RevisionRecord) -> bool {
         let deadline = Instant::now() + RESOLVE;
         loop {
             let found = async {
@@ -362,7 +362,7 @@ impl Writer {
         self.store.forget_usage(&counters, former_before).await?;
         self.counting.forget(former_before);
         state.usage_mut().forget(&counters);
-        quietly(&self.publish, Arc::new(state));
+        publish_without_wake(&self.publish, Arc::new(state));
         Ok(())
     }
 
@@ -390,7 +390,7 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 /// Publishes a state without waking anybody: readers find it when they look. Usage is no change of configuration.
-fn quietly(publish: &watch::Sender<Arc<State>>, state: Arc<State>) {
+fn publish_without_wake(publish: &watch::Sender<Arc<State>>, state: Arc<State>) {
     publish.send_if_modified(|published| {
         *published = state;
         false

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::reconcile::settle_limits;
 use super::{Change, Context, Facet, Listed, State};
 use crate::domain::{
-    Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, Path, Permit, PricingOverride, Provider,
+    AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, Path, PricingOverride, Provider,
     ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp, Violations,
     VirtualKey,
 };

@@ -19,7 +19,7 @@ impl Rules for Provider {
         let Some(before) = before else { return Ok(()) };
         for gone in before.resource.keys.iter().filter(|key| self.keys.iter().all(|kept| kept.id != key.id)) {
             let what = format!("provider key {:?} of provider {:?}", gone.id, before.id);
-            let names = |permit: &Permit| permit.names().contains(&gone.id);
+            let names = |permit: &AllowList| permit.names().contains(&gone.id);
             refuse_if_used(state, what, |user| match user {
                 User::VirtualKey(key) => {
                     key.provider_configs.iter().any(|config| config.provider == before.id && names(&config.key_ids))

@@ -18,12 +18,16 @@ async fn with_history() -> Bench {
 }
 
 /// All changes that match, the newest first, by the log that was committed.
-fn expected(bench: &Bench, matches: impl Fn(&Txn, &LogRow) -> bool) -> Vec<LoggedChange> {
+fn expected(bench: &Bench, matches: impl Fn(&RevisionRecord, &LogRow) -> bool) -> Vec<LoggedChange> {
     let mut changes = Vec::new();
     for txn in &bench.log {
         for (row, ord) in txn.rows.iter().zip(0..) {
             if matches(txn, row) {
-                changes.push(LoggedChange { txn: Txn { rows: Vec::new(), ..txn.clone() }, ord, row: row.clone() });
+                changes.push(LoggedChange {
+                    txn: RevisionRecord { rows: Vec::new(), ..txn.clone() },
+                    ord,
+                    row: row.clone(),
+                });
             }
         }
     }
@@ -35,7 +39,7 @@ fn expected(bench: &Bench, matches: impl Fn(&Txn, &LogRow) -> bool) -> Vec<Logge
 async fn changes_are_listed_by_all_filters_and_page_by_page() {
     let bench = with_history().await;
     let none = ChangeFilter::default;
-    type Matches<'a> = &'a dyn Fn(&Txn, &LogRow) -> bool;
+    type Matches<'a> = &'a dyn Fn(&RevisionRecord, &LogRow) -> bool;
     let cases: [(ChangeFilter, Matches<'_>); 9] = [
         (none(), &|_, _| true),
         (ChangeFilter { kind: Some(Kind::Team), ..none() }, &|_, row| row.kind == Kind::Team),

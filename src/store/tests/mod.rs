@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
-    AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd, Permit, PreviousSecret,
+    AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd, PreviousSecret,
     Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource, ResourceKey, Secret,
     Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
 };
@@ -32,7 +32,7 @@ struct Bench {
     store: Store,
     head: Head,
     expected: BTreeMap<ResourceKey, AnyResource>,
-    log: Vec<Txn>,
+    log: Vec<RevisionRecord>,
 }
 
 impl Bench {
@@ -70,7 +70,7 @@ impl Bench {
                 .collect();
             head.revision += 1;
             head.committed_at = at(head.revision);
-            let mut txn = Txn {
+            let mut txn = RevisionRecord {
                 revision: head.revision,
                 chain: head.chain,
                 chain_version: ChainVersion::CURRENT,
@@ -121,7 +121,8 @@ impl Bench {
         let Loaded { head, resources, chain_prefixes, removed } = self.store.load().await.unwrap();
         assert_eq!(head, self.head);
         assert_eq!(resources, self.expected.values().cloned().collect::<Vec<_>>());
-        let since: Vec<&Txn> = self.log.iter().filter(|txn| txn.revision > head.compacted_revision).collect();
+        let since: Vec<&RevisionRecord> =
+            self.log.iter().filter(|txn| txn.revision > head.compacted_revision).collect();
         assert_eq!(chain_prefixes, since.iter().map(|txn| txn.chain.prefix()).collect::<Vec<_>>());
         let mut gone = BTreeMap::new();
         for txn in since {
@@ -287,9 +288,9 @@ fn provider_config(id: i64, provider: &str) -> ProviderConfig {
         id,
         provider: Id::new(provider),
         weight: None,
-        allowed_models: Permit::none(),
-        blacklisted_models: Permit::none(),
-        key_ids: Permit::none(),
+        allowed_models: AllowList::none(),
+        blacklisted_models: AllowList::none(),
+        key_ids: AllowList::none(),
         limits: Limits::default(),
     }
 }

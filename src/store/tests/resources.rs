@@ -54,24 +54,24 @@ fn rich_key() -> VirtualKey {
         provider_configs: [
             ProviderConfig {
                 weight: Some(0.1 + 0.2),
-                allowed_models: Permit::All,
-                blacklisted_models: Permit::Only(strings(&[STRANGE, "b", "a"]).into()),
-                key_ids: Permit::Only(strings(&["pk2"]).into()),
+                allowed_models: AllowList::All,
+                blacklisted_models: AllowList::Only(strings(&[STRANGE, "b", "a"]).into()),
+                key_ids: AllowList::Only(strings(&["pk2"]).into()),
                 limits: limits("c9"),
                 ..provider_config(9, "openai")
             },
-            ProviderConfig { weight: Some(0.0), key_ids: Permit::All, ..provider_config(7, "openai") },
+            ProviderConfig { weight: Some(0.0), key_ids: AllowList::All, ..provider_config(7, "openai") },
             ProviderConfig { limits: limits("c8"), ..provider_config(8, STRANGE) },
         ]
         .into(),
         mcp_configs: [
-            McpConfig { id: 6, mcp_client: Id::new("tools"), tools_to_execute: Permit::All },
+            McpConfig { id: 6, mcp_client: Id::new("tools"), tools_to_execute: AllowList::All },
             McpConfig {
                 id: 5,
                 mcp_client: Id::new("more"),
-                tools_to_execute: Permit::Only(strings(&["z", "a"]).into()),
+                tools_to_execute: AllowList::Only(strings(&["z", "a"]).into()),
             },
-            McpConfig { id: 4, mcp_client: Id::new("none"), tools_to_execute: Permit::none() },
+            McpConfig { id: 4, mcp_client: Id::new("none"), tools_to_execute: AllowList::none() },
         ]
         .into(),
         calendar_aligned: true,
@@ -153,7 +153,7 @@ async fn an_update_leaves_nothing_behind() {
     let mut key = rich_key();
     key.provider_configs.reverse();
     key.provider_configs[0].limits.rate_limit = None;
-    key.provider_configs[1].allowed_models = Permit::none();
+    key.provider_configs[1].allowed_models = AllowList::none();
     key.provider_configs[1].limits = limits("c7");
     let mut configs = key.provider_configs.into_vec();
     configs.insert(1, provider_config(20, "openai"));

@@ -6,7 +6,8 @@ use super::chain::{Applied, chain};
 use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
-    Budget, LimitId, LimitKind, LimitOwner, Limits, Permit, ProviderConfig, RateDimension, Stored, VirtualKey, Window,
+    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ProviderConfig, RateDimension, Stored, VirtualKey,
+    Window,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -25,9 +26,9 @@ impl Refusal<'_> {
 /// Whether the provider config permits the model: exactly, or with the provider's prefix. What is blacklisted is not.
 pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
     let provider = provider_config.provider.as_str();
-    let names = |permit: &Permit| match permit {
-        Permit::All => true,
-        Permit::Only(names) => names.iter().any(|name| bare(name, provider) == bare(model, provider)),
+    let names = |permit: &AllowList| match permit {
+        AllowList::All => true,
+        AllowList::Only(names) => names.iter().any(|name| bare(name, provider) == bare(model, provider)),
     };
     names(&provider_config.allowed_models) && !names(&provider_config.blacklisted_models)
 }
@@ -39,9 +40,9 @@ pub(super) fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
 
 fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
     match (&provider_config.key_ids, key_id) {
-        (Permit::All, _) => true,
-        (Permit::Only(ids), None) => !ids.is_empty(),
-        (Permit::Only(ids), Some(key_id)) => ids.iter().any(|id| id.as_ref() == key_id),
+        (AllowList::All, _) => true,
+        (AllowList::Only(ids), None) => !ids.is_empty(),
+        (AllowList::Only(ids), Some(key_id)) => ids.iter().any(|id| id.as_ref() == key_id),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vocabulary of Tollgate: plain, validated types. A value that exists is valid; it is made by `wire` from messages
 //! and by `store` from rows. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod allow_list;
 mod customer;
 mod digest;
 mod duration;
@@ -10,7 +11,6 @@ mod limits;
 mod mcp_client;
 mod model_config;
 mod money;
-mod permit;
 mod pricing_override;
 mod provider;
 mod provider_governance;
@@ -26,6 +26,7 @@ mod violations;
 mod virtual_key;
 mod window;
 
+pub use allow_list::AllowList;
 pub use customer::Customer;
 pub use digest::resource_digest;
 pub use duration::{ResetDuration, Unit};
@@ -35,7 +36,6 @@ pub use limits::{Budget, LimitKind, LimitOwner, Limits, RateDimension, RateLimit
 pub use mcp_client::McpClient;
 pub use model_config::ModelConfig;
 pub use money::NanoUsd;
-pub use permit::Permit;
 pub use pricing_override::{
     Pattern, PricingOverride, PricingScope, PricingScopeKind, RATE_NAMES, REQUEST_TYPES, Rates, RequestTypes,
 };

@@ -1,7 +1,7 @@
 //! Virtual keys (`docs/design/semantics.md §4`).
 
 use super::{
-    Customer, Id, Labels, Limits, McpClient, Permit, PreviousSecret, Provider, Secret, Sha256Hash, Team, Timestamp,
+    AllowList, Customer, Id, Labels, Limits, McpClient, PreviousSecret, Provider, Secret, Sha256Hash, Team, Timestamp,
 };
 
 /// Who a key belongs to.
@@ -71,11 +71,11 @@ pub struct ProviderConfig {
     /// Share in the weighted choice; `None`: never drawn.
     pub weight: Option<f64>,
     /// Models allowed.
-    pub allowed_models: Permit,
+    pub allowed_models: AllowList,
     /// Models refused even if allowed.
-    pub blacklisted_models: Permit,
+    pub blacklisted_models: AllowList,
     /// Provider keys allowed.
-    pub key_ids: Permit,
+    pub key_ids: AllowList,
     /// What may be spent through it, and how fast.
     pub limits: Limits,
 }
@@ -88,5 +88,5 @@ pub struct McpConfig {
     /// The client.
     pub mcp_client: Id<McpClient>,
     /// Tools that may be called.
-    pub tools_to_execute: Permit,
+    pub tools_to_execute: AllowList,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::MAX_ITEMS;
-use crate::domain::{Labels, Path, Permit, Struct, StructValue, Timestamp, Violations};
+use crate::domain::{AllowList, Labels, Path, Struct, StructValue, Timestamp, Violations};
 
 const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1_024;
@@ -115,14 +115,14 @@ pub(super) fn names(list: &[String], ignore_case: bool, path: &Path<'_>, violati
 }
 
 /// A list of what is permitted; `*` means everything and stands alone.
-pub(super) fn permit(list: &[String], ignore_case: bool, path: &Path<'_>, violations: &mut Violations) -> Permit {
+pub(super) fn permit(list: &[String], ignore_case: bool, path: &Path<'_>, violations: &mut Violations) -> AllowList {
     let names = names(list, ignore_case, path, violations);
     if names.len() > 1
         && let Some(star) = names.iter().position(|name| name.as_ref() == "*")
     {
         violations.add(path.index(star), "is \"*\", which means all and stands alone; remove it or the other items");
     }
-    Permit::from_list(&names)
+    AllowList::from_list(&names)
 }
 
 /// Labels.

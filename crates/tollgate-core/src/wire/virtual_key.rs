@@ -7,7 +7,7 @@ use super::text::{
 };
 use super::{Form, Wire, limits};
 use crate::domain::{
-    Id, KeyOwner, LimitOwner, McpConfig, Path, Permit, PreviousSecret, ProviderConfig, Secret, Sha256Hash, Stored,
+    AllowList, Id, KeyOwner, LimitOwner, McpConfig, Path, PreviousSecret, ProviderConfig, Secret, Sha256Hash, Stored,
     Violations, VirtualKey,
 };
 use crate::proto::v1;
@@ -280,7 +280,7 @@ fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form:
         allowed_models: config.allowed_models.to_list(),
         blacklisted_models: config.blacklisted_models.to_list(),
         key_ids: config.key_ids.to_list(),
-        allow_all_keys: config.key_ids == Permit::All,
+        allow_all_keys: config.key_ids == AllowList::All,
         keys: Vec::new(),
         budgets,
         rate_limit,

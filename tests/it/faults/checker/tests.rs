@@ -6,7 +6,7 @@ use tollgate::domain::{Kind, Timestamp};
 use tollgate::proto::v1;
 use tollgate::reducer::Reducer;
 use tollgate::state::{Chain, Head, Op};
-use tollgate::store::{ChainVersion, LogBody, Txn};
+use tollgate::store::{ChainVersion, LogBody, RevisionRecord};
 
 use super::*;
 use crate::usage::reporter::Amounts;
@@ -24,7 +24,7 @@ type Change<'a> = (&'a str, Option<&'a str>);
 
 /// The log of these changes, one a revision. The request that did revision 7 is `r7`.
 fn log(changes: &[Change<'_>]) -> Log {
-    let (mut txns, mut names) = (Vec::<Txn>::new(), BTreeMap::<&str, LogBody>::new());
+    let (mut txns, mut names) = (Vec::<RevisionRecord>::new(), BTreeMap::<&str, LogBody>::new());
     for (revision, (id, name)) in (1..).zip(changes) {
         let before = names.remove(id);
         let after = name.map(|name| LogBody::from(team(id, name, revision).encode_to_vec()));
@@ -35,7 +35,7 @@ fn log(changes: &[Change<'_>]) -> Log {
             (Some(_), None) => Op::Delete,
         };
         let row = LogRow { kind: Kind::Team, id: (*id).into(), op, before, after };
-        txns.push(Txn {
+        txns.push(RevisionRecord {
             revision,
             chain: Chain::ORIGIN,
             chain_version: ChainVersion::CURRENT,
@@ -52,7 +52,7 @@ fn log(changes: &[Change<'_>]) -> Log {
 }
 
 /// A log whose chain is that of these revisions.
-fn chained(mut txns: Vec<Txn>) -> Log {
+fn chained(mut txns: Vec<RevisionRecord>) -> Log {
     let mut chain = Chain::ORIGIN;
     for txn in &mut txns {
         chain = txn.chain_after(chain);

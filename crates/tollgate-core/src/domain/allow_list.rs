@@ -4,14 +4,14 @@ use internment::ArcIntern;
 
 /// The names permitted. Deny by default: the empty list permits nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Permit {
+pub enum AllowList {
     /// Everything; `["*"]` in the API.
     All,
     /// These and nothing else, in the client's order. Few lists occur on many keys, so that memory holds each once.
     Only(ArcIntern<Vec<Box<str>>>),
 }
 
-impl Permit {
+impl AllowList {
     /// Permits nothing.
     pub fn none() -> Self {
         Self::Only(ArcIntern::new(Vec::new()))
