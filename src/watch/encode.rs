@@ -93,9 +93,9 @@ impl Fragments {
     ///
     /// # Errors
     /// The fragments.
-    pub(super) fn at_once(self) -> Result<Vec<Frame>, Self> {
+    pub(super) fn at_once(self) -> Result<Vec<Frame>, Box<Self>> {
         match self.entries.iter().map(Bytes::len).sum::<usize>() > LARGE {
-            true => Err(self),
+            true => Err(Box::new(self)),
             false => Ok(self.collect()),
         }
     }

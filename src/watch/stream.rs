@@ -243,7 +243,7 @@ impl WatchStream {
                 self.told = to;
             }
             Err(fragments) => {
-                self.large = fragments;
+                self.large = *fragments;
                 self.told = to;
             }
         }
@@ -327,7 +327,7 @@ async fn usage_changed(usage: &mut Option<UsageCursor>) {
 
 /// What changed after `from`, and the bookmark. Nothing if none of it is of `filter`: the next heartbeat's bookmark will
 /// move the client on.
-fn delta(state: &State, from: i64, filter: Filter) -> Result<Vec<Frame>, Fragments> {
+fn delta(state: &State, from: i64, filter: Filter) -> Result<Vec<Frame>, Box<Fragments>> {
     let entries = state.changed_since(from).filter(|marked| filter.kinds.has(marked.kind()));
     let entries: Vec<_> = entries.map(|marked| encode::entry(marked, filter.hashes)).collect();
     if entries.is_empty() {
