@@ -33,8 +33,8 @@ async fn rename(api: &Api, team: &v1::Team, name: &str, request_id: &str) {
 }
 
 /// Whether the database agrees with itself, and what is told.
-fn altered(database: &Database, sql: &str) -> (bool, String) {
-    database.sql(sql);
+async fn altered(database: &Database, sql: &str) -> (bool, String) {
+    database.sql(sql).await;
     verify(database, &[])
 }
 
@@ -102,7 +102,7 @@ async fn every_column_of_a_revision_and_of_a_remembered_answer_is_covered() {
         }
     }
     for (sql, fault) in cases {
-        let (agrees, text) = altered(&rig.database, &sql);
+        let (agrees, text) = altered(&rig.database, &sql).await;
         assert!(!agrees && text.contains(fault), "{sql}: {text}");
         rig.database.restore(&backup);
     }
@@ -157,7 +157,7 @@ async fn a_store_of_an_earlier_version_goes_on_under_this_one() {
         ("UPDATE change_txn SET actor = 'mallory' WHERE revision = 8", "revision 8: its record and changes do not"),
         ("DELETE FROM request WHERE request_id LIKE '%a'", "revision 8: what was answered to its request"),
     ] {
-        let (agrees, text) = altered(&rig.database, sql);
+        let (agrees, text) = altered(&rig.database, sql).await;
         assert!(!agrees && text.contains(fault), "{sql}: {text}");
         rig.database.restore(&backup);
     }

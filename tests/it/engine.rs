@@ -105,14 +105,20 @@ impl Database {
         }
     }
 
-    /// Runs a statement on it behind the back of whoever has it open.
-    pub(crate) fn sql(&self, statement: &str) {
-        if on_postgres() {
-            Cluster::shared().sql(name(&self.settings.url), statement);
-            return;
-        }
-        let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], 60, isolation_level=\"IMMEDIATE\") as c: c.execute(sys.argv[2])";
-        cluster::run(std::process::Command::new("python3").args(["-c", script]).arg(self.file()).arg(statement));
+    /// Runs a statement on it behind the back of whoever has it open. On a thread of its own: a server of the test may be
+    /// amid a transaction, which goes on only if the test's thread is free.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let statement = statement.to_owned();
+        let work: Box<dyn FnOnce() + Send> = if on_postgres() {
+            let database = name(&self.settings.url).to_owned();
+            Box::new(move || drop(Cluster::shared().sql(&database, &statement)))
+        } else {
+            let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], 60, isolation_level=\"IMMEDIATE\") as c: c.execute(sys.argv[2])";
+            let mut python = std::process::Command::new("python3");
+            python.args(["-c", script]).arg(self.file()).arg(statement);
+            Box::new(move || drop(cluster::run(&mut python)))
+        };
+        tokio::task::spawn_blocking(work).await.unwrap();
     }
 
     /// Runs a script that makes a store, on a database that is still empty.

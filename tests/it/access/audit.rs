@@ -106,7 +106,7 @@ async fn what_was_altered_behind_the_servers_back_is_found() {
         rig.stop().await;
         let (agrees, text) = verify(&rig.database, &[]);
         assert!(agrees, "{text}");
-        rig.database.sql(sql);
+        rig.database.sql(sql).await;
         let (agrees, text) = verify(&rig.database, &[]);
         assert!(!agrees && text.contains(fault), "{sql}: {text}");
     }

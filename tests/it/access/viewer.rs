@@ -188,7 +188,7 @@ async fn a_viewer_runs_the_commands_that_watch() {
     assert!(agrees && text.contains("without hashes of keys"), "{text}");
     let (agrees, text) = verified(&rig, ROOT).await;
     assert!(agrees && !text.contains("without hashes"), "{text}");
-    rig.database.sql("UPDATE virtual_key SET description = 'altered'");
+    rig.database.sql("UPDATE virtual_key SET description = 'altered'").await;
     let (agrees, text) = verified(&rig, &viewer).await;
     assert!(!agrees && text.contains("is not in the server's memory as it is in the tables"), "{text}");
     drop(channel);

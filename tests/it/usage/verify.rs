@@ -90,7 +90,7 @@ async fn what_was_altered_in_the_tables_is_found_by_the_journal_and_the_threshol
         let rig = folded(cut).await;
         let (agrees, text) = verify(&rig.database, &[]);
         assert!(agrees, "{text}");
-        rig.database.sql(sql);
+        rig.database.sql(sql).await;
         let (agrees, text) = verify(&rig.database, &[]);
         assert!(!agrees && text.contains(fault), "{sql}: {text}");
     }
@@ -106,11 +106,11 @@ async fn what_was_altered_in_the_tables_is_found_by_a_servers_memory() {
         ("UPDATE usage_counter SET used = 7 WHERE kind = 2", "memory has nothing"),
     ] {
         let mut rig = folded(true).await;
-        rig.database.sql("UPDATE usage_counter SET used = 0 WHERE kind = 2");
+        rig.database.sql("UPDATE usage_counter SET used = 0 WHERE kind = 2").await;
         rig.start().await;
         let (agrees, text) = beside(&rig).await;
         assert!(agrees, "{text}");
-        rig.database.sql(sql);
+        rig.database.sql(sql).await;
         let (agrees, text) = beside(&rig).await;
         assert!(!agrees && text.contains(fault), "{sql}: {text}");
         rig.stop().await;
