@@ -22,6 +22,8 @@ use crate::watch::{Filter, KindSet, Subscription};
 use crate::wire;
 
 const MAX_NODE_ID: usize = 1_024;
+/// Most incarnations that a stream may name.
+const MAX_INCARNATIONS: usize = 100;
 
 /// The body of an answer that is a stream, on its way past tonic.
 #[derive(Clone)]
@@ -154,7 +156,7 @@ fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
 }
 
 fn subscription(request: v1::WatchConfigRequest, hashes: bool) -> Result<Subscription, Error> {
-    let v1::WatchConfigRequest { node_id, resume_token, kinds, include_usage, min_revision } = request;
+    let v1::WatchConfigRequest { node_id, resume_token, kinds, include_usage, min_revision, incarnations } = request;
     let mut violations = Violations::new();
     if node_id.len() > MAX_NODE_ID || node_id.chars().any(char::is_control) {
         let text = format!("must have at most {MAX_NODE_ID} bytes and no control characters");
@@ -162,6 +164,14 @@ fn subscription(request: v1::WatchConfigRequest, hashes: bool) -> Result<Subscri
     }
     if min_revision < 0 {
         violations.add(Path::root("min_revision"), format!("is {min_revision}; must be a revision, or 0 for any"));
+    }
+    if incarnations.len() > MAX_INCARNATIONS {
+        let text =
+            format!("has {} numbers; name at most {MAX_INCARNATIONS}: those that still deliver", incarnations.len());
+        violations.add(Path::root("incarnations"), text);
+    }
+    if !incarnations.is_empty() && !include_usage {
+        violations.add(Path::root("incarnations"), "is about usage; set include_usage too");
     }
     let root = Path::root("kinds");
     let numbers: Vec<i32> = kinds
@@ -177,7 +187,7 @@ fn subscription(request: v1::WatchConfigRequest, hashes: bool) -> Result<Subscri
         .collect();
     violations.or(())?;
     let filter = Filter { kinds: KindSet::of_numbers(&numbers), hashes };
-    Ok(Subscription { node_id, filter, resume_token, min_revision, include_usage })
+    Ok(Subscription { node_id, filter, resume_token, min_revision, include_usage, incarnations })
 }
 
 /// The kind that a filter names; a violation if it is none.

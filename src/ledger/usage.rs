@@ -57,12 +57,13 @@ pub enum Ack {
 /// [`UsageMoves`], noted by the ledger and taken by `watch`.
 pub type Moves = watch::Sender<UsageMoves>;
 
-/// Notes what moved, for those who follow usage.
-pub(super) fn note(moves: &Moves, moved: &Moved) {
+/// Notes what moved, and whether batches were counted, for those who follow usage.
+pub(super) fn note(moves: &Moves, moved: &Moved, batches: bool) {
     moves.send_if_modified(|moves| {
-        if moves.begun == 0 || moved.counters.is_empty() {
+        if moves.begun == 0 || (moved.counters.is_empty() && !batches) {
             return false;
         }
+        moves.batches |= batches;
         moves.keys.extend(moved.counters.iter().map(|(key, _)| key.clone()));
         let was_reset = |(_, counter): &(_, Counter)| counter.used == 0;
         moves.urgent |= !moved.crossings.is_empty() || moved.counters.iter().any(was_reset);
@@ -269,12 +270,16 @@ impl Counting {
             let applied = acks.iter().filter(|(answer, _)| matches!(answer.ack, Ack::Applied { .. })).count();
             metrics.committed(Purpose::Usage, applied, started.elapsed());
             let UsageGroup { moved, watermarks, .. } = group;
+            let counters = state.usage().clone();
+            let mut counted = counters.batches();
             let waiting = state.usage_mut().put(moved.counters.iter().cloned());
             state.usage_mut().reach(version, mark);
             self.note(moved.counters.len(), watermarks.iter().map(|watermark| watermark.incarnation));
             self.wait(waiting);
-            self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
             show(Arc::new(state), &moved);
+            counted.extend(watermarks.iter().map(|watermark| (watermark.incarnation, watermark.sequence)));
+            drop(counted);
+            self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
         }
         acknowledge(acks);
         Ok(())

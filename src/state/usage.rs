@@ -48,6 +48,8 @@ pub struct UsageMoves {
     pub begun: u64,
     /// The counters.
     pub keys: CounterKeys,
+    /// Whether batches were counted, perhaps without moving a counter.
+    pub batches: bool,
     /// Whether it is to be told at once: one of them crossed a threshold, or was reset, which lets requests through again.
     pub urgent: bool,
     /// Whether memory was read anew, so that anything may have moved.

@@ -232,7 +232,7 @@ impl Store {
         })
         .await?;
         let mut journaled: HashMap<i64, (i64, [u8; 32])> = HashMap::new();
-        let mut counted = Counters::restore(0, counters);
+        let mut counted = Counters::restore(0, counters, []);
         let journal = journal::read(&tx, 0).await?;
         if journal.last().is_some_and(|last| last.version != version) {
             return Err(StoreError::corrupt("usage_journal", version, "the last row is missing"));
@@ -248,15 +248,16 @@ impl Store {
         }
         counted.reach(version, mark);
         counted.commit();
-        loaded.counters = counted;
         loaded.unfolded.incarnations.extend(journaled.keys());
         for row in rows(&tx, usage_node::Entity::find()).await? {
             let mut watermark = watermark(row)?;
             if let Some((sequence, fingerprint)) = journaled.get(&watermark.incarnation) {
                 (watermark.sequence, watermark.fingerprint) = (*sequence, *fingerprint);
             }
+            counted.batches().insert(watermark.incarnation, watermark.sequence);
             loaded.watermarks.push(watermark);
         }
+        loaded.counters = counted;
         for row in rows(&tx, former_key::Entity::find()).await? {
             loaded.former_keys.push(former_key(row));
         }

@@ -58,6 +58,8 @@ pub struct Subscription {
     pub min_revision: i64,
     /// Whether it wants usage of limits too.
     pub include_usage: bool,
+    /// The incarnations whose batches it wants to be told of, with usage.
+    pub incarnations: Vec<i64>,
 }
 
 impl Watch {
@@ -104,7 +106,7 @@ impl Watch {
     /// `Invalid` for a malformed token; `Overloaded` if there are too many streams; `Unavailable` if `min_revision` is
     /// not reached in 5 seconds, or the database cannot tell whether it ever was, or on shutdown.
     pub async fn begin(&self, subscription: Subscription, lapse: CancellationToken) -> Result<WatchStream, Error> {
-        let Subscription { node_id, filter, resume_token, min_revision, include_usage } = subscription;
+        let Subscription { node_id, filter, resume_token, min_revision, include_usage, incarnations } = subscription;
         let token = if resume_token.is_empty() {
             None
         } else {
@@ -134,7 +136,7 @@ impl Watch {
             Ends { drain: self.drain.child_token(), lapse: lapse.child_token(), lost },
             (place, self.open.enter(&node_id)),
         )
-        .with_usage(include_usage.then(|| self.usage.follow())))
+        .with_usage(include_usage.then(|| self.usage.follow(incarnations))))
     }
 
     /// Where a stream starts, and the state by which that was decided.

@@ -205,7 +205,7 @@ impl WatchStream {
                     self.leave("what limits had used may not be in the store's history any more");
                     continue;
                 };
-                self.usage_ready.extend(frames.iter().cloned());
+                self.usage_ready.extend(frames);
                 if !self.usage_ready.is_empty() && Instant::now() < self.quiet_until {
                     continue;
                 }

@@ -53,8 +53,14 @@ async fn begin(memory: State, database: Option<State>, filter: Filter, shown: i6
     let now = Arc::new(|| Timestamp::EPOCH);
     let stop = CancellationToken::new();
     let watch = Watch::new(states, moves, now, catch_up, current(), WatchSettings::default(), stop.clone());
-    let subscription =
-        Subscription { node_id: String::new(), filter, resume_token, min_revision: shown, include_usage: false };
+    let subscription = Subscription {
+        node_id: String::new(),
+        filter,
+        resume_token,
+        min_revision: shown,
+        include_usage: false,
+        incarnations: Vec::new(),
+    };
     let mut follower = watch.begin(subscription, stop).await?;
     let first = follower.next().await.unwrap();
     match first.events().remove(0) {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::encode;
 use super::hub::Shared;
 use super::{Frame, KindSet};
+use crate::counters::CountedBatches;
 use crate::domain::{LimitId, LimitKind, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
@@ -42,6 +43,8 @@ struct View {
     places: OrdMap<i64, v1::LimitUsage>,
     /// The place of the last change of any.
     last: i64,
+    /// The batches that are in these values, and no others.
+    batches: CountedBatches,
     /// How many streams had begun when it was looked at.
     begun: u64,
     /// How often it was looked at for all streams, and not only for those that begin.
@@ -63,14 +66,22 @@ impl Feed {
         Self { states, moves, now, views: Views::new(None), shared: Arc::default() }
     }
 
-    /// A stream's place in it.
-    pub(super) fn follow(&self) -> UsageCursor {
+    /// A stream's place in it. The stream is told how far batches of `incarnations` are in what it is told.
+    pub(super) fn follow(&self, incarnations: Vec<i64>) -> UsageCursor {
         let mut number = 0;
         self.moves.send_modify(|moves| {
             moves.begun += 1;
             number = moves.begun;
         });
-        UsageCursor { views: self.views.subscribe(), shared: Arc::clone(&self.shared), number, at: None, round: 0 }
+        UsageCursor {
+            views: self.views.subscribe(),
+            shared: Arc::clone(&self.shared),
+            incarnations,
+            counted: Vec::new(),
+            number,
+            at: None,
+            round: 0,
+        }
     }
 
     /// Looks at what moves until `drain`.
@@ -84,16 +95,21 @@ impl Feed {
             let (begins, waiting, urgent) = {
                 let moves = moved.borrow_and_update();
                 let begins = book.as_ref().map_or(0, |book| book.view.begun) < moves.begun;
-                let waiting = owed || moves.anything || !moves.keys.is_empty();
+                let waiting = owed || moves.anything || moves.batches || !moves.keys.is_empty();
                 (begins, waiting && moves.begun > 0, moves.anything || moves.urgent)
             };
             let turns = book.as_ref().is_some_and(|book| book.turns_at().is_some_and(|end| end <= (self.now)()));
             let due = turns || book.is_none() || Instant::now() >= rests_until;
             if begins || turns || (waiting && (urgent || due)) {
-                let UsageMoves { begun, keys, anything, urgent } = self.take();
-                let for_all = due || anything || urgent;
-                owed = !for_all && (owed || !keys.is_empty());
+                let counters = self.states.borrow().usage().clone();
+                let counted = counters.batches();
                 let state = Arc::clone(&self.states.borrow());
+                if !state.usage().is_one_with(&counters) {
+                    continue;
+                }
+                let UsageMoves { begun, keys, batches, anything, urgent } = self.take();
+                let for_all = due || anything || urgent;
+                owed = !for_all && (owed || batches || !keys.is_empty());
                 let now = (self.now)();
                 let history = state.usage().history();
                 let book = book.get_or_insert_with(|| Book::of_history(history));
@@ -108,6 +124,8 @@ impl Feed {
                     book.look(&state, (key.limit_id, key.kind), now);
                 }
                 book.turn(&state, now);
+                book.view.batches.clone_from(&counted);
+                drop(counted);
                 book.view.begun = begun;
                 if for_all {
                     book.view.round += 1;
@@ -254,6 +272,10 @@ impl Book {
 pub(super) struct UsageCursor {
     views: watch::Receiver<Option<Arc<View>>>,
     shared: Arc<Shared>,
+    /// Whose batches the stream wants to be told of.
+    incarnations: Vec<i64>,
+    /// How far it was told that they are counted.
+    counted: Vec<v1::CountedBatches>,
     /// Which of the streams that began this one is.
     number: u64,
     /// The history, and the place in it; `None` before the first update.
@@ -273,32 +295,40 @@ impl UsageCursor {
 
     /// What is new; `None` if what was told is not in the store's history any more. The first update is told even if it is
     /// empty: it says that everything else is zero.
-    pub(super) fn advance(&mut self) -> Option<Arc<[Frame]>> {
+    pub(super) fn advance(&mut self) -> Option<Vec<Frame>> {
         let view = self.views.borrow_and_update().clone().filter(|view| view.begun >= self.number);
-        let Some(view) = view else { return Some(Arc::default()) };
+        let Some(view) = view else { return Some(Vec::new()) };
+        let counted = || {
+            let counted = |incarnation: &i64| {
+                let sequence = *view.batches.get(incarnation)?;
+                Some(v1::CountedBatches { incarnation: *incarnation, sequence })
+            };
+            self.incarnations.iter().filter_map(counted).collect::<Vec<_>>()
+        };
         let from = match self.at {
             Some((history, _)) if history != view.history => return None,
-            Some((_, at)) if at >= view.last || self.round == view.round => return Some(Arc::default()),
+            Some(_) if self.round == view.round => return Some(Vec::new()),
+            Some((_, at)) if at >= view.last && self.counted == counted() => return Some(Vec::new()),
             at => at.map(|(_, at)| at),
         };
+        self.counted = counted();
         (self.at, self.round) = (Some((view.history, view.last)), view.round);
         let to = (view.last, view.history);
-        let Ok(frames) = self.shared.frames(from.unwrap_or(-1), to, KindSet::ALL, || match from {
-            Some(from) => Ok::<_, Infallible>(frames(view.places.range(from + 1..).map(|(_, usage)| usage))),
-            None => Ok(frames(view.places.values().filter(|usage| usage.used != 0))),
+        let Ok(fragments) = self.shared.frames(from.unwrap_or(-1), to, KindSet::ALL, || match from {
+            Some(from) => Ok::<_, Infallible>(fragments(view.places.range(from + 1..).map(|(_, usage)| usage))),
+            None => Ok(fragments(view.places.values().filter(|usage| usage.used != 0))),
         });
-        Some(frames)
+        let counted = self.counted.clone();
+        let last = encode::frame(Event::Usage(v1::UsageUpdate { counted, ..v1::UsageUpdate::default() }));
+        Some(fragments.iter().cloned().chain([last]).collect())
     }
 }
 
-fn frames<'a>(limits: impl Iterator<Item = &'a v1::LimitUsage>) -> Vec<Frame> {
+/// The values of an update, which all streams share. The fragment that ends it follows, and is of one stream.
+fn fragments<'a>(limits: impl Iterator<Item = &'a v1::LimitUsage>) -> Vec<Frame> {
     let limits: Vec<_> = limits.cloned().collect();
-    let mut fragments: Vec<_> = limits.chunks(FRAGMENT).map(<[_]>::to_vec).collect();
-    let last = fragments.pop().unwrap_or_default();
-    let update = |limits, more| encode::frame(Event::Usage(v1::UsageUpdate { limits, more }));
-    let mut frames: Vec<_> = fragments.into_iter().map(|limits| update(limits, true)).collect();
-    frames.push(update(last, false));
-    frames
+    let fragment = |limits: &[_]| v1::UsageUpdate { limits: limits.to_vec(), more: true, counted: Vec::new() };
+    limits.chunks(FRAGMENT).map(|limits| encode::frame(Event::Usage(fragment(limits)))).collect()
 }
 
 #[cfg(test)]
@@ -344,7 +374,7 @@ mod tests {
         }
 
         async fn follow(&self) -> UsageCursor {
-            let cursor = self.feed.follow();
+            let cursor = self.feed.follow(Vec::new());
             settle().await;
             cursor
         }

@@ -16,6 +16,7 @@ use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
 mod cli;
+mod counted;
 mod crash;
 mod disk;
 mod history;

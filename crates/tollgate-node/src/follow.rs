@@ -189,7 +189,7 @@ async fn stream<V: Fold, S: Sink<V>>(
             | Progress::Staged(_)
             | Progress::Applied(_)
             | Progress::Bookmarked { .. }
-            | Progress::Used(_) => {}
+            | Progress::Used { .. } => {}
         }
     }
 }

@@ -285,7 +285,7 @@ impl Sink<ConfigCopy> for Follower {
     fn progress(&mut self, progress: &Progress<AnyResource>, reducer: &Reducer<ConfigCopy>) -> ControlFlow<Self::End> {
         match progress {
             Progress::Begun { .. } => self.usage_begins = true,
-            Progress::Used(changed) => {
+            Progress::Used { limits: changed, .. } => {
                 let anew = std::mem::take(&mut self.usage_begins);
                 let mut used = if anew { ToldUsage::default() } else { ToldUsage::clone(&self.used.load()) };
                 let told: &mut dyn Iterator<Item = _> =

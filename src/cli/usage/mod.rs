@@ -149,7 +149,7 @@ impl<W: Write> Sink<View> for Table<'_, W> {
             Progress::Applied(changes) => self.board.change(changes),
             // A snapshot is whole, or was undone what the store has lost.
             Progress::Bookmarked { dropped: Some(_), .. } => self.board.read(&reducer.state()),
-            Progress::Used(_) => self.told = true,
+            Progress::Used { .. } => self.told = true,
             Progress::Begun { .. }
             | Progress::Pending
             | Progress::Staged(_)

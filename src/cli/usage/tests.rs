@@ -121,7 +121,7 @@ fn batch(from: i64, to: i64, upserts: Vec<ConfigResource>, removes: Vec<Resource
 }
 
 fn update(limits: Vec<LimitUsage>) -> Event {
-    Event::Usage(UsageUpdate { limits, more: false })
+    Event::Usage(UsageUpdate { limits, ..UsageUpdate::default() })
 }
 
 /// A snapshot of everybody, and what they have used.

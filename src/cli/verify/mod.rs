@@ -149,7 +149,7 @@ async fn follow(target: &Target, revision: i64) -> Result<Shown, Failure> {
         match reducer.apply(message)? {
             Progress::Begun { without_hashes: without, .. } => without_hashes = without,
             // Usage comes once the configuration is there, even if there is none.
-            Progress::Used(_) => {
+            Progress::Used { .. } => {
                 let (view, usage) = (View::clone(&reducer.state()), reducer.usage().clone());
                 return Ok(Shown { view, usage, without_hashes });
             }

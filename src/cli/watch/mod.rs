@@ -144,11 +144,11 @@ impl<W: Write> Sink<View> for Watcher<'_, W> {
                 }
             }
             // Usage comes when all of the configuration is here.
-            Progress::Used(_) if self.once => return ControlFlow::Break(Ok(())),
+            Progress::Used { .. } if self.once => return ControlFlow::Break(Ok(())),
             Progress::Pending
             | Progress::Staged(_)
             | Progress::Applied(_)
-            | Progress::Used(_)
+            | Progress::Used { .. }
             | Progress::GoAway { .. } => {}
         }
         ControlFlow::Continue(())

@@ -88,7 +88,7 @@ impl<W: Write> Printer<W> {
                 eprintln!("tollgate: {how}{hashes}");
             }
             Progress::Pending | Progress::GoAway { .. } => {}
-            Progress::Used(limits) => {
+            Progress::Used { limits, .. } => {
                 for limit in limits {
                     let (kind, used, max) = (limit.kind(), limit.used, limit.max);
                     let (share, used, max) = (percent(used, max), amount(kind, used), amount(kind, max));

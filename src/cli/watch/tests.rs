@@ -156,7 +156,7 @@ async fn usage_is_told_to_who_asks_for_it() {
     let limits =
         vec![limit("a", LimitKind::Budget, 1_999_999_999, 2_000_000_000), limit("b", LimitKind::Requests, 7, 5)];
     let mut script = snapshot_of_one().unwrap();
-    script.push(Event::Usage(UsageUpdate { limits, more: false }));
+    script.push(Event::Usage(UsageUpdate { limits, ..UsageUpdate::default() }));
     let out = Output::default();
     let (done, asked) = watch(&["--usage", "--once"], vec![Ok(script)], out.clone()).await;
     assert_eq!((done, asked[0].include_usage), (Ok(()), true));

@@ -231,7 +231,7 @@ impl Writer {
         self.counting.note(group.usage.moved.counters.len(), std::iter::empty());
         self.counting.wait(state.usage_mut().commit());
         self.publish.send_replace(Arc::new(state));
-        note(&self.moves, &group.usage.moved);
+        note(&self.moves, &group.usage.moved, false);
         self.store.announce();
     }
 }

@@ -247,13 +247,18 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.counting.learn(&news);
+        let batches: Vec<_> =
+            news.watermarks.iter().map(|(incarnation, sequence, _)| (*incarnation, *sequence)).collect();
+        let counters = state.usage().clone();
+        let mut counted = counters.batches();
         let (moved, waiting) = follow::apply(&mut state, news)?;
         match state.revision() > revision || state.head().compacted_revision > compacted {
             true => drop(self.publish.send_replace(Arc::new(state))),
             false => publish_without_wake(&self.publish, Arc::new(state)),
         }
         self.counting.wait(waiting);
-        note(&self.moves, &moved);
+        note(&self.moves, &moved, !batches.is_empty());
+        counted.extend(batches);
         Ok(())
     }
 
@@ -270,7 +275,7 @@ impl Writer {
         let (publish, moves) = (self.publish.clone(), self.moves.clone());
         let show = |state, moved: &Moved| {
             publish_without_wake(&publish, state);
-            note(&moves, moved);
+            note(&moves, moved, true);
         };
         let counted = self.counting.count(tx, state, self.clock.now(), batches, &self.metrics, show).await;
         match counted {

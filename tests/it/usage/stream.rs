@@ -60,7 +60,7 @@ async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
     let mut early = Node::new(&[]);
     follow(&api, &mut early).await;
     // The first update comes even if nothing is used.
-    while early.expect().await != Progress::Used(Vec::new()) {}
+    while early.expect().await != (Progress::Used { limits: Vec::new(), counted: Vec::new() }) {}
 
     report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 600)])]).await;
     let used = |cost: i64| budgets(&team, &key).into_iter().map(|id| (id, cost)).collect::<BTreeMap<_, _>>();
@@ -85,7 +85,7 @@ async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
     report(&api, vec![batch(incarnation, 3, vec![entry(&key.id, 1)])]).await;
     let mut later = Node::new(&[]);
     follow(&api, &mut later).await;
-    while !matches!(later.expect().await, Progress::Used(_)) {}
+    while !matches!(later.expect().await, Progress::Used { .. }) {}
     let first =
         later.reducer.usage().values().find(|usage| usage.limit_id == key.budgets[0].id).map(|usage| usage.used);
     assert_eq!(first, Some(1));
@@ -94,7 +94,7 @@ async fn a_node_is_told_all_that_is_used_and_then_what_changes() {
     reset_budgets(&api, &key.id).await;
     let mut later = Node::new(&[]);
     follow(&api, &mut later).await;
-    while !matches!(later.expect().await, Progress::Used(_)) {}
+    while !matches!(later.expect().await, Progress::Used { .. }) {}
     let first =
         later.reducer.usage().values().find(|usage| usage.limit_id == key.budgets[0].id).map(|usage| usage.used);
     assert_eq!(first.unwrap_or_default(), 0);

@@ -5,7 +5,7 @@ mod told;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
@@ -50,6 +50,9 @@ pub struct Counter {
     pub version: i64,
 }
 
+/// How far the batches of incarnations were counted: the number of the last of each. Cloning is cheap.
+pub type CountedBatches = imbl::GenericHashMap<i64, i64, RandomState, imbl::shared_ptr::DefaultSharedPtr>;
+
 /// All that was counted. Cloning is cheap.
 ///
 /// Unlike the rest of a state it is not as of one moment: what is committed is one table that all states of a store share,
@@ -58,6 +61,7 @@ pub struct Counter {
 #[derive(Clone, Default)]
 pub struct Counters {
     committed: Arc<DashMap<CounterKey, Kept, RandomState>>,
+    batches: Arc<Mutex<CountedBatches>>,
     /// What is decided on this copy and not committed yet.
     ahead: HashMap<CounterKey, Counter, RandomState>,
     version: i64,
@@ -77,9 +81,26 @@ struct Kept {
 
 impl Counters {
     /// What a store has.
-    pub fn restore(version: i64, counters: impl IntoIterator<Item = (CounterKey, Counter)>) -> Self {
+    pub fn restore(
+        version: i64,
+        counters: impl IntoIterator<Item = (CounterKey, Counter)>,
+        batches: impl IntoIterator<Item = (i64, i64)>,
+    ) -> Self {
         let kept = counters.into_iter().map(|(key, counter)| (key, Kept { counter, waits: false }));
-        Self { committed: Arc::new(kept.collect()), version, ..Self::default() }
+        let batches = Arc::new(Mutex::new(batches.into_iter().collect()));
+        Self { committed: Arc::new(kept.collect()), batches, version, ..Self::default() }
+    }
+
+    /// How far batches were counted. Whoever counts batches holds this until the counters are put, what moved is noted, and
+    /// the batches are entered: who holds it reads counters that are as of exactly these batches.
+    pub fn batches(&self) -> MutexGuard<'_, CountedBatches> {
+        // A panic cannot leave it half done: batches are entered last.
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether both are of the same table, which all states of a store share until it is read anew.
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.committed, &other.committed)
     }
 
     /// What was counted in a window; nothing is zero.
@@ -189,7 +210,7 @@ mod tests {
             window_start: Timestamp::from_micros(0),
         };
         let counter = |used, version| Counter { used, version };
-        let readers = Counters::restore(2, [(key("a"), counter(1, 1)), (key("b"), counter(5, 2))]);
+        let readers = Counters::restore(2, [(key("a"), counter(1, 1)), (key("b"), counter(5, 2))], []);
         let mut copy = readers.clone();
         copy.set([(key("a"), counter(2, 3)), (key("c"), counter(9, 4))]);
         assert_eq!((copy.get(&key("a")), copy.get(&key("b"))), (counter(2, 3), counter(5, 2)));

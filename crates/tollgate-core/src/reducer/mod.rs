@@ -217,7 +217,7 @@ impl<V: Fold> Reducer<V> {
             Some(Event::Batch(batch)) => self.batch(batch),
             Some(Event::Bookmark(bookmark)) => self.bookmark(bookmark),
             Some(Event::Usage(update)) => match self.usage.take(update) {
-                Some(changed) => Ok(Progress::Used(changed)),
+                Some((limits, counted)) => Ok(Progress::Used { limits, counted }),
                 None => Ok(Progress::Pending),
             },
             Some(Event::GoAway(GoAway { reason, retry_after })) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::Kind;
-use crate::proto::v1::{ConfigResource, LimitUsage, ResourceKey, WatchMode, WatchReason};
+use crate::proto::v1::{ConfigResource, CountedBatches, LimitUsage, ResourceKey, WatchMode, WatchReason};
 
 /// What became of one resource. `after` is `None` if it was removed, `before` if it was not held.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,8 +51,13 @@ pub enum Progress<R = Arc<ConfigResource>> {
         /// How long before the bookmark the server last had contact with the database, at heartbeats and ends of snapshots.
         age: Option<Duration>,
     },
-    /// Usage of these limits is new.
-    Used(Vec<LimitUsage>),
+    /// Usage is new.
+    Used {
+        /// The limits that have used something else than before.
+        limits: Vec<LimitUsage>,
+        /// How far batches of the incarnations that were named are in all values that are known now.
+        counted: Vec<CountedBatches>,
+    },
     /// The server ends the stream; reconnect.
     GoAway {
         /// Why, for people.

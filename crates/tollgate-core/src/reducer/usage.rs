@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::proto::v1::{LimitUsage, UsageUpdate};
+use crate::proto::v1::{CountedBatches, LimitUsage, UsageUpdate};
 
 /// Usage of all limits, by limit and number of the kind. What is not here is zero.
 pub type Usage = HashMap<(String, i32), LimitUsage>;
@@ -27,8 +27,8 @@ impl UsageFold {
         &self.usage
     }
 
-    /// Takes a fragment. What the update changed, once it is whole.
-    pub(super) fn take(&mut self, update: UsageUpdate) -> Option<Vec<LimitUsage>> {
+    /// Takes a fragment. Once the update is whole: what it changed, and the batches that are counted in what is known now.
+    pub(super) fn take(&mut self, update: UsageUpdate) -> Option<(Vec<LimitUsage>, Vec<CountedBatches>)> {
         self.staged.extend(update.limits);
         if update.more {
             return None;
@@ -46,7 +46,7 @@ impl UsageFold {
                 changed.push(limit);
             }
         }
-        Some(changed)
+        Some((changed, update.counted))
     }
 }
 
@@ -73,15 +73,15 @@ mod tests {
     fn an_older_value_is_dropped_and_the_first_update_of_a_stream_names_all_that_is_not_zero() {
         let mut fold = UsageFold::default();
         fold.begin();
-        let update = |limits, more| UsageUpdate { limits, more };
+        let update = |limits, more| UsageUpdate { limits, more, counted: Vec::new() };
         assert_eq!(fold.take(update(vec![limit("a", 5, 9, 0)], true)), None);
         assert_eq!(used(&fold, "a"), None, "part of an update is visible");
-        assert_eq!(fold.take(update(vec![limit("b", 1, 3, 0)], false)).unwrap().len(), 2);
+        assert_eq!(fold.take(update(vec![limit("b", 1, 3, 0)], false)).unwrap().0.len(), 2);
         let repeated = vec![limit("a", 4, 8, 0), limit("a", 5, 9, 0)];
-        assert_eq!(fold.take(update(repeated, false)), Some(Vec::new()));
+        assert_eq!(fold.take(update(repeated, false)), Some((Vec::new(), Vec::new())));
         assert_eq!(used(&fold, "a"), Some(5));
         // The window turned; nothing was counted since.
-        assert_eq!(fold.take(update(vec![limit("a", 0, 9, 60)], false)).unwrap().len(), 1);
+        assert_eq!(fold.take(update(vec![limit("a", 0, 9, 60)], false)).unwrap().0.len(), 1);
         assert_eq!(used(&fold, "a"), Some(0));
         fold.begin();
         assert_eq!(used(&fold, "b"), Some(1), "the old values serve until the new ones are there");
