@@ -13,11 +13,13 @@ use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tollgate::proto::v1::explain_request::Key;
 use tollgate::proto::v1::usage_service_client::UsageServiceClient;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
-use tollgate_node::{Credential, Node, Request, StartError, Status};
+use tollgate_node::{Credential, Estimate, Node, Request, StartError, Status};
 
 use crate::contract::subject::{How, Subject};
 use crate::watch::api::Api;
 use crate::watch::rig::{Rig, soon};
+
+mod admit;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
 const MODELS: [&str; 5] = ["gpt-4o", "openai/gpt-4o", "o3", "claude", "*"];
@@ -191,8 +193,7 @@ impl Asked {
             request_type: self.request_type,
             headers: &self.headers,
             params: &self.params,
-            estimated_tokens: self.tokens,
-            estimated_cost: self.cost,
+            estimate: Estimate { input_tokens: Some(self.tokens), output_tokens: None, cost_nano_usd: Some(self.cost) },
             seed: Some(self.seed),
             ..Request::default()
         }

@@ -150,6 +150,7 @@ async fn deliver(times: usize) {
             resume_token: String::new(),
             min_revision: 0,
             include_usage: false,
+            incarnations: Vec::new(),
         };
         let mut follower = watch.begin(subscription, CancellationToken::new()).await.expect("it begins");
         // The begin, then the snapshot to its end.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_core::config::Config;
-use tollgate_core::counters::ToldUsage;
-use tollgate_core::decision::{self, Explanation, KeyGiven};
+use tollgate_core::decision::{self, Explanation, KeyGiven, Usage};
 use tollgate_core::domain::{Fallback, Sha256Hash, Timestamp, VirtualKey};
 
 /// By what a request says whose it is.
@@ -40,10 +39,8 @@ pub struct Request<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Where the caller would turn if the request fails.
     pub fallbacks: &'a [Fallback],
-    /// LLM tokens that are expected; 0 for unknown.
-    pub estimated_tokens: i64,
-    /// Nano-dollars that are expected; 0 for unknown.
-    pub estimated_cost: i64,
+    /// What it is expected to use.
+    pub estimate: Estimate,
     /// Decides the weighted draws; `None` draws at random.
     pub seed: Option<u64>,
 }
@@ -61,26 +58,58 @@ impl Default for Request<'_> {
             headers: &NONE,
             params: &NONE,
             fallbacks: &[],
-            estimated_tokens: 0,
-            estimated_cost: 0,
+            estimate: Estimate::default(),
             seed: None,
         }
     }
 }
 
-/// What becomes of a request at the time `at`.
-pub(crate) fn decide(config: &Config, used: &ToldUsage, request: &Request<'_>, at: Timestamp) -> Explanation {
-    let found = match request.credential {
+/// What a request is expected to use. `None` is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Estimate {
+    /// LLM tokens of the prompt. Who has no count of them may take the bytes of the prompt, divided by 4.
+    pub input_tokens: Option<i64>,
+    /// LLM tokens of the answer: the caller's `max_tokens`, say.
+    pub output_tokens: Option<i64>,
+    /// Nano-dollars (1 USD = 1,000,000,000).
+    pub cost_nano_usd: Option<i64>,
+}
+
+impl Estimate {
+    /// So many LLM tokens in, and at most so many out if that is known.
+    pub const fn of(input_tokens: i64, output_tokens: Option<i64>) -> Self {
+        Self { input_tokens: Some(input_tokens), output_tokens, cost_nano_usd: None }
+    }
+
+    /// All LLM tokens that are known of.
+    pub(crate) fn tokens(self) -> i64 {
+        self.input_tokens.unwrap_or_default().saturating_add(self.output_tokens.unwrap_or_default())
+    }
+}
+
+/// Whose request it is.
+pub(crate) fn key_of<'a>(config: &'a Config, credential: Credential<'_>, at: Timestamp) -> KeyGiven<'a> {
+    let found = match credential {
         Credential::None => None,
         Credential::Value(value) => Some(config.key_by_secret(&Sha256Hash::of(value), at).map(|(key, _)| key)),
         Credential::Sha256(hash) => Some(config.key_by_secret(&Sha256Hash(hash), at).map(|(key, _)| key)),
         Credential::VirtualKeyId(id) => Some(config.get::<VirtualKey>(id)),
     };
-    let key = match found {
+    match found {
         None => KeyGiven::None,
         Some(None) => KeyGiven::Unknown,
         Some(Some(key)) => KeyGiven::Key(key),
-    };
+    }
+}
+
+/// What becomes of a request at the time `at`.
+pub(crate) fn decide(
+    config: &Config,
+    used: &dyn Usage,
+    key: KeyGiven<'_>,
+    request: &Request<'_>,
+    at: Timestamp,
+) -> Explanation {
     let request = decision::Request {
         key,
         provider: request.provider,
@@ -90,8 +119,8 @@ pub(crate) fn decide(config: &Config, used: &ToldUsage, request: &Request<'_>, a
         headers: request.headers,
         params: request.params,
         fallbacks: request.fallbacks,
-        estimated_tokens: request.estimated_tokens,
-        estimated_cost: request.estimated_cost,
+        estimated_tokens: request.estimate.tokens(),
+        estimated_cost: request.estimate.cost_nano_usd.unwrap_or_default(),
         at,
         seed: request.seed.unwrap_or_else(rand::random),
     };

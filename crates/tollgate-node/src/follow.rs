@@ -65,7 +65,7 @@ pub struct Lost {
 }
 
 impl Lost {
-    fn again(why: impl Into<String>) -> Self {
+    pub(crate) fn again(why: impl Into<String>) -> Self {
         Self { why: why.into(), for_good: false, at_least: Duration::ZERO }
     }
 }

@@ -2,33 +2,48 @@
 //! and decides on requests from memory, exactly as the control plane's `Explain` says.
 //!
 //! ```no_run
-//! use tollgate_node::{Credential, Node, Request};
+//! use tollgate_node::{Credential, Estimate, Node, Request, Used};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let node = Node::builder("http://127.0.0.1:50051").access_token("tg_…").node_id("gateway-1").start().await?;
-//! let request = Request { credential: Credential::Value("sk-…"), model: "gpt-4o", ..Request::default() };
-//! let decision = node.decide(&request);
-//! if decision.is_allowed() {
-//!     println!("goes to {} of {}", decision.model, decision.provider);
-//! } else {
-//!     println!("is refused: {}", decision.reason);
+//! let node = Node::builder("http://127.0.0.1:50051").access_token("tg_…").node_id("gateway-1").data_dir("gateway-1").start().await?;
+//! let estimate = Estimate::of(1_200, Some(400));
+//! let request = Request { credential: Credential::Value("sk-…"), model: "gpt-4o", estimate, ..Request::default() };
+//! match node.admit(&request) {
+//!     Ok(granted) => {
+//!         println!("goes to {} of {}", granted.model(), granted.provider());
+//!         let used = Used { input_tokens: 1_180, output_tokens: 312, cost_nano_usd: Some(6_070_000), ..Used::default() };
+//!         granted.settle(used).await?;
+//!     }
+//!     Err(refused) => println!("is refused with {}: {}", refused.http_status(), refused.reason),
 //! }
 //! node.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! - [`Node`]: connects, follows, and decides. [`Status`]: how its copy stands.
+//! - [`Node`]: connects, follows, decides, admits requests and delivers what they used. [`Status`]: how its copy stands.
+//! - [`Granted`] and [`Refused`]: what becomes of a request. An admission ends once: by [`Granted::settle`], by
+//!   [`Granted::abandon`], by being dropped, or when its time is up. Its estimate is held until then, and what was
+//!   settled is kept on disk until the control plane has counted it.
 //! - [`follow`]: the connection below it, for those who show what comes.
 //! - [`proto`]: messages and clients of the API.
 
+mod admission;
+mod answers;
+mod book;
 mod decide;
+mod deliver;
+mod engine;
 pub mod follow;
 mod node;
+mod outbox;
 pub mod proto;
 mod server;
 
-pub use decide::{Credential, Request};
+pub use admission::{AdmissionId, Granted, NoAdmissionId, Refusal, Refused, SettleError, Settled, Used};
+pub use decide::{Credential, Estimate, Request};
+pub use engine::{Backlog, Counts, OnFull};
 pub use node::{Builder, Node, StartError, Status};
+pub use outbox::{DirectoryError, OutboxError};
 pub use server::{Bearer, NoAccessToken, Server};
 pub use tollgate_core as core;

@@ -1,12 +1,13 @@
 //! The node: a copy that follows a control plane, and decisions from it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tollgate_core::counters::ToldUsage;
@@ -17,12 +18,24 @@ use tollgate_core::reducer::{ConfigCopy, Progress, Reducer, StateReader};
 use tollgate_core::wire::read_usage;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
-use crate::decide::{Request, decide};
+use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, settle};
+use crate::decide::Request;
+use crate::deliver::Delivery;
+use crate::engine::{Backlog, Engine, OnFull, Policy};
 use crate::follow::{Lost, Sink, follow};
+use crate::outbox::{DirectoryError, Outbox, OutboxError};
 use crate::server::{Bearer, NoAccessToken, with_causes};
 
 /// How long the first copy may take.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an admission may take.
+const ADMISSION_TTL: Duration = Duration::from_secs(600);
+/// Bytes that the outbox may have.
+const OUTBOX_MAX_BYTES: u64 = 1 << 30;
+/// How often admissions are looked at whose time may be up.
+const EXPIRY: Duration = Duration::from_secs(1);
+/// How long what was used may take to be delivered when the node stops.
+const LAST_DELIVERY: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +61,8 @@ pub enum Status {
     },
     /// The control plane refuses this node, or is newer than it; the node goes on trying, and decides from the copy.
     Rejected {
+        /// Since when.
+        since: Instant,
         /// Why.
         why: String,
     },
@@ -56,6 +71,19 @@ pub enum Status {
 }
 
 impl Status {
+    /// Why a node is not to serve any more, if it has been without its control plane for so long.
+    fn without_server(&self, max_staleness: Duration) -> Option<String> {
+        let (since, why) = match self {
+            Self::Stale { since, why, .. } | Self::Rejected { since, why } => (since, why),
+            Self::Starting | Self::Ready { .. } | Self::Stopped => return None,
+        };
+        let elapsed = since.elapsed();
+        (elapsed > max_staleness).then(|| {
+            let (for_s, most) = (elapsed.as_secs(), max_staleness.as_secs());
+            format!("this node has been without its control plane for {for_s} s, and may be for {most} s: {why}")
+        })
+    }
+
     /// Whether there is a copy that follows.
     pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
@@ -76,6 +104,12 @@ pub enum StartError {
     /// The access token has characters that no access token has.
     #[error(transparent)]
     AccessToken(#[from] NoAccessToken),
+    /// The node's directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The outbox in it cannot be written.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// The control plane refuses this node, or is newer than it: trying again does not help.
     #[error("{address} refuses this node: {why}")]
     Rejected {
@@ -104,14 +138,19 @@ pub struct Builder {
     node_id: String,
     tls: Option<ClientTlsConfig>,
     start_timeout: Duration,
+    data_dir: Option<PathBuf>,
+    admission_ttl: Duration,
+    max_staleness: Option<Duration>,
+    outbox_max_bytes: u64,
+    on_full: OnFull,
 }
 
 impl fmt::Debug for Builder {
     /// Without the access token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, access_token: _, node_id, tls: _, start_timeout } = self;
+        let Self { address, node_id, data_dir, .. } = self;
         let mut shown = f.debug_struct("Builder");
-        shown.field("address", address).field("node_id", node_id).field("start_timeout", start_timeout);
+        shown.field("address", address).field("node_id", node_id).field("data_dir", data_dir);
         shown.finish_non_exhaustive()
     }
 }
@@ -145,36 +184,99 @@ impl Builder {
         self
     }
 
+    /// Where the node keeps what was used until the control plane has counted it: a directory of its own, which is made if it
+    /// is not there. Without one it keeps that in memory, and loses it if the process ends before it is counted.
+    #[must_use]
+    pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(data_dir.into());
+        self
+    }
+
+    /// How long an admission may take until it is charged at its estimate, unless it is [touched](Granted::touch). The
+    /// default is 10 minutes.
+    #[must_use]
+    pub const fn admission_ttl(mut self, admission_ttl: Duration) -> Self {
+        self.admission_ttl = admission_ttl;
+        self
+    }
+
+    /// From when on a node that has lost its control plane refuses requests. The default is never.
+    #[must_use]
+    pub const fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.max_staleness = Some(max_staleness);
+        self
+    }
+
+    /// How many bytes the outbox may have, and what becomes of requests when it has them, or when its disk is full. The
+    /// default is 1 GiB, and to refuse.
+    #[must_use]
+    pub const fn outbox_max_bytes(mut self, outbox_max_bytes: u64, on_full: OnFull) -> Self {
+        self.outbox_max_bytes = outbox_max_bytes;
+        self.on_full = on_full;
+        self
+    }
+
     /// Connects, and waits until the copy is whole.
     ///
     /// # Errors
     ///
     /// [`StartError`].
     pub async fn start(self) -> Result<Node, StartError> {
-        let Self { address, access_token, node_id, tls, start_timeout } = self;
+        let Self { address, access_token, node_id, tls, start_timeout, data_dir, admission_ttl, .. } = self;
         let server = Bearer::new(access_token.as_deref())?.on(channel(&address, tls)?);
-        let request = WatchConfigRequest { node_id, include_usage: true, ..WatchConfigRequest::default() };
         let mut reducer = Reducer::<ConfigCopy>::default();
         let (status, mut seen) = watch::channel(Status::Starting);
-        let used = Arc::new(ArcSwap::from_pointee(ToldUsage::default()));
         let copy = reducer.reader();
-        let mut follower = Follower { status, used: Arc::clone(&used), usage_begins: true, last: String::new() };
+        let (outbox, is_cut) = Outbox::open(data_dir.as_deref(), self.outbox_max_bytes)?;
+        if is_cut {
+            tracing::warn!("the last write to the outbox was cut: the machine or its disk failed");
+        }
+        let policy = Policy { admission_ttl, on_full: self.on_full };
+        let engine = Engine::start(copy.clone(), outbox, policy)?;
+        let registered = Arc::new(Notify::new());
+        let delivery = Delivery {
+            server: server.clone(),
+            node_id: node_id.clone(),
+            engine: Arc::clone(&engine),
+            registered: Arc::clone(&registered),
+        };
+        let mut follower = Follower { status, engine: Arc::clone(&engine), usage_begins: true, last: String::new() };
         let (stop, mut stopped) = watch::channel(());
+        let expiring = Arc::clone(&engine);
         let task = tokio::spawn(async move {
+            let following = async {
+                loop {
+                    let request = WatchConfigRequest {
+                        node_id: node_id.clone(),
+                        include_usage: true,
+                        incarnations: follower.engine.incarnations(),
+                        ..WatchConfigRequest::default()
+                    };
+                    tokio::select! {
+                        never = follow(&server, &request, &mut reducer, &mut follower) => match never {},
+                        // The stream begins again, and names the incarnation.
+                        () = registered.notified() => {}
+                    }
+                }
+            };
             tokio::select! {
-                never = follow(&server, &request, &mut reducer, &mut follower) => match never {},
+                () = following => {}
+                never = delivery.run() => match never {},
+                () = expire(&expiring) => {}
                 // The sender is gone, or says so.
-                _ = stopped.changed() => drop(follower.status.send_replace(Status::Stopped)),
+                _ = stopped.changed() => {}
             }
+            follower.status.send_replace(Status::Stopped);
         });
-        let node = Node { copy, used, status: seen.clone(), stop, task };
+        let max_staleness = self.max_staleness;
+        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, task };
         // What came before the time was over, if no copy did.
         let mut last = String::from("the control plane has not answered");
         let begun = tokio::time::timeout(start_timeout, async {
             loop {
                 match &*seen.borrow_and_update() {
                     Status::Ready { .. } => return Ok(()),
-                    Status::Rejected { why } => {
+                    Status::Rejected { why, .. } => {
                         return Err(StartError::Rejected { address: address.clone(), why: why.clone() });
                     }
                     Status::Stale { why, .. } => last.clone_from(why),
@@ -212,7 +314,8 @@ fn channel(address: &str, tls: Option<ClientTlsConfig>) -> Result<Channel, Start
 /// A node. It follows until it is dropped or shut down.
 pub struct Node {
     copy: StateReader<ConfigCopy>,
-    used: Arc<ArcSwap<ToldUsage>>,
+    engine: Arc<Engine>,
+    max_staleness: Option<Duration>,
     status: watch::Receiver<Status>,
     stop: watch::Sender<()>,
     task: JoinHandle<()>,
@@ -233,6 +336,11 @@ impl Node {
             node_id: "tollgate-node".to_owned(),
             tls: None,
             start_timeout: START_TIMEOUT,
+            data_dir: None,
+            admission_ttl: ADMISSION_TTL,
+            max_staleness: None,
+            outbox_max_bytes: OUTBOX_MAX_BYTES,
+            on_full: OnFull::default(),
         }
     }
 
@@ -243,7 +351,51 @@ impl Node {
 
     /// What becomes of a request at a time.
     pub fn decide_at(&self, request: &Request<'_>, at: Timestamp) -> Explanation {
-        decide(&self.copy.state().config, &self.used.load(), request, at)
+        self.engine.decide(request, at)
+    }
+
+    /// Admits a request, or refuses it. It waits for nothing. What it is expected to use is held until it ends, or until
+    /// the time of the admission is up.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`].
+    pub fn admit(&self, request: &Request<'_>) -> Result<Granted, Refused> {
+        if let Some(max_staleness) = self.max_staleness
+            && let Some(why) = self.status.borrow().without_server(max_staleness)
+        {
+            return Err(Refused::stale(why));
+        }
+        self.engine.admit(request, Timestamp::now())
+    }
+
+    /// Ends an admission with what it used. When this returns, that is on the disk, and will be counted once. Settled again, it
+    /// answers as the first time. After its time was up, what is above the estimate is counted too.
+    ///
+    /// # Errors
+    ///
+    /// [`SettleError`].
+    pub async fn settle(&self, id: AdmissionId, used: &Used) -> Result<Settled, SettleError> {
+        settle(&self.engine, id, used).await
+    }
+
+    /// Gives an admission up: nothing is charged. Whether it was open.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: it stays, and is charged at its estimate when its time is up.
+    pub fn abandon(&self, id: AdmissionId) -> Result<bool, OutboxError> {
+        self.engine.abandon(id)
+    }
+
+    /// Gives an admission its whole time again. Whether it was open.
+    pub fn touch(&self, id: AdmissionId) -> bool {
+        self.engine.touch(id)
+    }
+
+    /// How usage is on its way to the control plane.
+    pub fn backlog(&self) -> Backlog {
+        self.engine.backlog()
     }
 
     /// The newest whole copy of the configuration.
@@ -261,19 +413,35 @@ impl Node {
         self.status.clone()
     }
 
-    /// Stops following.
+    /// Delivers what was used, if that can be done within 5 seconds, and stops. What is not delivered stays in the outbox.
     pub async fn shutdown(self) {
-        let Self { stop, task, .. } = self;
+        let Self { stop, task, engine, .. } = self;
+        let delivered = async {
+            while engine.backlog().entries > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        // Whether it was delivered, the next start sees.
+        let _ = tokio::time::timeout(LAST_DELIVERY, delivered).await;
         drop(stop);
         // It ends by itself, and does not panic.
         let _ = task.await;
     }
 }
 
+/// Looks for admissions whose time is up, for ever.
+async fn expire(engine: &Engine) {
+    let mut tick = tokio::time::interval(EXPIRY);
+    loop {
+        tick.tick().await;
+        engine.expire();
+    }
+}
+
 /// Keeps what the node knows beside its copy.
 struct Follower {
     status: watch::Sender<Status>,
-    used: Arc<ArcSwap<ToldUsage>>,
+    engine: Arc<Engine>,
     /// Whether the first update of usage of this stream is still to come: what it does not name is zero.
     usage_begins: bool,
     last: String,
@@ -285,13 +453,14 @@ impl Sink<ConfigCopy> for Follower {
     fn progress(&mut self, progress: &Progress<AnyResource>, reducer: &Reducer<ConfigCopy>) -> ControlFlow<Self::End> {
         match progress {
             Progress::Begun { .. } => self.usage_begins = true,
-            Progress::Used { limits: changed, .. } => {
+            Progress::Used { limits: changed, counted } => {
                 let anew = std::mem::take(&mut self.usage_begins);
-                let mut used = if anew { ToldUsage::default() } else { ToldUsage::clone(&self.used.load()) };
+                let mut used = if anew { ToldUsage::default() } else { self.engine.told() };
                 let told: &mut dyn Iterator<Item = _> =
                     if anew { &mut reducer.usage().values() } else { &mut changed.iter() };
                 told.filter_map(read_usage).for_each(|(key, count)| used.put(key, count));
-                self.used.store(Arc::new(used));
+                let counted: HashMap<i64, i64> = counted.iter().map(|it| (it.incarnation, it.sequence)).collect();
+                self.engine.tell(used, &counted);
                 // Usage comes once the configuration is there: now the node knows all.
                 self.ready(reducer);
             }
@@ -314,10 +483,13 @@ impl Sink<ConfigCopy> for Follower {
         }
         let revision = reducer.state().revision;
         self.status.send_modify(|status| {
-            *status = match (lost.for_good, &*status) {
-                (true, _) => Status::Rejected { why },
-                (false, Status::Stale { since, .. }) => Status::Stale { revision, since: *since, why },
-                (false, _) => Status::Stale { revision, since: Instant::now(), why },
+            let since = match &*status {
+                Status::Stale { since, .. } | Status::Rejected { since, .. } => *since,
+                Status::Starting | Status::Ready { .. } | Status::Stopped => Instant::now(),
+            };
+            *status = match lost.for_good {
+                true => Status::Rejected { since, why },
+                false => Status::Stale { revision, since, why },
             };
         });
         ControlFlow::Continue(())

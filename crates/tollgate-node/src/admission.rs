@@ -1,0 +1,359 @@
+//! The outcome of a request: admitted, until it is said what it used; or refused.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
+use tollgate_core::domain::{Fallback, LimitKind, Timestamp};
+use tollgate_core::proto::v1::UsageEntry;
+
+use crate::decide::Estimate;
+use crate::engine::{Engine, stamp};
+use crate::outbox::{Durable, OutboxError};
+
+/// The id of an admission: 32 hexadecimal digits that cannot be guessed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AdmissionId(pub(crate) [u8; 16]);
+
+impl fmt::Display for AdmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for AdmissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is no id of an admission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("is no id of an admission, which has 32 hexadecimal digits")]
+pub struct NoAdmissionId;
+
+impl FromStr for AdmissionId {
+    type Err = NoAdmissionId;
+
+    fn from_str(text: &str) -> Result<Self, NoAdmissionId> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        number.map(|number| Self(number.to_be_bytes())).ok_or(NoAdmissionId)
+    }
+}
+
+/// What a request used.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Used {
+    /// The provider that answered; empty for the one that was admitted.
+    pub provider: String,
+    /// The model that answered; empty for the one that was admitted.
+    pub model: String,
+    /// LLM tokens of the prompt.
+    pub input_tokens: i64,
+    /// LLM tokens of the answer.
+    pub output_tokens: i64,
+    /// Nano-dollars (1 USD = 1,000,000,000); `None` if it is not known.
+    pub cost_nano_usd: Option<i64>,
+}
+
+impl Used {
+    pub(crate) fn check(&self) -> Result<(), SettleError> {
+        let figures = [
+            ("input_tokens", self.input_tokens),
+            ("output_tokens", self.output_tokens),
+            ("cost_nano_usd", self.cost_nano_usd.unwrap_or_default()),
+        ];
+        for (field, value) in figures {
+            if value < 0 {
+                return Err(SettleError::Invalid { field, why: format!("is {value}; must be at least 0") });
+            }
+        }
+        if self.input_tokens.checked_add(self.output_tokens).is_none() {
+            let why = "and output_tokens add up to more than 64 bits hold".to_owned();
+            return Err(SettleError::Invalid { field: "input_tokens", why });
+        }
+        Ok(())
+    }
+
+    /// What is to be counted for an admission.
+    pub(crate) fn entry(&self, admitted: &UsageEntry, at: Timestamp) -> UsageEntry {
+        let or = |given: &String, other: &String| if given.is_empty() { other.clone() } else { given.clone() };
+        UsageEntry {
+            virtual_key_id: admitted.virtual_key_id.clone(),
+            provider: or(&self.provider, &admitted.provider),
+            model: or(&self.model, &admitted.model),
+            requests: 1,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cost_nano_usd: self.cost_nano_usd.unwrap_or_default(),
+            occurred_at: Some(stamp(at)),
+        }
+    }
+
+    /// What it is more than what was charged. What is less is not given back.
+    pub(crate) fn above(&self, charged: &UsageEntry, at: Timestamp) -> Option<UsageEntry> {
+        let entry = self.entry(charged, at);
+        let above = |used: i64, charged: i64| used.saturating_sub(charged).max(0);
+        let more = UsageEntry {
+            requests: above(1, charged.requests),
+            input_tokens: above(entry.input_tokens, charged.input_tokens),
+            output_tokens: above(entry.output_tokens, charged.output_tokens),
+            cost_nano_usd: above(entry.cost_nano_usd, charged.cost_nano_usd),
+            ..entry
+        };
+        let is_more = more.requests + more.input_tokens + more.output_tokens + more.cost_nano_usd > 0;
+        is_more.then_some(more)
+    }
+}
+
+/// What a settlement led to: all that was charged for the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Settled {
+    /// LLM tokens of the prompt.
+    pub input_tokens: i64,
+    /// LLM tokens of the answer.
+    pub output_tokens: i64,
+    /// Nano-dollars.
+    pub cost_nano_usd: i64,
+}
+
+impl Settled {
+    pub(crate) fn of(charged: Option<&UsageEntry>) -> Self {
+        charged.map_or_else(Self::default, |entry| Self {
+            input_tokens: entry.input_tokens,
+            output_tokens: entry.output_tokens,
+            cost_nano_usd: entry.cost_nano_usd,
+        })
+    }
+}
+
+/// Why a settlement was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SettleError {
+    /// There is no such admission, or it ended long ago.
+    #[error("no admission has this id: it was never given, or it ended too long ago; what was used is not counted")]
+    Unknown,
+    /// The admission was given up.
+    #[error("the admission was given up; what was used after that is not counted")]
+    Abandoned,
+    /// A figure cannot be.
+    #[error("{field} {why}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It is not recorded, or may not be: settle again.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// A request that was admitted. It ends with [`settle`](Self::settle); dropped, it is given up and charges nothing.
+pub struct Granted {
+    engine: Arc<Engine>,
+    id: AdmissionId,
+    explanation: Explanation,
+    estimate: Estimate,
+    is_open: bool,
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Granted").field("id", &self.id).field("explanation", &self.explanation).finish_non_exhaustive()
+    }
+}
+
+impl Granted {
+    pub(crate) fn new(engine: Arc<Engine>, id: AdmissionId, explanation: Explanation, estimate: Estimate) -> Self {
+        Self { engine, id, explanation, estimate, is_open: true }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> AdmissionId {
+        self.id
+    }
+
+    /// The provider that it goes to; empty if the gateway is to choose.
+    pub fn provider(&self) -> &str {
+        &self.explanation.provider
+    }
+
+    /// The model that it goes to.
+    pub fn model(&self) -> &str {
+        &self.explanation.model
+    }
+
+    /// The provider key to use, if the request or a rule names one.
+    pub fn provider_key_id(&self) -> Option<&str> {
+        self.explanation.key_id.as_deref()
+    }
+
+    /// Where to turn next.
+    pub fn fallbacks(&self) -> &[Fallback] {
+        &self.explanation.fallbacks
+    }
+
+    /// What is held for it.
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
+    /// Why it is admitted, and the limits that apply.
+    pub fn explanation(&self) -> &Explanation {
+        &self.explanation
+    }
+
+    /// Headers that tell the caller of its tightest limits: names and values.
+    pub fn rate_limit_headers(&self) -> Vec<(&'static str, String)> {
+        rate_limit_headers(&self.explanation.limits, Timestamp::now())
+    }
+
+    /// Ends it with what it used. When this returns, that is on the disk, and will be counted once.
+    ///
+    /// # Errors
+    ///
+    /// [`SettleError`]. The admission is still open after [`SettleError::Invalid`] and, if it could not be written,
+    /// [`SettleError::Outbox`]: use [`Node::settle`](crate::Node::settle) with its id.
+    pub async fn settle(mut self, used: Used) -> Result<Settled, SettleError> {
+        self.is_open = false;
+        let (settled, durable) = self.engine.settle(self.id, &used)?;
+        durable.reached().await?;
+        Ok(settled)
+    }
+
+    /// Gives it up: nothing is charged.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`]: it stays, and is charged at its estimate when its time is up.
+    pub fn abandon(mut self) -> Result<(), OutboxError> {
+        self.is_open = false;
+        self.engine.abandon(self.id).map(drop)
+    }
+
+    /// Gives it its whole time again, for answers that take long. Whether it was still open.
+    pub fn touch(&self) -> bool {
+        self.engine.touch(self.id)
+    }
+
+    /// Leaves it open, to be ended by its id.
+    pub fn detach(mut self) -> AdmissionId {
+        self.is_open = false;
+        self.id
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        if self.is_open {
+            // Where it cannot be written it expires.
+            let _ = self.engine.abandon(self.id);
+        }
+    }
+}
+
+/// Settles by id.
+pub(crate) async fn settle(engine: &Engine, id: AdmissionId, used: &Used) -> Result<Settled, SettleError> {
+    let (settled, durable): (Settled, Durable) = engine.settle(id, used)?;
+    durable.reached().await?;
+    Ok(settled)
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// By a decision, as the control plane explains it.
+    Decided(Verdict),
+    /// The node has been without its control plane for longer than it may (`max_staleness`).
+    NodeStale,
+    /// What it would use cannot be recorded: the disk or the outbox is full.
+    Unrecorded,
+}
+
+/// A request that was refused.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Refused {
+    /// By what.
+    pub refusal: Refusal,
+    /// Why, for people.
+    pub reason: String,
+    /// When it may be tried again, if that is known.
+    pub retry_after: Option<Duration>,
+    /// The limits that apply, rules, candidates; absent where there was no decision.
+    pub explanation: Option<Box<Explanation>>,
+}
+
+impl Refused {
+    pub(crate) fn of(explanation: Explanation, at: Timestamp) -> Self {
+        let limit = explanation.blocking.and_then(|index| explanation.limits.get(index));
+        let left = |limit: &LimitCheck| limit.window.end.as_micros().saturating_sub(at.as_micros());
+        let retry_after = limit.map(|limit| Duration::from_micros(u64::try_from(left(limit)).unwrap_or_default()));
+        Self {
+            refusal: Refusal::Decided(explanation.verdict),
+            reason: explanation.reason.clone(),
+            retry_after,
+            explanation: Some(Box::new(explanation)),
+        }
+    }
+
+    pub(crate) fn unrecorded(explanation: Explanation, error: &OutboxError) -> Self {
+        let retry_after = Some(Duration::from_secs(5));
+        let explanation = Some(Box::new(explanation));
+        Self { refusal: Refusal::Unrecorded, reason: error.to_string(), retry_after, explanation }
+    }
+
+    pub(crate) fn stale(why: String) -> Self {
+        let retry_after = Some(Duration::from_secs(5));
+        Self { refusal: Refusal::NodeStale, reason: why, retry_after, explanation: None }
+    }
+
+    /// The limit that decided.
+    pub fn limit(&self) -> Option<&LimitCheck> {
+        let explanation = self.explanation.as_ref()?;
+        explanation.limits.get(explanation.blocking?)
+    }
+
+    /// The status that an HTTP gateway answers with.
+    pub fn http_status(&self) -> u16 {
+        match self.refusal {
+            Refusal::NodeStale | Refusal::Unrecorded => 503,
+            Refusal::Decided(Verdict::Allow) => 200,
+            Refusal::Decided(Verdict::UnknownKey) => 401,
+            Refusal::Decided(Verdict::BudgetExceeded) => 402,
+            Refusal::Decided(Verdict::TokenLimited | Verdict::RequestLimited) => 429,
+            Refusal::Decided(
+                Verdict::KeyInactive
+                | Verdict::KeyExpired
+                | Verdict::ProviderBlocked
+                | Verdict::ModelBlocked
+                | Verdict::ProviderKeyBlocked,
+            ) => 403,
+        }
+    }
+}
+
+/// Headers that tell of the limit of each kind that has the smallest part left.
+pub(crate) fn rate_limit_headers(limits: &[LimitCheck], now: Timestamp) -> Vec<(&'static str, String)> {
+    let mut headers = Vec::new();
+    for (kind, [limit_name, remaining, reset]) in [
+        (
+            LimitKind::Requests,
+            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        ),
+        (LimitKind::Tokens, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]),
+    ] {
+        let of_kind = limits.iter().filter(|limit| limit.kind == kind);
+        let part = |limit: &LimitCheck| limit.remaining as f64 / limit.max.max(1) as f64;
+        if let Some(limit) = of_kind.min_by(|one, other| part(one).total_cmp(&part(other))) {
+            let left = limit.window.end.as_micros().saturating_sub(now.as_micros()).max(0);
+            headers.push((limit_name, limit.max.to_string()));
+            headers.push((remaining, limit.remaining.to_string()));
+            headers.push((reset, format!("{}ms", left / 1_000)));
+        }
+    }
+    headers
+}

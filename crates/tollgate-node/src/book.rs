@@ -1,0 +1,185 @@
+//! What limits have used as a node sees it: what the control plane told, what the node used that is not in that yet, and
+//! what requests in flight reserve. It is pure.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tollgate_core::config::Config;
+use tollgate_core::counters::{CounterKey, ToldUsage};
+use tollgate_core::decision::Usage;
+use tollgate_core::domain::{Budget, LimitId, LimitKind, RateLimit, Timestamp, Window};
+use tollgate_core::proto::v1::UsageEntry;
+use tollgate_core::usage::{Entry, FormerKeys, assign};
+
+use crate::outbox::state::{Batch, Id, Place, State};
+
+/// How much of which windows.
+type Amounts = HashMap<CounterKey, i64>;
+
+/// What a request in flight holds.
+struct Reservation {
+    amounts: Vec<(CounterKey, i64)>,
+    until: Instant,
+}
+
+#[derive(Default)]
+pub(crate) struct Book {
+    told: ToldUsage,
+    /// Used by this node, and not in what was told.
+    own: Amounts,
+    /// The part of it that is in no batch.
+    waiting: Vec<(CounterKey, i64)>,
+    /// The part of it that is in batches.
+    batches: HashMap<Place, Vec<(CounterKey, i64)>>,
+    reserved: Amounts,
+    open: HashMap<Id, Reservation>,
+    deadlines: BTreeSet<(Instant, Id)>,
+}
+
+impl Book {
+    /// What limits have used, as the control plane tells it.
+    pub(crate) fn told(&self) -> &ToldUsage {
+        &self.told
+    }
+
+    /// Takes what the control plane tells, and the batches that are in it: of each incarnation, those up to this number.
+    pub(crate) fn tell(&mut self, told: ToldUsage, counted: &HashMap<i64, i64>) {
+        self.told = told;
+        let is_counted = |(incarnation, sequence): &Place| counted.get(incarnation).is_some_and(|to| sequence <= to);
+        let own = &mut self.own;
+        self.batches.retain(|place, amounts| {
+            let is_counted = is_counted(place);
+            if is_counted {
+                take(own, amounts);
+            }
+            !is_counted
+        });
+    }
+
+    /// Holds what a request may use, until it ends or time is up.
+    pub(crate) fn reserve(&mut self, id: Id, amounts: Vec<(CounterKey, i64)>, until: Instant) {
+        put(&mut self.reserved, &amounts);
+        self.deadlines.insert((until, id));
+        self.open.insert(id, Reservation { amounts, until });
+    }
+
+    /// Holds it longer. Whether it was held at all.
+    pub(crate) fn extend(&mut self, id: &Id, until: Instant) -> bool {
+        let Some(reservation) = self.open.get_mut(id) else { return false };
+        self.deadlines.remove(&(reservation.until, *id));
+        self.deadlines.insert((until, *id));
+        reservation.until = until;
+        true
+    }
+
+    /// Holds it no more.
+    pub(crate) fn release(&mut self, id: &Id) {
+        if let Some(Reservation { amounts, until }) = self.open.remove(id) {
+            take(&mut self.reserved, &amounts);
+            self.deadlines.remove(&(until, *id));
+        }
+    }
+
+    /// Those whose time is up.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<Id> {
+        self.deadlines.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| *id).collect()
+    }
+
+    /// Requests in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Notes what was used.
+    pub(crate) fn used(&mut self, amounts: Vec<(CounterKey, i64)>) {
+        put(&mut self.own, &amounts);
+        self.waiting.extend(amounts);
+    }
+
+    /// What was in no batch is in these, from now on. It is computed anew, by entries as the control plane gets them.
+    pub(crate) fn batched<'a>(&mut self, batches: impl Iterator<Item = &'a Batch>, config: &Config, now: Timestamp) {
+        let waiting = std::mem::take(&mut self.waiting);
+        take(&mut self.own, &waiting);
+        batches.for_each(|batch| self.put_batch(batch, config, now));
+    }
+
+    fn put_batch(&mut self, batch: &Batch, config: &Config, now: Timestamp) {
+        let amounts: Vec<_> = batch.entries.iter().flat_map(|entry| amounts(config, entry, now)).collect();
+        put(&mut self.own, &amounts);
+        self.batches.insert(batch.place, amounts);
+    }
+
+    /// Computes anew what the node used: after a start, and when batches have other numbers.
+    pub(crate) fn assess(&mut self, outbox: &State, config: &Config, now: Timestamp) {
+        (self.own, self.batches) = Default::default();
+        outbox.batches().iter().for_each(|batch| self.put_batch(batch, config, now));
+        self.waiting = outbox.waiting().flat_map(|entry| amounts(config, entry, now)).collect();
+        put(&mut self.own, &self.waiting);
+    }
+
+    fn beside(&self, limit_id: &LimitId, kind: LimitKind, window: &Window) -> i64 {
+        let told = self.told.used(limit_id, kind, window);
+        let key = CounterKey { limit_id: limit_id.clone(), kind, window_start: window.start };
+        let sum = |amounts: &Amounts| amounts.get(&key).copied().unwrap_or_default();
+        told.saturating_add(sum(&self.own)).saturating_add(sum(&self.reserved))
+    }
+}
+
+impl Usage for Book {
+    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
+        self.beside(&budget.id, LimitKind::Budget, window)
+    }
+
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.beside(&limit.id, LimitKind::Tokens, window)
+    }
+
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.beside(&limit.id, LimitKind::Requests, window)
+    }
+}
+
+fn put(amounts: &mut Amounts, more: &[(CounterKey, i64)]) {
+    for (key, amount) in more {
+        let held = amounts.entry(key.clone()).or_default();
+        *held = held.saturating_add(*amount);
+    }
+}
+
+fn take(amounts: &mut Amounts, less: &[(CounterKey, i64)]) {
+    for (key, amount) in less {
+        if let Some(held) = amounts.get_mut(key) {
+            *held -= amount;
+            if *held == 0 {
+                amounts.remove(key);
+            }
+        }
+    }
+}
+
+/// What an entry counts against, as the control plane will count it. Nothing if it will refuse it.
+pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
+    let occurred_at = entry.occurred_at.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos));
+    let entry = Entry {
+        virtual_key_id: entry.virtual_key_id.as_str().into(),
+        provider: entry.provider.as_str().into(),
+        model: entry.model.as_str().into(),
+        requests: entry.requests,
+        input_tokens: entry.input_tokens,
+        output_tokens: entry.output_tokens,
+        cost: entry.cost_nano_usd,
+        occurred_at,
+    };
+    match assign(config, &FormerKeys::default(), &entry, now) {
+        Ok(assigned) => assigned.amounts.into_iter().map(|amount| (amount.key, amount.amount)).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The time that an admission has, from now.
+pub(crate) fn deadline(ttl: Duration) -> Instant {
+    let now = Instant::now();
+    // No admission lasts for ever.
+    now.checked_add(ttl).unwrap_or_else(|| now + Duration::from_secs(24 * 3_600))
+}

@@ -1,0 +1,336 @@
+//! Admissions and what they used, behind one lock: each changes the outbox, and what limits have used as the node sees it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tollgate_core::counters::ToldUsage;
+use tollgate_core::decision::Explanation;
+use tollgate_core::domain::Timestamp;
+use tollgate_core::proto::v1::UsageEntry;
+use tollgate_core::reducer::{ConfigCopy, StateReader};
+
+use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used};
+use crate::answers::Answers;
+use crate::book::{Book, amounts, deadline};
+use crate::decide::{Estimate, Request, decide, key_of};
+use crate::outbox::record::{Acknowledged, Admitted, Event, How, Record, Registered};
+use crate::outbox::state::{Batch, Ended, Id, Place, Registration, closed};
+use crate::outbox::{Durable, Outbox, OutboxError};
+
+/// What becomes of requests that cannot be recorded, since the disk or the outbox is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnFull {
+    /// They are refused: nothing is used that may never be counted.
+    #[default]
+    Refuse,
+    /// They are admitted: what they use is lost if the process ends before there is room.
+    Serve,
+}
+
+/// How a node treats admissions.
+#[derive(Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) admission_ttl: Duration,
+    pub(crate) on_full: OnFull,
+}
+
+/// How often what happened to requests since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Admitted.
+    pub admitted: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Ended, and what was used was told.
+    pub settled: u64,
+    /// Given up.
+    pub abandoned: u64,
+    /// Charged at their estimate, since nobody told what was used.
+    pub expired: u64,
+}
+
+/// How usage is on its way.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Entries that the control plane has not acknowledged.
+    pub entries: usize,
+    /// The incarnation by which the node delivers; `None` before it registered.
+    pub incarnation: Option<i64>,
+    /// How often what happened to requests since the start.
+    pub counts: Counts,
+}
+
+pub(crate) struct Engine {
+    copy: StateReader<ConfigCopy>,
+    inner: Mutex<Inner>,
+    policy: Policy,
+}
+
+struct Inner {
+    outbox: Outbox,
+    book: Book,
+    /// Whether the book knows of what the outbox held at the start.
+    is_assessed: bool,
+    answers: Answers,
+    counts: Counts,
+}
+
+impl Engine {
+    /// Goes on with an outbox. What was in flight when it was used last is charged at its estimate.
+    ///
+    /// # Errors
+    ///
+    /// The outbox cannot be written.
+    pub(crate) fn start(
+        copy: StateReader<ConfigCopy>,
+        mut outbox: Outbox,
+        policy: Policy,
+    ) -> Result<Arc<Self>, OutboxError> {
+        let open = outbox.state().open().iter();
+        let ended: Vec<_> = open.map(|(id, estimate)| closed(*id, How::Expired, Some(estimate.clone()))).collect();
+        if !ended.is_empty() {
+            tracing::warn!(
+                requests = ended.len(),
+                "requests were in flight when the node ended: they are charged at their estimate"
+            );
+            outbox.write(ended)?;
+        }
+        let inner = Inner {
+            outbox,
+            book: Book::default(),
+            is_assessed: false,
+            answers: Answers::default(),
+            counts: Counts::default(),
+        };
+        Ok(Arc::new(Self { copy, inner: Mutex::new(inner), policy }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic in it would leave at worst a reservation that nobody ends.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of a request, without anything being held for it.
+    pub(crate) fn decide(&self, request: &Request<'_>, at: Timestamp) -> Explanation {
+        let config = &self.copy.state().config;
+        decide(config, &self.lock().book, key_of(config, request.credential, at), request, at)
+    }
+
+    pub(crate) fn admit(self: &Arc<Self>, request: &Request<'_>, at: Timestamp) -> Result<Granted, Refused> {
+        let config = &self.copy.state().config;
+        let key = key_of(config, request.credential, at);
+        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
+        let mut inner = self.lock();
+        let Inner { outbox, book, answers, counts, .. } = &mut *inner;
+        let mut explanation = decide(config, book, key, &request, at);
+        // The target is known: so is what is to be expected of it.
+        let estimate = complete(answers, request.estimate, &explanation);
+        if explanation.is_allowed() {
+            explanation = decide(config, book, key, &Request { estimate, ..request }, at);
+        }
+        if !explanation.is_allowed() {
+            counts.refused += 1;
+            return Err(Refused::of(explanation, at));
+        }
+        let entry = UsageEntry {
+            virtual_key_id: match key {
+                tollgate_core::decision::KeyGiven::Key(key) => key.id.to_string(),
+                _ => String::new(),
+            },
+            provider: explanation.provider.to_string(),
+            model: explanation.model.to_string(),
+            requests: 1,
+            input_tokens: estimate.input_tokens.unwrap_or_default(),
+            output_tokens: estimate.output_tokens.unwrap_or_default(),
+            cost_nano_usd: estimate.cost_nano_usd.unwrap_or_default(),
+            occurred_at: Some(stamp(at)),
+        };
+        let amounts = amounts(config, &entry, at);
+        let id: Id = rand::random();
+        let record = || Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(entry.clone()) }).into();
+        let written = match outbox.is_full() {
+            Some(full) => Err(full),
+            None => outbox.write(vec![record()]),
+        };
+        match (written, self.policy.on_full) {
+            (Ok(()), _) => {}
+            (Err(_), OnFull::Serve) => outbox.hold(record()),
+            (Err(error), OnFull::Refuse) => {
+                counts.refused += 1;
+                return Err(Refused::unrecorded(explanation, &error));
+            }
+        }
+        book.reserve(id, amounts, deadline(self.policy.admission_ttl));
+        counts.admitted += 1;
+        Ok(Granted::new(Arc::clone(self), AdmissionId(id), explanation, estimate))
+    }
+
+    /// Ends an admission with what was used.
+    pub(crate) fn settle(&self, id: AdmissionId, used: &Used) -> Result<(Settled, Durable), SettleError> {
+        used.check()?;
+        let config = &self.copy.state().config;
+        let now = Timestamp::now();
+        let mut inner = self.lock();
+        let Inner { outbox, book, answers, counts, .. } = &mut *inner;
+        let (estimate, before) = match (outbox.state().open().get(&id.0), outbox.state().ended(&id.0)) {
+            (Some(estimate), _) => (Some(estimate.clone()), None),
+            (None, Some(ended)) => (None, Some(ended.clone())),
+            (None, None) => return Err(SettleError::Unknown),
+        };
+        let settled = match (estimate, before) {
+            (_, Some(Ended { how: How::Settled, charged })) => {
+                // As the first time; it may not be on the disk yet.
+                return Ok((Settled::of(charged.as_ref()), outbox.durable()));
+            }
+            (Some(estimate), _) => {
+                let entry = used.entry(&estimate, now);
+                answers.note(&entry.provider, &entry.model, entry.output_tokens, entry.cost_nano_usd);
+                outbox.write(vec![closed(id.0, How::Settled, Some(entry.clone()))])?;
+                book.release(&id.0);
+                book.used(amounts(config, &entry, now));
+                Settled::of(Some(&entry))
+            }
+            (None, before) => {
+                let charged = before.and_then(|ended| ended.charged).ok_or(SettleError::Abandoned)?;
+                let more = used.above(&charged, now);
+                outbox.write(vec![closed(id.0, How::Settled, more.clone())])?;
+                book.used(more.iter().flat_map(|more| amounts(config, more, now)).collect());
+                Settled::of(outbox.state().ended(&id.0).and_then(|ended| ended.charged.as_ref()))
+            }
+        };
+        counts.settled += 1;
+        Ok((settled, outbox.durable()))
+    }
+
+    /// Ends an admission of which nothing was used. Whether it was open.
+    pub(crate) fn abandon(&self, id: AdmissionId) -> Result<bool, OutboxError> {
+        let mut inner = self.lock();
+        if !inner.outbox.state().open().contains_key(&id.0) {
+            return Ok(false);
+        }
+        // Where it cannot be written it stays, and expires.
+        inner.outbox.write(vec![closed(id.0, How::Abandoned, None)])?;
+        inner.book.release(&id.0);
+        inner.counts.abandoned += 1;
+        Ok(true)
+    }
+
+    /// Gives an admission its whole time again. Whether it was open.
+    pub(crate) fn touch(&self, id: AdmissionId) -> bool {
+        self.lock().book.extend(&id.0, deadline(self.policy.admission_ttl))
+    }
+
+    /// Charges admissions whose time is up at their estimate.
+    pub(crate) fn expire(&self) {
+        let config = &self.copy.state().config;
+        let now = Timestamp::now();
+        let mut inner = self.lock();
+        let Inner { outbox, book, counts, .. } = &mut *inner;
+        for id in book.expired(tokio::time::Instant::now()) {
+            let estimate = outbox.state().open().get(&id).cloned();
+            let estimate = estimate.map(|estimate| UsageEntry { occurred_at: Some(stamp(now)), ..estimate });
+            if let Err(error) = outbox.write(vec![closed(id, How::Expired, estimate.clone())]) {
+                tracing::debug!(%error, "what expired cannot be charged yet");
+                break;
+            }
+            book.release(&id);
+            book.used(estimate.iter().flat_map(|estimate| amounts(config, estimate, now)).collect());
+            counts.expired += 1;
+        }
+    }
+
+    /// What limits have used, as the control plane told last.
+    pub(crate) fn told(&self) -> ToldUsage {
+        self.lock().book.told().clone()
+    }
+
+    /// Takes what the control plane tells, and the batches that are in it.
+    pub(crate) fn tell(&self, told: ToldUsage, counted: &HashMap<i64, i64>) {
+        let mut inner = self.lock();
+        let Inner { outbox, book, is_assessed, .. } = &mut *inner;
+        outbox.forget(counted);
+        if !std::mem::replace(is_assessed, true) {
+            book.assess(outbox.state(), &self.copy.state().config, Timestamp::now());
+        }
+        book.tell(told, counted);
+    }
+
+    /// Those by which usage was or will be delivered that may not be in what the control plane tells.
+    pub(crate) fn incarnations(&self) -> Vec<i64> {
+        let inner = self.lock();
+        let state = inner.outbox.state();
+        let own = state.registration().map(|registration| registration.incarnation);
+        let all: BTreeSet<i64> = state.batches().iter().map(|batch| batch.place.0).chain(own).collect();
+        all.into_iter().collect()
+    }
+
+    pub(crate) fn registration(&self) -> Option<Registration> {
+        self.lock().outbox.state().registration().cloned()
+    }
+
+    /// The node registered: what is not acknowledged is delivered anew.
+    pub(crate) fn register(&self, registration: Registration) -> Result<Durable, OutboxError> {
+        let Registration { incarnation, store_id, node_id } = registration;
+        let mut inner = self.lock();
+        let Inner { outbox, book, .. } = &mut *inner;
+        outbox
+            .write(vec![Event::Registered(Registered { incarnation, store_id, node_id, next_sequence: 1 }).into()])?;
+        book.assess(outbox.state(), &self.copy.state().config, Timestamp::now());
+        Ok(outbox.durable())
+    }
+
+    /// Puts what is in no batch into batches; when they are on the disk, they may be delivered.
+    pub(crate) fn batch(&self) -> Result<Durable, OutboxError> {
+        let mut inner = self.lock();
+        let Inner { outbox, book, .. } = &mut *inner;
+        if let Some(record) = outbox.state().to_batch() {
+            let before = outbox.state().batches().len();
+            outbox.write(vec![record])?;
+            let new = outbox.state().batches().iter().skip(before);
+            book.batched(new, &self.copy.state().config, Timestamp::now());
+        }
+        Ok(outbox.durable())
+    }
+
+    /// The batches to deliver after this place, in order.
+    pub(crate) fn due(&self, after: Option<Place>) -> Vec<Batch> {
+        let inner = self.lock();
+        let due = inner.outbox.state().due();
+        due.filter(|batch| after.is_none_or(|after| batch.place > after)).cloned().collect()
+    }
+
+    /// The control plane has counted a batch.
+    pub(crate) fn acknowledge(&self, (incarnation, sequence): Place) -> Result<(), OutboxError> {
+        let record: Record = Event::Acknowledged(Acknowledged { incarnation, sequence }).into();
+        self.lock().outbox.write(vec![record])
+    }
+
+    pub(crate) fn backlog(&self) -> Backlog {
+        let inner = self.lock();
+        let state = inner.outbox.state();
+        Backlog {
+            in_flight: inner.book.in_flight(),
+            entries: state.depth(),
+            incarnation: state.registration().map(|registration| registration.incarnation),
+            counts: inner.counts,
+        }
+    }
+}
+
+/// What is expected of a request where it goes, with what its caller does not say.
+fn complete(answers: &Answers, estimate: Estimate, explanation: &Explanation) -> Estimate {
+    let Explanation { provider, model, .. } = explanation;
+    Estimate {
+        input_tokens: Some(estimate.input_tokens.unwrap_or_default()),
+        output_tokens: Some(estimate.output_tokens.unwrap_or_else(|| answers.output_tokens(provider, model))),
+        cost_nano_usd: Some(estimate.cost_nano_usd.unwrap_or_else(|| answers.cost(provider, model))),
+    }
+}
+
+pub(crate) fn stamp(at: Timestamp) -> prost_types::Timestamp {
+    let (seconds, nanos) = at.parts();
+    prost_types::Timestamp { seconds, nanos }
+}

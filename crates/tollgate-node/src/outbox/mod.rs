@@ -1,0 +1,146 @@
+//! What was used and is not counted yet, durably. Each change is a record that is written before it takes effect; what was
+//! settled is on the disk before the settlement is answered. Without a directory it is kept in memory alone.
+
+mod disk;
+pub(crate) mod record;
+pub(crate) mod state;
+mod sync;
+
+use std::io;
+use std::path::Path;
+
+use tokio::sync::watch;
+
+pub use disk::DirectoryError;
+use disk::Disk;
+use record::{Record, frame};
+use state::State;
+use sync::{Synced, Syncer};
+
+/// A file this long is replaced, if most of it is of what is over.
+const LONG: u64 = 8 << 20;
+
+/// Why a change was not made.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// It cannot be written.
+    #[error("the node's outbox cannot be written: {0}; make room on its disk, and try again")]
+    Disk(String),
+    /// It holds as much as it may.
+    #[error(
+        "the node's outbox is full: {bytes} bytes wait to be counted; see whether the control plane can be reached"
+    )]
+    Full {
+        /// How much waits.
+        bytes: u64,
+    },
+}
+
+/// The state, and its file.
+pub(crate) struct Outbox {
+    state: State,
+    file: Option<(Disk, Syncer)>,
+    /// Bytes written since the start.
+    written: u64,
+    /// How often bringing them to the disk had failed when that was last looked at.
+    failures: u64,
+    /// How long the file was when it was begun.
+    begun: u64,
+    max_bytes: u64,
+}
+
+/// When something is on the disk.
+pub(crate) struct Durable {
+    to: u64,
+    failures: u64,
+    synced: Option<watch::Receiver<Synced>>,
+}
+
+impl Durable {
+    /// Waits until it is.
+    pub(crate) async fn reached(self) -> Result<(), OutboxError> {
+        let Self { to, failures, synced } = self;
+        let Some(mut synced) = synced else { return Ok(()) };
+        match synced.wait_for(|synced| synced.to >= to || synced.failures > failures).await {
+            Ok(synced) if synced.to >= to => Ok(()),
+            Ok(synced) => Err(OutboxError::Disk(synced.why.clone())),
+            Err(_) => Err(OutboxError::Disk("the node has stopped".to_owned())),
+        }
+    }
+}
+
+impl Outbox {
+    /// The outbox in a directory, or one in memory. Whether a write was cut when it was used last.
+    pub(crate) fn open(directory: Option<&Path>, max_bytes: u64) -> Result<(Self, bool), DirectoryError> {
+        let mut outbox = Self { state: State::default(), file: None, written: 0, failures: 0, begun: 0, max_bytes };
+        let Some(directory) = directory else { return Ok((outbox, false)) };
+        let (disk, records, is_cut) = Disk::open(directory)?;
+        let unusable = |error: io::Error| DirectoryError::Unusable {
+            directory: directory.display().to_string(),
+            why: error.to_string(),
+        };
+        let syncer = Syncer::start().map_err(unusable)?;
+        records.into_iter().for_each(|record| outbox.state.apply(record));
+        outbox.file = Some((disk, syncer));
+        Ok((outbox, is_cut))
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Forgets what is counted, for good and in what is told.
+    pub(crate) fn forget(&mut self, counted: &std::collections::HashMap<i64, i64>) {
+        self.state.forget(counted);
+    }
+
+    /// Whether nothing more may be admitted.
+    pub(crate) fn is_full(&self) -> Option<OutboxError> {
+        let (disk, _) = self.file.as_ref()?;
+        (disk.length() >= self.max_bytes).then_some(OutboxError::Full { bytes: disk.length() })
+    }
+
+    /// Writes records and makes them take effect: all or none.
+    pub(crate) fn write(&mut self, records: Vec<Record>) -> Result<(), OutboxError> {
+        let mut bytes = Vec::new();
+        records.iter().for_each(|record| frame(record, &mut bytes));
+        let Some((disk, syncer)) = &mut self.file else {
+            records.into_iter().for_each(|record| self.state.apply(record));
+            return Ok(());
+        };
+        let failures = syncer.synced().borrow().failures;
+        if std::mem::replace(&mut self.failures, failures) < failures {
+            // What the disk did not take may be lost from its cache.
+            disk.spoil();
+        }
+        let is_long = disk.length() > LONG.min(self.max_bytes / 2) && disk.length() > self.begun.saturating_mul(2);
+        let to = self.written + u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if is_long || disk.is_spoilt() {
+            let mut whole = Vec::new();
+            self.state.to_records().iter().for_each(|record| frame(record, &mut whole));
+            whole.extend(&bytes);
+            disk.replace(&whole).map_err(|error| OutboxError::Disk(error.to_string()))?;
+            self.begun = disk.length();
+            syncer.reached(to);
+        } else {
+            disk.append(&bytes).map_err(|error| OutboxError::Disk(error.to_string()))?;
+        }
+        self.written = to;
+        records.into_iter().for_each(|record| self.state.apply(record));
+        Ok(())
+    }
+
+    /// Makes a record take effect that could not be written.
+    pub(crate) fn hold(&mut self, record: Record) {
+        self.state.apply(record);
+    }
+
+    /// When all that was written until now is on the disk. It is on its way from here on.
+    pub(crate) fn durable(&self) -> Durable {
+        let Some((disk, syncer)) = &self.file else { return Durable { to: 0, failures: 0, synced: None } };
+        let synced = syncer.synced();
+        let failures = synced.borrow().failures;
+        syncer.want(disk.file(), self.written);
+        Durable { to: self.written, failures, synced: Some(synced) }
+    }
+}
