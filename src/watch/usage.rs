@@ -272,7 +272,7 @@ impl Book {
 pub(super) struct UsageCursor {
     views: watch::Receiver<Option<Arc<View>>>,
     shared: Arc<Shared>,
-    /// Whose batches the stream wants to be told of.
+    /// The incarnations whose batches the stream wants to be told of.
     incarnations: Vec<i64>,
     /// How far it was told that they are counted.
     counted: Vec<v1::CountedBatches>,

@@ -44,7 +44,7 @@ impl FromStr for AdmissionId {
     }
 }
 
-/// What a request used.
+/// The usage of a request, as its gateway tells it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Used {
     /// The provider that answered; empty for the one that was admitted.
@@ -78,7 +78,7 @@ impl Used {
         Ok(())
     }
 
-    /// What is to be counted for an admission.
+    /// The usage entry of an admission.
     pub(crate) fn entry(&self, admitted: &UsageEntry, at: Timestamp) -> UsageEntry {
         let or = |given: &String, other: &String| if given.is_empty() { other.clone() } else { given.clone() };
         UsageEntry {
@@ -93,7 +93,7 @@ impl Used {
         }
     }
 
-    /// What it is more than what was charged. What is less is not given back.
+    /// The usage above an earlier charge; `None` if there is none. Usage below it is not given back.
     pub(crate) fn above(&self, charged: &UsageEntry, at: Timestamp) -> Option<UsageEntry> {
         let entry = self.entry(charged, at);
         let above = |used: i64, charged: i64| used.saturating_sub(charged).max(0);
@@ -109,7 +109,7 @@ impl Used {
     }
 }
 
-/// What a settlement led to: all that was charged for the request.
+/// The outcome of a settlement: the whole charge for the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Settled {
     /// LLM tokens of the prompt.
@@ -144,7 +144,7 @@ pub enum SettleError {
     Invalid {
         /// The field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The fault, for people.
         why: String,
     },
     /// It is not recorded, or may not be: settle again.
@@ -197,7 +197,7 @@ impl Granted {
         &self.explanation.fallbacks
     }
 
-    /// What is held for it.
+    /// The estimate that is reserved for it.
     pub fn estimate(&self) -> Estimate {
         self.estimate
     }
@@ -270,7 +270,7 @@ pub enum Refusal {
     Decided(Verdict),
     /// The node has been without its control plane for longer than it may (`max_staleness`).
     NodeStale,
-    /// What it would use cannot be recorded: the disk or the outbox is full.
+    /// The admission cannot be recorded: the disk or the outbox is full.
     Unrecorded,
 }
 

@@ -1,4 +1,4 @@
-//! What answers of a model have used lately: what is expected of the next, where the caller does not say.
+//! Usage of the last answers of each model, from which that of the next is estimated if the caller gives no estimate.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! What limits have used as a node sees it: what the control plane told, what the node used that is not in that yet, and
-//! what requests in flight reserve. It is pure.
+//! The usage of limits as a node sees it: the control plane's values, the node's own usage that these do not contain yet, and
+//! the reservations of requests in flight. It is pure.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::outbox::state::{Batch, Id, Place, State};
 /// How much of which windows.
 type Amounts = HashMap<CounterKey, i64>;
 
-/// What a request in flight holds.
+/// The reservation of a request in flight.
 struct Reservation {
     amounts: Vec<(CounterKey, i64)>,
     until: Instant,
@@ -38,7 +38,7 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// What limits have used, as the control plane tells it.
+    /// The usage of limits in the control plane's values.
     pub(crate) fn told(&self) -> &ToldUsage {
         &self.told
     }
@@ -97,7 +97,7 @@ impl Book {
         self.waiting.extend(amounts);
     }
 
-    /// What was in no batch is in these, from now on. It is computed anew, by entries as the control plane gets them.
+    /// Moves the usage that was in no batch into these batches, computed anew from the entries that the control plane gets.
     pub(crate) fn batched<'a>(&mut self, batches: impl Iterator<Item = &'a Batch>, config: &Config, now: Timestamp) {
         let waiting = std::mem::take(&mut self.waiting);
         take(&mut self.own, &waiting);
@@ -158,7 +158,7 @@ fn take(amounts: &mut Amounts, less: &[(CounterKey, i64)]) {
     }
 }
 
-/// What an entry counts against, as the control plane will count it. Nothing if it will refuse it.
+/// The windows that an entry counts against, and how much, as the control plane will count it; none if it will refuse the entry.
 pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
     let occurred_at = entry.occurred_at.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos));
     let entry = Entry {

@@ -39,7 +39,7 @@ pub struct Request<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Where the caller would turn if the request fails.
     pub fallbacks: &'a [Fallback],
-    /// What it is expected to use.
+    /// The usage that is expected.
     pub estimate: Estimate,
     /// Decides the weighted draws; `None` draws at random.
     pub seed: Option<u64>,
@@ -64,7 +64,7 @@ impl Default for Request<'_> {
     }
 }
 
-/// What a request is expected to use. `None` is not known.
+/// The expected usage of a request. `None` is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Estimate {
     /// LLM tokens of the prompt. Who has no count of them may take the bytes of the prompt, divided by 4.

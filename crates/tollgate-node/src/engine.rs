@@ -18,7 +18,7 @@ use crate::outbox::record::{Acknowledged, Admitted, Event, How, Record, Register
 use crate::outbox::state::{Batch, Ended, Id, Place, Registration, closed};
 use crate::outbox::{Durable, Outbox, OutboxError};
 
-/// What becomes of requests that cannot be recorded, since the disk or the outbox is full.
+/// The treatment of requests that cannot be recorded, since the disk or the outbox is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum OnFull {
     /// They are refused: nothing is used that may never be counted.
@@ -79,7 +79,7 @@ struct Inner {
 }
 
 impl Engine {
-    /// Goes on with an outbox. What was in flight when it was used last is charged at its estimate.
+    /// Goes on with an outbox. Requests that were in flight when it was used last are charged at their estimates.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Engine {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What becomes of a request, without anything being held for it.
+    /// The decision on a request, without a reservation.
     pub(crate) fn decide(&self, request: &Request<'_>, at: Timestamp) -> Explanation {
         let config = &self.copy.state().config;
         decide(config, &self.lock().book, key_of(config, request.credential, at), request, at)
@@ -242,7 +242,7 @@ impl Engine {
         }
     }
 
-    /// What limits have used, as the control plane told last.
+    /// The usage of limits in the last values of the control plane.
     pub(crate) fn told(&self) -> ToldUsage {
         self.lock().book.told().clone()
     }
@@ -320,7 +320,7 @@ impl Engine {
     }
 }
 
-/// What is expected of a request where it goes, with what its caller does not say.
+/// The estimate of a request at its target, completed where its caller gives none.
 fn complete(answers: &Answers, estimate: Estimate, explanation: &Explanation) -> Estimate {
     let Explanation { provider, model, .. } = explanation;
     Estimate {

@@ -1,5 +1,5 @@
-//! What was used and is not counted yet, durably. Each change is a record that is written before it takes effect; what was
-//! settled is on the disk before the settlement is answered. Without a directory it is kept in memory alone.
+//! Usage that the control plane has not counted yet, durably. Each change is a record that is written before it takes effect; a
+//! settlement is on the disk before it is answered. Without a directory the outbox is in memory alone.
 
 mod disk;
 pub(crate) mod record;

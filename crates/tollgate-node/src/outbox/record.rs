@@ -6,7 +6,7 @@ use tollgate_core::proto::v1::UsageEntry;
 
 /// Bytes before each record: its length and its CRC-32, both little-endian.
 const HEAD: usize = 8;
-/// The longest record. What claims to be longer is no record.
+/// The greatest length of a record. Bytes with a greater length in front are no record.
 const LONGEST: usize = 64 << 20;
 
 /// Something that happened, in the order in which it happened.
@@ -52,7 +52,7 @@ pub(crate) struct Registered {
 pub(crate) struct Admitted {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) id: Vec<u8>,
-    /// What it is charged with if nobody says what it used.
+    /// The charge if nobody settles it.
     #[prost(message, optional, tag = "2")]
     pub(crate) estimate: Option<UsageEntry>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Closed {
     pub(crate) id: Vec<u8>,
     #[prost(enumeration = "How", tag = "2")]
     pub(crate) how: i32,
-    /// What is to be counted; absent for nothing.
+    /// The usage to count; absent for none.
     #[prost(message, optional, tag = "3")]
     pub(crate) entry: Option<UsageEntry>,
 }

@@ -1,4 +1,4 @@
-//! What an outbox holds: the fold of its records. It is pure; the same fold is made of what happens and of what a file has.
+//! The content of an outbox: the fold of its records. It is pure; new records and those of a file go through the same fold.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -43,7 +43,7 @@ pub(crate) struct Registration {
     pub(crate) node_id: String,
 }
 
-/// What an outbox holds.
+/// The content of an outbox.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct State {
     registration: Option<Registration>,
@@ -57,7 +57,7 @@ pub(crate) struct State {
     batches: VecDeque<Batch>,
 }
 
-/// What is to be counted and is in no batch.
+/// Usage that is in no batch.
 type Waiting = BTreeMap<(String, String, String, i64), UsageEntry>;
 
 impl State {
@@ -86,7 +86,7 @@ impl State {
         self.batches.iter().filter(|batch| !batch.is_acknowledged)
     }
 
-    /// What is in no batch yet.
+    /// Usage that is in no batch yet.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &UsageEntry> {
         self.waiting.values()
     }
@@ -96,7 +96,7 @@ impl State {
         self.waiting.len() + self.due().map(|batch| batch.entries.len()).sum::<usize>()
     }
 
-    /// Takes what happened. What cannot have happened changes nothing.
+    /// Takes a record. A record that does not fit the content changes nothing.
     pub(crate) fn apply(&mut self, record: Record) {
         match record.event {
             Some(Event::Registered(registered)) => self.register(registered),
@@ -167,7 +167,7 @@ impl State {
         }
     }
 
-    /// What is in no batch, in batches. `None` if there is nothing, or nowhere to deliver it.
+    /// The record that puts the usage that is in no batch into batches. `None` if there is none, or if the node has no incarnation.
     pub(crate) fn to_batch(&self) -> Option<Record> {
         if self.waiting.is_empty() || self.registration.is_none() {
             return None;
