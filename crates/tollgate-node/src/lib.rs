@@ -31,19 +31,22 @@
 mod admission;
 mod answers;
 mod book;
+mod builder;
 mod decide;
 mod deliver;
 mod engine;
 pub mod follow;
+mod follower;
 mod node;
 mod outbox;
 pub mod proto;
 mod server;
 
 pub use admission::{AdmissionId, Granted, NoAdmissionId, Refusal, Refused, SettleError, Settled, Used};
+pub use builder::{Builder, StartError};
 pub use decide::{Credential, Estimate, Request};
 pub use engine::{Backlog, Counts, OnFull};
-pub use node::{Builder, Node, StartError, Status};
+pub use node::{Node, Status};
 pub use outbox::{DirectoryError, OutboxError};
 pub use server::{Bearer, NoAccessToken, Server};
 pub use tollgate_core as core;

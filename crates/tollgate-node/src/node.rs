@@ -1,44 +1,24 @@
-//! The node: a copy that follows a control plane, and decisions from it.
+//! The node: a copy that follows a control plane, decisions from it, and admissions.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tollgate_core::counters::ToldUsage;
 use tollgate_core::decision::Explanation;
-use tollgate_core::domain::{AnyResource, Timestamp};
-use tollgate_core::proto::v1::WatchConfigRequest;
-use tollgate_core::reducer::{ConfigCopy, Progress, Reducer, StateReader};
-use tollgate_core::wire::read_usage;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tollgate_core::domain::Timestamp;
+use tollgate_core::reducer::{ConfigCopy, StateReader};
 
 use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, settle};
+use crate::builder::Builder;
 use crate::decide::Request;
-use crate::deliver::Delivery;
-use crate::engine::{Backlog, Engine, OnFull, Policy};
-use crate::follow::{Lost, Sink, follow};
-use crate::outbox::{DirectoryError, Outbox, OutboxError};
-use crate::server::{Bearer, NoAccessToken, with_causes};
+use crate::engine::{Backlog, Engine};
+use crate::outbox::OutboxError;
 
-/// How long the first copy may take.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an admission may take.
-const ADMISSION_TTL: Duration = Duration::from_secs(600);
-/// Bytes that the outbox may have.
-const OUTBOX_MAX_BYTES: u64 = 1 << 30;
-/// How often admissions are looked at whose time may be up.
-const EXPIRY: Duration = Duration::from_secs(1);
 /// How long what was used may take to be delivered when the node stops.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the copy of a node stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,235 +70,14 @@ impl Status {
     }
 }
 
-/// Why a node did not start.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum StartError {
-    /// The address is no URL of a server.
-    #[error("{address:?} is no address of a control plane ({why}); write http://127.0.0.1:50051 or https://…")]
-    Address {
-        /// The address.
-        address: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The access token has characters that no access token has.
-    #[error(transparent)]
-    AccessToken(#[from] NoAccessToken),
-    /// The node's directory cannot be used.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The outbox in it cannot be written.
-    #[error(transparent)]
-    Outbox(#[from] OutboxError),
-    /// The control plane refuses this node, or is newer than it: trying again does not help.
-    #[error("{address} refuses this node: {why}")]
-    Rejected {
-        /// The control plane.
-        address: String,
-        /// What it says.
-        why: String,
-    },
-    /// No whole copy came in time.
-    #[error("no copy of the configuration of {address} came within {} s: {why}", .within.as_secs())]
-    TooLate {
-        /// The control plane.
-        address: String,
-        /// How long it was waited for.
-        within: Duration,
-        /// What happened last.
-        why: String,
-    },
-}
-
-/// What a node is started with.
-#[derive(Clone)]
-pub struct Builder {
-    address: String,
-    access_token: Option<String>,
-    node_id: String,
-    tls: Option<ClientTlsConfig>,
-    start_timeout: Duration,
-    data_dir: Option<PathBuf>,
-    admission_ttl: Duration,
-    max_staleness: Option<Duration>,
-    outbox_max_bytes: u64,
-    on_full: OnFull,
-}
-
-impl fmt::Debug for Builder {
-    /// Without the access token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, node_id, data_dir, .. } = self;
-        let mut shown = f.debug_struct("Builder");
-        shown.field("address", address).field("node_id", node_id).field("data_dir", data_dir);
-        shown.finish_non_exhaustive()
-    }
-}
-
-impl Builder {
-    /// Shows this access token, of the role NODE. The default is to show none.
-    #[must_use]
-    pub fn access_token(mut self, access_token: impl Into<String>) -> Self {
-        self.access_token = Some(access_token.into());
-        self
-    }
-
-    /// How the node names itself to the control plane. The default is `tollgate-node`.
-    #[must_use]
-    pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
-        self.node_id = node_id.into();
-        self
-    }
-
-    /// How `https://` is spoken. The default trusts the certificate authorities of the system.
-    #[must_use]
-    pub fn tls(mut self, tls: ClientTlsConfig) -> Self {
-        self.tls = Some(tls);
-        self
-    }
-
-    /// How long the first copy may take. The default is 10 seconds.
-    #[must_use]
-    pub const fn start_timeout(mut self, start_timeout: Duration) -> Self {
-        self.start_timeout = start_timeout;
-        self
-    }
-
-    /// Where the node keeps what was used until the control plane has counted it: a directory of its own, which is made if it
-    /// is not there. Without one it keeps that in memory, and loses it if the process ends before it is counted.
-    #[must_use]
-    pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
-        self.data_dir = Some(data_dir.into());
-        self
-    }
-
-    /// How long an admission may take until it is charged at its estimate, unless it is [touched](Granted::touch). The
-    /// default is 10 minutes.
-    #[must_use]
-    pub const fn admission_ttl(mut self, admission_ttl: Duration) -> Self {
-        self.admission_ttl = admission_ttl;
-        self
-    }
-
-    /// From when on a node that has lost its control plane refuses requests. The default is never.
-    #[must_use]
-    pub const fn max_staleness(mut self, max_staleness: Duration) -> Self {
-        self.max_staleness = Some(max_staleness);
-        self
-    }
-
-    /// How many bytes the outbox may have, and what becomes of requests when it has them, or when its disk is full. The
-    /// default is 1 GiB, and to refuse.
-    #[must_use]
-    pub const fn outbox_max_bytes(mut self, outbox_max_bytes: u64, on_full: OnFull) -> Self {
-        self.outbox_max_bytes = outbox_max_bytes;
-        self.on_full = on_full;
-        self
-    }
-
-    /// Connects, and waits until the copy is whole.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`].
-    pub async fn start(self) -> Result<Node, StartError> {
-        let Self { address, access_token, node_id, tls, start_timeout, data_dir, admission_ttl, .. } = self;
-        let server = Bearer::new(access_token.as_deref())?.on(channel(&address, tls)?);
-        let mut reducer = Reducer::<ConfigCopy>::default();
-        let (status, mut seen) = watch::channel(Status::Starting);
-        let copy = reducer.reader();
-        let (outbox, is_cut) = Outbox::open(data_dir.as_deref(), self.outbox_max_bytes)?;
-        if is_cut {
-            tracing::warn!("the last write to the outbox was cut: the machine or its disk failed");
-        }
-        let policy = Policy { admission_ttl, on_full: self.on_full };
-        let engine = Engine::start(copy.clone(), outbox, policy)?;
-        let registered = Arc::new(Notify::new());
-        let delivery = Delivery {
-            server: server.clone(),
-            node_id: node_id.clone(),
-            engine: Arc::clone(&engine),
-            registered: Arc::clone(&registered),
-        };
-        let mut follower = Follower { status, engine: Arc::clone(&engine), usage_begins: true, last: String::new() };
-        let (stop, mut stopped) = watch::channel(());
-        let expiring = Arc::clone(&engine);
-        let task = tokio::spawn(async move {
-            let following = async {
-                loop {
-                    let request = WatchConfigRequest {
-                        node_id: node_id.clone(),
-                        include_usage: true,
-                        incarnations: follower.engine.incarnations(),
-                        ..WatchConfigRequest::default()
-                    };
-                    tokio::select! {
-                        never = follow(&server, &request, &mut reducer, &mut follower) => match never {},
-                        // The stream begins again, and names the incarnation.
-                        () = registered.notified() => {}
-                    }
-                }
-            };
-            tokio::select! {
-                () = following => {}
-                never = delivery.run() => match never {},
-                () = expire(&expiring) => {}
-                // The sender is gone, or says so.
-                _ = stopped.changed() => {}
-            }
-            follower.status.send_replace(Status::Stopped);
-        });
-        let max_staleness = self.max_staleness;
-        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, task };
-        // What came before the time was over, if no copy did.
-        let mut last = String::from("the control plane has not answered");
-        let begun = tokio::time::timeout(start_timeout, async {
-            loop {
-                match &*seen.borrow_and_update() {
-                    Status::Ready { .. } => return Ok(()),
-                    Status::Rejected { why, .. } => {
-                        return Err(StartError::Rejected { address: address.clone(), why: why.clone() });
-                    }
-                    Status::Stale { why, .. } => last.clone_from(why),
-                    Status::Starting | Status::Stopped => {}
-                }
-                if seen.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-        });
-        match begun.await {
-            Ok(Ok(())) => Ok(node),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(StartError::TooLate { address, within: start_timeout, why: last }),
-        }
-    }
-}
-
-fn channel(address: &str, tls: Option<ClientTlsConfig>) -> Result<Channel, StartError> {
-    let wrong = |why: String| StartError::Address { address: address.to_owned(), why };
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| wrong(with_causes(&error)))?;
-    let endpoint = match endpoint.uri().scheme_str() {
-        Some("http") if tls.is_none() => endpoint,
-        Some("http") => return Err(wrong("it is not encrypted, and TLS is set up".to_owned())),
-        Some("https") => {
-            let tls = tls.unwrap_or_else(|| ClientTlsConfig::new().with_native_roots());
-            endpoint.tls_config(tls).map_err(|error| wrong(with_causes(&error)))?
-        }
-        _ => return Err(wrong("it begins with neither http:// nor https://".to_owned())),
-    };
-    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT);
-    Ok(endpoint.http2_keep_alive_interval(KEEP_ALIVE_INTERVAL).keep_alive_timeout(KEEP_ALIVE_TIMEOUT).connect_lazy())
-}
-
 /// A node. It follows until it is dropped or shut down.
 pub struct Node {
-    copy: StateReader<ConfigCopy>,
-    engine: Arc<Engine>,
-    max_staleness: Option<Duration>,
-    status: watch::Receiver<Status>,
-    stop: watch::Sender<()>,
-    task: JoinHandle<()>,
+    pub(crate) copy: StateReader<ConfigCopy>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) max_staleness: Option<Duration>,
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) stop: watch::Sender<()>,
+    pub(crate) task: JoinHandle<()>,
 }
 
 impl fmt::Debug for Node {
@@ -330,18 +89,7 @@ impl fmt::Debug for Node {
 impl Node {
     /// A node of the control plane at `address`, as `https://tollgate.example.com:50051`.
     pub fn builder(address: impl Into<String>) -> Builder {
-        Builder {
-            address: address.into(),
-            access_token: None,
-            node_id: "tollgate-node".to_owned(),
-            tls: None,
-            start_timeout: START_TIMEOUT,
-            data_dir: None,
-            admission_ttl: ADMISSION_TTL,
-            max_staleness: None,
-            outbox_max_bytes: OUTBOX_MAX_BYTES,
-            on_full: OnFull::default(),
-        }
+        Builder::new(address.into())
     }
 
     /// What becomes of a request now, and why. It waits for nothing and counts nothing.
@@ -426,85 +174,5 @@ impl Node {
         drop(stop);
         // It ends by itself, and does not panic.
         let _ = task.await;
-    }
-}
-
-/// Looks for admissions whose time is up, for ever.
-async fn expire(engine: &Engine) {
-    let mut tick = tokio::time::interval(EXPIRY);
-    loop {
-        tick.tick().await;
-        engine.expire();
-    }
-}
-
-/// Keeps what the node knows beside its copy.
-struct Follower {
-    status: watch::Sender<Status>,
-    engine: Arc<Engine>,
-    /// Whether the first update of usage of this stream is still to come: what it does not name is zero.
-    usage_begins: bool,
-    last: String,
-}
-
-impl Sink<ConfigCopy> for Follower {
-    type End = std::convert::Infallible;
-
-    fn progress(&mut self, progress: &Progress<AnyResource>, reducer: &Reducer<ConfigCopy>) -> ControlFlow<Self::End> {
-        match progress {
-            Progress::Begun { .. } => self.usage_begins = true,
-            Progress::Used { limits: changed, counted } => {
-                let anew = std::mem::take(&mut self.usage_begins);
-                let mut used = if anew { ToldUsage::default() } else { self.engine.told() };
-                let told: &mut dyn Iterator<Item = _> =
-                    if anew { &mut reducer.usage().values() } else { &mut changed.iter() };
-                told.filter_map(read_usage).for_each(|(key, count)| used.put(key, count));
-                let counted: HashMap<i64, i64> = counted.iter().map(|it| (it.incarnation, it.sequence)).collect();
-                self.engine.tell(used, &counted);
-                // Usage comes once the configuration is there: now the node knows all.
-                self.ready(reducer);
-            }
-            Progress::Applied(_) | Progress::Bookmarked { .. } if !self.usage_begins => self.ready(reducer),
-            Progress::Pending
-            | Progress::Staged(_)
-            | Progress::Applied(_)
-            | Progress::Bookmarked { .. }
-            | Progress::GoAway { .. } => {}
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn lost(&mut self, lost: &Lost, pause: Duration, reducer: &Reducer<ConfigCopy>) -> ControlFlow<Self::End> {
-        let why = lost.why.clone();
-        // Once for each reason, and not for each attempt.
-        if why != self.last {
-            tracing::warn!(%why, pause_ms = pause.as_millis(), "the control plane is lost; connecting again");
-            self.last.clone_from(&why);
-        }
-        let revision = reducer.state().revision;
-        self.status.send_modify(|status| {
-            let since = match &*status {
-                Status::Stale { since, .. } | Status::Rejected { since, .. } => *since,
-                Status::Starting | Status::Ready { .. } | Status::Stopped => Instant::now(),
-            };
-            *status = match lost.for_good {
-                true => Status::Rejected { since, why },
-                false => Status::Stale { revision, since, why },
-            };
-        });
-        ControlFlow::Continue(())
-    }
-}
-
-impl Follower {
-    fn ready(&mut self, reducer: &Reducer<ConfigCopy>) {
-        let revision = reducer.state().revision;
-        self.last.clear();
-        self.status.send_if_modified(|status| {
-            let ready = Status::Ready { revision };
-            let changed = *status != ready;
-            *status = ready;
-            changed
-        });
     }
 }
