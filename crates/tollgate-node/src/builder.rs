@@ -147,8 +147,8 @@ impl Builder {
         self
     }
 
-    /// How long an admission may take until it is charged at its estimate, unless it is [touched](Granted::touch). The
-    /// default is 10 minutes.
+    /// How long an admission may take until it is charged at its estimate, unless it is
+    /// [touched](crate::Granted::touch). The default is 10 minutes.
     #[must_use]
     pub const fn admission_ttl(mut self, admission_ttl: Duration) -> Self {
         self.admission_ttl = admission_ttl;
