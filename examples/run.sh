@@ -410,6 +410,45 @@ grep -qF '"reason": "budget of virtual key meter is used up"' "$work/verdicts" |
 call 'keys.UpdateVirtualKey(UpdateVirtualKeyRequest(virtual_key=VirtualKey(id=id), reset_budget_usage=True))'
 meter_once "$value openai/gpt-4o 1 1 1" || fail "a request was refused after the reset"
 
+echo "== tollgate node: requests are admitted, settled, and refused when the money is gone"
+command -v curl >/dev/null || fail "curl asks the node in this part, and is not installed"
+"$binary" node --server "http://$address" --node-id gateway --data-dir "$work/outbox" --listen 127.0.0.1:0 \
+    --ready-file "$work/place" 2>>"$work/node.log" &
+node=$!
+eventually test -s "$work/place"
+place=$(cat "$work/place")
+gate() { # CALL JSON
+    curl --silent --show-error --fail-with-body --header 'content-type: application/json' --data "$2" "http://$place/v1/$1"
+}
+answered() { # PYTHON: what it prints of the answer `it` on standard input
+    "${python[@]}" -c "import json, sys; it = json.load(sys.stdin); print($1)"
+}
+request=$(printf '{"virtual_key_value": "%s", "provider": "openai", "model": "gpt-4o", "estimate": {"cost_nano_usd": 1000000}}' "$value")
+admission=$(gate admit "$request" | answered 'it["admitted"]["admissionId"]')
+gate settle "{\"admission_id\": \"$admission\", \"input_tokens\": 10, \"output_tokens\": 5, \"cost_nano_usd\": 9999990}" >/dev/null
+[ "$(gate admit "$request" | answered 'it["refused"]["httpStatus"]')" = 402 ] || fail "more than the budget was admitted"
+status=0
+"$binary" node check - openai/gpt-4o --node "$place" <<<"$value" >"$work/check" 2>&1 || status=$?
+{ [ "$status" = 1 ] && grep -q BUDGET_EXCEEDED "$work/check"; } || { cat "$work/check" >&2; fail "the check said another thing"; }
+counted() {
+    call 'key = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key
+assert key.budgets[0].current_usage_nano_usd == 1 + 9999990, key' 2>/dev/null
+}
+eventually counted
+if command -v grpcurl >/dev/null; then
+    grpcurl -plaintext -d '{"virtual_key_value": "sk-nobody", "model": "gpt-4o"}' "$place" tollgate.node.v1.GateService/Admit \
+        | grep -q DECISION_UNKNOWN_KEY || fail "an unknown key was admitted"
+    grpcurl -plaintext "$place" grpc.health.v1.Health/Check | grep -q '"SERVING"' || fail "the node is not healthy"
+    grpcurl -plaintext "$place" tollgate.node.v1.NodeStatusService/GetStatus | grep -q NODE_STATE_READY || fail "not ready"
+elif [ -n "${CI:-}" ]; then
+    fail "grpcurl is not installed"
+else
+    echo "SKIPPED: grpcurl is not installed"
+fi
+"$binary" node status --node "$place"
+stop "$node"
+node=''
+
 echo "== with tokens and TLS: a loader who is an administrator, and a node that is itself alone"
 stop "$server"
 command -v openssl >/dev/null || fail "openssl makes the certificates of this part, and is not installed"

@@ -9,3 +9,4 @@ pub mod v1 {
 }
 
 pub use tollgate_core::proto::{FILE_DESCRIPTOR_SET, export};
+pub use tollgate_node::proto::NODE_DESCRIPTOR_SET;

@@ -4,10 +4,9 @@ use clap::Args;
 
 use super::Failure;
 use super::key::KeyArgs;
-use super::remote::{RemoteArgs, amount, kind_name, pair, print, print_json, refused, table};
+use super::remote::{RemoteArgs, limit_row, pair, print, print_json, refused, table};
 use crate::proto::v1;
 use crate::proto::v1::decision_service_client::DecisionServiceClient;
-use crate::proto::v1::explained_limit::Owner;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -128,28 +127,11 @@ fn show(answer: &v1::ExplainResponse) -> Result<(), Failure> {
     }
     if !answer.limits.is_empty() {
         print("")?;
-        let rows: Vec<_> = answer.limits.iter().map(limit).collect();
+        let rows: Vec<_> = answer.limits.iter().map(limit_row).collect();
         table(&["OWNER", "LIMIT", "USED", "MAX", "REMAINING", "RESETS AT", ""], &rows)?;
     }
     if let Some(price) = &answer.price {
         print(&format!("\npriced by {} ({})", price.name, price.id))?;
     }
     Ok(())
-}
-
-fn limit(limit: &v1::ExplainedLimit) -> Vec<String> {
-    let owner = match &limit.owner {
-        Some(Owner::VirtualKeyId(id)) => format!("virtual key {id}"),
-        Some(Owner::TeamId(id)) => format!("team {id}"),
-        Some(Owner::CustomerId(id)) => format!("customer {id}"),
-        Some(Owner::ProviderConfigId(id)) => format!("provider config {id}"),
-        Some(Owner::ModelConfigId(id)) => format!("model config {id}"),
-        Some(Owner::Provider(name)) => format!("provider {name}"),
-        None => String::new(),
-    };
-    let amount = |count| amount(limit.kind(), count);
-    let kind = kind_name(limit.kind()).to_owned();
-    let resets = limit.next_reset.as_ref().map(ToString::to_string).unwrap_or_default();
-    let blocks = if limit.blocks { "STOPS THE REQUEST" } else { "" };
-    vec![owner, kind, amount(limit.used), amount(limit.max), amount(limit.remaining), resets, blocks.to_owned()]
 }

@@ -12,6 +12,7 @@ mod follow;
 mod import;
 mod key;
 mod migrate;
+mod node;
 mod price;
 mod progress;
 mod remote;
@@ -53,6 +54,8 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::ServeArgs),
+    /// Run a node beside a gateway: it admits requests from memory and reports what they used
+    Node(Box<node::NodeArgs>),
     /// Print the configuration as gateways receive it: all of it first, then each change
     Watch(watch::WatchArgs),
     /// Explain the decision on a request, without making one
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(Failure::Usage(error.into())),
         Ok(()) => match command {
             Command::Serve(args) => block_on(serve::run(args, format)),
+            Command::Node(args) => block_on(node::run(*args, format)),
             Command::Watch(args) => block_on(watch::run(args)),
             Command::Explain(args) => block_on(explain::run(args)),
             Command::Changes(args) => block_on(changes::run(args)),

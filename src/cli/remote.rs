@@ -13,8 +13,9 @@ use tonic_types::StatusExt as _;
 
 use super::Failure;
 use super::target::{Server, Target};
-use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::proto::v1::LimitKind;
+use crate::proto::v1::explained_limit::Owner;
+use crate::proto::v1::{ExplainedLimit, LimitKind};
+use crate::proto::{FILE_DESCRIPTOR_SET, NODE_DESCRIPTOR_SET};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -55,7 +56,11 @@ pub(super) fn print_json<M: Message + Name>(message: &M) -> Result<(), Failure> 
 
 /// A message of which the descriptors tell how it looks as JSON.
 pub(super) fn dynamic<M: Message + Name>(message: &M) -> Result<DynamicMessage, Failure> {
-    static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
+    static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| {
+        let mut pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok()?;
+        pool.decode_file_descriptor_set(NODE_DESCRIPTOR_SET).ok()?;
+        Some(pool)
+    });
     let descriptor = POOL.as_ref().and_then(|pool| pool.get_message_by_name(&M::full_name()));
     let descriptor = descriptor.ok_or_else(|| io::Error::other("no descriptor"))?;
     Ok(DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?)
@@ -140,4 +145,22 @@ pub(super) fn print_json_line<M: Message + Name>(message: &M) -> Result<(), Fail
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("is written as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A limit that applies to a request, in columns.
+pub(super) fn limit_row(limit: &ExplainedLimit) -> Vec<String> {
+    let owner = match &limit.owner {
+        Some(Owner::VirtualKeyId(id)) => format!("virtual key {id}"),
+        Some(Owner::TeamId(id)) => format!("team {id}"),
+        Some(Owner::CustomerId(id)) => format!("customer {id}"),
+        Some(Owner::ProviderConfigId(id)) => format!("provider config {id}"),
+        Some(Owner::ModelConfigId(id)) => format!("model config {id}"),
+        Some(Owner::Provider(name)) => format!("provider {name}"),
+        None => String::new(),
+    };
+    let amount = |count| amount(limit.kind(), count);
+    let kind = kind_name(limit.kind()).to_owned();
+    let resets = limit.next_reset.as_ref().map(ToString::to_string).unwrap_or_default();
+    let blocks = if limit.blocks { "STOPS THE REQUEST" } else { "" };
+    vec![owner, kind, amount(limit.used), amount(limit.max), amount(limit.remaining), resets, blocks.to_owned()]
 }

@@ -86,29 +86,18 @@ impl Target {
         &self.server
     }
 
+    /// The access token, if there is one.
+    pub(super) fn access_token(&self) -> Option<&str> {
+        self.token.as_ref().map(|Secret(token)| &**token)
+    }
+
     /// Where and how to connect.
     pub(super) fn endpoint(&self) -> Result<Endpoint, Failure> {
-        let Self { server, token: _, tls_ca, tls_client_cert, tls_client_key } = self;
-        let endpoint = Endpoint::from(server.clone()).connect_timeout(CONNECT_PATIENCE);
-        if server.scheme_str() != Some("https") {
-            let flags = [("--tls-ca", tls_ca), ("--tls-client-cert", tls_client_cert)];
-            if let Some((flag, _)) = flags.iter().find(|(_, given)| given.is_some()) {
-                let text = format!("{flag} is for a server with TLS, and {server} is not encrypted; use https://");
-                return Err(Failure::Usage(text.into()));
-            }
-            return Ok(endpoint);
-        }
-        let mut tls = match tls_ca {
-            Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificates("--tls-ca", path)?)),
-            None => ClientTlsConfig::new().with_native_roots(),
-        };
-        if let (Some(cert), Some(key)) = (tls_client_cert, tls_client_key) {
-            let cert = certificates("--tls-client-cert", cert)?;
-            tls = tls.identity(Identity::from_pem(cert, read("--tls-client-key", key)?));
-        }
+        let endpoint = Endpoint::from(self.server.clone()).connect_timeout(CONNECT_PATIENCE);
+        let Some(tls) = self.tls()? else { return Ok(endpoint) };
         endpoint.tls_config(tls).map_err(|error| {
             let why = with_causes(error.to_string(), error.source());
-            let hint = match (tls_ca, tls_client_key) {
+            let hint = match (&self.tls_ca, &self.tls_client_key) {
                 (None, None) => "give the CA that signed the server's certificate with --tls-ca".to_owned(),
                 (_, Some(key)) => format!(
                     "is --tls-client-key {} the key of --tls-client-cert, in PEM and not encrypted?",
@@ -118,6 +107,28 @@ impl Target {
             };
             Failure::Usage(format!("cannot set up TLS: {why}; {hint}").into())
         })
+    }
+
+    /// How TLS is spoken; `None` with a server that does not.
+    pub(super) fn tls(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+        let Self { server, token: _, tls_ca, tls_client_cert, tls_client_key } = self;
+        if server.scheme_str() != Some("https") {
+            let flags = [("--tls-ca", tls_ca), ("--tls-client-cert", tls_client_cert)];
+            if let Some((flag, _)) = flags.iter().find(|(_, given)| given.is_some()) {
+                let text = format!("{flag} is for a server with TLS, and {server} is not encrypted; use https://");
+                return Err(Failure::Usage(text.into()));
+            }
+            return Ok(None);
+        }
+        let mut tls = match tls_ca {
+            Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificates("--tls-ca", path)?)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        if let (Some(cert), Some(key)) = (tls_client_cert, tls_client_key) {
+            let cert = certificates("--tls-client-cert", cert)?;
+            tls = tls.identity(Identity::from_pem(cert, read("--tls-client-key", key)?));
+        }
+        Ok(Some(tls))
     }
 
     /// Connects.
@@ -131,8 +142,8 @@ impl Target {
 
     /// The channel, with the token.
     pub(super) fn authenticated(&self, channel: Channel) -> Result<Server, Failure> {
-        let token = self.token.as_ref().map(|Secret(token)| &**token);
-        let bearer = Bearer::new(token).map_err(|error| Failure::Usage(format!("--token: {error}").into()))?;
+        let bearer =
+            Bearer::new(self.access_token()).map_err(|error| Failure::Usage(format!("--token: {error}").into()))?;
         Ok(bearer.on(channel))
     }
 

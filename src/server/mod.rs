@@ -185,7 +185,7 @@ pub async fn run_by(
         );
     }
     if let Some(path) = &ready_file {
-        announce(path, address).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
+        announce(path, &address.to_string()).map_err(|source| ServerError::ReadyFile { path: path.clone(), source })?;
     }
     let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     tracing::info!(target: START, { server.addr = %address, metrics.addr = metrics_address.map(tracing::field::display), server.grpc_web = transport.grpc_web, server.tls = tls.is_some() }, "serving");
@@ -353,8 +353,8 @@ fn descriptor_sets() -> [&'static [u8]; 5] {
     ]
 }
 
-/// Writes the address into the file at `path`, whole or not at all.
-fn announce(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+/// Writes an address into the file at `path`, whole or not at all.
+pub(crate) fn announce(path: &Path, address: &str) -> std::io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     std::fs::write(&draft, format!("{address}\n"))?;

@@ -19,7 +19,9 @@ fn every_warning_and_error_is_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/operations.md")).unwrap();
     let mut messages = BTreeSet::new();
-    for file in sources(&root.join("src")) {
+    let crates = root.join("crates");
+    let rooms = [root.join("src"), crates.join("tollgate-core/src"), crates.join("tollgate-node/src")];
+    for file in rooms.iter().flat_map(|room| sources(room)) {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for name in MACROS {

@@ -50,12 +50,7 @@ impl Scrape {
 
     /// The metrics by the names that queries use.
     fn names(&self) -> BTreeSet<(String, String)> {
-        let queried = |(name, of_type): (&String, &String)| match of_type.as_str() {
-            "counter" => (format!("{name}_total"), of_type.clone()),
-            "info" => (format!("{name}_info"), of_type.clone()),
-            _ => (name.clone(), of_type.clone()),
-        };
-        self.types.iter().map(queried).collect()
+        self.types.iter().map(|(name, of_type)| queried(&format!("{name} {of_type}"))).collect()
     }
 
     fn value(&self, sample: &str) -> f64 {
@@ -63,10 +58,29 @@ impl Scrape {
     }
 }
 
+/// The name that queries use for a metric, and its type, of `NAME TYPE`.
+pub(crate) fn queried(line: &str) -> (String, String) {
+    let (name, of_type) = line.split_once(' ').unwrap();
+    let name = match of_type {
+        "counter" => format!("{name}_total"),
+        "info" => format!("{name}_info"),
+        _ => name.to_owned(),
+    };
+    (name, of_type.to_owned())
+}
+
+/// The half whose metrics are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Server,
+    Node,
+}
+
 /// The table of the documentation.
-fn documented() -> BTreeSet<(String, String)> {
+pub(crate) fn documented(of: Of) -> BTreeSet<(String, String)> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `tollgate_"));
+    let rows = rows.filter(|row| row.starts_with("node_") == (of == Of::Node));
     rows.map(|row| {
         let mut cells = row.split('|').map(str::trim);
         (format!("tollgate_{}", cells.next().unwrap().trim_end_matches('`')), cells.next().unwrap().to_owned())
@@ -100,7 +114,7 @@ async fn every_metric_is_documented_and_counts_what_it_says() {
     while acks.message().await.unwrap().is_some() {}
 
     let scrape = Scrape::of(metrics).await;
-    assert_eq!(scrape.names(), documented());
+    assert_eq!(scrape.names(), documented(Of::Server));
     let revision = team.revision as f64;
     for (sample, value) in [
         ("tollgate_rpc_total{method=\"tollgate.v1.TeamService/CreateTeam\",code=\"OK\"}", 1.0),
@@ -165,7 +179,7 @@ fn the_dashboard_asks_for_metrics_that_exist() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/dashboard.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut known = BTreeSet::new();
-    for (name, of_type) in documented() {
+    for (name, of_type) in documented(Of::Server) {
         if of_type == "histogram" {
             known.extend(["_bucket", "_sum", "_count"].map(|part| format!("{name}{part}")));
         } else {
@@ -185,7 +199,7 @@ fn the_dashboard_asks_for_metrics_that_exist() {
     }
     assert!(asked > 10);
     // So do the alerts that are suggested, in tables.
-    known.extend(documented().into_iter().map(|(name, _)| name));
+    known.extend([Of::Server, Of::Node].into_iter().flat_map(documented).map(|(name, _)| name));
     for page in ["docs/metrics.md", "docs/operations.md"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
         let rows = text.lines().filter(|line| line.starts_with("| "));

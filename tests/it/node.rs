@@ -20,6 +20,7 @@ use crate::watch::api::Api;
 use crate::watch::rig::{Rig, soon};
 
 mod admit;
+mod serve;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
 const MODELS: [&str; 5] = ["gpt-4o", "openai/gpt-4o", "o3", "claude", "*"];

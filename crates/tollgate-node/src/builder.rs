@@ -198,7 +198,8 @@ impl Builder {
         let mut follower = Follower { status, engine: Arc::clone(&engine), usage_begins: true, last: String::new() };
         let (stop, mut stopped) = watch::channel(());
         let expiring = Arc::clone(&engine);
-        let task = tokio::spawn(async move {
+        let named = node_id.clone();
+        tokio::spawn(async move {
             let following = async {
                 loop {
                     let request = WatchConfigRequest {
@@ -224,7 +225,7 @@ impl Builder {
             follower.status.send_replace(Status::Stopped);
         });
         let max_staleness = self.max_staleness;
-        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, task };
+        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, node_id: named };
         // What came before the time was over, if no copy did.
         let mut last = String::from("the control plane has not answered");
         let begun = tokio::time::timeout(start_timeout, async {

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tollgate_core::config::Config;
 use tollgate_core::counters::ToldUsage;
-use tollgate_core::decision::Explanation;
+use tollgate_core::decision::{Explanation, KeyGiven};
 use tollgate_core::domain::Timestamp;
 use tollgate_core::proto::v1::UsageEntry;
 use tollgate_core::reducer::{ConfigCopy, StateReader};
@@ -122,22 +123,13 @@ impl Engine {
     pub(crate) fn admit(self: &Arc<Self>, request: &Request<'_>, at: Timestamp) -> Result<Granted, Refused> {
         let config = &self.copy.state().config;
         let key = key_of(config, request.credential, at);
-        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
         let mut inner = self.lock();
-        let Inner { outbox, book, answers, counts, .. } = &mut *inner;
-        let mut explanation = decide(config, book, key, &request, at);
-        // The target is known: so is what is to be expected of it.
-        let estimate = complete(answers, request.estimate, &explanation);
-        if explanation.is_allowed() {
-            explanation = decide(config, book, key, &Request { estimate, ..request }, at);
-        }
-        if !explanation.is_allowed() {
-            counts.refused += 1;
-            return Err(Refused::of(explanation, at));
-        }
+        let (explanation, estimate) =
+            inner.judge(config, key, request, at).inspect_err(|_| inner.counts.refused += 1)?;
+        let Inner { outbox, book, counts, .. } = &mut *inner;
         let entry = UsageEntry {
             virtual_key_id: match key {
-                tollgate_core::decision::KeyGiven::Key(key) => key.id.to_string(),
+                KeyGiven::Key(key) => key.id.to_string(),
                 _ => String::new(),
             },
             provider: explanation.provider.to_string(),
@@ -157,8 +149,8 @@ impl Engine {
         };
         match (written, self.policy.on_full) {
             (Ok(()), _) => {}
-            (Err(_), OnFull::Serve) => outbox.hold(record()),
-            (Err(error), OnFull::Refuse) => {
+            (Err(OutboxError::Disk(_) | OutboxError::Full { .. }), OnFull::Serve) => outbox.hold(record()),
+            (Err(error), _) => {
                 counts.refused += 1;
                 return Err(Refused::unrecorded(explanation, &error));
             }
@@ -166,6 +158,12 @@ impl Engine {
         book.reserve(id, amounts, deadline(self.policy.admission_ttl));
         counts.admitted += 1;
         Ok(Granted::new(Arc::clone(self), AdmissionId(id), explanation, estimate))
+    }
+
+    /// What [`admit`](Self::admit) would say, and the estimate that it would hold.
+    pub(crate) fn judge(&self, request: &Request<'_>, at: Timestamp) -> Result<(Explanation, Estimate), Refused> {
+        let config = &self.copy.state().config;
+        self.lock().judge(config, key_of(config, request.credential, at), request, at)
     }
 
     /// Ends an admission with what was used.
@@ -308,6 +306,24 @@ impl Engine {
         self.lock().outbox.write(vec![record])
     }
 
+    /// Whether admissions can be recorded, or need not be.
+    pub(crate) fn has_room(&self) -> Result<(), OutboxError> {
+        match (self.policy.on_full, self.lock().outbox.is_full()) {
+            (OnFull::Refuse, Some(error)) | (OnFull::Serve, Some(error @ OutboxError::Closed)) => Err(error),
+            (OnFull::Refuse, None) | (OnFull::Serve, _) => Ok(()),
+        }
+    }
+
+    /// Takes nothing more, and lets another node have the outbox.
+    pub(crate) fn close(&self) {
+        self.lock().outbox.close();
+    }
+
+    /// How long an admission may take.
+    pub(crate) const fn admission_ttl(&self) -> Duration {
+        self.policy.admission_ttl
+    }
+
     pub(crate) fn backlog(&self) -> Backlog {
         let inner = self.lock();
         let state = inner.outbox.state();
@@ -317,6 +333,26 @@ impl Engine {
             incarnation: state.registration().map(|registration| registration.incarnation),
             counts: inner.counts,
         }
+    }
+}
+
+impl Inner {
+    /// The decision on a request, and what it is expected to use where it goes.
+    fn judge(
+        &self,
+        config: &Config,
+        key: KeyGiven<'_>,
+        request: &Request<'_>,
+        at: Timestamp,
+    ) -> Result<(Explanation, Estimate), Refused> {
+        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
+        let mut explanation = decide(config, &self.book, key, &request, at);
+        // The target is known: so is what is to be expected of it.
+        let estimate = complete(&self.answers, request.estimate, &explanation);
+        if explanation.is_allowed() {
+            explanation = decide(config, &self.book, key, &Request { estimate, ..request }, at);
+        }
+        if explanation.is_allowed() { Ok((explanation, estimate)) } else { Err(Refused::of(explanation, at)) }
     }
 }
 

@@ -27,6 +27,7 @@
 //!   settled is kept on disk until the control plane has counted it.
 //! - [`follow`]: the connection below it, for those who show what comes.
 //! - [`proto`]: messages and clients of the API.
+//! - `serve` (with the feature of that name): the local service that `tollgate node` is, for gateways that do not link this.
 
 mod admission;
 mod answers;
@@ -40,6 +41,8 @@ mod follower;
 mod node;
 mod outbox;
 pub mod proto;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod server;
 
 pub use admission::{AdmissionId, Granted, NoAdmissionId, Refusal, Refused, SettleError, Settled, Used};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tollgate_core::decision::Explanation;
 use tollgate_core::domain::Timestamp;
@@ -13,7 +12,7 @@ use tollgate_core::reducer::{ConfigCopy, StateReader};
 
 use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, settle};
 use crate::builder::Builder;
-use crate::decide::Request;
+use crate::decide::{Estimate, Request};
 use crate::engine::{Backlog, Engine};
 use crate::outbox::OutboxError;
 
@@ -77,7 +76,7 @@ pub struct Node {
     pub(crate) max_staleness: Option<Duration>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) stop: watch::Sender<()>,
-    pub(crate) task: JoinHandle<()>,
+    pub(crate) node_id: String,
 }
 
 impl fmt::Debug for Node {
@@ -102,6 +101,17 @@ impl Node {
         self.engine.decide(request, at)
     }
 
+    /// What [`admit`](Self::admit) would say of a request now, and the estimate that it would hold. Nothing is held, and there is
+    /// nothing to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`].
+    pub fn check(&self, request: &Request<'_>) -> Result<(Explanation, Estimate), Refused> {
+        self.without_server()?;
+        self.engine.judge(request, Timestamp::now())
+    }
+
     /// Admits a request, or refuses it. It waits for nothing. What it is expected to use is held until it ends, or until
     /// the time of the admission is up.
     ///
@@ -109,12 +119,14 @@ impl Node {
     ///
     /// [`Refused`].
     pub fn admit(&self, request: &Request<'_>) -> Result<Granted, Refused> {
-        if let Some(max_staleness) = self.max_staleness
-            && let Some(why) = self.status.borrow().without_server(max_staleness)
-        {
-            return Err(Refused::stale(why));
-        }
+        self.without_server()?;
         self.engine.admit(request, Timestamp::now())
+    }
+
+    /// Refuses if the node has been without its control plane for too long.
+    fn without_server(&self) -> Result<(), Refused> {
+        let why = self.max_staleness.and_then(|longest| self.status.borrow().without_server(longest));
+        why.map_or(Ok(()), |why| Err(Refused::stale(why)))
     }
 
     /// Ends an admission with what it used. When this returns, that is on the disk, and will be counted once. Settled again, it
@@ -141,6 +153,26 @@ impl Node {
         self.engine.touch(id)
     }
 
+    /// Whether requests are admitted at all; if not, why.
+    ///
+    /// # Errors
+    ///
+    /// The reason, for people: the node has been without its control plane for too long, or its outbox is full.
+    pub fn admits(&self) -> Result<(), String> {
+        self.without_server().map_err(|refused| refused.reason)?;
+        self.engine.has_room().map_err(|full| full.to_string())
+    }
+
+    /// How long an admission may take until it is charged at its estimate.
+    pub fn admission_ttl(&self) -> Duration {
+        self.engine.admission_ttl()
+    }
+
+    /// The name of the node.
+    pub fn node_id(&self) -> &str {
+        &self.node_id
+    }
+
     /// How usage is on its way to the control plane.
     pub fn backlog(&self) -> Backlog {
         self.engine.backlog()
@@ -161,18 +193,19 @@ impl Node {
         self.status.clone()
     }
 
-    /// Delivers what was used, if that can be done within 5 seconds, and stops. What is not delivered stays in the outbox.
-    pub async fn shutdown(self) {
-        let Self { stop, task, engine, .. } = self;
+    /// Delivers what was used, if that can be done within 5 seconds, and stops. What is not delivered stays in the outbox, whose
+    /// directory another node may have from then on; nothing is admitted or settled any more.
+    pub async fn shutdown(&self) {
         let delivered = async {
-            while engine.backlog().entries > 0 {
+            while self.engine.backlog().entries > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         // Whether it was delivered, the next start sees.
         let _ = tokio::time::timeout(LAST_DELIVERY, delivered).await;
-        drop(stop);
-        // It ends by itself, and does not panic.
-        let _ = task.await;
+        self.stop.send_replace(());
+        // It ends by itself, and says so.
+        let _ = self.status.clone().wait_for(|status| *status == Status::Stopped).await;
+        self.engine.close();
     }
 }

@@ -7,3 +7,17 @@ pub mod v1 {
 
     tonic::include_proto!("tollgate.v1");
 }
+
+/// The messages, clients and services of `tollgate.node.v1`.
+#[cfg(feature = "serve")]
+pub mod node {
+    /// The messages, clients and services of `tollgate.node.v1`.
+    #[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/node/tollgate.node.v1.rs"));
+    }
+}
+
+/// The encoded file descriptors of `tollgate.node.v1` and what it imports, comments included.
+#[cfg(feature = "serve")]
+pub const NODE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/node/descriptor.bin"));

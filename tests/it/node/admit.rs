@@ -7,17 +7,17 @@ use tollgate_node::{Builder, DirectoryError, Estimate, OnFull, Refusal, SettleEr
 use super::*;
 
 /// Nano-dollars of the key's budget: 5 million. Provider config: 2 million.
-const COST: i64 = 20_000;
+pub(super) const COST: i64 = 20_000;
 
-struct World {
-    rig: Rig,
-    api: Api,
-    key: v1::VirtualKey,
-    directory: tempfile::TempDir,
+pub(super) struct World {
+    pub(super) rig: Rig,
+    pub(super) api: Api,
+    pub(super) key: v1::VirtualKey,
+    pub(super) directory: tempfile::TempDir,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (rig, api) = Rig::started().await;
         let key = v1::VirtualKey {
             name: "key".to_owned(),
@@ -53,7 +53,7 @@ impl World {
         key.await.unwrap().into_inner().virtual_key.unwrap().budgets[0].current_usage_nano_usd
     }
 
-    async fn until_counted(&self, expected: i64) {
+    pub(super) async fn until_counted(&self, expected: i64) {
         let counted = async {
             while self.counted().await != expected {
                 tokio::time::sleep(Duration::from_millis(20)).await;

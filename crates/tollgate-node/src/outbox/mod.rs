@@ -34,6 +34,9 @@ pub enum OutboxError {
         /// How much waits.
         bytes: u64,
     },
+    /// The node was shut down.
+    #[error("the node has stopped")]
+    Closed,
 }
 
 /// The state, and its file.
@@ -47,6 +50,8 @@ pub(crate) struct Outbox {
     /// How long the file was when it was begun.
     begun: u64,
     max_bytes: u64,
+    /// Whether nothing more is taken.
+    is_closed: bool,
 }
 
 /// When something is on the disk.
@@ -64,7 +69,7 @@ impl Durable {
         match synced.wait_for(|synced| synced.to >= to || synced.failures > failures).await {
             Ok(synced) if synced.to >= to => Ok(()),
             Ok(synced) => Err(OutboxError::Disk(synced.why.clone())),
-            Err(_) => Err(OutboxError::Disk("the node has stopped".to_owned())),
+            Err(_) => Err(OutboxError::Closed),
         }
     }
 }
@@ -72,7 +77,8 @@ impl Durable {
 impl Outbox {
     /// The outbox in a directory, or one in memory. Whether a write was cut when it was used last.
     pub(crate) fn open(directory: Option<&Path>, max_bytes: u64) -> Result<(Self, bool), DirectoryError> {
-        let mut outbox = Self { state: State::default(), file: None, written: 0, failures: 0, begun: 0, max_bytes };
+        let state = State::default();
+        let mut outbox = Self { state, file: None, written: 0, failures: 0, begun: 0, max_bytes, is_closed: false };
         let Some(directory) = directory else { return Ok((outbox, false)) };
         let (disk, records, is_cut) = Disk::open(directory)?;
         let unusable = |error: io::Error| DirectoryError::Unusable {
@@ -94,14 +100,26 @@ impl Outbox {
         self.state.forget(counted);
     }
 
+    /// Takes nothing more, and lets another node have the directory.
+    pub(crate) fn close(&mut self) {
+        self.is_closed = true;
+        self.file = None;
+    }
+
     /// Whether nothing more may be admitted.
     pub(crate) fn is_full(&self) -> Option<OutboxError> {
+        if self.is_closed {
+            return Some(OutboxError::Closed);
+        }
         let (disk, _) = self.file.as_ref()?;
         (disk.length() >= self.max_bytes).then_some(OutboxError::Full { bytes: disk.length() })
     }
 
     /// Writes records and makes them take effect: all or none.
     pub(crate) fn write(&mut self, records: Vec<Record>) -> Result<(), OutboxError> {
+        if self.is_closed {
+            return Err(OutboxError::Closed);
+        }
         let mut bytes = Vec::new();
         records.iter().for_each(|record| frame(record, &mut bytes));
         let Some((disk, syncer)) = &mut self.file else {
@@ -137,6 +155,11 @@ impl Outbox {
 
     /// When all that was written until now is on the disk. It is on its way from here on.
     pub(crate) fn durable(&self) -> Durable {
+        if self.is_closed {
+            // Nobody says any more that it is.
+            let (_, synced) = watch::channel(Synced::default());
+            return Durable { to: u64::MAX, failures: 0, synced: Some(synced) };
+        }
         let Some((disk, syncer)) = &self.file else { return Durable { to: 0, failures: 0, synced: None } };
         let synced = syncer.synced();
         let failures = synced.borrow().failures;

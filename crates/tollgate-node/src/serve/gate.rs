@@ -1,0 +1,333 @@
+//! The methods of the gate: each takes a message, asks the node, and answers with a message.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::stream::StreamExt as _;
+use tokio::sync::watch;
+use tokio_stream::Stream;
+use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
+use tollgate_core::domain::{Fallback, LimitOwner, Path, Timestamp, Violations};
+use tollgate_core::proto::v1 as control;
+use tollgate_core::wire::{limit_kind, parse_fallbacks, render_fallback, timestamp};
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::admission::{AdmissionId, Refusal, Refused, SettleError, Used, rate_limit_headers};
+use crate::decide::{Credential, Estimate, Request as Asked};
+use crate::node::Node;
+use crate::outbox::OutboxError;
+use crate::proto::node::v1;
+use crate::proto::node::v1::admit_request::Credential as Given;
+use crate::proto::node::v1::admit_response::Outcome;
+use crate::proto::node::v1::gate_request::Call;
+use crate::proto::node::v1::gate_response::Answer;
+use crate::proto::node::v1::gate_service_server::GateService;
+
+/// Calls of one stream that are answered at once.
+const AT_ONCE: usize = 1_024;
+/// Bytes of an LLM token of a prompt, where nobody counts them.
+const BYTES_PER_TOKEN: i64 = 4;
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Gate {
+    node: Arc<Node>,
+    drained: watch::Receiver<()>,
+}
+
+impl Gate {
+    pub(super) fn new(node: Arc<Node>, drained: watch::Receiver<()>) -> Self {
+        Self { node, drained }
+    }
+
+    pub(super) fn admit(&self, request: v1::AdmitRequest) -> Result<v1::AdmitResponse, Status> {
+        let v1::AdmitRequest { credential, provider, model, provider_key_id, request_type, .. } = request;
+        let mut violations = Violations::new();
+        if model.trim().is_empty() {
+            violations.add(Path::root("model"), "is missing; give the model that was asked for, as gpt-4o");
+        }
+        let fallbacks: Vec<Fallback> = parse_fallbacks(&request.fallbacks, &Path::root("fallbacks"), &mut violations);
+        let estimate = estimate_of(request.estimate.unwrap_or_default(), &mut violations);
+        let credential = match &credential {
+            None => Credential::None,
+            Some(Given::VirtualKeyValue(value)) => Credential::Value(value),
+            Some(Given::VirtualKeyId(id)) => Credential::VirtualKeyId(id),
+            Some(Given::VirtualKeySha256(hash)) => match <[u8; 32]>::try_from(hash.as_slice()) {
+                Ok(hash) => Credential::Sha256(hash),
+                Err(_) => {
+                    let fault = format!("has {} bytes; an SHA-256 has 32", hash.len());
+                    violations.add(Path::root("virtual_key_sha256"), fault);
+                    Credential::None
+                }
+            },
+        };
+        refuse(&violations)?;
+        let (headers, params) = (lower(request.headers), lower(request.params));
+        let request_type = match request_type.strip_suffix("_stream").unwrap_or(&request_type) {
+            "" => Asked::default().request_type,
+            known => known,
+        };
+        let asked = Asked {
+            credential,
+            provider: provider.trim(),
+            model: model.trim(),
+            provider_key_id: provider_key_id.trim(),
+            request_type,
+            headers: &headers,
+            params: &params,
+            fallbacks: &fallbacks,
+            estimate,
+            seed: None,
+        };
+        let admitted = if request.validate_only {
+            self.node.check(&asked).map(|(explanation, estimate)| admission(&explanation, estimate))
+        } else {
+            self.node.admit(&asked).map(|granted| {
+                let admission = admission(granted.explanation(), granted.estimate());
+                let admission_id = granted.detach().to_string();
+                v1::Admission { admission_id, expire_time: Some(self.expiry()), ..admission }
+            })
+        };
+        let outcome = match admitted {
+            Ok(admission) => Outcome::Admitted(admission),
+            Err(refused) => Outcome::Refused(refusal(&refused)),
+        };
+        Ok(v1::AdmitResponse { outcome: Some(outcome) })
+    }
+
+    /// When the time of an admission is up that begins now.
+    fn expiry(&self) -> prost_types::Timestamp {
+        (SystemTime::now() + self.node.admission_ttl()).into()
+    }
+
+    pub(super) async fn settle(&self, request: v1::SettleRequest) -> Result<v1::SettleResponse, Status> {
+        let v1::SettleRequest { admission_id, provider, model, input_tokens, output_tokens, cost_nano_usd } = request;
+        let id = id_of(&admission_id)?;
+        let used = Used { provider, model, input_tokens, output_tokens, cost_nano_usd };
+        let settled = self.node.settle(id, &used).await.map_err(|error| match error {
+            SettleError::Unknown => status(Code::NotFound, control::ErrorReason::NotFound, error.to_string()),
+            SettleError::Abandoned => {
+                status(Code::FailedPrecondition, control::ErrorReason::ReferenceNotFound, error.to_string())
+            }
+            SettleError::Invalid { field, why } => {
+                let mut violations = Violations::new();
+                violations.add(Path::root(field), why);
+                invalid(&violations)
+            }
+            SettleError::Outbox(error) => unwritten(&error),
+        })?;
+        Ok(v1::SettleResponse {
+            input_tokens: settled.input_tokens,
+            output_tokens: settled.output_tokens,
+            cost_nano_usd: settled.cost_nano_usd,
+        })
+    }
+
+    pub(super) fn abandon(&self, request: &v1::AbandonRequest) -> Result<v1::AbandonResponse, Status> {
+        let id = id_of(&request.admission_id)?;
+        let was_open = self.node.abandon(id).map_err(|error| unwritten(&error))?;
+        Ok(v1::AbandonResponse { was_open })
+    }
+
+    pub(super) fn touch(&self, request: &v1::TouchRequest) -> Result<v1::TouchResponse, Status> {
+        let id = id_of(&request.admission_id)?;
+        if self.node.touch(id) {
+            return Ok(v1::TouchResponse { expire_time: Some(self.expiry()) });
+        }
+        let why = "no open admission has this id: it ended, its time was up, or it was never given";
+        Err(status(Code::NotFound, control::ErrorReason::NotFound, why.to_owned()))
+    }
+
+    async fn call(&self, message: v1::GateRequest) -> v1::GateResponse {
+        let v1::GateRequest { sequence, call } = message;
+        let answer = match call {
+            Some(Call::Admit(request)) => self.admit(request).map(Answer::Admit),
+            Some(Call::Settle(request)) => self.settle(request).await.map(Answer::Settle),
+            Some(Call::Abandon(request)) => self.abandon(&request).map(Answer::Abandon),
+            Some(Call::Touch(request)) => self.touch(&request).map(Answer::Touch),
+            None => {
+                let mut violations = Violations::new();
+                violations.add(Path::root("call"), "is missing; give admit, settle, abandon or touch");
+                Err(invalid(&violations))
+            }
+        };
+        let answer = answer.unwrap_or_else(|status| {
+            Answer::Error(v1::GateError { code: status.code().into(), message: status.message().to_owned() })
+        });
+        v1::GateResponse { sequence, answer: Some(answer) }
+    }
+}
+
+#[tonic::async_trait]
+impl GateService for Gate {
+    async fn admit(&self, request: Request<v1::AdmitRequest>) -> Result<Response<v1::AdmitResponse>, Status> {
+        self.admit(request.into_inner()).map(Response::new)
+    }
+
+    async fn settle(&self, request: Request<v1::SettleRequest>) -> Result<Response<v1::SettleResponse>, Status> {
+        self.settle(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn abandon(&self, request: Request<v1::AbandonRequest>) -> Result<Response<v1::AbandonResponse>, Status> {
+        self.abandon(request.get_ref()).map(Response::new)
+    }
+
+    async fn touch(&self, request: Request<v1::TouchRequest>) -> Result<Response<v1::TouchResponse>, Status> {
+        self.touch(request.get_ref()).map(Response::new)
+    }
+
+    type GateStream = Pin<Box<dyn Stream<Item = Result<v1::GateResponse, Status>> + Send>>;
+
+    async fn gate(&self, request: Request<Streaming<v1::GateRequest>>) -> Result<Response<Self::GateStream>, Status> {
+        let (gate, mut drained) = (self.clone(), self.drained.clone());
+        let over = async move {
+            // The sender is gone, or says so.
+            let _ = drained.changed().await;
+        };
+        let answers = request.into_inner().map(move |message| {
+            let gate = gate.clone();
+            async move { Ok(gate.call(message?).await) }
+        });
+        Ok(Response::new(Box::pin(answers.buffer_unordered(AT_ONCE).take_until(Box::pin(over)))))
+    }
+}
+
+fn admission(explanation: &Explanation, estimate: Estimate) -> v1::Admission {
+    let Estimate { input_tokens, output_tokens, cost_nano_usd } = estimate;
+    let headers = rate_limit_headers(&explanation.limits, Timestamp::now());
+    v1::Admission {
+        admission_id: String::new(),
+        provider: explanation.provider.to_string(),
+        model: explanation.model.to_string(),
+        provider_key_id: explanation.key_id.as_deref().unwrap_or_default().to_owned(),
+        fallbacks: explanation.fallbacks.iter().map(render_fallback).collect(),
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        estimate: Some(v1::Estimate { input_tokens, prompt_bytes: 0, output_tokens, cost_nano_usd }),
+        expire_time: None,
+    }
+}
+
+/// The estimate that a caller gives.
+fn estimate_of(given: v1::Estimate, violations: &mut Violations) -> Estimate {
+    let v1::Estimate { input_tokens, prompt_bytes, output_tokens, cost_nano_usd } = given;
+    let estimate = Path::root("estimate");
+    for (field, value) in [
+        ("input_tokens", input_tokens.unwrap_or_default()),
+        ("prompt_bytes", prompt_bytes),
+        ("output_tokens", output_tokens.unwrap_or_default()),
+        ("cost_nano_usd", cost_nano_usd.unwrap_or_default()),
+    ] {
+        if value < 0 {
+            violations.add(estimate.field(field), format!("is {value}; must be at least 0"));
+        }
+    }
+    let of_bytes =
+        (prompt_bytes > 0).then(|| prompt_bytes / BYTES_PER_TOKEN + i64::from(prompt_bytes % BYTES_PER_TOKEN > 0));
+    Estimate { input_tokens: input_tokens.or(of_bytes), output_tokens, cost_nano_usd }
+}
+
+/// Names in lower case, as routing rules know them.
+fn lower(pairs: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect()
+}
+
+fn id_of(text: &str) -> Result<AdmissionId, Status> {
+    text.parse().map_err(|error: crate::NoAdmissionId| {
+        let mut violations = Violations::new();
+        violations.add(Path::root("admission_id"), error.to_string());
+        invalid(&violations)
+    })
+}
+
+fn refusal(refused: &Refused) -> v1::Refusal {
+    v1::Refusal {
+        decision: decision(refused.refusal).into(),
+        reason: refused.reason.clone(),
+        http_status: i32::from(refused.http_status()),
+        retry_after: refused.retry_after.map(whole_millis),
+        limit: refused.limit().map(limit),
+    }
+}
+
+/// Nobody comes back within less.
+fn whole_millis(time: Duration) -> prost_types::Duration {
+    let millis = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    millis.try_into().unwrap_or_default()
+}
+
+fn decision(refusal: Refusal) -> control::Decision {
+    use control::Decision;
+    match refusal {
+        Refusal::NodeStale => Decision::NodeStale,
+        Refusal::Unrecorded => Decision::NodeFull,
+        Refusal::Decided(verdict) => match verdict {
+            Verdict::Allow => Decision::Allow,
+            Verdict::UnknownKey => Decision::UnknownKey,
+            Verdict::KeyInactive => Decision::KeyInactive,
+            Verdict::KeyExpired => Decision::KeyExpired,
+            Verdict::ProviderBlocked => Decision::ProviderBlocked,
+            Verdict::ModelBlocked => Decision::ModelBlocked,
+            Verdict::ProviderKeyBlocked => Decision::ProviderKeyBlocked,
+            Verdict::TokenLimited => Decision::TokenLimited,
+            Verdict::RequestLimited => Decision::RequestLimited,
+            Verdict::BudgetExceeded => Decision::BudgetExceeded,
+        },
+    }
+}
+
+fn limit(limit: &LimitCheck) -> control::ExplainedLimit {
+    use control::explained_limit::Owner;
+    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, blocks } = limit;
+    control::ExplainedLimit {
+        owner: Some(match owner {
+            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
+            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
+            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
+            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
+            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
+            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
+        }),
+        id: limit_id.to_string(),
+        kind: limit_kind(*kind).into(),
+        used: *used,
+        max: *max,
+        remaining: *remaining,
+        window_start: Some(timestamp(window.start)),
+        next_reset: Some(timestamp(window.end)),
+        blocks: *blocks,
+    }
+}
+
+fn refuse(violations: &Violations) -> Result<(), Status> {
+    if violations.is_empty() { Ok(()) } else { Err(invalid(violations)) }
+}
+
+/// Violations as a status that names every one.
+fn invalid(violations: &Violations) -> Status {
+    let mut details = ErrorDetails::new();
+    let mut all = Vec::new();
+    for violation in violations.iter() {
+        details.add_bad_request_violation(violation.field.to_string(), violation.description.to_string());
+        all.push(format!("{}: {}", violation.field, violation.description));
+    }
+    with_reason(Code::InvalidArgument, control::ErrorReason::InvalidField, all.join("; "), details)
+}
+
+fn unwritten(error: &OutboxError) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(Duration::from_secs(1)));
+    with_reason(Code::Unavailable, control::ErrorReason::Unavailable, error.to_string(), details)
+}
+
+fn status(code: Code, reason: control::ErrorReason, message: String) -> Status {
+    with_reason(code, reason, message, ErrorDetails::new())
+}
+
+fn with_reason(code: Code, reason: control::ErrorReason, message: String, mut details: ErrorDetails) -> Status {
+    let name = reason.as_str_name().trim_start_matches("ERROR_REASON_");
+    details.set_error_info(name, "tollgate", std::collections::HashMap::new());
+    Status::with_error_details(code, message, details)
+}

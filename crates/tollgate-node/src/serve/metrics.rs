@@ -1,0 +1,77 @@
+//! Metrics of a node, read at each scrape from the node itself (`docs/metrics.md`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::status::StatusOf;
+use crate::node::Node;
+use crate::proto::node::v1;
+
+const PREFIX: &str = "tollgate_node";
+
+/// Writes all metrics as text.
+pub(super) type Scrape = Arc<dyn Fn() -> Result<String, fmt::Error> + Send + Sync>;
+
+pub(super) fn scrape(node: &Arc<Node>) -> Scrape {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register("build", "Which version runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    registry.register_collector(Box::new(OfNode(StatusOf(Arc::clone(node)))));
+    Arc::new(move || {
+        let mut text = String::new();
+        encode(&mut text, &registry).map(|()| text)
+    })
+}
+
+struct OfNode(StatusOf);
+
+impl fmt::Debug for OfNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfNode")
+    }
+}
+
+impl Collector for OfNode {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let status = self.0.get();
+        let is_ready = status.state() == v1::NodeState::Ready;
+        let v1::RequestCounts { admitted, refused, settled, abandoned, expired } = status.requests.unwrap_or_default();
+        let stale = status.stale_for.map_or(0, |time| time.seconds);
+        for (name, help, value) in [
+            ("ready", "1 if the copy of the configuration follows the control plane", i64::from(is_ready)),
+            ("admits", "1 if requests are admitted at all", i64::from(status.admits)),
+            ("stale_seconds", "For how long the copy has not followed the control plane", stale),
+            ("revision", "Store revision of the copy", status.revision),
+            ("in_flight", "Requests that were admitted and have not ended", status.in_flight),
+            ("unreported_entries", "Usage that the control plane has not acknowledged", status.unreported_entries),
+        ] {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(gauge)?;
+        }
+        for (name, help, label, values) in [
+            ("requests", "Requests, by the decision", "outcome", vec![("admitted", admitted), ("refused", refused)]),
+            (
+                "ended",
+                "Admissions that ended, by how: settled, abandoned, or charged at the estimate since time was up",
+                "how",
+                vec![("settled", settled), ("abandoned", abandoned), ("expired", expired)],
+            ),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (value, count) in values {
+                let labels = [(label, value)];
+                let counter = family.encode_family(&labels)?;
+                ConstCounter::new(u64::try_from(count).unwrap_or_default()).encode(counter)?;
+            }
+        }
+        Ok(())
+    }
+}

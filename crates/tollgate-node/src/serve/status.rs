@@ -1,0 +1,65 @@
+//! How a node stands, as a message.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tonic::{Request, Response, Status as Refused};
+
+use crate::engine::{Backlog, Counts};
+use crate::node::{Node, Status};
+use crate::proto::node::v1;
+use crate::proto::node::v1::node_status_service_server::NodeStatusService;
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct StatusOf(pub(super) Arc<Node>);
+
+impl StatusOf {
+    pub(super) fn get(&self) -> v1::GetStatusResponse {
+        let node = &*self.0;
+        let admits = node.admits();
+        let (state, since, why) = match node.status() {
+            Status::Starting => (v1::NodeState::Starting, None, String::new()),
+            Status::Ready { .. } => (v1::NodeState::Ready, None, String::new()),
+            Status::Stale { since, why, .. } => (v1::NodeState::Stale, Some(since), why),
+            Status::Rejected { since, why } => (v1::NodeState::Rejected, Some(since), why),
+            Status::Stopped => (v1::NodeState::Stopped, None, String::new()),
+        };
+        let Backlog { in_flight, entries, incarnation, counts } = node.backlog();
+        let Counts { admitted, refused, settled, abandoned, expired } = counts;
+        let reason = match &admits {
+            Err(refused) if why.is_empty() => refused.clone(),
+            Ok(()) | Err(_) => why,
+        };
+        v1::GetStatusResponse {
+            state: state.into(),
+            reason,
+            stale_for: since.and_then(|since| (Instant::now() - since).try_into().ok()),
+            admits: admits.is_ok(),
+            revision: node.copy().revision,
+            node_id: node.node_id().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: incarnation.unwrap_or_default(),
+            in_flight: count(in_flight),
+            unreported_entries: count(entries),
+            requests: Some(v1::RequestCounts {
+                admitted: count(admitted),
+                refused: count(refused),
+                settled: count(settled),
+                abandoned: count(abandoned),
+                expired: count(expired),
+            }),
+        }
+    }
+}
+
+fn count(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+#[tonic::async_trait]
+impl NodeStatusService for StatusOf {
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Refused> {
+        Ok(Response::new(self.get()))
+    }
+}
