@@ -204,7 +204,7 @@ fn real_time(writes: &[WriteRecord], found: &mut Found) {
     }
 }
 
-/// How long a bookmark may be on its way.
+/// How long a bookmark may be on its way, while no replica is stopped.
 const UNDER_WAY: Duration = Duration::from_secs(4);
 
 fn current(history: &History, found: &mut Found) {
@@ -224,6 +224,8 @@ fn current(history: &History, found: &mut Found) {
         for seen in seen {
             let Seen::Bookmark { at, age, revision } = seen else { continue };
             let since = at.saturating_sub(*age + UNDER_WAY);
+            let stops = history.stops.iter().filter(|stop| stop.start < *at && stop.end > since);
+            let since = since.saturating_sub(stops.map(|stop| stop.end - stop.start).sum());
             let before = acknowledged.partition_point(|(ended, _)| *ended < since);
             if let Some((ended, acknowledged)) = acknowledged[..before].last().filter(|last| last.1 > *revision) {
                 let claim = format!("a bookmark at {revision} came at {at:?} and says that it is {age:?} old");

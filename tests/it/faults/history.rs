@@ -1,6 +1,7 @@
 //! What the clients of a run saw, in their own words. The checker reads nothing else but the log.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct History {
     pub(crate) keys: BTreeMap<String, String>,
     /// What was counted for keys and teams at last, and who says so.
     pub(crate) counted: Vec<(String, BTreeMap<String, Amounts>)>,
+    /// From when to when some replica was stopped: what it was about to send came later.
+    pub(crate) stops: Vec<Range<Duration>>,
     /// Whatever else a client found wrong.
     pub(crate) complaints: Vec<String>,
 }

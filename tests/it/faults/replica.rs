@@ -1,7 +1,8 @@
 //! A replica, and the two networks around it.
 
+use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -23,6 +24,8 @@ pub(crate) struct Replica {
     bug: String,
     directory: TempDir,
     server: Mutex<Option<Server>>,
+    /// From when to when it was stopped.
+    stops: std::sync::Mutex<Vec<Range<Instant>>>,
 }
 
 impl Replica {
@@ -41,6 +44,7 @@ impl Replica {
             bug: format!("{bug:?}"),
             directory: TempDir::new().unwrap(),
             server: Mutex::new(None),
+            stops: std::sync::Mutex::default(),
         };
         let mut server = replica.server.lock().await;
         *server = Some(replica.launch().await);
@@ -74,25 +78,31 @@ impl Replica {
 
     /// Stops it; if `holds` says then that it is to be stopped for longer, it is. Whether it was.
     pub(crate) async fn pause(&self, pause: Duration, holds: impl Future<Output = bool>) -> bool {
-        let server = self.server.lock().await;
-        let server = server.as_ref().unwrap();
-        server.pause();
-        let holds = holds.await;
-        if holds {
-            tokio::time::sleep(pause).await;
-        }
-        server.resume();
-        holds
+        let longer = async {
+            let holds = holds.await;
+            if holds {
+                tokio::time::sleep(pause).await;
+            }
+            holds
+        };
+        self.stopped_while(longer).await
     }
 
     /// Stops it until `meanwhile` is over; what that came to.
     pub(crate) async fn stopped_while<T>(&self, meanwhile: impl Future<Output = T>) -> T {
         let server = self.server.lock().await;
         let server = server.as_ref().unwrap();
+        let began = Instant::now();
         server.pause();
         let result = meanwhile.await;
         server.resume();
+        self.stops.lock().unwrap().push(began..Instant::now());
         result
+    }
+
+    /// From when to when it was stopped.
+    pub(crate) fn stops(&self) -> Vec<Range<Instant>> {
+        self.stops.lock().unwrap().clone()
     }
 
     /// Its process.

@@ -22,6 +22,7 @@ use super::checker::{Violation, check};
 use super::clients::Clients;
 use super::history::{History, Outcome, Seen, WriteRecord};
 use super::plan::{Fault, faults};
+use super::replica::Replica;
 use super::restore::restore;
 use super::world::World;
 use crate::log::Log;
@@ -123,6 +124,9 @@ pub(crate) async fn run(plan: Plan) -> Totals {
         history.counted = join(counting, &mut history.complaints).await;
     }
     let converged_in = over.elapsed();
+    let since_the_start = |at: Instant| at.saturating_duration_since(clients.started);
+    let stops = world.replicas.iter().flat_map(Replica::stops);
+    history.stops = stops.map(|stop| since_the_start(stop.start)..since_the_start(stop.end)).collect();
 
     let (mut violations, mut copies) = check(&history, &log);
     if restores {

@@ -129,6 +129,7 @@ fn good() -> (History, Log) {
         batches,
         keys: BTreeMap::from([(KEY.to_owned(), TEAM.to_owned())]),
         counted: vec![("replica".to_owned(), counted)],
+        stops: Vec::new(),
         complaints: Vec::new(),
     };
     (history, log)
@@ -313,6 +314,14 @@ finds! {
     };
     one_that_may_have_been_on_its_way: [], |history, _| {
         history.streams[0].push(bookmark(4_000, 0, 4));
+    };
+    one_whose_replica_was_stopped_before_it_was_sent: [], |history, _| {
+        history.stops.push(Duration::from_secs(3)..Duration::from_secs(5));
+        history.streams[0].push(bookmark(6_000, 0, 4));
+    };
+    one_that_came_long_after_a_replica_was_stopped: [Law::Current], |history, _| {
+        history.stops.push(Duration::from_secs(3)..Duration::from_secs(5));
+        history.streams[0].push(bookmark(12_000, 0, 4));
     };
     what_a_client_noticed: [Law::Noticed], |history, _| {
         history.complaints.push("the digest of kind 2 is another".to_owned());
