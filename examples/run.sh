@@ -449,6 +449,37 @@ fi
 stop "$node"
 node=''
 
+echo "== a gateway in Rust with the node in it"
+(cd "$here/.." && cargo build --quiet --locked --package tollgate-node --example gateway)
+proxied=$(call '
+from tollgate.v1.hierarchy_pb2 import VirtualKeyProviderConfig
+from tollgate.v1.limits_pb2 import RateLimit
+config = VirtualKeyProviderConfig(provider="openai", allowed_models=["*"], key_ids=["*"])
+rate = RateLimit(token_max_limit=10**6, token_reset_duration="1d", request_max_limit=2, request_reset_duration="1d")
+key = VirtualKey(name="proxied", provider_configs=[config], rate_limit=rate)
+key = keys.CreateVirtualKey(CreateVirtualKeyRequest(virtual_key=key)).virtual_key
+print(key.value, key.id)')
+read -r value id <<<"$proxied"
+TOLLGATE_SERVER=http://$address TOLLGATE_NODE_DATA_DIR=$work/linked LISTEN=127.0.0.1:0 \
+    "${CARGO_TARGET_DIR:-$here/../target}/debug/examples/gateway" >"$work/url" 2>>"$work/node.log" &
+node=$!
+eventually test -s "$work/url"
+complete() { # STREAM: a chat completion; the body, and the status in a line of its own
+    curl --silent --show-error --write-out '\n%{http_code}\n' --header "authorization: Bearer $value" \
+        --data "{\"model\": \"gpt-4o\", \"stream\": $1, \"messages\": []}" "$(cat "$work/url")"
+}
+complete false | grep -q 'Hello there' || fail "the answer did not pass"
+complete true | grep -q '^data: \[DONE\]' || fail "the stream did not pass"
+complete false >"$work/third"
+{ [ "$(tail -n 1 "$work/third")" = 429 ] && grep -q requests "$work/third"; } || { cat "$work/third" >&2; fail "a third request passed"; }
+counted() {
+    call 'limit = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key.rate_limit
+assert (limit.request_current_usage, limit.token_current_usage) == (2, 24), limit' 2>/dev/null
+}
+eventually counted
+stop "$node"
+node=''
+
 echo "== with tokens and TLS: a loader who is an administrator, and a node that is itself alone"
 stop "$server"
 command -v openssl >/dev/null || fail "openssl makes the certificates of this part, and is not installed"
