@@ -20,6 +20,7 @@ use crate::watch::api::Api;
 use crate::watch::rig::{Rig, soon};
 
 mod admit;
+mod kept;
 mod serve;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];

@@ -1,19 +1,24 @@
 //! The start of a node: its settings, and why it may not start.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tollgate_core::counters::ToldUsage;
 use tollgate_core::proto::v1::WatchConfigRequest;
 use tollgate_core::reducer::{ConfigCopy, Reducer};
+use tollgate_core::wire::read_usage;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use crate::deliver::Delivery;
-use crate::engine::{Engine, OnFull, Policy};
+use crate::engine::{Engine, OnFull, Policy, places};
 use crate::follow::follow;
 use crate::follower::Follower;
+use crate::kept::{Keeper, Kept};
 use crate::node::{Node, Status};
 use crate::outbox::{DirectoryError, Outbox, OutboxError};
 use crate::server::{Bearer, NoAccessToken, with_causes};
@@ -59,7 +64,7 @@ pub enum StartError {
         why: String,
     },
     /// No whole copy came in time.
-    #[error("no copy of the configuration of {address} came within {} s: {why}", .within.as_secs())]
+    #[error("no copy of the configuration of {address} came within {within:?}: {why}")]
     TooLate {
         /// The control plane.
         address: String,
@@ -139,8 +144,9 @@ impl Builder {
         self
     }
 
-    /// Where the node keeps what was used until the control plane has counted it: a directory of its own, which is made if it
-    /// is not there. Without one it keeps that in memory, and loses it if the process ends before it is counted.
+    /// Where the node keeps its copy of the configuration, and what was used until the control plane has counted it: a directory
+    /// of its own, which is made if it is not there. Without one it keeps that in memory: it cannot start while the control
+    /// plane is away, and loses what was used if the process ends before it is counted.
     #[must_use]
     pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(data_dir.into());
@@ -171,7 +177,9 @@ impl Builder {
         self
     }
 
-    /// Connects, and waits until the copy is whole.
+    /// Connects, and waits until the copy is whole. If the control plane cannot be reached, or does not answer within
+    /// [`start_timeout`](Self::start_timeout), the node starts with the copy in its directory, if there is one: its status is
+    /// [`Status::Stale`] then, and it goes on trying.
     ///
     /// # Errors
     ///
@@ -179,15 +187,20 @@ impl Builder {
     pub async fn start(self) -> Result<Node, StartError> {
         let Self { address, access_token, node_id, tls, start_timeout, data_dir, admission_ttl, .. } = self;
         let server = Bearer::new(access_token.as_deref())?.on(channel(&address, tls)?);
-        let mut reducer = Reducer::<ConfigCopy>::default();
         let (status, mut seen) = watch::channel(Status::Starting);
-        let copy = reducer.reader();
         let (outbox, is_cut) = Outbox::open(data_dir.as_deref(), self.outbox_max_bytes)?;
         if is_cut {
             tracing::warn!("the last write to the outbox was cut: the machine or its disk failed");
         }
-        let policy = Policy { admission_ttl, on_full: self.on_full };
+        let (reducer, kept) = data_dir.as_deref().and_then(begin).unzip();
+        let mut reducer: Reducer<ConfigCopy> = reducer.unwrap_or_default();
+        let copy = reducer.reader();
+        let policy = Policy { admission_ttl, on_full: self.on_full, keeps_copy: data_dir.is_some() };
         let engine = Engine::start(copy.clone(), outbox, policy)?;
+        let kept_since = kept.map(|Begun { usage, counted, since }| {
+            engine.tell(usage, &counted);
+            since
+        });
         let registered = Arc::new(Notify::new());
         let delivery = Delivery {
             server: server.clone(),
@@ -195,7 +208,20 @@ impl Builder {
             engine: Arc::clone(&engine),
             registered: Arc::clone(&registered),
         };
-        let mut follower = Follower { status, engine: Arc::clone(&engine), usage_begins: true, last: String::new() };
+        let (proved, to_keep) = watch::channel(None);
+        let mut keeper = data_dir.map(|directory| Keeper::new(directory, Arc::clone(&engine), to_keep));
+        let unheard = status.clone();
+        let mut follower = Follower {
+            status,
+            engine: Arc::clone(&engine),
+            usage_begins: true,
+            last: String::new(),
+            kept_since,
+            proved,
+            counted: Vec::new(),
+            usage_version: 0,
+            bookmarked: None,
+        };
         let (stop, mut stopped) = watch::channel(());
         let expiring = Arc::clone(&engine);
         let named = node_id.clone();
@@ -219,8 +245,12 @@ impl Builder {
                 () = following => {}
                 never = delivery.run() => match never {},
                 () = expire(&expiring) => {}
+                () = keep(keeper.as_mut()) => {}
                 // The sender is gone, or says so.
                 _ = stopped.changed() => {}
+            }
+            if let Some(keeper) = &mut keeper {
+                keeper.write().await;
             }
             follower.status.send_replace(Status::Stopped);
         });
@@ -235,6 +265,8 @@ impl Builder {
                     Status::Rejected { why, .. } => {
                         return Err(StartError::Rejected { address: address.clone(), why: why.clone() });
                     }
+                    // What was kept serves until the control plane is there again.
+                    Status::Stale { .. } if kept_since.is_some() => return Ok(()),
                     Status::Stale { why, .. } => last.clone_from(why),
                     Status::Starting | Status::Stopped => {}
                 }
@@ -243,12 +275,58 @@ impl Builder {
                 }
             }
         });
-        match begun.await {
-            Ok(Ok(())) => Ok(node),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(StartError::TooLate { address, within: start_timeout, why: last }),
-        }
+        let error = match begun.await {
+            Ok(Ok(())) => return Ok(node),
+            Ok(Err(error)) => error,
+            Err(_) => match kept_since {
+                Some(since) => {
+                    unheard.send_if_modified(|status| {
+                        let is_unheard = *status == Status::Starting;
+                        if is_unheard {
+                            *status = Status::Stale { revision: node.copy().revision, since, why: last };
+                        }
+                        is_unheard
+                    });
+                    return Ok(node);
+                }
+                None => StartError::TooLate { address, within: start_timeout, why: last },
+            },
+        };
+        node.end().await;
+        Err(error)
     }
+}
+
+/// What a node begins with that has a copy on its disk.
+struct Begun {
+    usage: ToldUsage,
+    counted: HashMap<i64, i64>,
+    /// When it was proved last.
+    since: Instant,
+}
+
+/// The copy in a directory, if there is one that serves.
+fn begin(directory: &Path) -> Option<(Reducer<ConfigCopy>, Begun)> {
+    let unusable = |why: &dyn std::error::Error| {
+        let why = with_causes(why);
+        tracing::warn!(%why, "the copy of the configuration on the disk cannot be used; the control plane must send one");
+    };
+    let (kept, proved) = Kept::read(directory).inspect_err(|error| unusable(error)).ok()??;
+    let Kept { revision, resume_token, resources, usage, counted } = kept;
+    let reducer = Reducer::of_resources(resources, revision, resume_token).inspect_err(|error| unusable(error)).ok()?;
+    let mut told = ToldUsage::default();
+    usage.iter().filter_map(read_usage).for_each(|(key, used)| told.put(key, used));
+    let now = Instant::now();
+    let since = now.checked_sub(proved.elapsed().unwrap_or_default()).unwrap_or(now);
+    Some((reducer, Begun { usage: told, counted: places(&counted), since }))
+}
+
+/// Keeps the copy on the disk, for ever.
+async fn keep(keeper: Option<&mut Keeper>) {
+    if let Some(keeper) = keeper {
+        keeper.run().await;
+    }
+    std::future::pending().await
 }
 
 fn channel(address: &str, tls: Option<ClientTlsConfig>) -> Result<Channel, StartError> {

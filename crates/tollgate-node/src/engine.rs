@@ -8,7 +8,7 @@ use tollgate_core::config::Config;
 use tollgate_core::counters::ToldUsage;
 use tollgate_core::decision::{Explanation, KeyGiven};
 use tollgate_core::domain::Timestamp;
-use tollgate_core::proto::v1::UsageEntry;
+use tollgate_core::proto::v1::{CountedBatches, UsageEntry};
 use tollgate_core::reducer::{ConfigCopy, StateReader};
 
 use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used};
@@ -34,6 +34,8 @@ pub enum OnFull {
 pub(crate) struct Policy {
     pub(crate) admission_ttl: Duration,
     pub(crate) on_full: OnFull,
+    /// Whether a start begins with what was kept on disk, and not with what the control plane tells then.
+    pub(crate) keeps_copy: bool,
 }
 
 /// How often what happened to requests since the start.
@@ -249,11 +251,18 @@ impl Engine {
     pub(crate) fn tell(&self, told: ToldUsage, counted: &HashMap<i64, i64>) {
         let mut inner = self.lock();
         let Inner { outbox, book, is_assessed, .. } = &mut *inner;
-        outbox.forget(counted);
+        if !self.policy.keeps_copy {
+            outbox.forget(counted);
+        }
         if !std::mem::replace(is_assessed, true) {
             book.assess(outbox.state(), &self.copy.state().config, Timestamp::now());
         }
         book.tell(told, counted);
+    }
+
+    /// The usage that is kept on disk has these batches: the next start does not need them.
+    pub(crate) fn kept(&self, counted: &[CountedBatches]) {
+        self.lock().outbox.forget(&places(counted));
     }
 
     /// Those by which usage was or will be delivered that may not be in what the control plane tells.
@@ -364,6 +373,11 @@ fn complete(answers: &Answers, estimate: Estimate, explanation: &Explanation) ->
         output_tokens: Some(estimate.output_tokens.unwrap_or_else(|| answers.output_tokens(provider, model))),
         cost_nano_usd: Some(estimate.cost_nano_usd.unwrap_or_else(|| answers.cost(provider, model))),
     }
+}
+
+/// Of each incarnation, the last of its batches that is counted.
+pub(crate) fn places(counted: &[CountedBatches]) -> HashMap<i64, i64> {
+    counted.iter().map(|it| (it.incarnation, it.sequence)).collect()
 }
 
 pub(crate) fn stamp(at: Timestamp) -> prost_types::Timestamp {

@@ -1,6 +1,5 @@
 //! The node's part in following: it hands what comes to the engine, and keeps the status.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +8,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tollgate_core::counters::ToldUsage;
 use tollgate_core::domain::AnyResource;
+use tollgate_core::proto::v1::CountedBatches;
 use tollgate_core::reducer::{ConfigCopy, Progress, Reducer};
 use tollgate_core::wire::read_usage;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, places};
 use crate::follow::{Lost, Sink};
+use crate::kept::Proved;
 use crate::node::Status;
 
 /// Keeps what the node knows beside its copy.
@@ -23,6 +24,15 @@ pub(crate) struct Follower {
     /// Whether the first update of usage of this stream is still to come: what it does not name is zero.
     pub(crate) usage_begins: bool,
     pub(crate) last: String,
+    /// When the copy that the node started with was proved.
+    pub(crate) kept_since: Option<Instant>,
+    /// What is to be on the disk, if the node has a directory.
+    pub(crate) proved: watch::Sender<Option<Proved>>,
+    pub(crate) counted: Vec<CountedBatches>,
+    /// How often what is told of usage has changed.
+    pub(crate) usage_version: u64,
+    /// The revision of the last bookmark.
+    pub(crate) bookmarked: Option<i64>,
 }
 
 impl Sink<ConfigCopy> for Follower {
@@ -37,17 +47,27 @@ impl Sink<ConfigCopy> for Follower {
                 let told: &mut dyn Iterator<Item = _> =
                     if anew { &mut reducer.usage().values() } else { &mut changed.iter() };
                 told.filter_map(read_usage).for_each(|(key, count)| used.put(key, count));
-                let counted: HashMap<i64, i64> = counted.iter().map(|it| (it.incarnation, it.sequence)).collect();
-                self.engine.tell(used, &counted);
+                self.engine.tell(used, &places(counted));
+                if anew || !changed.is_empty() || self.counted != *counted {
+                    self.counted.clone_from(counted);
+                    self.usage_version += 1;
+                }
                 // Usage comes once the configuration is there: now the node knows all.
                 self.ready(reducer);
+                if anew {
+                    // Later usage waits for the next bookmark: it changes much more often.
+                    self.prove(reducer);
+                }
             }
-            Progress::Applied(_) | Progress::Bookmarked { .. } if !self.usage_begins => self.ready(reducer),
-            Progress::Pending
-            | Progress::Staged(_)
-            | Progress::Applied(_)
-            | Progress::Bookmarked { .. }
-            | Progress::GoAway { .. } => {}
+            Progress::Applied(_) if !self.usage_begins => self.ready(reducer),
+            Progress::Bookmarked { revision, .. } => {
+                self.bookmarked = Some(*revision);
+                if !self.usage_begins {
+                    self.ready(reducer);
+                    self.prove(reducer);
+                }
+            }
+            Progress::Pending | Progress::Staged(_) | Progress::Applied(_) | Progress::GoAway { .. } => {}
         }
         ControlFlow::Continue(())
     }
@@ -63,7 +83,8 @@ impl Sink<ConfigCopy> for Follower {
         self.status.send_modify(|status| {
             let since = match &*status {
                 Status::Stale { since, .. } | Status::Rejected { since, .. } => *since,
-                Status::Starting | Status::Ready { .. } | Status::Stopped => Instant::now(),
+                Status::Starting => self.kept_since.unwrap_or_else(Instant::now),
+                Status::Ready { .. } | Status::Stopped => Instant::now(),
             };
             *status = match lost.for_good {
                 true => Status::Rejected { since, why },
@@ -75,6 +96,19 @@ impl Sink<ConfigCopy> for Follower {
 }
 
 impl Follower {
+    /// Has the copy kept with its resume token and what limits have used, if they fit each other: the copy may be ahead of the
+    /// token.
+    fn prove(&mut self, reducer: &Reducer<ConfigCopy>) {
+        let is_proved = self.bookmarked == Some(reducer.state().revision);
+        if is_proved && self.proved.receiver_count() > 0 {
+            let (usage, counted) = (reducer.usage().values().cloned().collect(), self.counted.clone());
+            let resume_token = reducer.resume_token().to_owned();
+            let usage_version = self.usage_version;
+            let copy = reducer.state();
+            self.proved.send_replace(Some(Proved { copy, resume_token, usage, counted, usage_version }));
+        }
+    }
+
     fn ready(&mut self, reducer: &Reducer<ConfigCopy>) {
         let revision = reducer.state().revision;
         self.last.clear();

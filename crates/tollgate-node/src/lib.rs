@@ -38,6 +38,7 @@ mod deliver;
 mod engine;
 pub mod follow;
 mod follower;
+mod kept;
 mod node;
 mod outbox;
 pub mod proto;

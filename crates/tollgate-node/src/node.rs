@@ -203,6 +203,11 @@ impl Node {
         };
         // Whether it was delivered, the next start sees.
         let _ = tokio::time::timeout(LAST_DELIVERY, delivered).await;
+        self.end().await;
+    }
+
+    /// Stops, and lets another node have the directory.
+    pub(crate) async fn end(&self) {
         self.stop.send_replace(());
         // It ends by itself, and says so.
         let _ = self.status.clone().wait_for(|status| *status == Status::Stopped).await;

@@ -25,7 +25,8 @@ pub(super) struct RunArgs {
     #[arg(long, env = "TOLLGATE_NODE_ID", value_name = "TEXT")]
     node_id: Option<String>,
 
-    /// Directory where usage is kept until the server has counted it; made if it does not exist, and used by one node alone
+    /// Directory where the copy of the configuration is kept, and usage until the server has counted it; made if it does not
+    /// exist, and used by one node alone
     #[arg(long, env = "TOLLGATE_NODE_DATA_DIR", default_value = "tollgate-node", value_name = "PATH")]
     data_dir: PathBuf,
 
@@ -47,7 +48,8 @@ pub(super) struct RunArgs {
     #[arg(long, env = "TOLLGATE_NODE_READY_FILE", value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
-    /// How long the first copy of the configuration may take
+    /// How long the server may take to send the first copy of the configuration; then the node starts with the one in
+    /// --data-dir, if there is one
     #[arg(long, env = "TOLLGATE_NODE_START_TIMEOUT", default_value = "10s", value_name = "DURATION",
           value_parser = humantime::parse_duration)]
     start_timeout: Duration,

@@ -37,7 +37,7 @@ impl World {
         Node::builder(format!("http://{}", self.rig.address())).node_id("gateway").data_dir(directory)
     }
 
-    fn request(&self) -> Request<'_> {
+    pub(super) fn request(&self) -> Request<'_> {
         Request {
             credential: Credential::Value(&self.key.value),
             model: "gpt-4o",

@@ -78,6 +78,12 @@ impl Rig {
         self.start_on(listener.into())
     }
 
+    /// Where it was before.
+    pub(crate) async fn start_at(&mut self, address: &str) {
+        let listener = server::bind(address).await.unwrap();
+        self.start_on(listener.into());
+    }
+
     /// Also tells where metrics are read.
     pub(crate) async fn start_with_metrics(&mut self) -> SocketAddr {
         let calls = server::bind("127.0.0.1:0").await.unwrap();

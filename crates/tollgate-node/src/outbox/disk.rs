@@ -115,7 +115,8 @@ impl Disk {
     }
 }
 
-fn private() -> OpenOptions {
+/// A file that the node's user alone may read.
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
     options

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 pub use disk::DirectoryError;
 use disk::Disk;
+pub(crate) use disk::private;
 use record::{Record, frame};
 use state::State;
 use sync::{Synced, Syncer};
