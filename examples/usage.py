@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 
 from tollgate.v1 import limits_pb2, usage_pb2
 
-DAYS = {"d": 1, "w": 7, "M": 30, "Y": 365}
+DAYS = {"d": 1, "w": 7, "M": 30, "Q": 90, "Y": 365}
+MONTHS = {"M": 1, "Q": 3, "Y": 12}
 CLOCK = {"h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
 
 
@@ -93,6 +94,8 @@ def _order(limit: usage_pb2.LimitUsage) -> tuple[int, int, int]:
 
 def _length(duration: str) -> timedelta:
     """How long a window is, a month being 30 days and a year 365."""
+    if duration == "never":
+        return timedelta.max
     if duration[-1] in DAYS:
         return timedelta(days=int(duration[:-1]) * DAYS[duration[-1]])
     parts = re.findall(r"(\d+)(ms|h|m|s)", duration)
@@ -101,8 +104,10 @@ def _length(duration: str) -> timedelta:
 
 def _window_end(start: datetime, limit: Limit) -> datetime:
     """Where the window ends that begins at `start`."""
-    if not limit.aligned or limit.duration[-1] not in "MY":
+    if limit.duration == "never":
+        return datetime.max.replace(tzinfo=start.tzinfo)
+    if not limit.aligned or limit.duration[-1] not in MONTHS:
         return start + _length(limit.duration)
-    months = int(limit.duration[:-1]) * (12 if limit.duration.endswith("Y") else 1)
+    months = int(limit.duration[:-1]) * MONTHS[limit.duration[-1]]
     month = start.year * 12 + start.month - 1 + months
     return start.replace(year=month // 12, month=month % 12 + 1)

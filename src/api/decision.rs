@@ -193,7 +193,7 @@ fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
         max,
         remaining,
         window_start: Some(timestamp(window.start)),
-        next_reset: Some(timestamp(window.end)),
+        next_reset: window.has_end().then(|| timestamp(window.end)),
         blocks,
     }
 }

@@ -184,7 +184,7 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
                 tally.set(from, 0, (0, old.max), &new);
             }
             let ends_otherwise = old.window(now).end != new.window(now).end;
-            let used = match (reset && new.kind == LimitKind::Budget, new.aligned && !old.aligned) {
+            let used = match (reset && new.kind == LimitKind::Budget, new.aligned() && !old.owner_aligned) {
                 (true, _) | (_, true) => 0,
                 (false, false) => was,
             };

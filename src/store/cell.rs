@@ -62,9 +62,9 @@ impl Reading<'_> {
         }
     }
 
-    /// A limit, which is more than 0.
+    /// A limit, which is at least 0.
     pub(super) fn limit(self, limit: i64) -> Result<i64, StoreError> {
-        match limit > 0 {
+        match limit >= 0 {
             true => Ok(limit),
             false => Err(self.corrupt(format!("a limit is {limit}"))),
         }

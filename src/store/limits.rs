@@ -274,7 +274,10 @@ fn dimension(
         (None, None, None) => Ok(None),
         (Some(max_limit), Some(reset_duration), Some(anchor)) => Ok(Some(RateDimension {
             max_limit: reading.limit(max_limit)?,
-            reset_duration: reading.duration(&reset_duration)?,
+            reset_duration: match reading.duration(&reset_duration)? {
+                never if never.is_never() => return Err(reading.corrupt("a window of a rate limit never ends")),
+                duration => duration,
+            },
             anchor: reading.time(anchor)?,
         })),
         _ => Err(reading.corrupt("a dimension has some of its columns only")),

@@ -66,13 +66,13 @@ async fn every_violation_is_named_at_once_with_its_path() {
         ],
         budgets: vec![
             budget(f64::INFINITY, "1d"),
-            budget(0.0, "monthly"),
+            budget(-0.5, "monthly"),
             budget(1e-12, "24h"),
             budget(1e10, "999ms"),
             budget(1.0, "11Y"),
         ],
         rate_limit: Some(v1::RateLimit {
-            token_max_limit: Some(0),
+            token_max_limit: Some(-1),
             request_reset_duration: Some("1h".to_owned()),
             ..Default::default()
         }),

@@ -122,7 +122,7 @@ async fn a_key_changes_its_owner_but_never_has_two() {
 }
 
 #[tokio::test]
-async fn alignment_is_switched_only_where_every_entry_allows_it() {
+async fn alignment_is_switched_unless_it_makes_two_lengths_the_same() {
     let (mut rig, api) = Rig::started().await;
     let switch = async |team: &v1::Team, calendar_aligned| {
         let desired = v1::Team { id: team.id.clone(), calendar_aligned, ..Default::default() };
@@ -132,8 +132,13 @@ async fn alignment_is_switched_only_where_every_entry_allows_it() {
         let name = name.to_owned();
         api.create_team(v1::Team { name, calendar_aligned, budgets: budgets(lengths), ..Default::default() })
     };
-    let rolling = made("rolling", false, &["1d", "12h", "1M"]).await.unwrap();
-    assert_eq!(refused(switch(&rolling, true).await), ["team.budgets[1].reset_duration"]);
+    let rolling = made("rolling", false, &["1d", "12h", "1M", "never"]).await.unwrap();
+    let after = team(switch(&rolling, true).await.unwrap());
+    let aligned: Vec<bool> = after.budgets.iter().map(|budget| budget.calendar_aligned).collect();
+    assert_eq!(aligned, [true, false, true, false]);
+    let [half_day, never] = [1, 3].map(|place| (&after.budgets[place], &rolling.budgets[place]));
+    assert_eq!((half_day.0.last_reset, half_day.0.next_reset), (half_day.1.last_reset, half_day.1.next_reset));
+    assert_eq!((never.0.last_reset, never.0.next_reset), (never.1.created_at, None));
     let aligned = made("aligned", true, &["7d", "1M", "1w", "30d"]).await.unwrap();
     let alike = ["team.budgets[2].reset_duration", "team.budgets[3].reset_duration"];
     assert_eq!(refused(switch(&aligned, false).await), alike);
@@ -155,6 +160,9 @@ async fn a_budget_without_id_takes_the_place_of_the_one_of_its_length() {
         (false, "30d", "1M", true),
         (false, "1d", "25h", false),
         (true, "7d", "1w", false),
+        (true, "24h", "1d", false),
+        (true, "1Q", "3M", true),
+        (false, "never", "never", true),
         (true, "1d", "01d", true),
     ] {
         let name = format!("{stored} {sent} {calendar_aligned}");

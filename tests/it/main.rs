@@ -16,6 +16,7 @@ mod engine;
 mod faults;
 mod fuzz;
 mod journey;
+mod limits;
 mod log;
 mod metrics;
 mod node;

@@ -265,7 +265,7 @@ async fn update_provider_governance() {
     let too_new = v1::ProviderGovernance { revision: 9, budgets: vec![budget(1.0, "1d")], ..openai() };
     assert_eq!(code(update(channel, too_new).await), Code::Aborted);
     assert_eq!(
-        code(update(channel, v1::ProviderGovernance { budgets: vec![budget(0.0, "1d")], ..openai() }).await),
+        code(update(channel, v1::ProviderGovernance { budgets: vec![budget(-1.0, "1d")], ..openai() }).await),
         Code::InvalidArgument
     );
 

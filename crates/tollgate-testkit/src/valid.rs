@@ -56,16 +56,14 @@ fn time(seconds: std::ops::Range<i64>) -> impl Strategy<Value = prost_types::Tim
 }
 
 fn durations(aligned: bool) -> Vec<&'static str> {
-    if aligned {
-        vec!["1d", "7d", "1w", "2w", "30d", "1M", "3M", "1Y", "05d"]
-    } else {
-        vec!["1500ms", "90s", "1h30m", "24h", "1w", "1M", "3M", "1Y", "05h", "0h10m"]
-    }
+    let of_calendar: &[&str] =
+        if aligned { &["1d", "7d", "1w", "2w", "30d", "1M", "1Y", "05d"] } else { &["1w", "1M", "1Y"] };
+    [of_calendar, &["1Q", "1500ms", "90s", "1h30m", "24h", "05h", "0h10m"]].concat()
 }
 
 fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
     // Around 9e6 dollars a nano-dollar is about as much as one step of a double.
-    let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.1 + 0.2, 6e-10, 9.2e9])];
+    let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.0, 0.1 + 0.2, 6e-10, 9.2e9])];
     let budget = (max_limit, any::<f64>(), any::<i64>()).prop_map(|(max_limit, current_usage, nanos)| v1::Budget {
         max_limit,
         current_usage,
@@ -73,7 +71,7 @@ fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
         owner: Some(v1::budget::Owner::TeamId("another".to_owned())),
         ..Default::default()
     });
-    let lengths = subsequence(durations(aligned), 0..=3).prop_shuffle();
+    let lengths = subsequence([&durations(aligned)[..], &["never"]].concat(), 0..=3).prop_shuffle();
     (lengths, vec(budget, 3), any::<bool>()).prop_map(move |(lengths, budgets, flag)| {
         let with = |(length, budget): (&str, v1::Budget)| v1::Budget {
             reset_duration: length.to_owned(),
@@ -85,7 +83,7 @@ fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
 }
 
 fn rate_limit(aligned: bool) -> impl Strategy<Value = Option<v1::RateLimit>> {
-    let dimension = || option::of((1..=i64::MAX, select(durations(aligned))));
+    let dimension = || option::of((0..=i64::MAX, select(durations(aligned))));
     let limit = (dimension(), dimension(), any::<i64>()).prop_map(|(token, request, used)| v1::RateLimit {
         id: "ignored".to_owned(),
         token_max_limit: token.map(|(max, _)| max),

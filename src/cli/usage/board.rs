@@ -153,7 +153,8 @@ fn window_end(owner: &Owner<'_>, usage: &LimitUsage, start: Timestamp) -> Option
         LimitKind::Unspecified => return None,
     };
     let (length, anchor) = (ResetDuration::parse(length)?, timestamp(anchor.as_ref()?)?);
-    Some(Window::at(anchor, &length, owner.calendar_aligned, start).end)
+    let window = Window::at(anchor, &length, owner.calendar_aligned, start);
+    window.has_end().then_some(window.end)
 }
 
 fn timestamp(time: &prost_types::Timestamp) -> Option<Timestamp> {

@@ -207,7 +207,7 @@ async fn rows_that_make_no_resource_are_named() {
         ("UPDATE virtual_key_provider_config SET key_ids = '{}'", "table virtual_key_provider_config, row \"1\""),
         ("UPDATE virtual_key_provider_config SET virtual_key_id = 'x'", "table virtual_key_provider_config"),
         ("UPDATE budget SET reset_duration = 'monthly' WHERE id = 'x-a'", "row \"x-a\": \"monthly\" is no duration"),
-        ("UPDATE budget SET max_limit_nano_usd = 0 WHERE id = 'x-a'", "row \"x-a\": a limit is 0"),
+        ("UPDATE budget SET max_limit_nano_usd = -1 WHERE id = 'x-a'", "row \"x-a\": a limit is -1"),
         ("UPDATE budget SET customer_id = 'gone'", "the owner \"gone\" does not exist"),
         ("UPDATE budget SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
         ("UPDATE rate_limit SET token_anchor = NULL", "row \"x-r\": a dimension has some of its columns only"),

@@ -140,7 +140,7 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
             changed("team", |it| it["budgets"][0]["resetDuration"] = json!("1 day")),
             "team.budgets[0].reset_duration: is \"",
         ),
-        (changed("team", |it| it["budgets"][0]["maxLimitNanoUsd"] = json!("0")), "team.budgets[0].max_limit_nano_usd"),
+        (changed("team", |it| it["budgets"][0]["maxLimitNanoUsd"] = json!("-1")), "team.budgets[0].max_limit_nano_usd"),
         (
             changed("team", |it| it["budgets"][0]["maxLimit"] = json!(77)),
             "resource.team.budgets[0].max_limit: is not as",

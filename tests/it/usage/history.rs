@@ -301,7 +301,8 @@ pub(crate) async fn currents(api: &Api, from_memory: bool) -> Currents {
     let answer = BudgetServiceClient::new(api.0.clone()).list_budgets(request).await.unwrap().into_inner();
     assert!(answer.next_page_token.is_empty());
     for it in answer.budgets {
-        let window = (time(it.last_reset), time(it.next_reset));
+        // What never ends has no next window.
+        let window = (time(it.last_reset), it.next_reset.map_or(Micros::MAX, micros));
         let current = Current { used: it.current_usage_nano_usd, max: it.max_limit_nano_usd, window };
         all.insert((it.id, LimitKind::Budget), current);
     }

@@ -245,7 +245,8 @@ impl Model {
                 let (from, to) = (old.window(now), limit.window(now));
                 limit.counted = old.counted.clone();
                 let was = limit.counted.remove(&from.0).unwrap_or_default();
-                let zero = (reset && limit.kind == LimitKind::Budget) || (limit.aligned && !old.aligned);
+                let zero = (reset && limit.kind == LimitKind::Budget)
+                    || (limit.aligned && limit.length.can_align() && !old.aligned);
                 let used = if zero { 0 } else { was };
                 limit.counted.insert(to.0, used);
                 self.cross(&limit, to.0, (was, old.max), (used, limit.max));

@@ -16,8 +16,8 @@ pub struct Dimension<'a> {
     pub owner: LimitOwner,
     /// The ceiling: nano-dollars, tokens or requests.
     pub max: i64,
-    /// Whether its windows are those of the calendar.
-    pub aligned: bool,
+    /// Whether its owner is calendar-aligned.
+    pub owner_aligned: bool,
     anchor: Timestamp,
     length: &'a ResetDuration,
 }
@@ -25,7 +25,12 @@ pub struct Dimension<'a> {
 impl Dimension<'_> {
     /// The window that `at` lies in.
     pub fn window(&self, at: Timestamp) -> Window {
-        Window::at(self.anchor, self.length, self.aligned, at)
+        Window::at(self.anchor, self.length, self.owner_aligned, at)
+    }
+
+    /// Whether its windows are those of the calendar.
+    pub fn aligned(&self) -> bool {
+        self.owner_aligned && self.length.can_align()
     }
 
     /// The counter of the window that `at` lies in.
@@ -44,13 +49,13 @@ pub fn dimensions(any: &AnyResource) -> Vec<Dimension<'_>> {
 }
 
 /// The dimensions of the limits of one owner.
-pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, aligned: bool, found: &mut Vec<Dimension<'a>>) {
+pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned: bool, found: &mut Vec<Dimension<'a>>) {
     if let Some(rate) = limits.rate_limit.as_deref() {
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
                 let (limit_id, owner) = (rate.id.clone(), owner.clone());
                 let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
-                found.push(Dimension { limit_id, kind, owner, max, anchor, length, aligned });
+                found.push(Dimension { limit_id, kind, owner, max, anchor, length, owner_aligned });
             }
         }
     }
@@ -62,7 +67,7 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, aligned: bool,
             max: budget.max_limit.nanos(),
             anchor: budget.anchor,
             length: &budget.reset_duration,
-            aligned,
+            owner_aligned,
         });
     }
 }

@@ -204,7 +204,9 @@ pub(super) fn percentages(
                 LimitKind::Tokens => &mut tokens,
                 LimitKind::Requests => &mut requests,
             };
-            *greatest = f64::max(*greatest, 100.0 * used as f64 / max as f64);
+            // Of a lock there is nothing left from the beginning.
+            let percent = if max == 0 { 100.0 } else { 100.0 * used as f64 / max as f64 };
+            *greatest = f64::max(*greatest, percent);
         });
     }
     (budgets, tokens, requests)
@@ -228,5 +230,6 @@ pub(super) fn tell(limit: &LimitCheck) -> String {
         LimitKind::Budget => ("budget", dollars(used), dollars(max)),
     };
     let why = if limit.used < limit.max { ", and the estimate does not fit" } else { "" };
-    format!("{what} {limit_id} of {owner}: {used} of {max} used{why}; resets at {}", window.end)
+    let resets = if window.has_end() { format!("resets at {}", window.end) } else { "never resets".to_owned() };
+    format!("{what} {limit_id} of {owner}: {used} of {max} used{why}; {resets}")
 }

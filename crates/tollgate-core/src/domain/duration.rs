@@ -15,6 +15,8 @@ pub enum Unit {
     Month,
     /// Years: of the calendar if aligned, else of 365 days.
     Year,
+    /// One window without an end.
+    Never,
 }
 
 impl Unit {
@@ -26,6 +28,7 @@ impl Unit {
             Self::Week => 7 * DAY,
             Self::Month => 30 * DAY,
             Self::Year => 365 * DAY,
+            Self::Never => i64::MAX,
         }
     }
 }
@@ -49,9 +52,11 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 impl ResetDuration {
-    /// The grammar, for messages to people.
-    pub const GRAMMAR: &'static str = "an integer and one of d, w, M, Y (day, week, month, year) such as \"1d\" or \"3M\", or hours, \
-         minutes, seconds and milliseconds such as \"1h30m\", \"90s\" or \"1500ms\"; from 1 second to 10 years";
+    /// The grammar without [`NEVER`](Self::NEVER), for messages to people.
+    pub const GRAMMAR: &'static str = "an integer and one of d, w, M, Q, Y (day, week, month, quarter, year) such as \"1d\" or \"3M\", or \
+         hours, minutes, seconds and milliseconds such as \"1h30m\", \"90s\" or \"1500ms\"; from 1 second to 10 years";
+    /// The length of a window without an end.
+    pub const NEVER: &'static str = "never";
     /// The shortest window, in milliseconds.
     pub const MIN_MILLIS: i64 = SECOND;
     /// The longest window, in milliseconds: 10 years of 365 days.
@@ -59,11 +64,15 @@ impl ResetDuration {
 
     /// Reads `text`; `None` if it is not of the grammar or out of range.
     pub fn parse(text: &str) -> Option<Self> {
+        if text == Self::NEVER {
+            return Some(Self(Spelling::Plain(Unit::Never, 1)));
+        }
         let counted = || integer(&text[..text.len() - 1]);
         let (unit, count) = match text.as_bytes().last()? {
             b'd' => (Unit::Day, counted()?),
             b'w' => (Unit::Week, counted()?),
             b'M' => (Unit::Month, counted()?),
+            b'Q' => (Unit::Month, counted()?.checked_mul(3)?),
             b'Y' => (Unit::Year, counted()?),
             _ => (Unit::Clock, Self::clock(text)?),
         };
@@ -118,14 +127,22 @@ impl ResetDuration {
         }
     }
 
-    /// Its length in milliseconds, a month being 30 days and a year 365.
+    /// Its length in milliseconds, a month being 30 days and a year 365; the greatest number if it never ends.
     pub fn millis(&self) -> i64 {
         self.count() * self.unit().millis()
     }
 
     /// Whether its windows can follow the calendar.
     pub fn can_align(&self) -> bool {
-        self.unit() != Unit::Clock
+        match self.unit() {
+            Unit::Clock | Unit::Never => false,
+            Unit::Day | Unit::Week | Unit::Month | Unit::Year => true,
+        }
+    }
+
+    /// Whether its window has no end.
+    pub fn is_never(&self) -> bool {
+        self.unit() == Unit::Never
     }
 
     /// Whether this and `other` are the same length to an owner with this alignment.
@@ -139,6 +156,7 @@ impl fmt::Display for ResetDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, suffix) = match &self.0 {
             Spelling::Own(own) => return f.write_str(&own.2),
+            Spelling::Plain(Unit::Never, _) => return f.write_str(Self::NEVER),
             Spelling::Plain(Unit::Day, count) => (*count, "d"),
             Spelling::Plain(Unit::Week, count) => (*count, "w"),
             Spelling::Plain(Unit::Month, count) => (*count, "M"),
@@ -180,6 +198,9 @@ mod tests {
             ("1500ms", 1500),
             ("1m", MINUTE),
             ("1h1m1s1ms", HOUR + MINUTE + SECOND + 1),
+            ("1Q", 90 * DAY),
+            ("40Q", 3600 * DAY),
+            ("never", i64::MAX),
         ] {
             assert_eq!(millis(text), Some(expected), "{text}");
         }
@@ -204,6 +225,11 @@ mod tests {
             "99999999999999999999d",
             "1 h",
             "monthly",
+            "41Q",
+            "1q",
+            "9223372036854775807Q",
+            "Never",
+            "1never",
         ] {
             assert_eq!(millis(text), None, "{text}");
         }
@@ -236,6 +262,10 @@ mod tests {
             ("60s", "1m", true, true),
             ("1000ms", "1s", true, true),
             ("12M", "1Y", false, false),
+            ("1Q", "3M", true, true),
+            ("4Q", "12M", true, true),
+            ("never", "never", true, true),
+            ("never", "10Y", false, false),
             ("4w", "1M", false, false),
             ("1m", "1M", false, false),
         ] {
@@ -250,11 +280,12 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_taken_is_shown_as_it_was_written(text in "[0-9]{0,3}(h|m|s|ms|d|w|M|Y|é)?([0-9]{1,3}(m|s|ms|d))?") {
+        fn what_is_taken_is_shown_as_it_was_written(text in "[0-9]{0,3}(h|m|s|ms|d|w|M|Q|Y|é)?([0-9]{1,3}(m|s|ms|d))?|never") {
             if let Some(duration) = ResetDuration::parse(&text) {
                 prop_assert_eq!(duration.to_string(), text);
                 let range = ResetDuration::MIN_MILLIS..=ResetDuration::MAX_MILLIS;
-                prop_assert!(range.contains(&duration.millis()) && duration.count() > 0);
+                prop_assert!(duration.is_never() || range.contains(&duration.millis()));
+                prop_assert!(duration.count() > 0);
             }
         }
     }

@@ -45,6 +45,13 @@ pub struct RateLimit {
     pub updated_at: Timestamp,
 }
 
+impl RateLimit {
+    /// The dimensions that it has.
+    pub fn dimensions(&self) -> impl Iterator<Item = &RateDimension> {
+        [&self.token, &self.request].into_iter().flatten()
+    }
+}
+
 /// The limits of one owner.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Limits {

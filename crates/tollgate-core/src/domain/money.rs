@@ -19,7 +19,7 @@ impl NanoUsd {
             return None;
         }
         let nanos = (usd * 1e9).round_ties_even() as i64;
-        (nanos > 0).then_some(Self(nanos))
+        (nanos > 0 || usd == 0.0).then_some(Self(nanos))
     }
 
     /// Nano-dollars.

@@ -20,16 +20,23 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const WEEK_ORIGIN_DAYS: i64 = 3;
 
 impl Window {
-    /// The window that `at` lies in.
+    /// The window that `at` lies in. A length that cannot follow the calendar is rolling whatever its owner's alignment. A
+    /// window without an end begins at the anchor, and counts what came before, too.
     pub fn at(anchor: Timestamp, duration: &ResetDuration, calendar_aligned: bool, at: Timestamp) -> Self {
         let count = duration.count();
         match (calendar_aligned, duration.unit()) {
+            (_, Unit::Never) => Self { start: anchor, end: Timestamp::MAX },
             (false, _) | (true, Unit::Clock) => Self::lattice(anchor.as_micros(), duration.millis() * 1_000, at),
             (true, Unit::Day) => Self::lattice(0, count * DAY_MICROS, at),
             (true, Unit::Week) => Self::lattice(-WEEK_ORIGIN_DAYS * DAY_MICROS, count * 7 * DAY_MICROS, at),
             (true, Unit::Month) => Self::months(count, at),
             (true, Unit::Year) => Self::months(count * 12, at),
         }
+    }
+
+    /// Whether there is a next window.
+    pub fn has_end(&self) -> bool {
+        self.end < Timestamp::MAX
     }
 
     fn lattice(origin: i64, length: i64, at: Timestamp) -> Self {
@@ -84,6 +91,10 @@ mod tests {
             ("1M", false, "2026-03-02T10:00:00Z", "2026-03-02T10:00:00Z", "2026-04-01T10:00:00Z"),
             ("1M", false, "2026-03-02T09:59:59Z", "2026-01-31T10:00:00Z", "2026-03-02T10:00:00Z"),
             ("90s", false, "2026-01-31T10:01:30Z", "2026-01-31T10:01:30Z", "2026-01-31T10:03:00Z"),
+            ("90s", true, "2026-01-31T10:01:30Z", "2026-01-31T10:01:30Z", "2026-01-31T10:03:00Z"),
+            ("24h", true, "2026-02-01T09:59:59Z", "2026-01-31T10:00:00Z", "2026-02-01T10:00:00Z"),
+            ("1Q", true, "2026-05-05T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z"),
+            ("1Q", false, "2026-05-01T09:59:59Z", "2026-01-31T10:00:00Z", "2026-05-01T10:00:00Z"),
         ] {
             let window = Window::at(anchor, &ResetDuration::parse(duration).unwrap(), aligned, at(now));
             assert_eq!(window, Window { start: at(start), end: at(end) }, "{duration} {aligned} {now}");
@@ -172,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_never_ends_is_the_same_at_any_time() {
+        let anchor = at("2026-01-31T10:00:00Z");
+        for now in [Timestamp::MIN, anchor.plus_micros(-1), anchor, at("2190-01-01T00:00:00Z"), Timestamp::MAX] {
+            for aligned in [false, true] {
+                let window = Window::at(anchor, &length("never"), aligned, now);
+                assert_eq!(window, Window { start: anchor, end: Timestamp::MAX }, "{now} {aligned}");
+            }
+        }
+    }
+
+    #[test]
     fn windows_stay_within_the_years_that_protobuf_has() {
         for at in [Timestamp::MIN, Timestamp::MAX] {
             for duration in ["90s", "7h", "3d", "2w", "7M", "3Y", "10Y"] {
@@ -193,7 +215,7 @@ mod tests {
             anchor in 0..4_000_000_000_000_000_i64,
             now in -60_000_000_000_000_000..200_000_000_000_000_000_i64,
             count in 1..10_i64,
-            unit in proptest::sample::select(vec!["s", "h", "d", "w", "M", "Y"]),
+            unit in proptest::sample::select(vec!["s", "h", "d", "w", "M", "Q", "Y"]),
             aligned in any::<bool>(),
         ) {
             let duration = length(&format!("{count}{unit}"));

@@ -34,8 +34,7 @@ pub(super) fn parse(
         }
         parsed.push(budget);
     }
-    let rate_limit = rate_limit
-        .and_then(|message| self::rate_limit(message, calendar_aligned, &path.field("rate_limit"), violations));
+    let rate_limit = rate_limit.and_then(|message| self::rate_limit(message, &path.field("rate_limit"), violations));
     Limits { budgets: parsed.into(), rate_limit: rate_limit.map(Box::new) }
 }
 
@@ -45,7 +44,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     if max_limit.is_none() {
         let max = NanoUsd::MAX_USD;
         let text = format!(
-            "is {}; must be a number of US dollars of at least a nano-dollar (1e-9) and at most {max:e}",
+            "is {}; must be 0 for a lock, or a number of US dollars of at least a nano-dollar (1e-9) and at most {max:e}",
             message.max_limit
         );
         violations.add(field, text);
@@ -57,7 +56,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     }
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
     let field = path.field("reset_duration");
-    let reset_duration = duration(&message.reset_duration, calendar_aligned, &field, violations)?;
+    let reset_duration = duration(&message.reset_duration, &field, true, violations)?;
     let epoch = Timestamp::EPOCH;
     Some(Budget {
         id: id.as_ref().into(),
@@ -69,20 +68,16 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     })
 }
 
-fn rate_limit(
-    message: v1::RateLimit,
-    calendar_aligned: bool,
-    path: &Path<'_>,
-    violations: &mut Violations,
-) -> Option<RateLimit> {
+fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violations) -> Option<RateLimit> {
     let mut dimension = |max: Option<i64>, length: Option<String>, [max_field, length_field]: [&str; 2]| {
         let (max_path, length_path) = (path.field(max_field), path.field(length_field));
         if let Some(max) = max
-            && max <= 0
+            && max < 0
         {
-            violations.add(max_path, format!("is {max}; must be more than 0, or absent for no limit"));
+            violations
+                .add(max_path, format!("is {max}; must be at least 0, where 0 is a lock, or absent for no limit"));
         }
-        let parsed = length.as_deref().and_then(|text| duration(text, calendar_aligned, &length_path, violations));
+        let parsed = length.as_deref().and_then(|text| duration(text, &length_path, false, violations));
         match (max, length.is_some()) {
             (Some(max_limit), true) => {
                 Some(RateDimension { max_limit, reset_duration: parsed?, anchor: Timestamp::EPOCH })
@@ -125,7 +120,7 @@ pub(super) fn recall(
         let path = list.index(index);
         // The double of a large amount is not exact.
         budget.max_limit = NanoUsd::from_nanos(message.max_limit_nano_usd);
-        if !(1..=NanoUsd::limit_from_usd(NanoUsd::MAX_USD).map_or(0, NanoUsd::nanos))
+        if !(0..=NanoUsd::limit_from_usd(NanoUsd::MAX_USD).map_or(0, NanoUsd::nanos))
             .contains(&message.max_limit_nano_usd)
         {
             violations.add(path.field("max_limit_nano_usd"), "is no amount that a budget may have");
@@ -151,19 +146,15 @@ pub(super) fn recall(
     }
 }
 
-fn duration(text: &str, calendar_aligned: bool, path: &Path<'_>, violations: &mut Violations) -> Option<ResetDuration> {
-    let shown: String = text.chars().take(64).collect();
-    let Some(duration) = ResetDuration::parse(text) else {
-        violations.add(path, format!("is {shown:?}; must be {}", ResetDuration::GRAMMAR));
-        return None;
-    };
-    if calendar_aligned && !duration.can_align() {
-        let text = format!(
-            "is {shown:?}, which cannot follow the calendar; use d, w, M or Y, or switch off calendar_aligned on the owner"
-        );
-        violations.add(path, text);
+/// The length of a window. Only that of a budget `may_never_end`.
+fn duration(text: &str, path: &Path<'_>, may_never_end: bool, violations: &mut Violations) -> Option<ResetDuration> {
+    let duration = ResetDuration::parse(text).filter(|duration| may_never_end || !duration.is_never());
+    if duration.is_none() {
+        let shown: String = text.chars().take(64).collect();
+        let never = if may_never_end { "; or \"never\"" } else { "" };
+        violations.add(path, format!("is {shown:?}; must be {}{never}", ResetDuration::GRAMMAR));
     }
-    Some(duration)
+    duration
 }
 
 /// The limits of an owner as messages.
@@ -187,11 +178,11 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         max_limit: budget.max_limit.usd(),
         max_limit_nano_usd: budget.max_limit.nanos(),
         reset_duration: budget.reset_duration.to_string(),
-        calendar_aligned,
+        calendar_aligned: calendar_aligned && budget.reset_duration.can_align(),
         current_usage: 0.0,
         current_usage_nano_usd: 0,
         last_reset: window.map(|window| timestamp(window.start)),
-        next_reset: window.map(|window| timestamp(window.end)),
+        next_reset: window.filter(Window::has_end).map(|window| timestamp(window.end)),
         anchor: window.is_none().then(|| timestamp(budget.anchor)),
         created_at: Some(timestamp(budget.created_at)),
         updated_at: Some(timestamp(budget.updated_at)),
@@ -233,7 +224,7 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         request_next_reset: request.map(|window| timestamp(window.end)),
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
-        calendar_aligned,
+        calendar_aligned: calendar_aligned && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),
         owner: Some(match owner {

@@ -74,7 +74,7 @@ impl History {
 
     async fn create_customer(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
-        let desired = Desired::new(&mut self.rng, calendar_aligned);
+        let desired = Desired::new(&mut self.rng);
         let Desired { budgets, rate_limit } = desired.clone();
         let customer = v1::Customer { name: self.name(), budgets, rate_limit, calendar_aligned, ..Default::default() };
         let answer = create(&self.api, Resource::Customer(customer)).await?;
@@ -86,7 +86,7 @@ impl History {
 
     async fn create_team(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
-        let desired = Desired::new(&mut self.rng, calendar_aligned);
+        let desired = Desired::new(&mut self.rng);
         let Desired { budgets, rate_limit } = desired.clone();
         let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.8));
         let customer_id = customer.clone().unwrap_or_default();
@@ -110,10 +110,10 @@ impl History {
 
     async fn create_key(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
-        let desired = Desired::new(&mut self.rng, calendar_aligned);
+        let desired = Desired::new(&mut self.rng);
         let Desired { budgets, rate_limit } = desired.clone();
         let parent = self.parent();
-        let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None, calendar_aligned));
+        let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None));
         let configs: Vec<_> = configs.collect();
         let key = v1::VirtualKey {
             name: self.name(),
@@ -176,7 +176,7 @@ impl History {
             None => (ModelConfigScope::Global, String::new()),
         };
         let calendar_aligned = rng.random_bool(0.4);
-        let desired = Desired::new(rng, calendar_aligned);
+        let desired = Desired::new(rng);
         let Desired { budgets, rate_limit } = desired.clone();
         let (model, provider) =
             (MODELS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
@@ -203,7 +203,7 @@ impl History {
         let was_aligned = old.first().is_some_and(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.rng.random_bool(0.2);
-        let desired = Desired::instead_of(&mut self.rng, &old, calendar_aligned);
+        let desired = Desired::instead_of(&mut self.rng, &old);
         let Desired { budgets, rate_limit } = desired.clone();
         let resource = match &owner {
             Owner::Customer(id) => Resource::Customer(v1::Customer {
@@ -250,16 +250,16 @@ impl History {
         let was_aligned = old.iter().cloned().chain(of_configs).any(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.rng.random_bool(0.2);
-        let desired = Desired::instead_of(&mut self.rng, &old, calendar_aligned);
+        let desired = Desired::instead_of(&mut self.rng, &old);
         let mut configs = Vec::new();
         for old in &key.configs {
             if self.rng.random_bool(0.85) {
                 let limits = self.limits(&Owner::Config(id.to_owned(), old.id));
-                configs.push(config(&mut self.rng, Some((old, &limits)), calendar_aligned));
+                configs.push(config(&mut self.rng, Some((old, &limits))));
             }
         }
         if self.rng.random_bool(0.2) {
-            configs.push(config(&mut self.rng, None, calendar_aligned));
+            configs.push(config(&mut self.rng, None));
         }
         let Desired { budgets, rate_limit } = desired.clone();
         let provider_configs = configs.iter().map(|(config, _)| config.clone()).collect();

@@ -11,7 +11,7 @@ use super::PROVIDERS;
 use crate::usage::model::window::{Length, Micros};
 use crate::usage::model::{Config, Limit};
 
-const LENGTHS: [&str; 10] = ["1d", "2d", "1w", "2w", "1M", "3M", "1Y", "7d", "30d", "2Y"];
+const LENGTHS: [&str; 11] = ["1d", "2d", "1w", "2w", "1M", "3M", "1Q", "1Y", "7d", "30d", "2Y"];
 const CLOCK_LENGTHS: [&str; 4] = ["1h", "24h", "90m", "45s"];
 
 /// Limits that a client asks for.
@@ -21,27 +21,32 @@ pub(super) struct Desired {
     pub(super) rate_limit: Option<v1::RateLimit>,
 }
 
-fn length(rng: &mut StdRng, aligned: bool) -> String {
-    let lengths = if aligned || rng.random_bool(0.7) { &LENGTHS[..] } else { &CLOCK_LENGTHS };
+fn length(rng: &mut StdRng) -> String {
+    let lengths = if rng.random_bool(0.7) { &LENGTHS[..] } else { &CLOCK_LENGTHS };
     lengths[rng.random_range(0..lengths.len())].to_owned()
 }
 
+/// A length of a budget, which may never end.
+fn budget_length(rng: &mut StdRng) -> String {
+    if rng.random_bool(0.1) { "never".to_owned() } else { length(rng) }
+}
+
 fn budget(rng: &mut StdRng, id: &str, reset_duration: String) -> v1::Budget {
-    let max_limit = f64::from(rng.random_range(1..60)) / 20_000.0;
+    let max_limit = f64::from(rng.random_range(0..60)) / 20_000.0;
     v1::Budget { id: id.to_owned(), max_limit, reset_duration, ..Default::default() }
 }
 
 impl Desired {
-    pub(super) fn new(rng: &mut StdRng, aligned: bool) -> Self {
-        Self::instead_of(rng, &[], aligned)
+    pub(super) fn new(rng: &mut StdRng) -> Self {
+        Self::instead_of(rng, &[])
     }
 
     /// What a client asks for that has `old` before its eyes.
-    pub(super) fn instead_of(rng: &mut StdRng, old: &[Limit], aligned: bool) -> Self {
+    pub(super) fn instead_of(rng: &mut StdRng, old: &[Limit]) -> Self {
         let mut budgets = Vec::new();
         for limit in old.iter().filter(|limit| limit.kind == LimitKind::Budget) {
-            let moved = rng.random_bool(0.3) || (aligned && !limit.length.can_align());
-            let length = if moved { length(rng, aligned) } else { limit.length.text.clone() };
+            let moved = rng.random_bool(0.3);
+            let length = if moved { budget_length(rng) } else { limit.length.text.clone() };
             let mut entry = budget(rng, &limit.id, length);
             if rng.random_bool(0.6) {
                 entry.max_limit = limit.max as f64 / 1e9;
@@ -53,7 +58,7 @@ impl Desired {
             }
         }
         if rng.random_bool(if old.is_empty() { 0.7 } else { 0.2 }) {
-            let length = length(rng, aligned);
+            let length = budget_length(rng);
             budgets.push(budget(rng, "", length));
         }
         let mut rate_limit = v1::RateLimit::default();
@@ -62,9 +67,9 @@ impl Desired {
             if !rng.random_bool(if old.is_some() { 0.8 } else { 0.4 }) {
                 return (None, None);
             }
-            let kept = old.filter(|old| (!aligned || old.length.can_align()) && rng.random_bool(0.7));
-            let length = kept.map_or_else(|| length(rng, aligned), |old| old.length.text.clone());
-            let max = kept.filter(|_| rng.random_bool(0.6)).map_or_else(|| rng.random_range(1..most), |old| old.max);
+            let kept = old.filter(|_| rng.random_bool(0.7));
+            let length = kept.map_or_else(|| length(rng), |old| old.length.text.clone());
+            let max = kept.filter(|_| rng.random_bool(0.6)).map_or_else(|| rng.random_range(0..most), |old| old.max);
             (Some(max), Some(length))
         };
         (rate_limit.token_max_limit, rate_limit.token_reset_duration) = dimension(LimitKind::Tokens, 20_000);
@@ -127,12 +132,8 @@ impl Desired {
 }
 
 /// A provider config that a client asks for.
-pub(super) fn config(
-    rng: &mut StdRng,
-    old: Option<(&Config, &[Limit])>,
-    aligned: bool,
-) -> (v1::VirtualKeyProviderConfig, Desired) {
-    let desired = Desired::instead_of(rng, old.map_or(&[], |(_, limits)| limits), aligned);
+pub(super) fn config(rng: &mut StdRng, old: Option<(&Config, &[Limit])>) -> (v1::VirtualKeyProviderConfig, Desired) {
+    let desired = Desired::instead_of(rng, old.map_or(&[], |(_, limits)| limits));
     let some = |rng: &mut StdRng, lists: &[&[&str]]| {
         lists.iter().choose(rng).unwrap().iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()
     };

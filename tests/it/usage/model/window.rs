@@ -19,8 +19,11 @@ pub(crate) struct Length {
 }
 
 impl Length {
-    /// Reads an integer and one of `s m h d w M Y`.
+    /// Reads an integer and one of `s m h d w M Q Y`, or `never`.
     pub(crate) fn new(text: &str) -> Self {
+        if text == "never" {
+            return Self { text: text.to_owned(), count: 1, unit: '∞' };
+        }
         let (count, unit) = text.split_at(text.len() - 1);
         Self { text: text.to_owned(), count: count.parse().unwrap(), unit: unit.chars().next().unwrap() }
     }
@@ -34,24 +37,33 @@ impl Length {
                 'd' => DAY,
                 'w' => 7 * DAY,
                 'M' => 30 * DAY,
+                'Q' => 90 * DAY,
                 'Y' => 365 * DAY,
+                '∞' => return Micros::MAX,
                 unit => panic!("no unit {unit}"),
             }
     }
 
     pub(crate) fn can_align(&self) -> bool {
-        "dwMY".contains(self.unit)
+        "dwMQY".contains(self.unit)
     }
 
     /// Whether both are one length to an owner of this alignment.
     pub(crate) fn same(&self, other: &Self, aligned: bool) -> bool {
-        let unit = |length: &Self| if length.can_align() { length.unit } else { 'h' };
+        let unit = |length: &Self| match length.unit {
+            'Q' => 'M',
+            unit if length.can_align() => unit,
+            _ => 'h',
+        };
         self.micros() == other.micros() && (!aligned || unit(self) == unit(other))
     }
 
     /// The start of the window that `at` lies in, and that of the next.
     pub(crate) fn window(&self, anchor: Micros, aligned: bool, at: Micros) -> (Micros, Micros) {
-        if !aligned {
+        if self.unit == '∞' {
+            return (anchor, Micros::MAX);
+        }
+        if !aligned || !self.can_align() {
             let passed = i128::from(at) - i128::from(anchor);
             let start = anchor + (passed.div_euclid(self.micros().into()) * i128::from(self.micros())) as i64;
             return (start, start + self.micros());
@@ -65,6 +77,7 @@ impl Length {
                 self.days(monday, today, 7)
             }
             'M' => self.months(today, 1),
+            'Q' => self.months(today, 3),
             'Y' => self.months(today, 12),
             unit => panic!("{unit} cannot align"),
         };

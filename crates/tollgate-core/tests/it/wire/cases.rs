@@ -176,55 +176,50 @@ fn a_limit_needs_its_duration_and_a_duration_its_limit() {
         ((None, Some("1h")), hour, vec!["rate_limit.token_max_limit"]),
         (none, (Some(1), None), vec!["rate_limit.request_reset_duration"]),
         ((Some(1), None), (None, Some("1h")), vec!["rate_limit.token_reset_duration", "rate_limit.request_max_limit"]),
-        ((Some(0), Some("1h")), none, vec!["rate_limit.token_max_limit"]),
+        ((Some(0), Some("1h")), none, vec![]),
+        ((Some(-1), Some("1h")), none, vec!["rate_limit.token_max_limit"]),
         ((Some(1), Some("")), none, vec!["rate_limit.token_reset_duration"]),
     ] {
         assert_eq!(limit(token, request), expected, "{token:?} {request:?}");
     }
-    for (max_limit, length, expected) in [(0.0, "1d", "budgets[0].max_limit"), (1.0, "", "budgets[0].reset_duration")] {
+    for (max_limit, length, expected) in [
+        (-1.0, "1d", "budgets[0].max_limit"),
+        // It would be a lock that nobody asked for.
+        (1e-10, "1d", "budgets[0].max_limit"),
+        (1.0, "", "budgets[0].reset_duration"),
+    ] {
         let budget = v1::Budget { max_limit, reset_duration: length.to_owned(), ..Default::default() };
         assert_eq!(refused::<Team>(v1::Team { budgets: vec![budget], ..team() }), [expected]);
     }
 }
 
 #[test]
-fn what_cannot_follow_the_calendar_is_refused_by_its_entry() {
+fn a_limit_that_cannot_follow_the_calendar_is_rolling_beside_those_that_do() {
     let rate_limit = v1::RateLimit {
         token_max_limit: Some(1),
-        token_reset_duration: Some("90s".to_owned()),
+        token_reset_duration: Some("1M".to_owned()),
         request_max_limit: Some(1),
-        request_reset_duration: Some("1d".to_owned()),
+        request_reset_duration: Some("1m".to_owned()),
         ..Default::default()
     };
-    let provider_config = v1::VirtualKeyProviderConfig {
-        provider: "openai".to_owned(),
-        budgets: budgets(&["1h30m", "1w"]),
-        rate_limit: Some(rate_limit.clone()),
+    let lengths = ["1d", "23h", "1Q", "1500ms", "never"];
+    for calendar_aligned in [false, true] {
+        let team =
+            v1::Team { calendar_aligned, budgets: budgets(&lengths), rate_limit: Some(rate_limit.clone()), ..team() };
+        assert_eq!(refused::<Team>(team), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn only_a_budget_may_never_be_reset() {
+    let rate_limit = v1::RateLimit {
+        token_max_limit: Some(1),
+        token_reset_duration: Some("never".to_owned()),
         ..Default::default()
     };
-    let key = |calendar_aligned| v1::VirtualKey {
-        calendar_aligned,
-        budgets: budgets(&["1d", "23h", "1M", "1500ms"]),
-        rate_limit: Some(rate_limit.clone()),
-        provider_configs: vec![provider_config.clone()],
-        ..key()
-    };
-    assert_eq!(refused::<VirtualKey>(key(false)), Vec::<String>::new());
-    let mut fields = refused::<VirtualKey>(key(true));
-    fields.sort();
-    assert_eq!(
-        fields,
-        [
-            "budgets[1].reset_duration",
-            "budgets[3].reset_duration",
-            "provider_configs[0].budgets[0].reset_duration",
-            "provider_configs[0].rate_limit.token_reset_duration",
-            "rate_limit.token_reset_duration",
-        ]
-    );
-    // Neither is 24h, though a day is.
-    let aligned = v1::Team { calendar_aligned: true, budgets: budgets(&["24h"]), ..team() };
-    assert_eq!(refused::<Team>(aligned), ["budgets[0].reset_duration"]);
+    let budgets = budgets(&["never"]);
+    let team = v1::Team { budgets, rate_limit: Some(rate_limit), ..team() };
+    assert_eq!(refused::<Team>(team), ["rate_limit.token_reset_duration"]);
 }
 
 #[test]
@@ -237,10 +232,14 @@ fn two_budgets_are_of_two_lengths_and_of_two_units_where_they_follow_the_calenda
         (["365d", "1Y"], false, true),
         (["12M", "1Y"], true, true),
         (["2w", "1w"], true, true),
-        (["24h", "1d"], false, false),
+        (["24h", "1d"], false, true),
+        (["1Q", "3M"], false, false),
+        (["90d", "1Q"], false, true),
+        (["never", "never"], false, false),
+        (["never", "10Y"], true, true),
         (["60m", "1h"], false, false),
         (["90s", "1m30s"], false, false),
-        (["23h", "1d"], true, false),
+        (["23h", "1d"], true, true),
     ] {
         let valid = |calendar_aligned| {
             refused::<Team>(v1::Team { calendar_aligned, budgets: budgets(&lengths), ..team() }).is_empty()
