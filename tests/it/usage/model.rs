@@ -163,7 +163,8 @@ impl Model {
                 };
                 let current = limit.window(now);
                 let before = limit.window(current.0 - 1);
-                let too_late = at < before.0;
+                // Before a window that never ends there is none.
+                let too_late = before != current && at < before.0;
                 late |= too_late;
                 let start = if too_late { current.0 } else { limit.window(at).0 };
                 if amount > 0 && (is_money || !too_late) {

@@ -248,7 +248,7 @@ impl History {
                 Some(limit) => {
                     let current = limit.window(now).0;
                     let before = limit.window(current - 1).0;
-                    [current - 1, current, before, before - 1, rng.random_range(before..current)]
+                    [current - 1, current, before, before - 1, rng.random_range(before..=current)]
                         [rng.random_range(0..5)]
                 }
                 None => now,
