@@ -117,7 +117,7 @@ async fn organise(channel: &Channel, keys: usize) -> Vec<String> {
                     name: format!("key {number}"),
                     team_id: teams[number % TEAMS].1.clone(),
                     budgets: budget(),
-                    rate_limit: Some(rate_limit),
+                    rate_limits: vec![rate_limit],
                     ..Default::default()
                 };
                 let request = v1::CreateVirtualKeyRequest { virtual_key: Some(key), ..Default::default() };

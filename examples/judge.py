@@ -134,7 +134,7 @@ def _of_models(copy: Copy, scope: int, scope_id: str, provider: str, model: str)
 
 
 def _own(name: str, owner: Any, aligned: bool) -> Iterator[Limit]:
-    return limits_of(name, owner.budgets, owner.rate_limit, aligned)
+    return limits_of(name, owner.budgets, owner.rate_limits, aligned)
 
 
 def _permits(entry: hierarchy_pb2.VirtualKeyProviderConfig, model: str) -> bool:

@@ -153,7 +153,7 @@ for number, entries in batches.items():
             for name in names:
                 sums[name] += int(entry.get(name, 0))
 key = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key
-limit = key.rate_limit
+limit = key.rate_limits[0]
 counted = limit.request_current_usage, limit.token_current_usage, key.budgets[0].current_usage_nano_usd
 ours = sums["requests"], sums["input_tokens"] + sums["output_tokens"], sums["cost_nano_usd"]
 if acknowledged != len(batches) or counted != ours:
@@ -336,7 +336,7 @@ from tollgate.v1.limits_pb2 import Budget, RateLimit
 config = VirtualKeyProviderConfig(provider="openai", allowed_models=["*"], key_ids=["*"])
 rate = RateLimit(token_max_limit=10**12, token_reset_duration="10Y",
                  request_max_limit=10**9, request_reset_duration="10Y")
-key = VirtualKey(name="meter", provider_configs=[config], rate_limit=rate,
+key = VirtualKey(name="meter", provider_configs=[config], rate_limits=[rate],
                  budgets=[Budget(max_limit=1e6, reset_duration="10Y")])
 key = keys.CreateVirtualKey(CreateVirtualKeyRequest(virtual_key=key)).virtual_key
 print(key.value, key.id)')
@@ -456,7 +456,7 @@ from tollgate.v1.hierarchy_pb2 import VirtualKeyProviderConfig
 from tollgate.v1.limits_pb2 import RateLimit
 config = VirtualKeyProviderConfig(provider="openai", allowed_models=["*"], key_ids=["*"])
 rate = RateLimit(token_max_limit=10**6, token_reset_duration="1d", request_max_limit=2, request_reset_duration="1d")
-key = VirtualKey(name="proxied", provider_configs=[config], rate_limit=rate)
+key = VirtualKey(name="proxied", provider_configs=[config], rate_limits=[rate])
 key = keys.CreateVirtualKey(CreateVirtualKeyRequest(virtual_key=key)).virtual_key
 print(key.value, key.id)')
 read -r value id <<<"$proxied"
@@ -473,7 +473,7 @@ complete true | grep -q '^data: \[DONE\]' || fail "the stream did not pass"
 complete false >"$work/third"
 { [ "$(tail -n 1 "$work/third")" = 429 ] && grep -q requests "$work/third"; } || { cat "$work/third" >&2; fail "a third request passed"; }
 counted() {
-    call 'limit = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key.rate_limit
+    call 'limit = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key.rate_limits[0]
 assert (limit.request_current_usage, limit.token_current_usage) == (2, 24), limit' 2>/dev/null
 }
 eventually counted

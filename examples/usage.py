@@ -73,19 +73,26 @@ class Limit:
 
 
 def limits_of(
-    owner: str, budgets: Iterable[limits_pb2.Budget], rate_limit: limits_pb2.RateLimit, aligned: bool
+    owner: str,
+    budgets: Iterable[limits_pb2.Budget],
+    rate_limits: Iterable[limits_pb2.RateLimit],
+    aligned: bool,
 ) -> Iterator[Limit]:
-    """The limits of one owner, in the order in which they are checked."""
-    rate = rate_limit
-    if rate.HasField("token_max_limit"):
-        kind, length = usage_pb2.LIMIT_KIND_TOKENS, rate.token_reset_duration
-        yield Limit(rate.id, kind, rate.token_max_limit, length, aligned, owner)
-    if rate.HasField("request_max_limit"):
-        kind, length = usage_pb2.LIMIT_KIND_REQUESTS, rate.request_reset_duration
-        yield Limit(rate.id, kind, rate.request_max_limit, length, aligned, owner)
-    for budget in sorted(budgets, key=lambda budget: (_length(budget.reset_duration), budget.id)):
+    """The limits of one owner in the order in which they are checked: LLM tokens, requests, budgets; of each, the shortest
+    window first."""
+    tokens, requests, spending = [], [], []
+    for rate in rate_limits:
+        if rate.HasField("token_max_limit"):
+            kind, length = usage_pb2.LIMIT_KIND_TOKENS, rate.token_reset_duration
+            tokens.append(Limit(rate.id, kind, rate.token_max_limit, length, aligned, owner))
+        if rate.HasField("request_max_limit"):
+            kind, length = usage_pb2.LIMIT_KIND_REQUESTS, rate.request_reset_duration
+            requests.append(Limit(rate.id, kind, rate.request_max_limit, length, aligned, owner))
+    for budget in budgets:
         kind, length = usage_pb2.LIMIT_KIND_BUDGET, budget.reset_duration
-        yield Limit(budget.id, kind, budget.max_limit_nano_usd, length, aligned, owner)
+        spending.append(Limit(budget.id, kind, budget.max_limit_nano_usd, length, aligned, owner))
+    for limits in tokens, requests, spending:
+        yield from sorted(limits, key=lambda limit: (_length(limit.duration), limit.id))
 
 
 def _order(limit: usage_pb2.LimitUsage) -> tuple[int, int, int]:

@@ -58,13 +58,13 @@ fn key(shape: Shape, number: usize, description: usize) -> v1::VirtualKey {
             description: stamped(0, description),
             provider_configs: ["openai", "azure", "openrouter"].map(config).into(),
             budgets: vec![budget("1d"), budget("1M")],
-            rate_limit: Some(v1::RateLimit {
+            rate_limits: vec![v1::RateLimit {
                 token_max_limit: Some(1_000_000_000),
                 token_reset_duration: Some("1h".to_owned()),
                 request_max_limit: Some(1_000_000),
                 request_reset_duration: Some("1m".to_owned()),
                 ..Default::default()
-            }),
+            }],
             ..Default::default()
         },
     }

@@ -48,14 +48,14 @@ fn budget(reset_duration: &str) -> v1::Budget {
     v1::Budget { max_limit: 100.0, reset_duration: reset_duration.to_owned(), ..Default::default() }
 }
 
-fn rate_limit() -> Option<v1::RateLimit> {
-    Some(v1::RateLimit {
+fn rate_limit() -> Vec<v1::RateLimit> {
+    vec![v1::RateLimit {
         token_max_limit: Some(1_000_000),
         token_reset_duration: Some("1h".to_owned()),
         request_max_limit: Some(10_000),
         request_reset_duration: Some("1m".to_owned()),
         ..Default::default()
-    })
+    }]
 }
 
 pub(crate) fn key(number: usize, team_id: &str) -> VirtualKey {
@@ -72,7 +72,7 @@ pub(crate) fn key(number: usize, team_id: &str) -> VirtualKey {
         team_id: team_id.to_owned(),
         provider_configs: ["openai", "azure", "openrouter"].into_iter().map(config).collect(),
         budgets: vec![budget("1d"), budget("1M")],
-        rate_limit: rate_limit(),
+        rate_limits: rate_limit(),
         ..Default::default()
     };
     VirtualKey { secret: Secret::imported(&format!("a-value-of-a-virtual-key-{number:08}")), ..parse(message) }
@@ -173,7 +173,7 @@ fn world(keys: usize) -> (State, Arc<Stored<VirtualKey>>) {
             name: "t".to_owned(),
             customer_id: customer.id.as_str().to_owned(),
             budgets: vec![budget("1M")],
-            rate_limit: rate_limit(),
+            rate_limits: rate_limit(),
             ..Default::default()
         }),
     );

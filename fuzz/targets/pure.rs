@@ -69,7 +69,7 @@ pub(crate) fn token(input: &[u8]) {
 
 /// A line of an export is refused with its faults, or is a record that is written as it was read.
 pub(crate) fn export_line(input: &[u8]) {
-    let Ok(Line { line: Some(content) }) = archive::decode(input) else { return };
+    let Ok(Line { line: Some(content) }) = archive::decode(input, archive::FORMAT) else { return };
     let mut violations = Violations::new();
     let Some(record) = archive::parse(content, &mut violations) else {
         assert!(!violations.is_empty());
@@ -77,7 +77,7 @@ pub(crate) fn export_line(input: &[u8]) {
     };
     let line = archive::render(&record);
     let json = archive::encode(&line).expect("a record is a line");
-    let again = archive::decode(json.as_bytes()).expect("what is written can be read");
+    let again = archive::decode(json.as_bytes(), archive::FORMAT).expect("what is written can be read");
     assert_eq!(again, line);
     assert_eq!(archive::parse(again.line.expect("it has a record"), &mut violations).as_ref(), Some(&record));
 }

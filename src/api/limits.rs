@@ -192,7 +192,7 @@ impl Api {
             |budget| (budget.created_at, budget.id.clone()),
             |budget, owner, aligned| {
                 let mut message = render_budget(budget, owner, aligned, form);
-                measure(&state, std::slice::from_mut(&mut message), None);
+                measure(&state, std::slice::from_mut(&mut message), &mut []);
                 message
             },
         );
@@ -226,9 +226,8 @@ impl Api {
         let state = self.state();
         let mut page = state.list_rate_limits(&owners, &query);
         if !from_memory {
-            let find = |limits: &Limits, wanted: &RateLimit| {
-                limits.rate_limit.as_deref().filter(|limit| limit.id == wanted.id).cloned()
-            };
+            let find =
+                |limits: &Limits, wanted: &RateLimit| limits.rate_limits.iter().find(|it| it.id == wanted.id).cloned();
             page = self.reread(page, find).await?;
         }
         let form = Form::Answer(self.now());
@@ -238,7 +237,7 @@ impl Api {
             |limit| (limit.created_at, limit.id.clone()),
             |limit, owner, aligned| {
                 let mut message = render_rate_limit(limit, owner, aligned, form);
-                measure(&state, &mut [], Some(&mut message));
+                measure(&state, &mut [], std::slice::from_mut(&mut message));
                 message
             },
         );

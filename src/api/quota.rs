@@ -141,7 +141,7 @@ impl Api {
             virtual_key_name: key.name,
             is_active: stored.resource.works_at(now),
             budgets: key.budgets,
-            rate_limit: key.rate_limit,
+            rate_limits: key.rate_limits,
             provider_configs: key.provider_configs,
             model_configs: configs.items.iter().map(|config| rendered::<ModelConfig>(config, &state, now)).collect(),
         })

@@ -42,7 +42,7 @@ impl View for RoutingRule {
 
 impl View for ProviderGovernance {
     fn complete(message: &mut v1::ProviderGovernance, state: &State, _: Timestamp, _: Detail, _: bool) {
-        measure(state, &mut message.budgets, message.rate_limit.as_mut());
+        measure(state, &mut message.budgets, &mut message.rate_limits);
     }
 }
 
@@ -52,7 +52,7 @@ impl View for PricingOverride {
 
 impl View for ModelConfig {
     fn complete(message: &mut v1::ModelConfig, state: &State, _: Timestamp, _: Detail, _: bool) {
-        measure(state, &mut message.budgets, message.rate_limit.as_mut());
+        measure(state, &mut message.budgets, &mut message.rate_limits);
         let Some(kind) = parse_model_config_scope(message.scope) else { return };
         let name = match Scope::new(kind, message.scope_id.as_str()) {
             Scope::Global => None,
@@ -68,7 +68,7 @@ impl View for ModelConfig {
 
 impl View for Customer {
     fn complete(message: &mut v1::Customer, state: &State, now: Timestamp, detail: Detail, get: bool) {
-        measure(state, &mut message.budgets, message.rate_limit.as_mut());
+        measure(state, &mut message.budgets, &mut message.rate_limits);
         if detail == Detail::Full && get {
             let facet = Facet::Customer(message.id.as_str().into());
             let mut room = MAX_BYTES;
@@ -80,7 +80,7 @@ impl View for Customer {
 
 impl View for Team {
     fn complete(message: &mut v1::Team, state: &State, now: Timestamp, detail: Detail, get: bool) {
-        measure(state, &mut message.budgets, message.rate_limit.as_mut());
+        measure(state, &mut message.budgets, &mut message.rate_limits);
         let facet = Facet::Team(message.id.as_str().into());
         message.virtual_key_count = i64::try_from(VirtualKey::listing(state).facet_size(&facet)).unwrap_or(i64::MAX);
         if detail == Detail::Full {
@@ -94,9 +94,9 @@ impl View for Team {
 
 impl View for VirtualKey {
     fn complete(message: &mut v1::VirtualKey, state: &State, now: Timestamp, detail: Detail, _: bool) {
-        measure(state, &mut message.budgets, message.rate_limit.as_mut());
+        measure(state, &mut message.budgets, &mut message.rate_limits);
         for config in &mut message.provider_configs {
-            measure(state, &mut config.budgets, config.rate_limit.as_mut());
+            measure(state, &mut config.budgets, &mut config.rate_limits);
             config.keys = match state.config().get::<Provider>(&config.provider) {
                 Some(provider) => provider
                     .resource
@@ -123,7 +123,7 @@ impl View for VirtualKey {
 }
 
 /// Fills in what was counted in the windows that the limits were rendered with.
-pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limit: Option<&mut v1::RateLimit>) {
+pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limits: &mut [v1::RateLimit]) {
     let used = |id: &str, kind: LimitKind, start: &Option<prost_types::Timestamp>| {
         let start = start.as_ref().and_then(|start| Timestamp::from_parts(start.seconds, start.nanos));
         start.map_or(0, |window_start| state.usage().get(&CounterKey { limit_id: id.into(), kind, window_start }).used)
@@ -132,7 +132,7 @@ pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limit: Opt
         budget.current_usage_nano_usd = used(&budget.id, LimitKind::Budget, &budget.last_reset);
         budget.current_usage = NanoUsd::from_nanos(budget.current_usage_nano_usd).usd();
     }
-    if let Some(limit) = rate_limit {
+    for limit in rate_limits {
         limit.token_current_usage = used(&limit.id, LimitKind::Tokens, &limit.token_last_reset);
         limit.request_current_usage = used(&limit.id, LimitKind::Requests, &limit.request_last_reset);
     }

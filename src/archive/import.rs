@@ -54,7 +54,8 @@ pub struct Imported {
 ///
 /// [`ImportError`]; only after [`StoreError::Unknown`] it is open whether all of it is there.
 pub async fn import(store: &Store, input: impl BufRead, mut told: impl FnMut(u64)) -> Result<Imported, ImportError> {
-    let mut lines = Lines { input, text: Vec::new(), number: 0, bytes: 0, hasher: blake3::Hasher::new() };
+    let mut lines =
+        Lines { input, format: FORMAT, text: Vec::new(), number: 0, bytes: 0, hasher: blake3::Hasher::new() };
     let header = lines.header()?;
     let numbering = Numbering {
         last_config_id: header.last_config_id,
@@ -135,6 +136,8 @@ fn refusal(error: Error) -> Fault {
 
 struct Lines<R> {
     input: R,
+    /// As the header has it.
+    format: i32,
     text: Vec<u8>,
     /// The number of the line that was read last.
     number: u64,
@@ -169,7 +172,7 @@ impl<R: BufRead> Lines<R> {
         if !self.read()? {
             return Ok(None);
         }
-        line::decode(&self.text).map(Some).or_else(|fault| self.fault(fault))
+        line::decode(&self.text, self.format).map(Some).or_else(|fault| self.fault(fault))
     }
 
     /// The first line.
@@ -185,13 +188,14 @@ impl<R: BufRead> Lines<R> {
         else {
             return self.fault(NONE);
         };
-        if format_version != FORMAT {
+        if !(1..=FORMAT).contains(&format_version) {
             return self.fault(format!(
-                "header.format_version: is {format_version}, and this version of tollgate knows {FORMAT} only; import with \
-                 the version that wrote it ({tollgate_version:?}), or a later one"
+                "header.format_version: is {format_version}, and this version of tollgate knows 1 to {FORMAT} only; import \
+                 with the version that wrote it ({tollgate_version:?}), or a later one"
             ));
         }
-        match line::decode(&self.text) {
+        self.format = format_version;
+        match line::decode(&self.text, format_version) {
             Ok(Line { line: Some(Content::Header(header)) }) => {
                 let Header { last_config_id, last_incarnation, usage_version, .. } = header;
                 match [last_config_id, last_incarnation, usage_version].iter().all(|number| *number >= 0) {

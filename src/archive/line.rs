@@ -7,7 +7,10 @@ use prost::{Message as _, Name as _};
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value,
 };
+use prost_types::FileDescriptorSet;
+use prost_types::field_descriptor_proto::Label;
 
+use super::FORMAT;
 use crate::domain::Violations;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::export::v1::Line;
@@ -44,9 +47,23 @@ impl From<Violations> for Fault {
     }
 }
 
-fn descriptor() -> Result<MessageDescriptor, Fault> {
-    static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
-    let descriptor = POOL.as_ref().and_then(|pool| pool.get_message_by_name(&Line::full_name()));
+static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
+
+/// The messages of format 1, where an owner had one `rateLimit`. Numbers of fields are the same in all formats, so that a
+/// message of one format is read as one of another.
+static FIRST: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| {
+    let mut set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).ok()?;
+    let messages = set.file.iter_mut().flat_map(|file| &mut file.message_type);
+    for field in messages.flat_map(|message| &mut message.field).filter(|field| field.name() == "rate_limits") {
+        field.set_label(Label::Optional);
+        field.json_name = Some("rateLimit".to_owned());
+    }
+    DescriptorPool::from_file_descriptor_set(set).ok()
+});
+
+fn descriptor(format: i32) -> Result<MessageDescriptor, Fault> {
+    let pool = if format < FORMAT { &FIRST } else { &POOL };
+    let descriptor = pool.as_ref().and_then(|pool| pool.get_message_by_name(&Line::full_name()));
     descriptor.ok_or_else(|| Fault("has no descriptor".to_owned()))
 }
 
@@ -60,28 +77,29 @@ pub fn encode(line: &Line) -> Result<String, Fault> {
 }
 
 fn dynamic(line: &Line) -> Result<DynamicMessage, Fault> {
-    DynamicMessage::decode(descriptor()?, line.encode_to_vec().as_slice()).map_err(|error| Fault(error.to_string()))
+    DynamicMessage::decode(descriptor(FORMAT)?, line.encode_to_vec().as_slice())
+        .map_err(|error| Fault(error.to_string()))
 }
 
-/// A line of which every field is known.
+/// A line of a file of `format`, of which every field is known.
 ///
 /// # Errors
 ///
 /// That it is none, with the field.
-pub fn decode(json: &[u8]) -> Result<Line, Fault> {
-    read(json, &DeserializeOptions::new())
+pub fn decode(json: &[u8], format: i32) -> Result<Line, Fault> {
+    read(json, format, &DeserializeOptions::new())
 }
 
 /// As much of a line as is known.
 pub(super) fn decode_known(json: &[u8]) -> Result<Line, Fault> {
-    read(json, &DeserializeOptions::new().deny_unknown_fields(false))
+    read(json, FORMAT, &DeserializeOptions::new().deny_unknown_fields(false))
 }
 
-fn read(json: &[u8], options: &DeserializeOptions) -> Result<Line, Fault> {
+fn read(json: &[u8], format: i32, options: &DeserializeOptions) -> Result<Line, Fault> {
     let mut input = serde_json::Deserializer::from_slice(json);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut input, &mut track);
-    let message = DynamicMessage::deserialize_with_options(descriptor()?, tracked, options);
+    let message = DynamicMessage::deserialize_with_options(descriptor(format)?, tracked, options);
     let message = message.and_then(|message| input.end().map(|()| message)).map_err(|error| {
         let (text, column) = (error.to_string(), error.column());
         // It counts lines from the beginning of this one.

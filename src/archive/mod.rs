@@ -20,5 +20,5 @@ pub use import::{ImportError, Imported, import};
 pub use line::{Fault, decode, encode};
 pub use record::{parse, render};
 
-/// The format of the files that are written, and the only one that is read.
-pub const FORMAT: i32 = 1;
+/// The format of the files that are written. Those of all formats before it are read too.
+pub const FORMAT: i32 = 2;

@@ -233,8 +233,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
 fn check_limits_free(state: &State, any: &AnyResource) -> Result<(), Error> {
     let (mut own, mut violations) = (HashSet::new(), Violations::new());
     for (_, limits, _) in owned_limits(any) {
-        let budgets = limits.budgets.iter().map(|budget| &budget.id);
-        for id in budgets.chain(limits.rate_limit.iter().map(|limit| &limit.id)) {
+        for id in limits.ids() {
             if !own.insert(id) || state.config().limit_place(id).is_some() {
                 violations.add(any.key().kind, format!("has a limit with the id {id:?}, which another limit has"));
             }

@@ -242,13 +242,13 @@ impl State {
             for budget in &limits.budgets {
                 budgets.remove(&(budget.created_at, budget.id.clone()));
             }
-            if let Some(limit) = &limits.rate_limit {
+            for limit in &limits.rate_limits {
                 rate_limits.remove(&(limit.created_at, limit.id.clone()));
             }
         }
         for limits in new {
             budgets.extend(limits.budgets.iter().map(|budget| (budget.created_at, budget.id.clone())));
-            rate_limits.extend(limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.clone())));
+            rate_limits.extend(limits.rate_limits.iter().map(|limit| (limit.created_at, limit.id.clone())));
         }
     }
 }

@@ -87,9 +87,9 @@ impl State {
 
     /// The rate limits of `owners` (of all if empty), by creation and id.
     pub fn list_rate_limits(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, RateLimit)> {
-        let of = |limits: &Limits, id: &LimitId| limits.rate_limit.as_deref().filter(|limit| limit.id == *id).cloned();
+        let of = |limits: &Limits, id: &LimitId| limits.rate_limits.iter().find(|limit| limit.id == *id).cloned();
         let all =
-            |limits: &Limits| limits.rate_limit.iter().map(|limit| (limit.created_at, limit.id.clone())).collect();
+            |limits: &Limits| limits.rate_limits.iter().map(|limit| (limit.created_at, limit.id.clone())).collect();
         self.list_limits(&self.listings.rate_limits, owners, query, of, all)
     }
 

@@ -82,10 +82,10 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             updated_at: updated_at.as_micros(),
         }
     }));
-    rows.rate_limit.extend(limits.rate_limit.iter().map(|rate_limit| {
+    rows.rate_limit.extend(limits.rate_limits.iter().zip(0..).map(|(rate_limit, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let RateLimit { id, token, request, created_at, updated_at } = rate_limit.as_ref();
+        let RateLimit { id, token, request, created_at, updated_at } = rate_limit;
         rate_limit::Model {
             id: id.to_string(),
             customer_id,
@@ -94,6 +94,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             provider_config_id,
             model_config_id,
             provider,
+            ord,
             token_max_limit: token.as_ref().map(|token| token.max_limit),
             token_reset_duration: token.as_ref().map(|token| token.reset_duration.to_string()),
             token_anchor: token.as_ref().map(|token| token.anchor.as_micros()),
@@ -112,7 +113,7 @@ pub(super) struct Owned<K>(HashMap<K, Parts>);
 #[derive(Default)]
 struct Parts {
     budgets: Vec<(i32, Budget)>,
-    rate_limit: Option<RateLimit>,
+    rate_limits: Vec<(i32, RateLimit)>,
 }
 
 impl<K: Eq + Hash + fmt::Debug> Owned<K> {
@@ -121,17 +122,18 @@ impl<K: Eq + Hash + fmt::Debug> Owned<K> {
     where
         K: Borrow<Q>,
     {
-        let Parts { budgets, rate_limit } = self.0.remove(owner).unwrap_or_default();
-        Ok(Limits { budgets: reading.in_order(budgets)?.collect(), rate_limit: rate_limit.map(Box::new) })
+        let Parts { budgets, rate_limits } = self.0.remove(owner).unwrap_or_default();
+        let budgets = reading.in_order(budgets)?.collect();
+        Ok(Limits { budgets, rate_limits: reading.in_order(rate_limits)?.collect() })
     }
 
     /// To be called when all owners have taken theirs: what is left belongs to nobody.
     pub(super) fn finish(self) -> Result<(), StoreError> {
-        let Some((owner, Parts { budgets, rate_limit })) = self.0.into_iter().next() else { return Ok(()) };
+        let Some((owner, Parts { budgets, rate_limits })) = self.0.into_iter().next() else { return Ok(()) };
         let why = format!("the owner {owner:?} does not exist");
-        Err(match (budgets.first(), rate_limit) {
+        Err(match (budgets.first(), rate_limits.first()) {
             (Some((_, budget)), _) => StoreError::corrupt("budget", &budget.id, why),
-            (None, Some(rate_limit)) => StoreError::corrupt("rate_limit", &rate_limit.id, why),
+            (None, Some((_, rate_limit))) => StoreError::corrupt("rate_limit", &rate_limit.id, why),
             (None, None) => StoreError::corrupt("budget", "", why),
         })
     }
@@ -220,29 +222,29 @@ where
     }
     {
         use rate_limit::Column::{
-            CreatedAt, Id as IdColumn, RequestAnchor, RequestMaxLimit, RequestResetDuration, TokenAnchor,
+            CreatedAt, Id as IdColumn, Ord, RequestAnchor, RequestMaxLimit, RequestResetDuration, TokenAnchor,
             TokenMaxLimit, TokenResetDuration, UpdatedAt,
         };
-        let select =
-            rate_limit::Entity::find()
-                .select_only()
-                .columns([of.rate_limit, IdColumn, CreatedAt, UpdatedAt])
-                .columns([TokenMaxLimit, TokenResetDuration, TokenAnchor])
-                .columns([RequestMaxLimit, RequestResetDuration, RequestAnchor])
-                .filter(rate_limits)
-                .into_tuple::<(
-                    K,
-                    String,
-                    i64,
-                    i64,
-                    Option<i64>,
-                    Option<String>,
-                    Option<i64>,
-                    Option<i64>,
-                    Option<String>,
-                    Option<i64>,
-                )>();
-        each(tx, "rate_limit", select, |(owner, id, created_at, updated_at, t1, t2, t3, r1, r2, r3)| {
+        let select = rate_limit::Entity::find()
+            .select_only()
+            .columns([of.rate_limit, IdColumn, Ord, CreatedAt, UpdatedAt])
+            .columns([TokenMaxLimit, TokenResetDuration, TokenAnchor])
+            .columns([RequestMaxLimit, RequestResetDuration, RequestAnchor])
+            .filter(rate_limits)
+            .into_tuple::<(
+                K,
+                String,
+                i32,
+                i64,
+                i64,
+                Option<i64>,
+                Option<String>,
+                Option<i64>,
+                Option<i64>,
+                Option<String>,
+                Option<i64>,
+            )>();
+        each(tx, "rate_limit", select, |(owner, id, ord, created_at, updated_at, t1, t2, t3, r1, r2, r3)| {
             let reading = Reading { table: "rate_limit", id: &id };
             let token = dimension(reading, (t1, t2, t3))?;
             let request = dimension(reading, (r1, r2, r3))?;
@@ -256,10 +258,8 @@ where
                 created_at: reading.time(created_at)?,
                 updated_at: reading.time(updated_at)?,
             };
-            match limits.entry(owner).or_default().rate_limit.replace(rate_limit) {
-                None => Ok(()),
-                Some(_) => Err(reading.corrupt("its owner has another one")),
-            }
+            limits.entry(owner).or_default().rate_limits.push((ord, rate_limit));
+            Ok(())
         })
         .await?;
     }

@@ -100,9 +100,9 @@ mod tests {
             ..Default::default()
         };
         let config = v1::VirtualKeyProviderConfig { budgets: budget(0.5), ..config("openai", None) };
-        let key = v1::VirtualKey { rate_limit: Some(rate_limit), budgets: budget(0.1), ..key(vec![config]) };
+        let key = v1::VirtualKey { rate_limits: vec![rate_limit], budgets: budget(0.1), ..key(vec![config]) };
         let of_team = v1::VirtualKey { team_id: team.id.to_string(), ..key.clone() };
-        let of_nobody = v1::VirtualKey { name: "other".to_owned(), rate_limit: None, ..key };
+        let of_nobody = v1::VirtualKey { name: "other".to_owned(), rate_limits: Vec::new(), ..key };
         let keys = [(1, of_team), (2, of_nobody)].map(|(number, message)| {
             let mut key = parse::<VirtualKey>(message);
             key.secret.sha256 = Sha256Hash([number; 32]);

@@ -71,11 +71,11 @@ async fn every_violation_is_named_at_once_with_its_path() {
             budget(1e10, "999ms"),
             budget(1.0, "11Y"),
         ],
-        rate_limit: Some(v1::RateLimit {
+        rate_limits: vec![v1::RateLimit {
             token_max_limit: Some(-1),
             request_reset_duration: Some("1h".to_owned()),
             ..Default::default()
-        }),
+        }],
         expires_at: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: -1 }),
         ..Default::default()
     };
@@ -99,9 +99,9 @@ async fn every_violation_is_named_at_once_with_its_path() {
         "budgets[3].max_limit",
         "budgets[3].reset_duration",
         "budgets[4].reset_duration",
-        "rate_limit.token_max_limit",
-        "rate_limit.token_reset_duration",
-        "rate_limit.request_max_limit",
+        "rate_limits[0].token_max_limit",
+        "rate_limits[0].token_reset_duration",
+        "rate_limits[0].request_max_limit",
         "expires_at",
     ] {
         assert!(violations.contains_key(&format!("virtual_key.{field}")), "{field} is not among {violations:#?}");

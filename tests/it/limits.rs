@@ -1,10 +1,14 @@
 //! Limits as organisations have them (`docs/design/semantics.md §§1–3`): windows of several lengths beside each other,
-//! prepaid money, locks.
+//! several rate limits, prepaid money, locks.
 
 use tollgate::proto::v1;
+use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tollgate::proto::v1::explain_request::Key;
+use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
+use tonic::{Code, Status};
 
+use crate::usage::{batch, entry, register, report};
 use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
@@ -16,6 +20,14 @@ fn requests(max_limit: i64, reset_duration: &str) -> v1::RateLimit {
     v1::RateLimit {
         request_max_limit: Some(max_limit),
         request_reset_duration: Some(reset_duration.to_owned()),
+        ..Default::default()
+    }
+}
+
+fn tokens(max_limit: i64, reset_duration: &str) -> v1::RateLimit {
+    v1::RateLimit {
+        token_max_limit: Some(max_limit),
+        token_reset_duration: Some(reset_duration.to_owned()),
         ..Default::default()
     }
 }
@@ -50,11 +62,11 @@ async fn five_hundred_dollars_a_month_on_the_calendar_and_sixty_requests_a_minut
     let limited = v1::VirtualKey {
         calendar_aligned: true,
         budgets: vec![budget(500.0, "1M")],
-        rate_limit: Some(requests(60, "1m")),
+        rate_limits: vec![requests(60, "1m")],
         ..Default::default()
     };
     let key = made(&api, limited).await;
-    let minute = key.rate_limit.clone().unwrap();
+    let minute = key.rate_limits[0].clone();
     assert!(key.budgets[0].calendar_aligned && !minute.calendar_aligned);
     let seconds = |time: &Option<prost_types::Timestamp>| time.unwrap().seconds;
     assert_eq!(seconds(&key.budgets[0].last_reset) % 86_400, 0, "a month begins at midnight");
@@ -75,7 +87,7 @@ async fn prepaid_money_is_never_reset_and_is_added_to_by_raising_it() {
     assert_eq!((answer.decision(), answer.limits[0].next_reset), (v1::Decision::Allow, None));
     let more = v1::VirtualKey { id: key.id.clone(), budgets: vec![budget(15.0, "never")], ..Default::default() };
     let written = api.update_virtual_key(more, &["budgets"]).await.unwrap();
-    let Some(v1::config_resource::Resource::VirtualKey(after)) = written.resource else { panic!("no key") };
+    let Some(Resource::VirtualKey(after)) = written.resource else { panic!("no key") };
     assert_eq!((&after.budgets[0].id, after.budgets[0].max_limit), (&key.budgets[0].id, 15.0));
     drop(api);
     rig.stop().await;
@@ -91,7 +103,7 @@ async fn a_limit_of_zero_is_a_lock() {
             "0.000000 USD of 0.000000 USD used; never resets",
         ),
         (
-            v1::VirtualKey { rate_limit: Some(requests(0, "1d")), ..Default::default() },
+            v1::VirtualKey { rate_limits: vec![requests(0, "1d")], ..Default::default() },
             v1::Decision::RequestLimited,
             "0 requests of 0 used; resets at",
         ),
@@ -102,6 +114,82 @@ async fn a_limit_of_zero_is_a_lock() {
         assert!(answer.reason.contains(says), "{}", answer.reason);
         api.delete_virtual_key(&key.id).await.unwrap();
     }
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn several_rate_limits_of_one_owner_all_count_and_the_first_that_is_used_up_decides() {
+    let (mut rig, api) = Rig::started().await;
+    // Windows that last as long as the test, however long that takes.
+    let rate_limits = vec![requests(1_500, "10Y"), requests(2, "9Y"), tokens(1_000, "8Y")];
+    let key = made(&api, v1::VirtualKey { rate_limits, ..Default::default() }).await;
+    let [day, minute, tokens] = &key.rate_limits[..] else { panic!("three rate limits: {key:?}") };
+    let answer = explain(&api, &key).await;
+    assert_eq!(answer.decision(), v1::Decision::Allow);
+    let told: Vec<_> = answer.limits.iter().map(|limit| (&limit.id, limit.max)).collect();
+    assert_eq!(told, [(&tokens.id, 1_000), (&minute.id, 2), (&day.id, 1_500)]);
+
+    let incarnation = register(&api).await;
+    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 1), entry(&key.id, 1)])]).await;
+    let mut quota = tonic::Request::new(v1::GetVirtualKeyQuotaRequest {});
+    quota.metadata_mut().insert("x-tg-vk", key.value.parse().unwrap());
+    let quota = VirtualKeyServiceClient::new(api.0.clone()).get_virtual_key_quota(quota).await.unwrap().into_inner();
+    let used: Vec<_> =
+        quota.rate_limits.iter().map(|it| (&it.id, it.token_current_usage, it.request_current_usage)).collect();
+    assert_eq!(used, [(&day.id, 0, 2), (&minute.id, 0, 2), (&tokens.id, 200, 0)]);
+    let answer = explain(&api, &key).await;
+    assert_eq!(answer.decision(), v1::Decision::RequestLimited);
+    assert!(answer.reason.contains(&minute.id), "{}", answer.reason);
+    drop(api);
+    rig.stop().await;
+}
+
+/// The key with other rate limits.
+async fn limited(api: &Api, id: &str, rate_limits: Vec<v1::RateLimit>) -> Result<v1::VirtualKey, Status> {
+    let key = v1::VirtualKey { id: id.to_owned(), rate_limits, ..Default::default() };
+    match api.update_virtual_key(key, &["rate_limits"]).await?.resource {
+        Some(Resource::VirtualKey(key)) => Ok(key),
+        other => panic!("no key: {other:?}"),
+    }
+}
+
+fn ids(key: &v1::VirtualKey) -> Vec<&str> {
+    key.rate_limits.iter().map(|limit| limit.id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn rate_limits_without_ids_take_the_place_of_those_like_them_then_of_the_rest_in_order() {
+    let (mut rig, api) = Rig::started().await;
+    let all = || vec![requests(15, "1m"), requests(1_500, "1d"), tokens(10, "1h")];
+    let key = made(&api, v1::VirtualKey { rate_limits: all(), ..Default::default() }).await;
+    let [minute, day, hour] = ids(&key)[..] else { panic!("three rate limits: {key:?}") };
+
+    let same = limited(&api, &key.id, all()).await.unwrap();
+    assert_eq!((ids(&same), same.revision), (ids(&key), key.revision), "applied twice is applied once");
+    let spelled = vec![requests(15, "60s"), requests(1_500, "24h"), tokens(10, "60m")];
+    assert_eq!(ids(&limited(&api, &key.id, spelled).await.unwrap()), [minute, day, hour], "lengths, not spellings");
+    let reversed = all().into_iter().rev().collect();
+    assert_eq!(ids(&limited(&api, &key.id, reversed).await.unwrap()), [hour, day, minute], "in the client's order");
+    // None is like the first two, which take the rest in order.
+    let others = vec![requests(15, "5m"), tokens(10, "2h"), requests(9, "1m"), tokens(1, "9h")];
+    let after = limited(&api, &key.id, others).await.unwrap();
+    let [five, two, one, new] = ids(&after)[..] else { panic!("four rate limits: {after:?}") };
+    assert_eq!([five, two, one], [hour, day, minute]);
+    assert!(![minute, day, hour].contains(&new));
+    // Ids come first, wherever they stand.
+    let named = v1::RateLimit { id: minute.to_owned(), ..requests(2, "1h") };
+    let after = limited(&api, &key.id, vec![requests(9, "1m"), named.clone()]).await.unwrap();
+    assert_eq!(ids(&after), [hour, minute]);
+    for (bad, violation) in [
+        (vec![named.clone(), v1::RateLimit { id: minute.to_owned(), ..tokens(2, "1h") }], "is named twice"),
+        (vec![v1::RateLimit { id: day.to_owned(), ..named }], "is not the id of a rate limit of this owner"),
+    ] {
+        let refused = limited(&api, &key.id, bad).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains(violation), "{}", refused.message());
+    }
+    assert!(limited(&api, &key.id, Vec::new()).await.unwrap().rate_limits.is_empty());
     drop(api);
     rig.stop().await;
 }

@@ -35,12 +35,12 @@ fn budget(max_limit: f64) -> v1::Budget {
     v1::Budget { max_limit, reset_duration: "1d".to_owned(), ..Default::default() }
 }
 
-fn rate(requests: i64) -> Option<v1::RateLimit> {
-    Some(v1::RateLimit {
+fn rate(requests: i64) -> Vec<v1::RateLimit> {
+    vec![v1::RateLimit {
         request_max_limit: Some(requests),
         request_reset_duration: Some("1h".to_owned()),
         ..Default::default()
-    })
+    }]
 }
 
 fn config(provider: &str, weight: Option<f64>, models: &[&str]) -> v1::VirtualKeyProviderConfig {
@@ -80,7 +80,7 @@ async fn organisation(api: &Api) -> Vec<String> {
     let team = v1::Team {
         name: "team".to_owned(),
         customer_id: customer.id.clone(),
-        rate_limit: rate(3),
+        rate_limits: rate(3),
         ..Default::default()
     };
     let team = made::<v1::Team>(api, team).await;
@@ -115,7 +115,7 @@ async fn organisation(api: &Api) -> Vec<String> {
             model_name: "o3".to_owned(),
             scope: v1::ModelConfigScope::Customer.into(),
             scope_id: customer.id,
-            rate_limit: rate(2),
+            rate_limits: rate(2),
             ..Default::default()
         },
     )

@@ -171,7 +171,7 @@ async fn owners(channel: &Channel) -> (v1::VirtualKey, v1::ModelConfig) {
 async fn list_budgets() {
     let (mut rig, api) = Rig::started().await;
     let (key, config) = owners(&api.0).await;
-    govern(&api.0, vec![budget(9.0, "1w")], None).await;
+    govern(&api.0, vec![budget(9.0, "1w")], Vec::new()).await;
     let mut budgets = BudgetServiceClient::new(api.0.clone());
     for from_memory in [false, true] {
         for (request, owned) in [
@@ -233,10 +233,10 @@ async fn update(
 async fn govern(
     channel: &Channel,
     budgets: Vec<v1::Budget>,
-    rate_limit: Option<v1::RateLimit>,
+    rate_limits: Vec<v1::RateLimit>,
 ) -> v1::ProviderGovernance {
     let provider = "openai".to_owned();
-    update(channel, v1::ProviderGovernance { provider, budgets, rate_limit, ..Default::default() }).await.unwrap()
+    update(channel, v1::ProviderGovernance { provider, budgets, rate_limits, ..Default::default() }).await.unwrap()
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn list_provider_governance() {
     let (mut rig, api) = Rig::started().await;
     let mut governance = ProviderGovernanceServiceClient::new(api.0.clone());
     for (budgets, listed) in [(vec![], 0), (vec![budget(1.0, "1d")], 1), (vec![], 0)] {
-        govern(&api.0, budgets, None).await;
+        govern(&api.0, budgets, Vec::new()).await;
         for from_memory in [false, true] {
             let request = v1::ListProviderGovernanceRequest { from_memory, ..Default::default() };
             let page = governance.list_provider_governance(request).await.unwrap().into_inner();
@@ -272,12 +272,12 @@ async fn update_provider_governance() {
     // Aligned without a limit: nothing is stored.
     let nothing = update(channel, v1::ProviderGovernance { calendar_aligned: true, ..openai() }).await.unwrap();
     assert_eq!(nothing, v1::ProviderGovernance { id: "openai".to_owned(), ..openai() });
-    let made = govern(channel, vec![budget(1.0, "1d")], None).await;
-    let same = govern(channel, made.budgets.clone(), None).await;
+    let made = govern(channel, vec![budget(1.0, "1d")], Vec::new()).await;
+    let same = govern(channel, made.budgets.clone(), Vec::new()).await;
     assert_eq!(same, made, "it took no revision");
-    let more = govern(channel, vec![budget(2.0, "1d")], None).await;
+    let more = govern(channel, vec![budget(2.0, "1d")], Vec::new()).await;
     assert_eq!((more.revision, &more.budgets[0].id), (made.revision + 1, &made.budgets[0].id));
-    let gone = govern(channel, Vec::new(), None).await;
+    let gone = govern(channel, Vec::new(), Vec::new()).await;
     assert_eq!(gone, nothing);
     let get = v1::GetProviderGovernanceRequest { id: "openai".to_owned(), ..Default::default() };
     assert_eq!(
@@ -294,7 +294,7 @@ async fn delete_provider_governance() {
     let mut governance = ProviderGovernanceServiceClient::new(api.0.clone());
     let delete =
         |id: &str, revision| v1::DeleteProviderGovernanceRequest { id: id.to_owned(), revision, ..Default::default() };
-    let made = govern(&api.0, vec![budget(1.0, "1d")], None).await;
+    let made = govern(&api.0, vec![budget(1.0, "1d")], Vec::new()).await;
     assert_eq!(code(governance.delete_provider_governance(delete("nobody", 0)).await), Code::NotFound);
     assert_eq!(code(governance.delete_provider_governance(delete("openai", 1)).await), Code::Aborted);
     let deleted = governance.delete_provider_governance(delete("openai", made.revision)).await.unwrap().into_inner();

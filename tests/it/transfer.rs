@@ -2,6 +2,7 @@
 
 mod bad;
 mod commands;
+mod earlier;
 mod moved;
 
 use tollgate::archive::{self, ImportError, Imported};
@@ -106,6 +107,13 @@ pub(crate) async fn fill(api: &Api) {
             ..Default::default()
         }],
         budgets,
+        rate_limits: ["1m", "1d"]
+            .map(|length| v1::RateLimit {
+                request_max_limit: Some(10),
+                request_reset_duration: Some(length.to_owned()),
+                ..Default::default()
+            })
+            .into(),
         ..Default::default()
     };
     let owned = api.create_virtual_key(owned).await.unwrap();
@@ -151,11 +159,11 @@ async fn govern(api: &Api) {
     let governance = v1::ProviderGovernance {
         provider: "openai".to_owned(),
         budgets: vec![v1::Budget { max_limit: 1e-9, reset_duration: "1h30m".to_owned(), ..Default::default() }],
-        rate_limit: Some(v1::RateLimit {
+        rate_limits: vec![v1::RateLimit {
             request_max_limit: Some(i64::MAX),
             request_reset_duration: Some("10s".to_owned()),
             ..Default::default()
-        }),
+        }],
         ..Default::default()
     };
     let request = v1::UpdateProviderGovernanceRequest {

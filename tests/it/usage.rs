@@ -117,13 +117,13 @@ pub(crate) async fn hierarchy(api: &Api) -> (v1::Team, v1::VirtualKey) {
         name: "key".to_owned(),
         team_id: team.id.clone(),
         budgets: vec![budget("1d")],
-        rate_limit: Some(v1::RateLimit {
+        rate_limits: vec![v1::RateLimit {
             token_max_limit: Some(1_000),
             token_reset_duration: Some("1d".to_owned()),
             request_max_limit: Some(10),
             request_reset_duration: Some("1d".to_owned()),
             ..Default::default()
-        }),
+        }],
         provider_configs: vec![config],
         ..Default::default()
     };
@@ -315,7 +315,7 @@ async fn a_reset_zeroes_the_budgets_of_its_owner_and_takes_a_revision() {
     assert_eq!((done.budgets[0].current_usage_nano_usd, done.revision), (0, key.revision + 1));
     assert_eq!(done.budgets[0].last_reset, key.budgets[0].last_reset, "no window moves");
     assert_eq!(spent(&api).await, [600, 600, 0, 0], "its own and those of its provider configs");
-    let limit = done.rate_limit.unwrap();
+    let limit = &done.rate_limits[0];
     assert_eq!((limit.token_current_usage, limit.request_current_usage), (100, 1), "rate limits stay");
 
     report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 5)])]).await;
@@ -368,7 +368,7 @@ async fn a_dimension_that_was_left_out_begins_at_zero() {
     let team = v1::Team {
         name: "team".to_owned(),
         calendar_aligned: true,
-        rate_limit: Some(both.clone()),
+        rate_limits: vec![both.clone()],
         ..Default::default()
     };
     let team = api.create_team(team).await.unwrap();
@@ -378,8 +378,8 @@ async fn a_dimension_that_was_left_out_begins_at_zero() {
     report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 1)])]).await;
     let requests = v1::RateLimit { token_max_limit: None, token_reset_duration: None, ..both.clone() };
     for rate_limit in [requests, both] {
-        let changed = v1::Team { id: team.id.clone(), rate_limit: Some(rate_limit), ..Default::default() };
-        api.update_team(changed, &["rate_limit"]).await.unwrap();
+        let changed = v1::Team { id: team.id.clone(), rate_limits: vec![rate_limit], ..Default::default() };
+        api.update_team(changed, &["rate_limits"]).await.unwrap();
     }
     let used = async |api: &Api| {
         let request = v1::ListRateLimitsRequest::default();

@@ -82,24 +82,36 @@ fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
     })
 }
 
-fn rate_limit(aligned: bool) -> impl Strategy<Value = Option<v1::RateLimit>> {
-    let dimension = || option::of((0..=i64::MAX, select(durations(aligned))));
-    let limit = (dimension(), dimension(), any::<i64>()).prop_map(|(token, request, used)| v1::RateLimit {
-        id: "ignored".to_owned(),
-        token_max_limit: token.map(|(max, _)| max),
-        token_reset_duration: token.map(|(_, length)| length.to_owned()),
-        request_max_limit: request.map(|(max, _)| max),
-        request_reset_duration: request.map(|(_, length)| length.to_owned()),
-        token_current_usage: used,
-        ..Default::default()
-    });
-    option::of(limit)
+fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLimit>> {
+    let dimensions = || {
+        let lengths = subsequence(durations(aligned), 3).prop_shuffle();
+        (lengths, vec(option::of(0..=i64::MAX), 0..=3)).prop_map(|(lengths, maxima)| {
+            let with = |(max, length): (Option<i64>, &str)| max.map(|max| (max, length.to_owned()));
+            maxima.into_iter().zip(lengths).map(with).collect::<Vec<_>>()
+        })
+    };
+    (dimensions(), dimensions(), any::<i64>()).prop_map(|(tokens, requests, used)| {
+        let both = tokens.into_iter().zip(requests).filter(|(token, request)| token.is_some() || request.is_some());
+        let limits = both.map(|(token, request)| {
+            let (token_max_limit, token_reset_duration) = token.unzip();
+            let (request_max_limit, request_reset_duration) = request.unzip();
+            v1::RateLimit {
+                token_max_limit,
+                token_reset_duration,
+                request_max_limit,
+                request_reset_duration,
+                token_current_usage: used,
+                ..Default::default()
+            }
+        });
+        limits.collect()
+    })
 }
 
-type Limits = (bool, Vec<v1::Budget>, Option<v1::RateLimit>);
+type Limits = (bool, Vec<v1::Budget>, Vec<v1::RateLimit>);
 
 fn limits() -> impl Strategy<Value = Limits> {
-    any::<bool>().prop_flat_map(|aligned| (Just(aligned), budgets(aligned), rate_limit(aligned)))
+    any::<bool>().prop_flat_map(|aligned| (Just(aligned), budgets(aligned), rate_limits(aligned)))
 }
 
 fn structure() -> impl Strategy<Value = Option<prost_types::Struct>> {
@@ -126,10 +138,10 @@ impl Sample for Customer {
     fn valid() -> BoxedStrategy<v1::Customer> {
         let parts = (name(), limits(), labels());
         parts
-            .prop_map(|(name, (calendar_aligned, budgets, rate_limit), labels)| v1::Customer {
+            .prop_map(|(name, (calendar_aligned, budgets, rate_limits), labels)| v1::Customer {
                 name,
                 budgets,
-                rate_limit,
+                rate_limits,
                 calendar_aligned,
                 labels,
                 ..Default::default()
@@ -143,13 +155,13 @@ impl Sample for Team {
         let free = (structure(), structure(), structure());
         let parts = (name(), select(vec!["", CUSTOMER]), limits(), labels(), free);
         let team =
-            |(name, customer, (calendar_aligned, budgets, rate_limit), labels, free): (_, &str, Limits, _, _)| {
+            |(name, customer, (calendar_aligned, budgets, rate_limits), labels, free): (_, &str, Limits, _, _)| {
                 let (profile, config, claims) = free;
                 v1::Team {
                     name,
                     customer_id: customer.to_owned(),
                     budgets,
-                    rate_limit,
+                    rate_limits,
                     calendar_aligned,
                     labels,
                     profile,
@@ -166,8 +178,8 @@ fn provider_config(aligned: bool) -> impl Strategy<Value = v1::VirtualKeyProvide
     const MODELS: &[&str] = &["gpt-4o", "openai/gpt-4o", "o3 ", "ü"];
     let models = (permit(MODELS), permit(MODELS));
     let weight = option::of(prop_oneof![0.0..1e9, select(vec![0.0, -0.0, f64::MIN_POSITIVE])]);
-    let parts = (select(PROVIDERS.to_vec()), weight, models, 0..3, budgets(aligned), rate_limit(aligned));
-    parts.prop_map(|(provider, weight, models, keys, budgets, rate_limit)| v1::VirtualKeyProviderConfig {
+    let parts = (select(PROVIDERS.to_vec()), weight, models, 0..3, budgets(aligned), rate_limits(aligned));
+    parts.prop_map(|(provider, weight, models, keys, budgets, rate_limits)| v1::VirtualKeyProviderConfig {
         provider: provider.to_owned(),
         weight,
         allowed_models: models.0,
@@ -179,7 +191,7 @@ fn provider_config(aligned: bool) -> impl Strategy<Value = v1::VirtualKeyProvide
         },
         allow_all_keys: keys == 2,
         budgets,
-        rate_limit,
+        rate_limits,
         ..Default::default()
     })
 }
@@ -189,13 +201,13 @@ impl Sample for VirtualKey {
         let owner = select(vec![("", ""), (TEAM, ""), ("", CUSTOMER)]);
         let tools = option::of(permit(&["read", "Read", "write"]));
         let limited = any::<bool>().prop_flat_map(|aligned| {
-            (Just(aligned), budgets(aligned), rate_limit(aligned), vec(provider_config(aligned), 0..3))
+            (Just(aligned), budgets(aligned), rate_limits(aligned), vec(provider_config(aligned), 0..3))
         });
         let expires_at = option::of(time(NOW_SECONDS + 1..4_000_000_000));
         let parts = (name(), "[a-z\t\n]{0,3}", option::of(any::<bool>()), owner, limited, tools, expires_at, labels());
         parts
             .prop_map(|(name, description, is_active, (team, customer), limited, tools, expires_at, labels)| {
-                let (calendar_aligned, budgets, rate_limit, provider_configs) = limited;
+                let (calendar_aligned, budgets, rate_limits, provider_configs) = limited;
                 let mcp = |tools_to_execute| v1::VirtualKeyMcpConfig {
                     mcp_client_name: MCP_CLIENT.to_owned(),
                     tools_to_execute,
@@ -210,7 +222,7 @@ impl Sample for VirtualKey {
                     team_id: team.to_owned(),
                     customer_id: customer.to_owned(),
                     budgets,
-                    rate_limit,
+                    rate_limits,
                     calendar_aligned,
                     expires_at,
                     labels,
@@ -262,14 +274,14 @@ impl Sample for ModelConfig {
         let scope = select(vec![(1, ""), (2, KEY), (3, TEAM), (4, CUSTOMER)]);
         let parts = (prop_oneof![name(), Just("*".to_owned())], select(vec!["", "groq"]), scope, limits());
         parts
-            .prop_map(|(model_name, provider, (scope, id), (calendar_aligned, budgets, rate_limit))| v1::ModelConfig {
+            .prop_map(|(model_name, provider, (scope, id), (calendar_aligned, budgets, rate_limits))| v1::ModelConfig {
                 model_name,
                 provider: provider.to_owned(),
                 scope,
                 scope_id: id.to_owned(),
                 calendar_aligned,
                 budgets,
-                rate_limit,
+                rate_limits,
                 ..Default::default()
             })
             .boxed()
@@ -279,10 +291,10 @@ impl Sample for ModelConfig {
 impl Sample for ProviderGovernance {
     fn valid() -> BoxedStrategy<v1::ProviderGovernance> {
         limits()
-            .prop_map(|(calendar_aligned, budgets, rate_limit)| v1::ProviderGovernance {
+            .prop_map(|(calendar_aligned, budgets, rate_limits)| v1::ProviderGovernance {
                 provider: "openai".to_owned(),
                 budgets,
-                rate_limit,
+                rate_limits,
                 calendar_aligned,
                 ..Default::default()
             })

@@ -137,7 +137,7 @@ impl World {
             budget.id = self.next_limit_id();
             (budget.anchor, budget.created_at, budget.updated_at) = (at, at, at);
         }
-        if let Some(limit) = limits.rate_limit.as_deref_mut() {
+        for limit in &mut limits.rate_limits {
             limit.id = self.next_limit_id();
             (limit.created_at, limit.updated_at) = (at, at);
             for dimension in [&mut limit.token, &mut limit.request].into_iter().flatten() {

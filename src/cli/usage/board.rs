@@ -137,17 +137,18 @@ fn row(view: &View, usage: &LimitUsage, key: &ResourceKey) -> Option<Row> {
 
 /// Where the window ends that begins at `start`.
 fn window_end(owner: &Owner<'_>, usage: &LimitUsage, start: Timestamp) -> Option<Timestamp> {
+    let rate = || owner.rate_limits.iter().find(|limit| limit.id == usage.limit_id);
     let (length, anchor) = match usage.kind() {
         LimitKind::Budget => {
             let budget = owner.budgets.iter().find(|budget| budget.id == usage.limit_id)?;
             (budget.reset_duration.as_str(), &budget.anchor)
         }
         LimitKind::Tokens => {
-            let RateLimit { token_reset_duration, token_anchor, .. } = owner.rate_limit?;
+            let RateLimit { token_reset_duration, token_anchor, .. } = rate()?;
             (token_reset_duration.as_deref()?, token_anchor)
         }
         LimitKind::Requests => {
-            let RateLimit { request_reset_duration, request_anchor, .. } = owner.rate_limit?;
+            let RateLimit { request_reset_duration, request_anchor, .. } = rate()?;
             (request_reset_duration.as_deref()?, request_anchor)
         }
         LimitKind::Unspecified => return None,

@@ -47,7 +47,7 @@ impl OwnerKind {
 pub(super) struct Owner<'a> {
     pub(super) kind: OwnerKind,
     pub(super) budgets: &'a [Budget],
-    pub(super) rate_limit: Option<&'a RateLimit>,
+    pub(super) rate_limits: &'a [RateLimit],
     pub(super) calendar_aligned: bool,
     /// Id and provider, if it is a provider config.
     config: Option<(i64, &'a str)>,
@@ -57,11 +57,11 @@ impl<'a> Owner<'a> {
     fn new(
         kind: OwnerKind,
         budgets: &'a [Budget],
-        rate_limit: Option<&'a RateLimit>,
+        rate_limits: &'a [RateLimit],
         calendar_aligned: bool,
         config: Option<(i64, &'a str)>,
     ) -> Self {
-        Self { kind, budgets, rate_limit, calendar_aligned, config }
+        Self { kind, budgets, rate_limits, calendar_aligned, config }
     }
 
     /// The owners that a resource is or has.
@@ -69,25 +69,25 @@ impl<'a> Owner<'a> {
         use OwnerKind as Kind;
         match &resource.resource {
             Some(Resource::Customer(it)) => {
-                vec![Self::new(Kind::Customer, &it.budgets, it.rate_limit.as_ref(), it.calendar_aligned, None)]
+                vec![Self::new(Kind::Customer, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
             }
             Some(Resource::Team(it)) => {
-                vec![Self::new(Kind::Team, &it.budgets, it.rate_limit.as_ref(), it.calendar_aligned, None)]
+                vec![Self::new(Kind::Team, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
             }
             Some(Resource::VirtualKey(it)) => {
                 let aligned = it.calendar_aligned;
-                let own = Self::new(Kind::VirtualKey, &it.budgets, it.rate_limit.as_ref(), aligned, None);
+                let own = Self::new(Kind::VirtualKey, &it.budgets, &it.rate_limits, aligned, None);
                 let configs = it.provider_configs.iter().map(|config| {
                     let named = Some((config.id, config.provider.as_str()));
-                    Self::new(Kind::ProviderConfig, &config.budgets, config.rate_limit.as_ref(), aligned, named)
+                    Self::new(Kind::ProviderConfig, &config.budgets, &config.rate_limits, aligned, named)
                 });
                 std::iter::once(own).chain(configs).collect()
             }
             Some(Resource::ModelConfig(it)) => {
-                vec![Self::new(Kind::ModelConfig, &it.budgets, it.rate_limit.as_ref(), it.calendar_aligned, None)]
+                vec![Self::new(Kind::ModelConfig, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
             }
             Some(Resource::ProviderGovernance(it)) => {
-                vec![Self::new(Kind::Provider, &it.budgets, it.rate_limit.as_ref(), it.calendar_aligned, None)]
+                vec![Self::new(Kind::Provider, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
             }
             Some(
                 Resource::RoutingRule(_)
@@ -101,7 +101,7 @@ impl<'a> Owner<'a> {
 
     pub(super) fn limit_ids(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let budgets = self.budgets.iter().map(|budget| budget.id.as_str());
-        budgets.chain(self.rate_limit.map(|limit| limit.id.as_str()))
+        budgets.chain(self.rate_limits.iter().map(|limit| limit.id.as_str()))
     }
 
     /// Its id and its name; `resource` is what it is or belongs to, in `view`.

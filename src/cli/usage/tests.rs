@@ -44,15 +44,15 @@ fn budget(id: &str, reset_duration: &str) -> Budget {
     Budget { id, reset_duration, anchor: at(WINDOW), ..Budget::default() }
 }
 
-fn rate_limit(id: &str) -> Option<RateLimit> {
-    Some(RateLimit {
+fn rate_limit(id: &str) -> RateLimit {
+    RateLimit {
         id: id.to_owned(),
         token_reset_duration: Some("1h".to_owned()),
         token_anchor: at(WINDOW),
         request_reset_duration: Some("1m".to_owned()),
         request_anchor: at(WINDOW),
         ..RateLimit::default()
-    })
+    }
 }
 
 fn used(id: &str, kind: LimitKind, used: i64, max: i64, version: i64) -> LimitUsage {
@@ -78,7 +78,7 @@ fn everybody() -> Vec<ConfigResource> {
     let config = VirtualKeyProviderConfig {
         id: 7,
         provider: "openai".to_owned(),
-        rate_limit: rate_limit("of-config"),
+        rate_limits: vec![rate_limit("of-config")],
         ..Default::default()
     };
     let key = VirtualKey {

@@ -231,8 +231,8 @@ fn dimension(max_limit: i64, duration: &str) -> RateDimension {
     RateDimension { max_limit, reset_duration: ResetDuration::parse(duration).unwrap(), anchor: at(-9) }
 }
 
-fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> Box<RateLimit> {
-    Box::new(RateLimit { id: id.into(), token, request, created_at: at(-8), updated_at: at(-7) })
+fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> RateLimit {
+    RateLimit { id: id.into(), token, request, created_at: at(-8), updated_at: at(-7) }
 }
 
 /// Limits whose ids begin with `prefix`, in an order that is not that of the ids.
@@ -244,7 +244,7 @@ fn limits(prefix: &str) -> Limits {
             budget(&format!("{prefix}-c"), 7, "10Y"),
         ]
         .into(),
-        rate_limit: Some(rate_limit(&format!("{prefix}-r"), Some(dimension(i64::MAX, "90s")), None)),
+        rate_limits: [rate_limit(&format!("{prefix}-r"), Some(dimension(i64::MAX, "90s")), None)].into(),
     }
 }
 

@@ -76,7 +76,11 @@ fn rich_key() -> VirtualKey {
         .into(),
         calendar_aligned: true,
         limits: Limits {
-            rate_limit: Some(rate_limit("k-r", Some(dimension(1, "1s")), Some(dimension(2, "1Y")))),
+            rate_limits: [
+                rate_limit("k-r", Some(dimension(1, "1s")), Some(dimension(2, "1Y"))),
+                rate_limit("k-r2", None, Some(dimension(0, "1m"))),
+            ]
+            .into(),
             ..limits("k")
         },
         labels: labels(),
@@ -152,7 +156,7 @@ async fn an_update_leaves_nothing_behind() {
     bench.commit(&everything()).await;
     let mut key = rich_key();
     key.provider_configs.reverse();
-    key.provider_configs[0].limits.rate_limit = None;
+    key.provider_configs[0].limits.rate_limits = [].into();
     key.provider_configs[1].allowed_models = AllowList::none();
     key.provider_configs[1].limits = limits("c7");
     let mut configs = key.provider_configs.into_vec();
@@ -161,7 +165,7 @@ async fn an_update_leaves_nothing_behind() {
     key.mcp_configs = [key.mcp_configs[0].clone(), key.mcp_configs[2].clone()].into();
     key.limits.budgets.swap(0, 1);
     key.limits.budgets[2].max_limit = NanoUsd::from_nanos(99);
-    key.limits.rate_limit = Some(rate_limit("another", None, Some(dimension(3, "1d"))));
+    key.limits.rate_limits = [rate_limit("another", None, Some(dimension(3, "1d")))].into();
     key.labels.remove("a");
     key.labels.insert("z".into(), "new".into());
     key.previous_secret = None;
@@ -246,7 +250,7 @@ async fn many_rows_fit_although_parameters_are_limited() {
     let mut bench = Bench::new().await;
     let key = |i: i64| VirtualKey {
         provider_configs: [provider_config(i, "openai")].into(),
-        limits: Limits { budgets: [budget(&format!("b{i}"), 1, "1d")].into(), rate_limit: None },
+        limits: Limits { budgets: [budget(&format!("b{i}"), 1, "1d")].into(), rate_limits: [].into() },
         labels: [("n".into(), i.to_string().into())].into(),
         ..virtual_key(&i.to_string())
     };

@@ -210,6 +210,7 @@ async fn rows_that_make_no_resource_are_named() {
         ("UPDATE budget SET max_limit_nano_usd = -1 WHERE id = 'x-a'", "row \"x-a\": a limit is -1"),
         ("UPDATE budget SET customer_id = 'gone'", "the owner \"gone\" does not exist"),
         ("UPDATE budget SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
+        ("UPDATE rate_limit SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
         ("UPDATE rate_limit SET token_anchor = NULL", "row \"x-r\": a dimension has some of its columns only"),
         ("UPDATE label SET resource_id = 'gone'", "table label, row \"gone\": the resource does not exist"),
         ("UPDATE provider_key SET provider = 'gone'", "table provider_key, row \"pk\": its provider does not exist"),

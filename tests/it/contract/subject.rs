@@ -145,12 +145,12 @@ fn budgets(n: usize) -> Vec<v1::Budget> {
     vec![v1::Budget { max_limit: 1.5 + n as f64, reset_duration: "1d".to_owned(), ..v1::Budget::default() }]
 }
 
-fn rate_limit() -> Option<v1::RateLimit> {
-    Some(v1::RateLimit {
+fn rate_limit() -> Vec<v1::RateLimit> {
+    vec![v1::RateLimit {
         token_max_limit: Some(10),
         token_reset_duration: Some("90s".to_owned()),
         ..v1::RateLimit::default()
-    })
+    }]
 }
 
 /// Distinct whatever the case, and not in the order of `n`.
@@ -162,7 +162,7 @@ subject!(
     Customer,
     v1::customer_service_client::CustomerServiceClient<Channel>,
     customer,
-    |n| v1::Customer { name: name(n), budgets: budgets(n), rate_limit: rate_limit(), ..Default::default() },
+    |n| v1::Customer { name: name(n), budgets: budgets(n), rate_limits: rate_limit(), ..Default::default() },
     |it| {
         it.labels.insert("changed".to_owned(), "yes".to_owned());
         "labels"
@@ -184,7 +184,7 @@ subject!(
     Team,
     v1::team_service_client::TeamServiceClient<Channel>,
     team,
-    |n| v1::Team { name: name(n), budgets: budgets(n), rate_limit: rate_limit(), ..Default::default() },
+    |n| v1::Team { name: name(n), budgets: budgets(n), rate_limits: rate_limit(), ..Default::default() },
     |it| {
         it.labels.insert("changed".to_owned(), "yes".to_owned());
         "labels"
@@ -217,7 +217,7 @@ subject!(
             ..Default::default()
         }],
         budgets: budgets(n),
-        rate_limit: rate_limit(),
+        rate_limits: rate_limit(),
         ..Default::default()
     },
     |it| {
@@ -326,7 +326,7 @@ subject!(
         model_name: format!("model-{n}"),
         scope: v1::ModelConfigScope::Global.into(),
         budgets: budgets(n),
-        rate_limit: rate_limit(),
+        rate_limits: rate_limit(),
         ..Default::default()
     },
     |it| {

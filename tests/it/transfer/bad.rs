@@ -105,17 +105,17 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
             "unrecognized field name 'gadget'",
         ),
         (
-            edited(&|file| file.line(0, |it| it["header"]["formatVersion"] = json!(2))),
-            "line 1: header.format_version: is 2, and this version of tollgate knows 1 only",
+            edited(&|file| file.line(0, |it| it["header"]["formatVersion"] = json!(3))),
+            "line 1: header.format_version: is 3, and this version of tollgate knows 1 to 2 only",
         ),
         (
             edited(&|file| {
                 file.line(0, |it| {
-                    it["header"]["formatVersion"] = json!(3);
+                    it["header"]["formatVersion"] = json!(4);
                     it["header"]["more"] = json!([]);
                 });
             }),
-            "line 1: header.format_version: is 3",
+            "line 1: header.format_version: is 4",
         ),
         (
             edited(&|file| file.line(0, |it| it["header"]["usageVersion"] = json!("-1"))),
@@ -145,7 +145,10 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
             changed("team", |it| it["budgets"][0]["maxLimit"] = json!(77)),
             "resource.team.budgets[0].max_limit: is not as",
         ),
-        (changed("team", |it| it["rateLimit"]["tokenAnchor"] = Value::Null), "team.rate_limit.token_anchor: is absent"),
+        (
+            changed("team", |it| it["rateLimits"][0]["tokenAnchor"] = Value::Null),
+            "team.rate_limits[0].token_anchor: is absent",
+        ),
         (
             changed("virtualKey", |it| it["valueSha256"] = json!("AAAA")),
             "virtual_key.value_sha256: has 3 bytes; must have 32",
@@ -187,7 +190,7 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
                 it["id"] = json!("none");
                 it["provider"] = json!("none");
                 it["budgets"][0]["provider"] = json!("none");
-                it["rateLimit"]["provider"] = json!("none");
+                it["rateLimits"][0]["provider"] = json!("none");
             }),
             "provider_governance.provider: there is no provider \"none\"",
         ),
@@ -196,7 +199,7 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
             repeated("team", |it| {
                 it["id"] = json!("another");
                 it["budgets"] = json!([]);
-                it["rateLimit"] = Value::Null;
+                it["rateLimits"] = Value::Null;
             }),
             "team.name: is a duplicate: team another, on a line before, has the same",
         ),

@@ -195,11 +195,13 @@ async fn an_export_beside_a_server_that_writes_is_of_one_revision() {
             Some(Resource::Team(team)) => Some(v1::Team { revision: 0, ..team }),
             _ => None,
         });
-        let exported = records(&file).into_iter().filter_map(|line| match archive::decode(line.as_bytes()).unwrap() {
-            Line { line: Some(Content::Resource(ConfigResource { resource: Some(Resource::Team(team)) })) } => {
-                Some(team)
+        let exported = records(&file).into_iter().filter_map(|line| {
+            match archive::decode(line.as_bytes(), archive::FORMAT).unwrap() {
+                Line { line: Some(Content::Resource(ConfigResource { resource: Some(Resource::Team(team)) })) } => {
+                    Some(team)
+                }
+                _ => None,
             }
-            _ => None,
         });
         assert_eq!(exported.collect::<Vec<_>>(), teams.collect::<Vec<_>>(), "revision {at}");
         // And it is whole.

@@ -160,16 +160,17 @@ impl Reporter {
 /// A team and so many keys of it, each with limits whose windows are long.
 pub(crate) async fn prepare(api: &Api, keys: usize) -> Limited {
     let rate_limit = || {
-        Some(v1::RateLimit {
+        vec![v1::RateLimit {
             token_max_limit: Some(1_000_000),
             token_reset_duration: Some("10Y".to_owned()),
             request_max_limit: Some(1_000),
             request_reset_duration: Some("9Y".to_owned()),
             ..Default::default()
-        })
+        }]
     };
     let budgets = || vec![budget("10Y")];
-    let team = v1::Team { name: "team".to_owned(), budgets: budgets(), rate_limit: rate_limit(), ..Default::default() };
+    let team =
+        v1::Team { name: "team".to_owned(), budgets: budgets(), rate_limits: rate_limit(), ..Default::default() };
     let team = api.create_team(team).await.unwrap();
     let mut all = Vec::new();
     for name in 0..keys {
@@ -177,7 +178,7 @@ pub(crate) async fn prepare(api: &Api, keys: usize) -> Limited {
             name: name.to_string(),
             team_id: team.id.clone(),
             budgets: budgets(),
-            rate_limit: rate_limit(),
+            rate_limits: rate_limit(),
             ..Default::default()
         };
         all.push(api.create_virtual_key(key).await.unwrap());
@@ -203,8 +204,8 @@ impl Limited {
 
     /// What is counted for the team and each key, by id.
     pub(crate) async fn counted(&self, api: &Api, from_memory: bool) -> BTreeMap<String, Amounts> {
-        let team = (&self.team.id, &self.team.budgets[0].id, &self.team.rate_limit.as_ref().unwrap().id);
-        let keys = self.keys.iter().map(|key| (&key.id, &key.budgets[0].id, &key.rate_limit.as_ref().unwrap().id));
+        let team = (&self.team.id, &self.team.budgets[0].id, &self.team.rate_limits[0].id);
+        let keys = self.keys.iter().map(|key| (&key.id, &key.budgets[0].id, &key.rate_limits[0].id));
         let counted = currents(api, from_memory).await;
         let used = |id: &String, kind| counted[&(id.clone(), kind)].used;
         let told = keys.chain([team]).map(|(owner, budget, rate)| {

@@ -62,7 +62,7 @@ impl Bench {
         let key = v1::VirtualKey {
             name: "key".to_owned(),
             budgets: vec![budget],
-            rate_limit: Some(rate_limit),
+            rate_limits: vec![rate_limit],
             calendar_aligned,
             ..Default::default()
         };
@@ -96,7 +96,7 @@ impl Bench {
             let at = at.unwrap();
             told(at.seconds * SECOND + i64::from(at.nanos) / 1_000)
         };
-        let tokens = key.rate_limit.unwrap().token_current_usage;
+        let tokens = key.rate_limits[0].token_current_usage;
         (budget.current_usage_nano_usd, tokens, time(budget.last_reset), time(budget.next_reset))
     }
 

@@ -264,23 +264,23 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
         Resource::Customer(it) => {
             it.teams.clear();
             it.virtual_keys.clear();
-            limits(&mut it.budgets, it.rate_limit.as_mut());
+            limits(&mut it.budgets, &mut it.rate_limits);
         }
         Resource::Team(it) => {
             (it.profile, it.config, it.claims, it.customer) = (None, None, None, None);
             it.virtual_keys.clear();
             it.virtual_key_count = 0;
-            limits(&mut it.budgets, it.rate_limit.as_mut());
+            limits(&mut it.budgets, &mut it.rate_limits);
         }
         Resource::VirtualKey(it) => {
             it.value.clear();
             it.value_sha256.clear();
             it.previous_value_sha256.clear();
             (it.previous_value_expires_at, it.team, it.customer) = (None, None, None);
-            limits(&mut it.budgets, it.rate_limit.as_mut());
+            limits(&mut it.budgets, &mut it.rate_limits);
             for config in &mut it.provider_configs {
                 config.keys.clear();
-                limits(&mut config.budgets, config.rate_limit.as_mut());
+                limits(&mut config.budgets, &mut config.rate_limits);
             }
             for config in &mut it.mcp_configs {
                 config.mcp_client = None;
@@ -289,20 +289,20 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
         Resource::RoutingRule(it) => it.query = None,
         Resource::ModelConfig(it) => {
             it.scope_name.clear();
-            limits(&mut it.budgets, it.rate_limit.as_mut());
+            limits(&mut it.budgets, &mut it.rate_limits);
         }
-        Resource::ProviderGovernance(it) => limits(&mut it.budgets, it.rate_limit.as_mut()),
+        Resource::ProviderGovernance(it) => limits(&mut it.budgets, &mut it.rate_limits),
         Resource::PricingOverride(_) | Resource::Provider(_) | Resource::McpClient(_) => {}
     }
     resource
 }
 
-fn limits(budgets: &mut [v1::Budget], rate_limit: Option<&mut v1::RateLimit>) {
+fn limits(budgets: &mut [v1::Budget], rate_limits: &mut [v1::RateLimit]) {
     for budget in budgets {
         (budget.anchor, budget.last_reset, budget.next_reset) = (None, None, None);
         (budget.current_usage, budget.current_usage_nano_usd) = (0.0, 0);
     }
-    if let Some(limit) = rate_limit {
+    for limit in rate_limits {
         (limit.token_anchor, limit.token_last_reset, limit.token_next_reset) = (None, None, None);
         (limit.request_anchor, limit.request_last_reset, limit.request_next_reset) = (None, None, None);
         (limit.token_current_usage, limit.request_current_usage) = (0, 0);

@@ -8,7 +8,7 @@ use tollgate::proto::v1::{Budget, RateLimit, ResourceKey, ResourceKind, Team, Vi
 
 use super::rig::{Node, Rig, node};
 
-fn limits() -> (Vec<Budget>, Option<RateLimit>) {
+fn limits() -> (Vec<Budget>, Vec<RateLimit>) {
     let budget = Budget { max_limit: 10.0, reset_duration: "1d".to_owned(), ..Budget::default() };
     let rate_limit = RateLimit {
         token_max_limit: Some(1_000),
@@ -17,20 +17,20 @@ fn limits() -> (Vec<Budget>, Option<RateLimit>) {
         request_reset_duration: Some("1h".to_owned()),
         ..RateLimit::default()
     };
-    (vec![budget], Some(rate_limit))
+    (vec![budget], vec![rate_limit])
 }
 
 fn full_key(name: &str) -> VirtualKey {
-    let (budgets, rate_limit) = limits();
+    let (budgets, rate_limits) = limits();
     let config = VirtualKeyProviderConfig {
         provider: "openai".to_owned(),
         weight: Some(0.5),
         allowed_models: vec!["*".to_owned()],
         budgets: budgets.clone(),
-        rate_limit: rate_limit.clone(),
+        rate_limits: rate_limits.clone(),
         ..VirtualKeyProviderConfig::default()
     };
-    VirtualKey { name: name.to_owned(), budgets, rate_limit, provider_configs: vec![config], ..VirtualKey::default() }
+    VirtualKey { name: name.to_owned(), budgets, rate_limits, provider_configs: vec![config], ..VirtualKey::default() }
 }
 
 fn streamed(node: &Node, id: &str) -> VirtualKey {
@@ -77,8 +77,7 @@ async fn limits_are_streamed_with_their_anchors_and_without_usage() {
         assert_eq!((budget.last_reset, budget.next_reset), (None, None));
         assert_eq!((budget.current_usage, budget.current_usage_nano_usd), (0.0, 0));
     }
-    for limit in [&key.rate_limit, &config.rate_limit] {
-        let limit = limit.as_ref().unwrap();
+    for limit in key.rate_limits.iter().chain(&config.rate_limits) {
         assert!(limit.token_anchor.is_some() && limit.request_anchor.is_some());
         assert_eq!((limit.token_last_reset, limit.token_next_reset), (None, None));
         assert_eq!((limit.request_last_reset, limit.request_next_reset), (None, None));

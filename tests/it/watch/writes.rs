@@ -146,14 +146,17 @@ fn deleted(written: Written, kind: ResourceKind, id: String) -> Proposed {
     Some((written, None, Some(ResourceKey { kind: kind.into(), id })))
 }
 
-fn limits(rng: &mut StdRng) -> (Vec<Budget>, Option<RateLimit>) {
+fn limits(rng: &mut StdRng) -> (Vec<Budget>, Vec<RateLimit>) {
     let budget = || Budget { max_limit: 10.0, reset_duration: "1d".to_owned(), ..Budget::default() };
-    let rate_limit = || RateLimit {
+    let rate_limit = |length: &str| RateLimit {
         request_max_limit: Some(10),
-        request_reset_duration: Some("1h".to_owned()),
+        request_reset_duration: Some(length.to_owned()),
         ..RateLimit::default()
     };
-    (rng.random_bool(0.5).then(budget).into_iter().collect(), rng.random_bool(0.3).then(rate_limit))
+    (
+        rng.random_bool(0.5).then(budget).into_iter().collect(),
+        ["1h", "1m", "1d"].into_iter().filter(|_| rng.random_bool(0.2)).map(rate_limit).collect(),
+    )
 }
 
 async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed, Status> {
@@ -165,16 +168,16 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
     let customer = model.any(Kind::Customer, rng);
     let team = model.any(Kind::Team, rng);
     let key = model.any(Kind::VirtualKey, rng);
-    let (budgets, rate_limit) = limits(rng);
+    let (budgets, rate_limits) = limits(rng);
     Ok(match rng.random_range(0..26) {
         0 | 1 => {
-            let customer = Customer { name, budgets, rate_limit, ..Customer::default() };
+            let customer = Customer { name, budgets, rate_limits, ..Customer::default() };
             let it = api.create_customer(customer).await?;
             created(it.revision, Resource::Customer(it))
         }
         2 | 3 => {
             let customer_id = customer.unwrap_or_default();
-            let it = api.create_team(Team { name, customer_id, budgets, rate_limit, ..Team::default() }).await?;
+            let it = api.create_team(Team { name, customer_id, budgets, rate_limits, ..Team::default() }).await?;
             created(it.revision, Resource::Team(it))
         }
         4..=7 => {
@@ -194,7 +197,7 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
                 customer_id,
                 provider_configs,
                 budgets,
-                rate_limit,
+                rate_limits,
                 ..VirtualKey::default()
             };
             let it = api.create_virtual_key(key).await?;
@@ -303,7 +306,7 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
                 _ => (ModelConfigScope::Global, String::new()),
             };
             let (scope, model_name) = (scope.into(), name);
-            let config = ModelConfig { model_name, scope, scope_id, budgets, rate_limit, ..ModelConfig::default() };
+            let config = ModelConfig { model_name, scope, scope_id, budgets, rate_limits, ..ModelConfig::default() };
             let it = api.create_model_config(config).await?;
             created(it.revision, Resource::ModelConfig(it))
         }
@@ -339,8 +342,8 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
             if rng.random_bool(0.5) {
                 return Ok(deleted(api.delete_model_config(&id).await?, Kind::ModelConfig, id));
             }
-            let config = ModelConfig { id, budgets, rate_limit, ..ModelConfig::default() };
-            Some((api.update_model_config(config, &["budgets", "rate_limit"]).await?, None, None))
+            let config = ModelConfig { id, budgets, rate_limits, ..ModelConfig::default() };
+            Some((api.update_model_config(config, &["budgets", "rate_limits"]).await?, None, None))
         }
         25 => {
             let Some(id) = model.any(Kind::PricingOverride, rng) else { return Ok(None) };

@@ -50,7 +50,7 @@ pub fn dimensions(any: &AnyResource) -> Vec<Dimension<'_>> {
 
 /// The dimensions of the limits of one owner.
 pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned: bool, found: &mut Vec<Dimension<'a>>) {
-    if let Some(rate) = limits.rate_limit.as_deref() {
+    for rate in &limits.rate_limits {
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
                 let (limit_id, owner) = (rate.id.clone(), owner.clone());

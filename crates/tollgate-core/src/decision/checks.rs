@@ -6,8 +6,8 @@ use super::chain::{Applied, chain};
 use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
-    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ProviderConfig, RateDimension, Stored, VirtualKey,
-    Window,
+    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ProviderConfig, RateDimension, RateLimit, ResetDuration,
+    Stored, Timestamp, VirtualKey, Window,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -152,36 +152,46 @@ struct Used<'a> {
 }
 
 fn each(usage: &dyn Usage, request: &Request<'_>, limits: &Limits, aligned: bool, mut visit: impl FnMut(Used<'_>)) {
-    if let Some(rate) = limits.rate_limit.as_deref() {
-        let limit_id = &rate.id;
-        let at =
-            |dimension: &RateDimension| Window::at(dimension.anchor, &dimension.reset_duration, aligned, request.at);
-        if let Some(token) = &rate.token {
-            let (window, max, estimate) = (at(token), token.max_limit, request.estimated_tokens);
-            let used = usage.tokens(rate, &window);
-            visit(Used { limit_id, kind: LimitKind::Tokens, used, max, estimate, window });
-        }
-        if let Some(requests) = &rate.request {
-            let (window, max, estimate) = (at(requests), requests.max_limit, 0);
-            let used = usage.requests(rate, &window);
-            visit(Used { limit_id, kind: LimitKind::Requests, used, max, estimate, window });
-        }
-    }
-    let mut of_budget = |budget: &Budget| {
-        let window = Window::at(budget.anchor, &budget.reset_duration, aligned, request.at);
+    let at = |anchor: Timestamp, length: &ResetDuration| Window::at(anchor, length, aligned, request.at);
+    let tokens = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.token()?)));
+    shortest_first(tokens, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
+        let window = at(*anchor, reset_duration);
+        let (used, estimate) = (usage.tokens(rate, &window), request.estimated_tokens);
+        visit(Used { limit_id: &rate.id, kind: LimitKind::Tokens, used, max: *max_limit, estimate, window });
+    });
+    let requests = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.request()?)));
+    shortest_first(requests, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
+        let window = at(*anchor, reset_duration);
+        let used = usage.requests(rate, &window);
+        visit(Used { limit_id: &rate.id, kind: LimitKind::Requests, used, max: *max_limit, estimate: 0, window });
+    });
+    shortest_first(limits.budgets.iter(), budget_place, |budget| {
+        let window = at(budget.anchor, &budget.reset_duration);
         let (used, max, estimate) = (usage.budget(budget, &window), budget.max_limit.nanos(), request.estimated_cost);
         visit(Used { limit_id: &budget.id, kind: LimitKind::Budget, used, max, estimate, window });
-    };
-    let order = |one: &Budget, other: &Budget| {
-        let shorter = one.reset_duration.millis().cmp(&other.reset_duration.millis());
-        shorter.then_with(|| one.id.cmp(&other.id))
-    };
-    if limits.budgets.is_sorted_by(|one, other| order(one, other).is_le()) {
-        limits.budgets.iter().for_each(of_budget);
+    });
+}
+
+fn rate_place<'a>((rate, dimension): (&'a RateLimit, &RateDimension)) -> (i64, &'a LimitId) {
+    (dimension.reset_duration.millis(), &rate.id)
+}
+
+fn budget_place(budget: &Budget) -> (i64, &LimitId) {
+    (budget.reset_duration.millis(), &budget.id)
+}
+
+/// Visits limits in the order of their `place`, in which they mostly stand: by the length of the window, then by id.
+fn shortest_first<'a, L: Copy>(
+    limits: impl Iterator<Item = L> + Clone,
+    place: impl Fn(L) -> (i64, &'a LimitId),
+    visit: impl FnMut(L),
+) {
+    if limits.clone().is_sorted_by_key(&place) {
+        limits.for_each(visit);
     } else {
-        let mut budgets: Vec<_> = limits.budgets.iter().collect();
-        budgets.sort_by(|one, other| order(one, other));
-        budgets.into_iter().for_each(&mut of_budget);
+        let mut sorted: Vec<_> = limits.collect();
+        sorted.sort_by_key(|limit| place(*limit));
+        sorted.into_iter().for_each(visit);
     }
 }
 

@@ -33,7 +33,7 @@ pub struct RateDimension {
 /// A ceiling on tokens, requests or both. At least one dimension is there.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RateLimit {
-    /// Id; empty in a desired state.
+    /// Id; empty in a desired state for a rate limit that is not named by its id.
     pub id: LimitId,
     /// Tokens per window.
     pub token: Option<RateDimension>,
@@ -46,6 +46,16 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
+    /// Its dimension of tokens.
+    pub fn token(&self) -> Option<&RateDimension> {
+        self.token.as_ref()
+    }
+
+    /// Its dimension of requests.
+    pub fn request(&self) -> Option<&RateDimension> {
+        self.request.as_ref()
+    }
+
     /// The dimensions that it has.
     pub fn dimensions(&self) -> impl Iterator<Item = &RateDimension> {
         [&self.token, &self.request].into_iter().flatten()
@@ -57,24 +67,24 @@ impl RateLimit {
 pub struct Limits {
     /// Budgets, in the client's order; no two of one length.
     pub budgets: Box<[Budget]>,
-    /// The rate limit.
-    pub rate_limit: Option<Box<RateLimit>>,
+    /// Rate limits, in the client's order; no two have a dimension of the same length.
+    pub rate_limits: Box<[RateLimit]>,
 }
 
 impl Limits {
     /// Whether one of them has this id.
     pub fn has(&self, id: &LimitId) -> bool {
-        self.budgets.iter().any(|budget| budget.id == *id) || self.rate_limit.as_ref().is_some_and(|it| it.id == *id)
+        self.ids().any(|own| own == id)
     }
 
     /// The ids of all of them.
     pub fn ids(&self) -> impl Iterator<Item = &LimitId> {
-        self.budgets.iter().map(|budget| &budget.id).chain(self.rate_limit.iter().map(|limit| &limit.id))
+        self.budgets.iter().map(|budget| &budget.id).chain(self.rate_limits.iter().map(|limit| &limit.id))
     }
 
     /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
-        self.budgets.is_empty() && self.rate_limit.is_none()
+        self.budgets.is_empty() && self.rate_limits.is_empty()
     }
 }
 

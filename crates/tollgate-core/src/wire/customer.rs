@@ -12,11 +12,11 @@ impl Wire for Customer {
     const IMMUTABLE: &'static [&'static str] = &[];
 
     fn parse(message: v1::Customer, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::Customer { name: text, budgets, rate_limit, calendar_aligned, labels: pairs, .. } = message;
+        let v1::Customer { name: text, budgets, rate_limits, calendar_aligned, labels: pairs, .. } = message;
         Some(Self {
             name: name(&text, &path.field("name"), violations),
             calendar_aligned,
-            limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+            limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
         })
     }
@@ -24,12 +24,12 @@ impl Wire for Customer {
     fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {
         let Self { name, calendar_aligned, limits, labels } = &stored.resource;
         let owner = LimitOwner::Customer(stored.id.clone());
-        let (budgets, rate_limit) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
         v1::Customer {
             id: stored.id.to_string(),
             name: name.to_string(),
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned: *calendar_aligned,
             labels: render_labels(labels),
             teams: Vec::new(),
@@ -41,7 +41,7 @@ impl Wire for Customer {
     }
 
     fn recall(&mut self, message: &v1::Customer, _form: Form, path: &Path<'_>, violations: &mut Violations) {
-        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+        limits::recall(&mut self.limits, &message.budgets, &message.rate_limits, path, violations);
     }
 
     fn times(message: &v1::Customer) -> [Option<prost_types::Timestamp>; 2] {

@@ -3,15 +3,15 @@
 use super::text::{self, timestamp};
 use super::{Form, parse_timestamp};
 use crate::domain::{
-    Budget, Id, LimitId, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp,
-    Violations, Window,
+    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations,
+    Window,
 };
 use crate::proto::v1;
 
 /// The desired limits of an owner.
 pub(super) fn parse(
     budgets: Vec<v1::Budget>,
-    rate_limit: Option<v1::RateLimit>,
+    rate_limits: Vec<v1::RateLimit>,
     calendar_aligned: bool,
     path: &Path<'_>,
     violations: &mut Violations,
@@ -34,8 +34,39 @@ pub(super) fn parse(
         }
         parsed.push(budget);
     }
-    let rate_limit = rate_limit.and_then(|message| self::rate_limit(message, &path.field("rate_limit"), violations));
-    Limits { budgets: parsed.into(), rate_limit: rate_limit.map(Box::new) }
+    let rate_limits = self::rate_limits(rate_limits, calendar_aligned, &path.field("rate_limits"), violations);
+    Limits { budgets: parsed.into(), rate_limits: rate_limits.into() }
+}
+
+fn rate_limits(
+    messages: Vec<v1::RateLimit>,
+    calendar_aligned: bool,
+    list: &Path<'_>,
+    violations: &mut Violations,
+) -> Vec<RateLimit> {
+    text::count(messages.len(), list, violations);
+    let mut parsed: Vec<RateLimit> = Vec::with_capacity(messages.len());
+    for (index, message) in messages.into_iter().enumerate() {
+        let path = list.index(index);
+        let Some(limit) = rate_limit(message, &path, violations) else { continue };
+        for (of, field, what) in [
+            (RateLimit::token as fn(&RateLimit) -> Option<&RateDimension>, "token_reset_duration", "LLM tokens"),
+            (RateLimit::request, "request_reset_duration", "requests"),
+        ] {
+            let Some(length) = of(&limit).map(|dimension| &dimension.reset_duration) else { continue };
+            let mut lengths = parsed.iter().filter_map(of).map(|dimension| &dimension.reset_duration);
+            if let Some(other) = lengths.find(|other| other.same(length, calendar_aligned)) {
+                let text = format!(
+                    "is {:?}, as long as {:?} of another rate limit; an owner has one limit on {what} of each length",
+                    length.to_string(),
+                    other.to_string()
+                );
+                violations.add(path.field(field), text);
+            }
+        }
+        parsed.push(limit);
+    }
+    parsed
 }
 
 fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violations: &mut Violations) -> Option<Budget> {
@@ -69,6 +100,10 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
 }
 
 fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violations) -> Option<RateLimit> {
+    let is_empty = message.token_max_limit.is_none()
+        && message.token_reset_duration.is_none()
+        && message.request_max_limit.is_none()
+        && message.request_reset_duration.is_none();
     let mut dimension = |max: Option<i64>, length: Option<String>, [max_field, length_field]: [&str; 2]| {
         let (max_path, length_path) = (path.field(max_field), path.field(length_field));
         if let Some(max) = max
@@ -100,18 +135,22 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         message.request_reset_duration,
         ["request_max_limit", "request_reset_duration"],
     );
+    let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
     if token.is_none() && request.is_none() {
+        if is_empty {
+            violations.add(path, "limits nothing; set token_max_limit or request_max_limit, or leave the entry out");
+        }
         return None;
     }
     let epoch = Timestamp::EPOCH;
-    Some(RateLimit { id: LimitId::none(), token, request, created_at: epoch, updated_at: epoch })
+    Some(RateLimit { id: id.as_ref().into(), token, request, created_at: epoch, updated_at: epoch })
 }
 
 /// Takes over what a client cannot say of the limits that were parsed of the same messages.
 pub(super) fn recall(
     limits: &mut Limits,
     budgets: &[v1::Budget],
-    rate_limit: Option<&v1::RateLimit>,
+    rate_limits: &[v1::RateLimit],
     path: &Path<'_>,
     violations: &mut Violations,
 ) {
@@ -130,9 +169,10 @@ pub(super) fn recall(
         budget.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
         budget.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
     }
-    if let (Some(limit), Some(message)) = (&mut limits.rate_limit, rate_limit) {
-        let path = path.field("rate_limit");
-        limit.id = text::reference(&message.id, &path.field("id"), violations).as_ref().into();
+    let list = path.field("rate_limits");
+    for (index, (limit, message)) in limits.rate_limits.iter_mut().zip(rate_limits).enumerate() {
+        let path = list.index(index);
+        text::reference(&message.id, &path.field("id"), violations);
         limit.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
         limit.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
         for (dimension, anchor, field) in [
@@ -163,10 +203,10 @@ pub(super) fn render(
     owner: &LimitOwner,
     calendar_aligned: bool,
     form: Form,
-) -> (Vec<v1::Budget>, Option<v1::RateLimit>) {
-    let budgets = limits.budgets.iter().map(|budget| render_budget(budget, owner, calendar_aligned, form)).collect();
-    let rate_limit = limits.rate_limit.as_deref();
-    (budgets, rate_limit.map(|limit| render_rate_limit(limit, owner, calendar_aligned, form)))
+) -> (Vec<v1::Budget>, Vec<v1::RateLimit>) {
+    let budgets = limits.budgets.iter().map(|budget| render_budget(budget, owner, calendar_aligned, form));
+    let rate_limits = limits.rate_limits.iter().map(|limit| render_rate_limit(limit, owner, calendar_aligned, form));
+    (budgets.collect(), rate_limits.collect())
 }
 
 /// A budget as a message.

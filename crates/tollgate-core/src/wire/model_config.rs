@@ -34,20 +34,20 @@ impl Wire for ModelConfig {
     const IMMUTABLE: &'static [&'static str] = &["scope", "scope_id"];
 
     fn parse(message: v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::ModelConfig { model_name, provider, scope, scope_id, calendar_aligned, budgets, rate_limit, .. } =
+        let v1::ModelConfig { model_name, provider, scope, scope_id, calendar_aligned, budgets, rate_limits, .. } =
             message;
         let model_name = name(&model_name, &path.field("model_name"), violations);
         let provider =
             (!provider.is_empty()).then(|| Id::new(reference(&provider, &path.field("provider"), violations)));
         let scope = scope::parse(parse_model_config_scope(scope), SCOPES, &scope_id, path, violations);
-        let limits = limits::parse(budgets, rate_limit, calendar_aligned, path, violations);
+        let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
         Some(Self { model_name, provider, scope: scope?, calendar_aligned, limits })
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ModelConfig {
         let Self { model_name, provider, scope, calendar_aligned, limits } = &stored.resource;
         let owner = LimitOwner::ModelConfig(stored.id.clone());
-        let (budgets, rate_limit) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
         v1::ModelConfig {
             id: stored.id.to_string(),
             model_name: model_name.to_string(),
@@ -57,7 +57,7 @@ impl Wire for ModelConfig {
             scope_name: String::new(),
             calendar_aligned: *calendar_aligned,
             budgets,
-            rate_limit,
+            rate_limits,
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
@@ -65,7 +65,7 @@ impl Wire for ModelConfig {
     }
 
     fn recall(&mut self, message: &v1::ModelConfig, _form: Form, path: &Path<'_>, violations: &mut Violations) {
-        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+        limits::recall(&mut self.limits, &message.budgets, &message.rate_limits, path, violations);
     }
 
     fn times(message: &v1::ModelConfig) -> [Option<prost_types::Timestamp>; 2] {

@@ -13,20 +13,20 @@ impl Wire for ProviderGovernance {
     const NAMED_BY_ID: bool = true;
 
     fn parse(message: v1::ProviderGovernance, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::ProviderGovernance { calendar_aligned, budgets, rate_limit, .. } = message;
-        let limits = limits::parse(budgets, rate_limit, calendar_aligned, path, violations);
+        let v1::ProviderGovernance { calendar_aligned, budgets, rate_limits, .. } = message;
+        let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
         Some(Self { calendar_aligned, limits })
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ProviderGovernance {
         let Self { calendar_aligned, limits } = &stored.resource;
         let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
-        let (budgets, rate_limit) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
         v1::ProviderGovernance {
             id: stored.id.to_string(),
             provider: stored.id.to_string(),
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned: *calendar_aligned,
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
@@ -35,7 +35,7 @@ impl Wire for ProviderGovernance {
     }
 
     fn recall(&mut self, message: &v1::ProviderGovernance, _form: Form, path: &Path<'_>, violations: &mut Violations) {
-        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+        limits::recall(&mut self.limits, &message.budgets, &message.rate_limits, path, violations);
     }
 
     fn times(message: &v1::ProviderGovernance) -> [Option<prost_types::Timestamp>; 2] {

@@ -16,7 +16,7 @@ impl Wire for Team {
             name: text,
             customer_id,
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned,
             labels: pairs,
             profile,
@@ -30,7 +30,7 @@ impl Wire for Team {
             name: name(&text, &path.field("name"), violations),
             customer_id,
             calendar_aligned,
-            limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+            limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             profile: structure(profile, &path.field("profile"), violations),
             config: structure(config, &path.field("config"), violations),
@@ -41,7 +41,7 @@ impl Wire for Team {
     fn render(stored: &Stored<Self>, form: Form) -> v1::Team {
         let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = &stored.resource;
         let owner = LimitOwner::Team(stored.id.clone());
-        let (budgets, rate_limit) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
         let free = |data: &Option<Struct>| match form {
             Form::Stream => None,
             Form::Answer(_) | Form::Log => data.as_ref().map(render_structure),
@@ -51,7 +51,7 @@ impl Wire for Team {
             name: name.to_string(),
             customer_id: customer_id.as_ref().map(ToString::to_string).unwrap_or_default(),
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned: *calendar_aligned,
             labels: render_labels(labels),
             profile: free(profile),
@@ -67,7 +67,7 @@ impl Wire for Team {
     }
 
     fn recall(&mut self, message: &v1::Team, _form: Form, path: &Path<'_>, violations: &mut Violations) {
-        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+        limits::recall(&mut self.limits, &message.budgets, &message.rate_limits, path, violations);
     }
 
     fn times(message: &v1::Team) -> [Option<prost_types::Timestamp>; 2] {

@@ -46,7 +46,7 @@ impl Wire for VirtualKey {
             team_id,
             customer_id,
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned,
             expires_at,
             labels: pairs,
@@ -102,7 +102,7 @@ impl Wire for VirtualKey {
             provider_configs,
             mcp_configs: parsed.into(),
             calendar_aligned,
-            limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+            limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             created_by: "".into(),
         })
@@ -125,7 +125,7 @@ impl Wire for VirtualKey {
             created_by,
         } = &stored.resource;
         let limit_owner = LimitOwner::VirtualKey(stored.id.clone());
-        let (budgets, rate_limit) = limits::render(limits, &limit_owner, *calendar_aligned, form);
+        let (budgets, rate_limits) = limits::render(limits, &limit_owner, *calendar_aligned, form);
         let (team_id, customer_id) = match owner {
             Some(KeyOwner::Team(id)) => (id.to_string(), String::new()),
             Some(KeyOwner::Customer(id)) => (String::new(), id.to_string()),
@@ -161,7 +161,7 @@ impl Wire for VirtualKey {
             team_id,
             customer_id,
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned: *calendar_aligned,
             expires_at: expires_at.map(timestamp),
             labels: render_labels(labels),
@@ -196,14 +196,14 @@ impl Wire for VirtualKey {
         }
         self.secret.mask = bounded(&message.value, MAX_MASK_BYTES, false, &path.field("value"), violations);
         self.created_by = bounded(&message.created_by, MAX_CALLER_BYTES, false, &path.field("created_by"), violations);
-        limits::recall(&mut self.limits, &message.budgets, message.rate_limit.as_ref(), path, violations);
+        limits::recall(&mut self.limits, &message.budgets, &message.rate_limits, path, violations);
 
         let list = path.field("provider_configs");
         for (index, (config, message)) in self.provider_configs.iter_mut().zip(&message.provider_configs).enumerate() {
             let path = list.index(index);
             known_id(message.id, &path, violations);
-            let (budgets, rate_limit) = (&message.budgets, message.rate_limit.as_ref());
-            limits::recall(&mut config.limits, budgets, rate_limit, &path, violations);
+            let (budgets, rate_limits) = (&message.budgets, &message.rate_limits);
+            limits::recall(&mut config.limits, budgets, rate_limits, &path, violations);
         }
         let list = path.field("mcp_configs");
         for (index, message) in message.mcp_configs.iter().enumerate() {
@@ -250,7 +250,7 @@ fn provider_config(
         allow_all_keys: _,
         keys: _,
         budgets,
-        rate_limit,
+        rate_limits,
     } = message;
     check_id(id, path, violations);
     if let Some(weight) = weight
@@ -266,13 +266,13 @@ fn provider_config(
         allowed_models: permit(&allowed_models, true, &path.field("allowed_models"), violations),
         blacklisted_models: permit(&blacklisted_models, true, &path.field("blacklisted_models"), violations),
         key_ids: permit(&key_ids, false, &path.field("key_ids"), violations),
-        limits: limits::parse(budgets, rate_limit, calendar_aligned, path, violations),
+        limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
     }
 }
 
 fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form: Form) -> v1::VirtualKeyProviderConfig {
     let owner = LimitOwner::ProviderConfig(config.id);
-    let (budgets, rate_limit) = limits::render(&config.limits, &owner, calendar_aligned, form);
+    let (budgets, rate_limits) = limits::render(&config.limits, &owner, calendar_aligned, form);
     v1::VirtualKeyProviderConfig {
         id: config.id,
         provider: config.provider.to_string(),
@@ -283,7 +283,7 @@ fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form:
         allow_all_keys: config.key_ids == AllowList::All,
         keys: Vec::new(),
         budgets,
-        rate_limit,
+        rate_limits,
     }
 }
 

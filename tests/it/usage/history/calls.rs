@@ -16,7 +16,7 @@ use crate::watch::api::Api;
 pub(super) struct Answer {
     pub(super) id: String,
     pub(super) budgets: Vec<v1::Budget>,
-    pub(super) rate_limit: Option<v1::RateLimit>,
+    pub(super) rate_limits: Vec<v1::RateLimit>,
     pub(super) configs: Vec<v1::VirtualKeyProviderConfig>,
     /// When it was written; 0 if nothing is there.
     pub(super) at: Micros,
@@ -28,20 +28,20 @@ pub(super) fn micros(at: prost_types::Timestamp) -> Micros {
 }
 
 fn answer(resource: Resource) -> Answer {
-    let (id, budgets, rate_limit, at, revision) = match &resource {
-        Resource::Customer(it) => (&it.id, &it.budgets, &it.rate_limit, it.updated_at, it.revision),
-        Resource::Team(it) => (&it.id, &it.budgets, &it.rate_limit, it.updated_at, it.revision),
-        Resource::VirtualKey(it) => (&it.id, &it.budgets, &it.rate_limit, it.updated_at, it.revision),
-        Resource::ModelConfig(it) => (&it.id, &it.budgets, &it.rate_limit, it.updated_at, it.revision),
-        Resource::ProviderGovernance(it) => (&it.provider, &it.budgets, &it.rate_limit, it.updated_at, it.revision),
+    let (id, budgets, rate_limits, at, revision) = match &resource {
+        Resource::Customer(it) => (&it.id, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
+        Resource::Team(it) => (&it.id, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
+        Resource::VirtualKey(it) => (&it.id, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
+        Resource::ModelConfig(it) => (&it.id, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
+        Resource::ProviderGovernance(it) => (&it.provider, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
         other => panic!("{other:?} has no limits"),
     };
-    let (id, budgets, rate_limit, at) = (id.clone(), budgets.clone(), rate_limit.clone(), at.map_or(0, micros));
+    let (id, budgets, rate_limits, at) = (id.clone(), budgets.clone(), rate_limits.clone(), at.map_or(0, micros));
     let configs = match resource {
         Resource::VirtualKey(key) => key.provider_configs,
         _ => Vec::new(),
     };
-    Answer { id, budgets, rate_limit, configs, at, revision }
+    Answer { id, budgets, rate_limits, configs, at, revision }
 }
 
 pub(super) async fn create(api: &Api, resource: Resource) -> Result<Answer, Status> {

@@ -68,15 +68,15 @@ impl History {
     fn set(&mut self, owner: Owner, asked: (&Desired, bool, bool), answer: &Answer) {
         let (desired, aligned, reset) = asked;
         let old = self.limits(&owner);
-        let limits = desired.answered(&old, &answer.budgets, answer.rate_limit.as_ref(), aligned, answer.at);
+        let limits = desired.answered(&old, &answer.budgets, &answer.rate_limits, aligned, answer.at);
         self.model.set_limits(owner, limits, reset, answer.at);
     }
 
     async fn create_customer(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
         let desired = Desired::new(&mut self.rng);
-        let Desired { budgets, rate_limit } = desired.clone();
-        let customer = v1::Customer { name: self.name(), budgets, rate_limit, calendar_aligned, ..Default::default() };
+        let Desired { budgets, rate_limits } = desired.clone();
+        let customer = v1::Customer { name: self.name(), budgets, rate_limits, calendar_aligned, ..Default::default() };
         let answer = create(&self.api, Resource::Customer(customer)).await?;
         self.wrote(&answer);
         self.model.customers.insert(answer.id.clone());
@@ -87,11 +87,11 @@ impl History {
     async fn create_team(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
         let desired = Desired::new(&mut self.rng);
-        let Desired { budgets, rate_limit } = desired.clone();
+        let Desired { budgets, rate_limits } = desired.clone();
         let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.8));
         let customer_id = customer.clone().unwrap_or_default();
         let team =
-            v1::Team { name: self.name(), customer_id, budgets, rate_limit, calendar_aligned, ..Default::default() };
+            v1::Team { name: self.name(), customer_id, budgets, rate_limits, calendar_aligned, ..Default::default() };
         let answer = create(&self.api, Resource::Team(team)).await?;
         self.wrote(&answer);
         self.model.teams.insert(answer.id.clone(), customer);
@@ -111,14 +111,14 @@ impl History {
     async fn create_key(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
         let desired = Desired::new(&mut self.rng);
-        let Desired { budgets, rate_limit } = desired.clone();
+        let Desired { budgets, rate_limits } = desired.clone();
         let parent = self.parent();
         let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None));
         let configs: Vec<_> = configs.collect();
         let key = v1::VirtualKey {
             name: self.name(),
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned,
             provider_configs: configs.iter().map(|(config, _)| config.clone()).collect(),
             ..with_parent(&parent)
@@ -144,8 +144,7 @@ impl History {
             let owner = Owner::Config(answer.id.clone(), answered.id);
             let old = self.limits(&owner);
             assert!(asked.id == answered.id || (asked.id == 0 && old.is_empty()));
-            let rate_limit = answered.rate_limit.as_ref();
-            let limits = desired.answered(&old, &answered.budgets, rate_limit, aligned, answer.at);
+            let limits = desired.answered(&old, &answered.budgets, &answered.rate_limits, aligned, answer.at);
             self.model.set_limits(owner, limits, reset, answer.at);
             configs.push(Config {
                 id: answered.id,
@@ -177,7 +176,7 @@ impl History {
         };
         let calendar_aligned = rng.random_bool(0.4);
         let desired = Desired::new(rng);
-        let Desired { budgets, rate_limit } = desired.clone();
+        let Desired { budgets, rate_limits } = desired.clone();
         let (model, provider) =
             (MODELS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
         let config = v1::ModelConfig {
@@ -186,7 +185,7 @@ impl History {
             scope: scope.into(),
             scope_id: scope_id.clone(),
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned,
             ..Default::default()
         };
@@ -204,35 +203,39 @@ impl History {
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.rng.random_bool(0.2);
         let desired = Desired::instead_of(&mut self.rng, &old);
-        let Desired { budgets, rate_limit } = desired.clone();
+        let Desired { budgets, rate_limits } = desired.clone();
         let resource = match &owner {
             Owner::Customer(id) => Resource::Customer(v1::Customer {
                 id: id.clone(),
                 budgets,
-                rate_limit,
+                rate_limits,
                 calendar_aligned,
                 ..Default::default()
             }),
-            Owner::Team(id) => {
-                Resource::Team(v1::Team { id: id.clone(), budgets, rate_limit, calendar_aligned, ..Default::default() })
-            }
+            Owner::Team(id) => Resource::Team(v1::Team {
+                id: id.clone(),
+                budgets,
+                rate_limits,
+                calendar_aligned,
+                ..Default::default()
+            }),
             Owner::ModelConfig(id) => Resource::ModelConfig(v1::ModelConfig {
                 id: id.clone(),
                 budgets,
-                rate_limit,
+                rate_limits,
                 calendar_aligned,
                 ..Default::default()
             }),
             Owner::Provider(provider) => Resource::ProviderGovernance(v1::ProviderGovernance {
                 id: provider.clone(),
                 budgets,
-                rate_limit,
+                rate_limits,
                 calendar_aligned,
                 ..Default::default()
             }),
             Owner::Key(id) | Owner::Config(id, _) => return self.update_key(&id.clone()).await,
         };
-        let answer = update(&self.api, resource, &["budgets", "rate_limit", "calendar_aligned"], reset).await?;
+        let answer = update(&self.api, resource, &["budgets", "rate_limits", "calendar_aligned"], reset).await?;
         let gone = matches!(owner, Owner::Provider(_)) && desired.is_empty();
         if gone {
             self.model.limits.remove(&owner);
@@ -261,17 +264,17 @@ impl History {
         if self.rng.random_bool(0.2) {
             configs.push(config(&mut self.rng, None));
         }
-        let Desired { budgets, rate_limit } = desired.clone();
+        let Desired { budgets, rate_limits } = desired.clone();
         let provider_configs = configs.iter().map(|(config, _)| config.clone()).collect();
         let key = v1::VirtualKey {
             id: id.to_owned(),
             budgets,
-            rate_limit,
+            rate_limits,
             calendar_aligned,
             provider_configs,
             ..Default::default()
         };
-        let paths = ["budgets", "rate_limit", "calendar_aligned", "provider_configs"];
+        let paths = ["budgets", "rate_limits", "calendar_aligned", "provider_configs"];
         let answer = update(&self.api, Resource::VirtualKey(key), &paths, reset).await?;
         if self.wrote(&answer) {
             self.set(owner, (&desired, calendar_aligned, reset), &answer);

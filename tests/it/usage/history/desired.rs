@@ -18,7 +18,7 @@ const CLOCK_LENGTHS: [&str; 4] = ["1h", "24h", "90m", "45s"];
 #[derive(Clone, Default)]
 pub(super) struct Desired {
     pub(super) budgets: Vec<v1::Budget>,
-    pub(super) rate_limit: Option<v1::RateLimit>,
+    pub(super) rate_limits: Vec<v1::RateLimit>,
 }
 
 fn length(rng: &mut StdRng) -> String {
@@ -61,25 +61,34 @@ impl Desired {
             let length = budget_length(rng);
             budgets.push(budget(rng, "", length));
         }
-        let mut rate_limit = v1::RateLimit::default();
-        let mut dimension = |kind: LimitKind, most: i64| {
-            let old = old.iter().find(|limit| limit.kind == kind);
-            if !rng.random_bool(if old.is_some() { 0.8 } else { 0.4 }) {
-                return (None, None);
+        let mut rate_limits = Vec::new();
+        let kept = rates(old).into_iter().filter(|_| rng.random_bool(0.85)).collect::<Vec<_>>();
+        for old in kept.iter().map(Some).chain(rng.random_bool(if old.is_empty() { 0.7 } else { 0.2 }).then_some(None))
+        {
+            let [token, request] = old.map_or([None, None], |(_, dimensions)| *dimensions);
+            let (token_max_limit, token_reset_duration) = dimension(rng, token, 20_000);
+            let (request_max_limit, request_reset_duration) = dimension(rng, request, 40);
+            let id = old.filter(|_| rng.random_bool(0.5)).map(|(id, _)| (*id).to_owned()).unwrap_or_default();
+            let limit = v1::RateLimit {
+                id,
+                token_max_limit,
+                token_reset_duration,
+                request_max_limit,
+                request_reset_duration,
+                ..Default::default()
+            };
+            if limit.token_max_limit.or(limit.request_max_limit).is_some() {
+                rate_limits.push(limit);
             }
-            let kept = old.filter(|_| rng.random_bool(0.7));
-            let length = kept.map_or_else(|| length(rng), |old| old.length.text.clone());
-            let max = kept.filter(|_| rng.random_bool(0.6)).map_or_else(|| rng.random_range(0..most), |old| old.max);
-            (Some(max), Some(length))
-        };
-        (rate_limit.token_max_limit, rate_limit.token_reset_duration) = dimension(LimitKind::Tokens, 20_000);
-        (rate_limit.request_max_limit, rate_limit.request_reset_duration) = dimension(LimitKind::Requests, 40);
-        Self { budgets, rate_limit: Some(rate_limit) }
+        }
+        if rng.random_bool(0.2) {
+            rate_limits.reverse();
+        }
+        Self { budgets, rate_limits }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let rate = self.rate_limit.as_ref();
-        self.budgets.is_empty() && rate.is_none_or(|it| it.token_max_limit.or(it.request_max_limit).is_none())
+        self.budgets.is_empty() && self.rate_limits.is_empty()
     }
 
     /// These limits with the ids that the answer gives them, which must be those of `old` where they go on.
@@ -87,7 +96,7 @@ impl Desired {
         &self,
         old: &[Limit],
         budgets: &[v1::Budget],
-        rate_limit: Option<&v1::RateLimit>,
+        rate_limits: &[v1::RateLimit],
         aligned: bool,
         at: Micros,
     ) -> Vec<Limit> {
@@ -116,10 +125,14 @@ impl Desired {
             assert_eq!(answered.id, id, "a budget that is kept keeps its id");
             add(&id, LimitKind::Budget, (desired.max_limit * 1e9).round() as i64, &desired.reset_duration);
         }
-        if let (Some(desired), Some(answered)) = (&self.rate_limit, rate_limit) {
+        assert_eq!(rate_limits.len(), self.rate_limits.len());
+        let claimed = self.claimed(old, aligned);
+        for ((desired, answered), claimed) in self.rate_limits.iter().zip(rate_limits).zip(claimed) {
             let id = &answered.id;
-            let kept = old.iter().find(|limit| limit.kind != LimitKind::Budget);
-            assert!(kept.is_none_or(|kept| kept.id == *id), "a rate limit that is kept keeps its id");
+            match claimed {
+                Some(claimed) => assert_eq!(*id, claimed, "a rate limit that is kept keeps its id"),
+                None => assert!(old.iter().all(|it| it.id != *id), "a new rate limit has the id of an old one"),
+            }
             if let (Some(max), Some(text)) = (desired.token_max_limit, &desired.token_reset_duration) {
                 add(id, LimitKind::Tokens, max, text);
             }
@@ -129,6 +142,60 @@ impl Desired {
         }
         limits
     }
+
+    /// The rate limits of `old` that the desired ones take the place of: by id, then those of the same lengths, then in
+    /// order.
+    fn claimed(&self, old: &[Limit], aligned: bool) -> Vec<Option<String>> {
+        let named = |id: &str| self.rate_limits.iter().any(|desired| desired.id == id);
+        let mut unclaimed = rates(old);
+        unclaimed.retain(|(id, _)| !named(id));
+        let mut claimed: Vec<_> =
+            self.rate_limits.iter().map(|desired| Some(desired.id.clone()).filter(|id| !id.is_empty())).collect();
+        for alike_only in [true, false] {
+            for (desired, claimed) in self.rate_limits.iter().zip(&mut claimed) {
+                let lengths = [&desired.token_reset_duration, &desired.request_reset_duration];
+                let alike = |dimensions: &[Option<&Limit>; 2]| {
+                    dimensions.iter().zip(lengths).all(|(old, length)| match (old, length) {
+                        (Some(old), Some(length)) => old.length.same(&Length::new(length), aligned),
+                        (old, length) => old.is_none() && length.is_none(),
+                    })
+                };
+                if claimed.is_none() {
+                    let place = unclaimed.iter().position(|(_, dimensions)| !alike_only || alike(dimensions));
+                    *claimed = place.map(|place| unclaimed.remove(place).0.to_owned());
+                }
+            }
+        }
+        claimed
+    }
+}
+
+/// The rate limits among `limits`, each with its dimensions of tokens and of requests.
+fn rates(limits: &[Limit]) -> Vec<(&str, [Option<&Limit>; 2])> {
+    let mut rates: Vec<(&str, [Option<&Limit>; 2])> = Vec::new();
+    for limit in limits.iter().filter(|limit| limit.kind != LimitKind::Budget) {
+        let place = usize::from(limit.kind == LimitKind::Requests);
+        match rates.iter_mut().find(|(id, _)| *id == limit.id) {
+            Some((_, dimensions)) => dimensions[place] = Some(limit),
+            None => {
+                let mut dimensions = [None, None];
+                dimensions[place] = Some(limit);
+                rates.push((&limit.id, dimensions));
+            }
+        }
+    }
+    rates
+}
+
+/// One dimension of a rate limit that a client asks for who has `old` before its eyes.
+fn dimension(rng: &mut StdRng, old: Option<&Limit>, most: i64) -> (Option<i64>, Option<String>) {
+    if !rng.random_bool(if old.is_some() { 0.8 } else { 0.4 }) {
+        return (None, None);
+    }
+    let kept = old.filter(|_| rng.random_bool(0.7));
+    let length = kept.map_or_else(|| length(rng), |old| old.length.text.clone());
+    let max = kept.filter(|_| rng.random_bool(0.6)).map_or_else(|| rng.random_range(0..most), |old| old.max);
+    (Some(max), Some(length))
 }
 
 /// A provider config that a client asks for.
@@ -143,7 +210,7 @@ pub(super) fn config(rng: &mut StdRng, old: Option<(&Config, &[Limit])>) -> (v1:
         allowed_models: some(rng, &[&["*"], &["gpt-4o"], &["openai/gpt-4o", "o3"], &[]]),
         blacklisted_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
         budgets: desired.budgets.clone(),
-        rate_limit: desired.rate_limit.clone(),
+        rate_limits: desired.rate_limits.clone(),
         ..Default::default()
     };
     (asked, desired)

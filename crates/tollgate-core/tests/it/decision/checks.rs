@@ -55,10 +55,10 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
     let team = world.add::<Team>(v1::Team {
         name: "team".to_owned(),
         customer_id: customer.id.to_string(),
-        rate_limit: rate(5, 5),
+        rate_limits: rate(5, 5),
         ..Default::default()
     });
-    let limited = v1::VirtualKeyProviderConfig { rate_limit: rate(5, 5), ..config("openai", Some(1.0)) };
+    let limited = v1::VirtualKeyProviderConfig { rate_limits: rate(5, 5), ..config("openai", Some(1.0)) };
     let key = v1::VirtualKey { team_id: team.id.to_string(), budgets: vec![budget(1.0, "1d")], ..key(vec![limited]) };
     let key = world.add::<VirtualKey>(key);
     let mut model = |name: &str, provider: &str| {
@@ -107,9 +107,53 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
 }
 
 #[test]
+fn of_several_rate_limits_those_on_tokens_come_first_and_the_shortest_window_before_longer_ones() {
+    let mut world = World::new();
+    let limit = |token: Option<&str>, request: Option<&str>| v1::RateLimit {
+        token_max_limit: token.map(|_| 10),
+        token_reset_duration: token.map(ToOwned::to_owned),
+        request_max_limit: request.map(|_| 10),
+        request_reset_duration: request.map(ToOwned::to_owned),
+        ..Default::default()
+    };
+    let key = world.add::<VirtualKey>(v1::VirtualKey {
+        budgets: vec![budget(1.0, "1h")],
+        rate_limits: vec![
+            limit(None, Some("1d")),
+            limit(Some("2d"), Some("1m")),
+            limit(Some("1h"), Some("90d")),
+            limit(Some("1m"), None),
+        ],
+        ..key(vec![config("openai", Some(1.0))])
+    });
+    let [a, b, c, d] = &*key.resource.limits.rate_limits else { panic!("four rate limits") };
+    let expected = [
+        (&d.id, LimitKind::Tokens),
+        (&c.id, LimitKind::Tokens),
+        (&b.id, LimitKind::Tokens),
+        (&b.id, LimitKind::Requests),
+        (&a.id, LimitKind::Requests),
+        (&c.id, LimitKind::Requests),
+        (&key.resource.limits.budgets[0].id, LimitKind::Budget),
+    ];
+    let explanation = world.explain(asked(&key, "openai", "m"));
+    assert_eq!(explanation.limits.iter().map(|limit| (&limit.limit_id, limit.kind)).collect::<Vec<_>>(), expected);
+    for (used, place, verdict) in [
+        (&a.id, 4, Verdict::RequestLimited),
+        (&b.id, 2, Verdict::TokenLimited),
+        (&c.id, 1, Verdict::TokenLimited),
+        (&d.id, 0, Verdict::TokenLimited),
+    ] {
+        world.used.0.insert(used.to_string(), 10);
+        let explanation = world.explain(asked(&key, "openai", "m"));
+        assert_eq!((explanation.verdict, explanation.blocking), (verdict, Some(place)), "{}", explanation.reason);
+    }
+}
+
+#[test]
 fn an_estimate_that_does_not_fit_is_refused_before_it_is_spent() {
     let mut world = World::new();
-    let key = v1::VirtualKey { rate_limit: rate(100, 10), ..key(vec![config("openai", Some(1.0))]) };
+    let key = v1::VirtualKey { rate_limits: rate(100, 10), ..key(vec![config("openai", Some(1.0))]) };
     let key = world.add::<VirtualKey>(key);
     for (tokens, verdict) in [(0, Verdict::Allow), (100, Verdict::Allow), (101, Verdict::TokenLimited)] {
         let request = Request { estimated_tokens: tokens, ..asked(&key, "openai", "m") };

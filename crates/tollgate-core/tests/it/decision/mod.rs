@@ -16,14 +16,14 @@ fn budget(max_limit: f64, reset_duration: &str) -> v1::Budget {
     v1::Budget { max_limit, reset_duration: reset_duration.to_owned(), ..Default::default() }
 }
 
-fn rate(tokens: i64, requests: i64) -> Option<v1::RateLimit> {
-    Some(v1::RateLimit {
+fn rate(tokens: i64, requests: i64) -> Vec<v1::RateLimit> {
+    vec![v1::RateLimit {
         token_max_limit: Some(tokens),
         token_reset_duration: Some("1h".to_owned()),
         request_max_limit: Some(requests),
         request_reset_duration: Some("1h".to_owned()),
         ..Default::default()
-    })
+    }]
 }
 
 fn rule(priority: i32, expression: &str, provider: Option<&str>, model: Option<&str>) -> v1::RoutingRule {

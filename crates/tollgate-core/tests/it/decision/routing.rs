@@ -35,14 +35,14 @@ fn usage_routes_with_a_literal_of_either_type() {
         let mut world = World::new();
         let limits = v1::VirtualKey {
             budgets: vec![budget(1.0, "1d")],
-            rate_limit: rate(10, 10),
+            rate_limits: rate(10, 10),
             ..key(vec![config("openai", None)])
         };
         let key = world.add::<VirtualKey>(limits);
         world.add::<RoutingRule>(rule(1, expression, None, Some("small")));
         assert_eq!(&*world.explain(asked(&key, "openai", "large")).model, "large");
         world.used.0.insert(key.resource.limits.budgets[0].id.to_string(), 810_000_000);
-        let rate = key.resource.limits.rate_limit.as_ref().unwrap();
+        let rate = &key.resource.limits.rate_limits[0];
         world.used.0.insert(rate.id.to_string(), 5);
         assert_eq!(&*world.explain(asked(&key, "openai", "large")).model, "small", "{expression}");
     }

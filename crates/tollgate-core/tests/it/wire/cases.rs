@@ -165,20 +165,24 @@ fn a_limit_needs_its_duration_and_a_duration_its_limit() {
             request_reset_duration: request.1.map(ToOwned::to_owned),
             ..Default::default()
         };
-        refused::<Team>(v1::Team { rate_limit: Some(rate_limit), ..team() })
+        refused::<Team>(v1::Team { rate_limits: vec![rate_limit], ..team() })
     };
     let (none, hour) = ((None, None), (Some(1), Some("1h")));
     for (token, request, expected) in [
-        (none, none, vec![]),
+        (none, none, vec!["rate_limits[0]"]),
         (hour, none, vec![]),
         (hour, hour, vec![]),
-        ((Some(1), None), none, vec!["rate_limit.token_reset_duration"]),
-        ((None, Some("1h")), hour, vec!["rate_limit.token_max_limit"]),
-        (none, (Some(1), None), vec!["rate_limit.request_reset_duration"]),
-        ((Some(1), None), (None, Some("1h")), vec!["rate_limit.token_reset_duration", "rate_limit.request_max_limit"]),
+        ((Some(1), None), none, vec!["rate_limits[0].token_reset_duration"]),
+        ((None, Some("1h")), hour, vec!["rate_limits[0].token_max_limit"]),
+        (none, (Some(1), None), vec!["rate_limits[0].request_reset_duration"]),
+        (
+            (Some(1), None),
+            (None, Some("1h")),
+            vec!["rate_limits[0].token_reset_duration", "rate_limits[0].request_max_limit"],
+        ),
         ((Some(0), Some("1h")), none, vec![]),
-        ((Some(-1), Some("1h")), none, vec!["rate_limit.token_max_limit"]),
-        ((Some(1), Some("")), none, vec!["rate_limit.token_reset_duration"]),
+        ((Some(-1), Some("1h")), none, vec!["rate_limits[0].token_max_limit"]),
+        ((Some(1), Some("")), none, vec!["rate_limits[0].token_reset_duration"]),
     ] {
         assert_eq!(limit(token, request), expected, "{token:?} {request:?}");
     }
@@ -205,8 +209,36 @@ fn a_limit_that_cannot_follow_the_calendar_is_rolling_beside_those_that_do() {
     let lengths = ["1d", "23h", "1Q", "1500ms", "never"];
     for calendar_aligned in [false, true] {
         let team =
-            v1::Team { calendar_aligned, budgets: budgets(&lengths), rate_limit: Some(rate_limit.clone()), ..team() };
+            v1::Team { calendar_aligned, budgets: budgets(&lengths), rate_limits: vec![rate_limit.clone()], ..team() };
         assert_eq!(refused::<Team>(team), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_owner_has_one_limit_on_tokens_and_one_on_requests_of_each_length() {
+    let limit = |token: Option<&str>, request: Option<&str>| v1::RateLimit {
+        token_max_limit: token.map(|_| 1),
+        token_reset_duration: token.map(ToOwned::to_owned),
+        request_max_limit: request.map(|_| 1),
+        request_reset_duration: request.map(ToOwned::to_owned),
+        ..Default::default()
+    };
+    let tokens = |length| limit(Some(length), None);
+    let requests = |length| limit(None, Some(length));
+    for (rate_limits, aligned, expected) in [
+        (vec![requests("1m"), requests("1d"), tokens("1m"), tokens("1d")], false, vec![]),
+        (vec![requests("24h"), requests("1d")], false, vec!["rate_limits[1].request_reset_duration"]),
+        (vec![requests("24h"), requests("1d")], true, vec![]),
+        (vec![requests("1M"), requests("30d")], false, vec!["rate_limits[1].request_reset_duration"]),
+        (vec![requests("1M"), requests("30d")], true, vec![]),
+        (
+            vec![limit(Some("1h"), Some("1m")), tokens("60m"), limit(Some("1d"), Some("60s"))],
+            true,
+            vec!["rate_limits[1].token_reset_duration", "rate_limits[2].request_reset_duration"],
+        ),
+    ] {
+        let team = v1::Team { rate_limits, calendar_aligned: aligned, ..team() };
+        assert_eq!(refused::<Team>(team.clone()), expected, "{team:?}");
     }
 }
 
@@ -218,8 +250,8 @@ fn only_a_budget_may_never_be_reset() {
         ..Default::default()
     };
     let budgets = budgets(&["never"]);
-    let team = v1::Team { budgets, rate_limit: Some(rate_limit), ..team() };
-    assert_eq!(refused::<Team>(team), ["rate_limit.token_reset_duration"]);
+    let team = v1::Team { budgets, rate_limits: vec![rate_limit], ..team() };
+    assert_eq!(refused::<Team>(team), ["rate_limits[0].token_reset_duration"]);
 }
 
 #[test]
