@@ -13,7 +13,7 @@ use super::view::{Detail, View};
 use crate::domain::{Error, Id, Path, ResourceKey, Stored, Violations};
 use crate::ledger::{Answer, Call, Command};
 use crate::proto::v1;
-use crate::state::{self, Page, Query, Rules};
+use crate::state::{self, Page, Query, Reset, Rules};
 use crate::store::Persist;
 use crate::wire::{self, Form, Wire};
 
@@ -49,8 +49,8 @@ pub(super) struct Edit<M> {
     pub(super) message: Option<M>,
     /// The fields to change.
     pub(super) mask: Option<prost_types::FieldMask>,
-    /// Whether what its budgets have counted is set to zero.
-    pub(super) reset_budget_usage: bool,
+    /// The usage that is set to zero.
+    pub(super) reset: Reset,
 }
 
 /// A page.
@@ -173,7 +173,7 @@ impl Api {
         edit: Edit<R::Message>,
         answer: fn(R::Message, Vec<v1::ResourceKey>) -> A,
     ) -> Result<A, Error> {
-        let Edit { message, mask, reset_budget_usage: reset } = edit;
+        let Edit { message, mask, reset } = edit;
         let field = if R::NAMED_BY_ID { "name" } else { "id" };
         let (message, id, expected) = identified::<R>(message, field)?;
         let patch = Patch::<R>::new(message, mask)?;

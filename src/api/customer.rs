@@ -11,7 +11,7 @@ use super::page::{Scope, label_facets};
 use crate::domain::Customer;
 use crate::proto::v1;
 use crate::proto::v1::customer_service_server::CustomerService;
-use crate::state::Query;
+use crate::state::{Query, Reset};
 
 #[tonic::async_trait]
 impl CustomerService for Api {
@@ -77,7 +77,7 @@ impl CustomerService for Api {
                 Edit {
                     message: request.customer,
                     mask: request.update_mask,
-                    reset_budget_usage: request.reset_budget_usage,
+                    reset: Reset { budgets: request.reset_budget_usage, rate_limits: request.reset_rate_limit_usage },
                 },
                 answer,
             )

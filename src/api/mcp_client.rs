@@ -11,7 +11,7 @@ use super::page::Scope;
 use crate::domain::McpClient;
 use crate::proto::v1;
 use crate::proto::v1::mcp_client_service_server::McpClientService;
-use crate::state::Query;
+use crate::state::{Query, Reset};
 
 #[tonic::async_trait]
 impl McpClientService for Api {
@@ -70,7 +70,7 @@ impl McpClientService for Api {
         respond(
             self.update::<McpClient, _>(
                 call,
-                Edit { message: request.mcp_client, mask: request.update_mask, reset_budget_usage: false },
+                Edit { message: request.mcp_client, mask: request.update_mask, reset: Reset::default() },
                 answer,
             )
             .await,

@@ -11,7 +11,7 @@ use super::page::Scope;
 use crate::domain::ModelConfig;
 use crate::proto::v1;
 use crate::proto::v1::model_config_service_server::ModelConfigService;
-use crate::state::{Facet, Query};
+use crate::state::{Facet, Query, Reset};
 use crate::wire::parse_model_config_scope;
 
 #[tonic::async_trait]
@@ -95,7 +95,7 @@ impl ModelConfigService for Api {
                 Edit {
                     message: request.model_config,
                     mask: request.update_mask,
-                    reset_budget_usage: request.reset_budget_usage,
+                    reset: Reset { budgets: request.reset_budget_usage, rate_limits: request.reset_rate_limit_usage },
                 },
                 answer,
             )

@@ -11,7 +11,7 @@ use super::page::Scope;
 use crate::domain::PricingOverride;
 use crate::proto::v1;
 use crate::proto::v1::pricing_override_service_server::PricingOverrideService;
-use crate::state::{Facet, Query};
+use crate::state::{Facet, Query, Reset};
 use crate::wire::parse_pricing_scope_kind;
 
 #[tonic::async_trait]
@@ -103,7 +103,7 @@ impl PricingOverrideService for Api {
         respond(
             self.update::<PricingOverride, _>(
                 call,
-                Edit { message: request.pricing_override, mask: request.update_mask, reset_budget_usage: false },
+                Edit { message: request.pricing_override, mask: request.update_mask, reset: Reset::default() },
                 answer,
             )
             .await,

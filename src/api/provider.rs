@@ -11,7 +11,7 @@ use super::page::Scope;
 use crate::domain::Provider;
 use crate::proto::v1;
 use crate::proto::v1::provider_service_server::ProviderService;
-use crate::state::Query;
+use crate::state::{Query, Reset};
 
 #[tonic::async_trait]
 impl ProviderService for Api {
@@ -68,7 +68,7 @@ impl ProviderService for Api {
         respond(
             self.update::<Provider, _>(
                 call,
-                Edit { message: request.provider, mask: request.update_mask, reset_budget_usage: false },
+                Edit { message: request.provider, mask: request.update_mask, reset: Reset::default() },
                 answer,
             )
             .await,

@@ -14,7 +14,7 @@ use crate::domain::{Error, Path, ProviderGovernance, Violations};
 use crate::ledger::{Call, Command};
 use crate::proto::v1;
 use crate::proto::v1::provider_governance_service_server::ProviderGovernanceService;
-use crate::state::{self, Query};
+use crate::state::{self, Query, Reset};
 
 #[tonic::async_trait]
 impl ProviderGovernanceService for Api {
@@ -65,7 +65,7 @@ impl ProviderGovernanceService for Api {
         let edit = Edit {
             message: request.provider_governance,
             mask: request.update_mask,
-            reset_budget_usage: request.reset_budget_usage,
+            reset: Reset { budgets: request.reset_budget_usage, rate_limits: request.reset_rate_limit_usage },
         };
         respond(self.govern(call, edit).await, &statuses)
     }
@@ -88,7 +88,7 @@ impl Api {
         call: Call,
         edit: Edit<v1::ProviderGovernance>,
     ) -> Result<v1::UpdateProviderGovernanceResponse, Error> {
-        let Edit { message, mask, reset_budget_usage: reset } = edit;
+        let Edit { message, mask, reset } = edit;
         let (message, name, expected) = identified::<ProviderGovernance>(message, "provider")?;
         let patch = Patch::<ProviderGovernance>::new(message, mask)?;
         let command = Command {

@@ -12,6 +12,7 @@ use crate::config::RuleOrder;
 use crate::domain::{Error, Id, RoutingRule, Stored, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::routing_rule_service_server::RoutingRuleService;
+use crate::state::Reset;
 use crate::wire::parse_routing_scope;
 
 #[tonic::async_trait]
@@ -90,7 +91,7 @@ impl RoutingRuleService for Api {
         respond(
             self.update::<RoutingRule, _>(
                 call,
-                Edit { message: request.routing_rule, mask: request.update_mask, reset_budget_usage: false },
+                Edit { message: request.routing_rule, mask: request.update_mask, reset: Reset::default() },
                 answer,
             )
             .await,

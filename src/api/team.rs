@@ -11,7 +11,7 @@ use super::page::{Scope, label_facets};
 use crate::domain::Team;
 use crate::proto::v1;
 use crate::proto::v1::team_service_server::TeamService;
-use crate::state::{Facet, Query};
+use crate::state::{Facet, Query, Reset};
 
 #[tonic::async_trait]
 impl TeamService for Api {
@@ -78,7 +78,7 @@ impl TeamService for Api {
                 Edit {
                     message: request.team,
                     mask: request.update_mask,
-                    reset_budget_usage: request.reset_budget_usage,
+                    reset: Reset { budgets: request.reset_budget_usage, rate_limits: request.reset_rate_limit_usage },
                 },
                 answer,
             )

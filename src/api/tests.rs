@@ -12,7 +12,7 @@ use crate::domain::{
     RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
-use crate::state::{self, Chain, Context, Decision, Head, Rules, State};
+use crate::state::{self, Chain, Context, Decision, Head, Reset, Rules, State};
 use crate::wire::{Form, Wire};
 use tollgate_testkit::anything::{Tape, choices, dynamic, edited, wild};
 use tollgate_testkit::valid::{self, Sample};
@@ -27,7 +27,7 @@ trait Written: Sample + Rules {
     }
 
     fn update(state: &State, cx: &mut Context<'_>, id: &str, patch: &Patch<Self>) -> Result<Decision, Error> {
-        state::update(state, cx, id, 0, false, |stored| patch.merge(stored))
+        state::update(state, cx, id, 0, Reset::default(), |stored| patch.merge(stored))
     }
 
     fn delete(state: &State, cx: &mut Context<'_>, id: &str) -> Result<Decision, Error> {
@@ -51,7 +51,7 @@ impl Written for ProviderGovernance {
     }
 
     fn update(state: &State, cx: &mut Context<'_>, id: &str, patch: &Patch<Self>) -> Result<Decision, Error> {
-        state::govern(state, cx, id, 0, false, |stored| patch.merge(stored))
+        state::govern(state, cx, id, 0, Reset::default(), |stored| patch.merge(stored))
     }
 
     fn delete(state: &State, _: &mut Context<'_>, id: &str) -> Result<Decision, Error> {

@@ -12,7 +12,7 @@ use super::quota::facets;
 use crate::domain::VirtualKey;
 use crate::proto::v1;
 use crate::proto::v1::virtual_key_service_server::VirtualKeyService;
-use crate::state::Query;
+use crate::state::{Query, Reset};
 
 #[tonic::async_trait]
 impl VirtualKeyService for Api {
@@ -91,7 +91,7 @@ impl VirtualKeyService for Api {
                 Edit {
                     message: request.virtual_key,
                     mask: request.update_mask,
-                    reset_budget_usage: request.reset_budget_usage,
+                    reset: Reset { budgets: request.reset_budget_usage, rate_limits: request.reset_rate_limit_usage },
                 },
                 answer,
             )

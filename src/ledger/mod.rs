@@ -48,7 +48,7 @@ use writer::Writer;
 use crate::counters::CounterKey;
 use crate::domain::{BUILT_IN, Error, Id, Provider, ResourceKey, Timestamp};
 use crate::settings::RetentionSettings;
-use crate::state::{Context, Decision, State, UsageMoves, create};
+use crate::state::{Context, Decision, Reset, State, UsageMoves, create};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 use crate::usage::Prepared;
 
@@ -266,7 +266,7 @@ impl Ledger {
         let decide = |state: &State, cx: &mut Context<'_>| {
             // Another server that starts may have been first.
             let subject = ResourceKey::of(&Id::<Provider>::new(BUILT_IN[0]));
-            let mut all = Decision { subject, changes: Vec::new(), reset_budget_usage: false };
+            let mut all = Decision { subject, changes: Vec::new(), reset: Reset::default() };
             for name in missing(state) {
                 let decision = create(state, cx, Some(name), &Provider { keys: Vec::new(), built_in: true })?;
                 all.changes.extend(decision.changes);

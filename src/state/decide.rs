@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use rand::RngCore;
 
-use super::usage::has_budget_usage;
-use super::{Listed, Rules, State};
+use super::{Listed, Reset, Rules, State};
 use crate::domain::{
     AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,
     ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
@@ -49,13 +48,13 @@ pub struct Decision {
     pub subject: ResourceKey,
     /// What changes, the subject first. Empty if nothing does: then no revision is taken.
     pub changes: Vec<Change>,
-    /// Whether what was counted against the budgets of the subject is set to zero.
-    pub reset_budget_usage: bool,
+    /// The usage of the subject that is set to zero.
+    pub reset: Reset,
 }
 
 impl Decision {
     fn new(subject: ResourceKey, changes: Vec<Change>) -> Self {
-        Self { subject, changes, reset_budget_usage: false }
+        Self { subject, changes, reset: Reset::default() }
     }
 
     /// What else changes.
@@ -141,8 +140,8 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
     Ok(Decision::new(subject, vec![Change { before: None, after: Some(R::wrap(Arc::new(stored))) }]))
 }
 
-/// Changes the resource `id` into what `merge` makes of it, and with `reset` sets what its budgets have counted to zero.
-/// `merge` gets `None` if there is no such resource, to tell what is wrong with the request alone.
+/// Changes the resource `id` into what `merge` makes of it, and sets to zero what `reset` says of its usage. `merge` gets
+/// `None` if there is no such resource, to tell what is wrong with the request alone.
 ///
 /// # Errors
 /// As in the module's description.
@@ -151,7 +150,7 @@ pub fn update<R: Rules>(
     cx: &mut Context<'_>,
     id: &str,
     expected: i64,
-    reset: bool,
+    reset: Reset,
     merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>,
 ) -> Result<Decision, Error> {
     let Some(before) = state.config().get::<R>(id) else {
@@ -161,8 +160,7 @@ pub fn update<R: Rules>(
     resource.settle(Some(before), state, cx)?;
     check_revision(before, expected)?;
     let subject = ResourceKey::of(&before.id);
-    let reset = reset && has_budget_usage(state.usage(), &R::wrap(Arc::clone(before)), cx.now);
-    if resource == before.resource && !reset {
+    if resource == before.resource && !reset.changes(state.usage(), &R::wrap(Arc::clone(before)), cx.now) {
         return Ok(Decision::new(subject, Vec::new()));
     }
     resource.check_references(Some(before), state)?;
@@ -170,7 +168,7 @@ pub fn update<R: Rules>(
     check_name_free(state, &after)?;
     after.resource.check_taken(Some(&before.id), state, cx.now)?;
     let changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }];
-    Ok(Decision { subject, changes, reset_budget_usage: reset })
+    Ok(Decision { subject, changes, reset })
 }
 
 /// Deletes the resource `id`, with what `docs/design/semantics.md §5` says goes or changes with it.
@@ -269,8 +267,8 @@ pub fn rotate(
     Ok(Decision::new(ResourceKey::of(&before.id), changes))
 }
 
-/// Changes the limits of the provider `name` into what `merge` makes of them, and with `reset` sets what its budgets have
-/// counted to zero. The record is there while there is a limit.
+/// Changes the limits of the provider `name` into what `merge` makes of them, and sets to zero what `reset` says of its
+/// usage. The record is there while there is a limit.
 ///
 /// # Errors
 /// As in the module's description; `NotFound` if there is no such provider.
@@ -279,7 +277,7 @@ pub fn govern(
     cx: &mut Context<'_>,
     name: &str,
     expected: i64,
-    reset: bool,
+    reset: Reset,
     merge: impl Fn(Option<&Stored<ProviderGovernance>>) -> Result<ProviderGovernance, Violations>,
 ) -> Result<Decision, Error> {
     let Some(provider) = state.config().get::<Provider>(name) else {
@@ -299,16 +297,16 @@ pub fn govern(
     check_revision(&base, expected)?;
     let subject = ResourceKey::of(&base.id);
     let wrapped = before.map(|before| ProviderGovernance::wrap(Arc::clone(before)));
-    let reset = reset && wrapped.as_ref().is_some_and(|any| has_budget_usage(state.usage(), any, cx.now));
+    let resets = wrapped.as_ref().is_some_and(|any| reset.changes(state.usage(), any, cx.now));
     let after = match (before, resource.limits.is_empty()) {
-        (Some(before), false) if before.resource == resource && !reset => {
+        (Some(before), false) if before.resource == resource && !resets => {
             return Ok(Decision::new(subject, Vec::new()));
         }
         (None, true) => return Ok(Decision::new(subject, Vec::new())),
         (_, true) => None,
         (_, false) => Some(ProviderGovernance::wrap(cx.changed(&base, resource))),
     };
-    Ok(Decision { subject, changes: vec![Change { before: wrapped, after }], reset_budget_usage: reset })
+    Ok(Decision { subject, changes: vec![Change { before: wrapped, after }], reset })
 }
 
 /// Deletes the limits of the provider `name`, if it has any.

@@ -34,7 +34,7 @@ pub use listing::Listing;
 pub use marks::{Mark, Marked, Slot};
 pub use query::{Page, Query};
 pub use rules::Rules;
-pub use usage::{Crossing, Moved, THRESHOLDS, Tally, UsageMoves, settle_usage};
+pub use usage::{Crossing, Moved, Reset, THRESHOLDS, Tally, UsageMoves, settle_usage};
 
 /// Everything at one revision.
 #[derive(Clone)]

@@ -157,7 +157,31 @@ fn crosses(before: (i64, i64), after: (i64, i64), percent: i32) -> bool {
     reached(after) && !reached(before)
 }
 
-/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets budgets to zero; alignment that is
+/// The usage of a resource that an update sets to zero, in the current windows of its limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reset {
+    /// The usage of its budgets.
+    pub budgets: bool,
+    /// The usage of its rate limits.
+    pub rate_limits: bool,
+}
+
+impl Reset {
+    fn concerns(self, dimension: &Dimension<'_>) -> bool {
+        match dimension.kind {
+            LimitKind::Budget => self.budgets,
+            LimitKind::Tokens | LimitKind::Requests => self.rate_limits,
+        }
+    }
+
+    /// Whether `any` has usage that is set to zero.
+    pub(super) fn changes(self, counters: &Counters, any: &AnyResource, now: Timestamp) -> bool {
+        let used = |dimension: &Dimension<'_>| counters.get(&dimension.counter(now)).used != 0;
+        dimensions(any).iter().any(|dimension| self.concerns(dimension) && used(dimension))
+    }
+}
+
+/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets limits to zero; alignment that is
 /// switched on begins at zero; a window whose bounds move otherwise takes along what it counted, so that it is in one
 /// window still. A dimension of a rate limit that was left out for a while begins at zero. A ceiling or an end that
 /// moves changes nothing that was counted, but its share or how long it counts; that too is told to those who follow
@@ -166,8 +190,8 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
     let mut tally = Tally::new(counters, now);
     for Change { before, after } in &decision.changes {
         let (Some(before), Some(after)) = (before, after) else { continue };
-        let reset = decision.reset_budget_usage && after.key() == decision.subject;
-        if !reset && owned_limits(before) == owned_limits(after) {
+        let reset = if after.key() == decision.subject { decision.reset } else { Reset::default() };
+        if reset == Reset::default() && owned_limits(before) == owned_limits(after) {
             continue;
         }
         let old = dimensions(before);
@@ -184,7 +208,7 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
                 tally.set(from, 0, (0, old.max), &new);
             }
             let ends_otherwise = old.window(now).end != new.window(now).end;
-            let used = match (reset && new.kind == LimitKind::Budget, new.aligned() && !old.owner_aligned) {
+            let used = match (reset.concerns(&new), new.aligned() && !old.owner_aligned) {
                 (true, _) | (_, true) => 0,
                 (false, false) => was,
             };
@@ -198,10 +222,4 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
         let mut owned = after().flat_map(dimensions);
         owned.find(|owned| owned.limit_id == key.limit_id && owned.kind == key.kind).map(|owned| owned.owner)
     })
-}
-
-/// Whether anything was counted in the current windows of the budgets of `any`.
-pub(super) fn has_budget_usage(counters: &Counters, any: &AnyResource, now: Timestamp) -> bool {
-    let budgets = dimensions(any).into_iter().filter(|dimension| dimension.kind == LimitKind::Budget);
-    budgets.into_iter().any(|budget| counters.get(&budget.counter(now)).used != 0)
 }

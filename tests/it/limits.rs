@@ -32,16 +32,19 @@ fn tokens(max_limit: i64, reset_duration: &str) -> v1::RateLimit {
     }
 }
 
-/// A key of a provider, with the limits of `key`.
-async fn made(api: &Api, key: v1::VirtualKey) -> v1::VirtualKey {
-    let config = v1::VirtualKeyProviderConfig {
+fn config() -> v1::VirtualKeyProviderConfig {
+    v1::VirtualKeyProviderConfig {
         provider: "openai".to_owned(),
         weight: Some(1.0),
         allowed_models: vec!["*".to_owned()],
         key_ids: vec!["*".to_owned()],
         ..Default::default()
-    };
-    api.create_virtual_key(v1::VirtualKey { name: "key".to_owned(), provider_configs: vec![config], ..key })
+    }
+}
+
+/// A key of a provider, with the limits of `key`.
+async fn made(api: &Api, key: v1::VirtualKey) -> v1::VirtualKey {
+    api.create_virtual_key(v1::VirtualKey { name: "key".to_owned(), provider_configs: vec![config()], ..key })
         .await
         .unwrap()
 }
@@ -190,6 +193,47 @@ async fn rate_limits_without_ids_take_the_place_of_those_like_them_then_of_the_r
         assert!(refused.message().contains(violation), "{}", refused.message());
     }
     assert!(limited(&api, &key.id, Vec::new()).await.unwrap().rate_limits.is_empty());
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_reset_of_rate_limits_zeroes_all_of_them_and_leaves_budgets_and_windows_alone() {
+    let (mut rig, api) = Rig::started().await;
+    let both = v1::RateLimit {
+        request_max_limit: Some(9),
+        request_reset_duration: Some("9Y".to_owned()),
+        ..tokens(900, "8Y")
+    };
+    let config = v1::VirtualKeyProviderConfig { rate_limits: vec![tokens(900, "8Y")], ..config() };
+    let limited = v1::VirtualKey {
+        name: "key".to_owned(),
+        budgets: vec![budget(1.0, "10Y")],
+        rate_limits: vec![both, requests(9, "10Y")],
+        provider_configs: vec![config],
+        ..Default::default()
+    };
+    let key = api.create_virtual_key(limited).await.unwrap();
+    let mut keys = VirtualKeyServiceClient::new(api.0.clone());
+    let mut reset = async || {
+        let virtual_key = Some(v1::VirtualKey { id: key.id.clone(), ..Default::default() });
+        let request = v1::UpdateVirtualKeyRequest { virtual_key, reset_rate_limit_usage: true, ..Default::default() };
+        keys.update_virtual_key(request).await.unwrap().into_inner().virtual_key.unwrap()
+    };
+    assert_eq!(reset().await.revision, key.revision, "nothing was counted: nothing changes");
+
+    let incarnation = register(&api).await;
+    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 7)])]).await;
+    let done = reset().await;
+    assert_eq!(done.revision, key.revision + 1, "it is in the audit trail");
+    assert_eq!(done.rate_limits, key.rate_limits, "as they were before anything was counted");
+    assert_eq!(done.provider_configs[0].rate_limits, key.provider_configs[0].rate_limits);
+    assert_eq!(done.budgets[0].current_usage_nano_usd, 7, "budgets stay");
+    report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 7)])]).await;
+    drop(keys);
+    let api = rig.restart().await;
+    let told: Vec<_> = explain(&api, &key).await.limits.iter().map(|limit| limit.used).collect();
+    assert_eq!(told, [100, 100, 1, 1, 14], "counted from zero on");
     drop(api);
     rig.stop().await;
 }

@@ -11,10 +11,10 @@ use crate::engine::on_postgres;
 use crate::process::verify;
 use crate::watch::rig::Rig;
 
-/// What the earlier version exported of the store.
+/// The store as the earlier version exported it.
 const FILE: &str = include_str!("../../fixtures/one_rate_limit.export.jsonl");
 
-/// The store, as a server of the earlier version left it.
+/// The store as a server of the earlier version left it.
 fn stored() -> Rig {
     let rig = Rig::new();
     rig.database.load(match on_postgres() {

@@ -71,6 +71,19 @@ pub(crate) struct Key {
     pub(crate) configs: Vec<Config>,
 }
 
+/// The usage of an owner that an update sets to zero.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reset {
+    pub(crate) budgets: bool,
+    pub(crate) rate_limits: bool,
+}
+
+impl Reset {
+    fn concerns(self, kind: LimitKind) -> bool {
+        if kind == LimitKind::Budget { self.budgets } else { self.rate_limits }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct ModelConfig {
     pub(crate) scope: ModelConfigScope,
@@ -237,7 +250,7 @@ impl Model {
     }
 
     /// The owner has these limits from `now` on, if any; with `reset`, its budgets start over.
-    pub(crate) fn set_limits(&mut self, owner: Owner, desired: Vec<Limit>, reset: bool, now: Micros) {
+    pub(crate) fn set_limits(&mut self, owner: Owner, desired: Vec<Limit>, reset: Reset, now: Micros) {
         let old = self.limits.remove(&owner).unwrap_or_default();
         let mut limits = Vec::with_capacity(desired.len());
         for mut limit in desired {
@@ -246,8 +259,7 @@ impl Model {
                 let (from, to) = (old.window(now), limit.window(now));
                 limit.counted = old.counted.clone();
                 let was = limit.counted.remove(&from.0).unwrap_or_default();
-                let zero = (reset && limit.kind == LimitKind::Budget)
-                    || (limit.aligned && limit.length.can_align() && !old.aligned);
+                let zero = reset.concerns(limit.kind) || (limit.aligned && limit.length.can_align() && !old.aligned);
                 let used = if zero { 0 } else { was };
                 limit.counted.insert(to.0, used);
                 self.cross(&limit, to.0, (was, old.max), (used, limit.max));

@@ -9,6 +9,7 @@ use tollgate::proto::v1::team_service_client::TeamServiceClient as Teams;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient as VirtualKeys;
 use tonic::Status;
 
+use crate::usage::model::Reset;
 use crate::usage::model::window::Micros;
 use crate::watch::api::Api;
 
@@ -54,39 +55,57 @@ pub(super) async fn create(api: &Api, resource: Resource) -> Result<Answer, Stat
     }))
 }
 
-pub(super) async fn update(
-    api: &Api,
-    resource: Resource,
-    paths: &[&str],
-    reset_budget_usage: bool,
-) -> Result<Answer, Status> {
+pub(super) async fn update(api: &Api, resource: Resource, paths: &[&str], reset: Reset) -> Result<Answer, Status> {
     let paths = paths.iter().map(|path| (*path).to_owned()).collect();
     let update_mask = Some(prost_types::FieldMask { paths });
     let channel = api.0.clone();
+    let Reset { budgets: reset_budget_usage, rate_limits: reset_rate_limit_usage } = reset;
     Ok(answer(match resource {
         Resource::Customer(it) => {
             let customer = Some(it);
-            let request = v1::UpdateCustomerRequest { customer, update_mask, reset_budget_usage, ..Default::default() };
+            let request = v1::UpdateCustomerRequest {
+                customer,
+                update_mask,
+                reset_budget_usage,
+                reset_rate_limit_usage,
+                ..Default::default()
+            };
             let answer = Customers::new(channel).update_customer(request).await?.into_inner();
             Resource::Customer(answer.customer.unwrap())
         }
         Resource::Team(it) => {
             let team = Some(it);
-            let request = v1::UpdateTeamRequest { team, update_mask, reset_budget_usage, ..Default::default() };
+            let request = v1::UpdateTeamRequest {
+                team,
+                update_mask,
+                reset_budget_usage,
+                reset_rate_limit_usage,
+                ..Default::default()
+            };
             let answer = Teams::new(channel).update_team(request).await?.into_inner();
             Resource::Team(answer.team.unwrap())
         }
         Resource::VirtualKey(it) => {
             let virtual_key = Some(it);
-            let request =
-                v1::UpdateVirtualKeyRequest { virtual_key, update_mask, reset_budget_usage, ..Default::default() };
+            let request = v1::UpdateVirtualKeyRequest {
+                virtual_key,
+                update_mask,
+                reset_budget_usage,
+                reset_rate_limit_usage,
+                ..Default::default()
+            };
             let answer = VirtualKeys::new(channel).update_virtual_key(request).await?.into_inner();
             Resource::VirtualKey(answer.virtual_key.unwrap())
         }
         Resource::ModelConfig(it) => {
             let model_config = Some(it);
-            let request =
-                v1::UpdateModelConfigRequest { model_config, update_mask, reset_budget_usage, ..Default::default() };
+            let request = v1::UpdateModelConfigRequest {
+                model_config,
+                update_mask,
+                reset_budget_usage,
+                reset_rate_limit_usage,
+                ..Default::default()
+            };
             let answer = ModelConfigs::new(channel).update_model_config(request).await?.into_inner();
             Resource::ModelConfig(answer.model_config.unwrap())
         }
@@ -96,6 +115,7 @@ pub(super) async fn update(
                 provider_governance,
                 update_mask,
                 reset_budget_usage,
+                reset_rate_limit_usage,
                 ..Default::default()
             };
             let answer = Governance::new(channel).update_provider_governance(request).await?.into_inner();

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use super::calls::{Answer, create, update};
 use super::desired::{Desired, config};
 use super::{History, MODELS, PROVIDERS};
-use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent};
+use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent, Reset};
 
 impl History {
     /// One write that may be refused for what it asks. Whether it was done.
@@ -48,6 +48,10 @@ impl History {
         }
     }
 
+    fn reset(&mut self) -> Reset {
+        Reset { budgets: self.rng.random_bool(0.2), rate_limits: self.rng.random_bool(0.2) }
+    }
+
     fn name(&mut self) -> String {
         self.names += 1;
         format!("name {}", self.names)
@@ -65,7 +69,7 @@ impl History {
         is_new
     }
 
-    fn set(&mut self, owner: Owner, asked: (&Desired, bool, bool), answer: &Answer) {
+    fn set(&mut self, owner: Owner, asked: (&Desired, bool, Reset), answer: &Answer) {
         let (desired, aligned, reset) = asked;
         let old = self.limits(&owner);
         let limits = desired.answered(&old, &answer.budgets, &answer.rate_limits, aligned, answer.at);
@@ -80,7 +84,7 @@ impl History {
         let answer = create(&self.api, Resource::Customer(customer)).await?;
         self.wrote(&answer);
         self.model.customers.insert(answer.id.clone());
-        self.set(Owner::Customer(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        self.set(Owner::Customer(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         Ok(())
     }
 
@@ -95,7 +99,7 @@ impl History {
         let answer = create(&self.api, Resource::Team(team)).await?;
         self.wrote(&answer);
         self.model.teams.insert(answer.id.clone(), customer);
-        self.set(Owner::Team(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        self.set(Owner::Team(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         Ok(())
     }
 
@@ -126,8 +130,8 @@ impl History {
         let answer = create(&self.api, Resource::VirtualKey(key)).await?;
         self.wrote(&answer);
         self.model.keys.insert(answer.id.clone(), Key { parent, configs: Vec::new() });
-        self.set(Owner::Key(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
-        self.set_configs(&configs, (calendar_aligned, false), &answer);
+        self.set(Owner::Key(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
+        self.set_configs(&configs, (calendar_aligned, Reset::default()), &answer);
         Ok(())
     }
 
@@ -135,7 +139,7 @@ impl History {
     fn set_configs(
         &mut self,
         asked: &[(v1::VirtualKeyProviderConfig, Desired)],
-        (aligned, reset): (bool, bool),
+        (aligned, reset): (bool, Reset),
         answer: &Answer,
     ) {
         assert_eq!(answer.configs.len(), asked.len());
@@ -193,7 +197,7 @@ impl History {
         self.wrote(&answer);
         let config = ModelConfig { scope, scope_id, model, provider: provider.to_owned() };
         self.model.model_configs.insert(answer.id.clone(), config);
-        self.set(Owner::ModelConfig(answer.id.clone()), (&desired, calendar_aligned, false), &answer);
+        self.set(Owner::ModelConfig(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         Ok(())
     }
 
@@ -201,7 +205,7 @@ impl History {
         let old = self.limits(&owner);
         let was_aligned = old.first().is_some_and(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
-        let reset = self.rng.random_bool(0.2);
+        let reset = self.reset();
         let desired = Desired::instead_of(&mut self.rng, &old);
         let Desired { budgets, rate_limits } = desired.clone();
         let resource = match &owner {
@@ -252,7 +256,7 @@ impl History {
         let of_configs = key.configs.iter().flat_map(|it| self.limits(&Owner::Config(id.to_owned(), it.id)));
         let was_aligned = old.iter().cloned().chain(of_configs).any(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
-        let reset = self.rng.random_bool(0.2);
+        let reset = self.reset();
         let desired = Desired::instead_of(&mut self.rng, &old);
         let mut configs = Vec::new();
         for old in &key.configs {
@@ -294,7 +298,7 @@ impl History {
             return Ok(());
         }
         *held = parent;
-        let answer = update(&self.api, Resource::VirtualKey(key), &[path], false).await?;
+        let answer = update(&self.api, Resource::VirtualKey(key), &[path], Reset::default()).await?;
         self.wrote(&answer);
         Ok(())
     }
@@ -304,7 +308,7 @@ impl History {
         let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.7));
         let customer_id = customer.clone().unwrap_or_default();
         let team = v1::Team { id: id.clone(), customer_id, ..Default::default() };
-        let answer = update(&self.api, Resource::Team(team), &["customer_id"], false).await?;
+        let answer = update(&self.api, Resource::Team(team), &["customer_id"], Reset::default()).await?;
         self.wrote(&answer);
         self.model.teams.insert(id, customer);
         Ok(())
