@@ -5,7 +5,7 @@
 //! simulations, so that a node decides exactly as the server explains.
 //!
 //! ```text
-//! usage → decision → config → counters → domain → cel
+//! usage → decision → config → counters → domain → cel      price → domain
 //!                       wire → domain, proto      reducer → proto
 //! ```
 //!
@@ -13,6 +13,7 @@
 //!   routing rules.
 //! - [`config`]: all resources at one revision, indexed for decisions. [`counters`]: what was counted against limits.
 //! - [`decision`]: what becomes of a request, with every reason, and which price applies.
+//! - [`price`]: what a request costs at given rates.
 //! - [`usage`]: which limits a report of usage counts against.
 //! - [`proto`]: the messages of the API. [`wire`]: where messages become domain types, and the reverse.
 //! - [`reducer`]: the client's fold of the change stream `WatchConfig`.
@@ -22,6 +23,7 @@ pub mod config;
 pub mod counters;
 pub mod decision;
 pub mod domain;
+pub mod price;
 pub mod proto;
 pub mod reducer;
 pub mod usage;
