@@ -1,7 +1,8 @@
 //! What one decision costs a node: `cargo bench --bench decisions`.
 //!
-//! The world is a large one (100,000 virtual keys, 10,000 rules and 10,000 overrides in other scopes), so that a cost that
-//! grows with what cannot apply would show. Goals: a decision under 5 µs, a price under 1 µs.
+//! The world is a large one (100,000 virtual keys, 10,000 rules and 10,000 overrides in other scopes, 10,000 prices of
+//! other models), so that a cost that grows with what cannot apply would show. Goals: a decision under 5 µs, a price
+//! under 1 µs.
 
 #![expect(clippy::expect_used, reason = "a world that cannot be made has nothing to measure")]
 
@@ -33,6 +34,10 @@ fn decisions(criterion: &mut Criterion) {
     assert!(decision::resolve_price(state.config(), &price).is_some());
     criterion.bench_function("price: among 10,004 overrides", |bencher| {
         bencher.iter(|| decision::resolve_price(state.config(), black_box(&price)));
+    });
+    assert!(decision::model_price(state.config(), &price, routed.at).is_some());
+    criterion.bench_function("price: of a model, among 10,001", |bencher| {
+        bencher.iter(|| decision::model_price(state.config(), black_box(&price), routed.at));
     });
     for source in [
         r#"model == "gpt-4o""#,

@@ -7,8 +7,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tollgate::decision::{KeyGiven, PriceRequest, Request};
 use tollgate::domain::{
-    Customer, ModelConfig, Path, PricingOverride, Provider, RoutingRule, Secret, Stored, Team, Timestamp, Violations,
-    VirtualKey,
+    Customer, ModelConfig, ModelPrice, Path, PricingOverride, Provider, RoutingRule, Secret, Stored, Team, Timestamp,
+    Violations, VirtualKey,
 };
 use tollgate::proto::v1;
 use tollgate::state::{self, Chain, Context, Head, Rules, State};
@@ -110,6 +110,11 @@ fn price(number: usize, scope_kind: v1::PricingScopeKind, virtual_key_id: &str, 
     })
 }
 
+fn model_price(model: String) -> ModelPrice {
+    let rates = v1::PricingPatch { input_cost_per_token: Some(0.000_002), ..Default::default() };
+    parse(v1::ModelPrice { provider: "openai".to_owned(), model, rates: Some(rates), ..Default::default() })
+}
+
 /// A key with 3 provider configs and 10 limits that apply to its requests; 20 rules in its scopes, of which the last
 /// matches; and everything that does not apply.
 pub(crate) struct World {
@@ -149,7 +154,7 @@ impl World {
         }
     }
 
-    /// With so many keys; a tenth of them have a rule and an override.
+    /// With so many keys; a tenth of them have a rule and an override, and there are as many model prices.
     pub(crate) fn new(keys: usize) -> Self {
         let (state, key) = world(keys);
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -211,7 +216,9 @@ fn world(keys: usize) -> (State, Arc<Stored<VirtualKey>>) {
         add::<RoutingRule>(&mut state, None, &rule(0, v1::RoutingScope::VirtualKey, other.id.as_str(), "true"));
         let (kind, id) = (v1::PricingScopeKind::VirtualKey, other.id.as_str());
         add::<PricingOverride>(&mut state, None, &price(number, kind, id, "gpt-4o"));
+        add::<ModelPrice>(&mut state, None, &model_price(format!("model-{number}")));
     }
+    add::<ModelPrice>(&mut state, None, &model_price("gpt-4o".to_owned()));
     for (number, pattern) in ["gpt-*", "gpt-4o", "o*", "*"].into_iter().enumerate() {
         add::<PricingOverride>(&mut state, None, &price(20_000 + number, v1::PricingScopeKind::Global, "", pattern));
     }

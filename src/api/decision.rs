@@ -10,8 +10,8 @@ use super::call::Statuses;
 use super::crud::respond;
 use crate::decision::{self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RuleCheck, Verdict};
 use crate::domain::{
-    Error, Fallback, LimitOwner, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp, Violations,
-    VirtualKey,
+    Error, Fallback, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
+    Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::decision_service_server::DecisionService;
@@ -103,17 +103,15 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         model: &explanation.model,
         request_type: request.request_type,
     };
+    let model_price = decision::model_price(state.config(), &price, at);
+    let model_price = model_price.map(|stored| ModelPrice::render(stored, Form::Answer(now)));
     let price = decision::resolve_price(state.config(), &price);
     let price = price.map(|stored| PricingOverride::render(stored, Form::Answer(now)));
-    Ok(render(state, explanation, price, seed))
+    Ok(v1::ExplainResponse { price, model_price, ..render(state, explanation, seed) })
 }
 
-fn render(
-    state: &State,
-    explanation: Explanation,
-    price: Option<v1::PricingOverride>,
-    seed: u64,
-) -> v1::ExplainResponse {
+/// An explanation as the API has it, without prices.
+fn render(state: &State, explanation: Explanation, seed: u64) -> v1::ExplainResponse {
     let Explanation {
         verdict,
         reason,
@@ -154,7 +152,8 @@ fn render(
         limits: limits.into_iter().map(render_limit).collect(),
         rules: rules.into_iter().map(render_rule).collect(),
         candidates: candidates.into_iter().map(render_candidate).collect(),
-        price,
+        price: None,
+        model_price: None,
         seed,
         revision: state.revision(),
     }
@@ -224,7 +223,7 @@ fn resolve_price(
     now: Timestamp,
     request: v1::ResolvePriceRequest,
 ) -> Result<v1::ResolvePriceResponse, Error> {
-    let v1::ResolvePriceRequest { virtual_key_id, provider, provider_key_id, model, request_type, base } = request;
+    let v1::ResolvePriceRequest { virtual_key_id, provider, provider_key_id, model, request_type, base, at } = request;
     let mut violations = Violations::new();
     required(&model, "model", &mut violations);
     let request_type = request_type.strip_suffix("_stream").unwrap_or(&request_type);
@@ -232,7 +231,8 @@ fn resolve_price(
         let text = format!("is {request_type:?}; must be one of {}", REQUEST_TYPES.join(", "));
         violations.add(Path::root("request_type"), text);
     }
-    let base = parse_rates(&base.unwrap_or_default(), &Path::root("base"), &mut violations);
+    let base = base.map(|base| parse_rates(&base, &Path::root("base"), &mut violations));
+    let at = at.and_then(|at| parse_timestamp(&at, &Path::root("at"), &mut violations)).unwrap_or(now);
     violations.or(())?;
     let request = PriceRequest {
         virtual_key_id: &virtual_key_id,
@@ -241,6 +241,11 @@ fn resolve_price(
         model: &model,
         request_type,
     };
+    let model_price = match &base {
+        Some(_) => None,
+        None => decision::model_price(state.config(), &request, at),
+    };
+    let base = base.or_else(|| Some(model_price?.resource.rates.clone())).unwrap_or_default();
     let winner = decision::resolve_price(state.config(), &request);
     let rates = winner.map_or_else(|| base.clone(), |stored| stored.resource.rates.over(&base));
     let candidates = decision::explain_price(state.config(), &request);
@@ -254,6 +259,7 @@ fn resolve_price(
         winner: winner.map(|stored| PricingOverride::render(stored, Form::Answer(now))),
         rates: Some(render_rates(&rates)),
         candidates: candidates.collect(),
+        model_price: model_price.map(|stored| ModelPrice::render(stored, Form::Answer(now))),
     })
 }
 

@@ -118,7 +118,8 @@ impl Api {
                         AnyResource::Provider(_)
                         | AnyResource::McpClient(_)
                         | AnyResource::RoutingRule(_)
-                        | AnyResource::PricingOverride(_),
+                        | AnyResource::PricingOverride(_)
+                        | AnyResource::ModelPrice(_),
                     ) => return None,
                 };
                 let limit = find(limits, &limit)?;

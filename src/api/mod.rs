@@ -14,6 +14,7 @@ mod limits;
 mod mask;
 mod mcp_client;
 mod model_config;
+mod model_price;
 mod notes;
 mod page;
 mod permissions;

@@ -30,6 +30,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let model_config = v1::model_config_service_server::ModelConfigServiceServer::new(api.clone());
     let provider_governance = v1::provider_governance_service_server::ProviderGovernanceServiceServer::new(api.clone());
     let pricing_override = v1::pricing_override_service_server::PricingOverrideServiceServer::new(api.clone());
+    let model_price = v1::model_price_service_server::ModelPriceServiceServer::new(api.clone());
     let provider = v1::provider_service_server::ProviderServiceServer::new(api.clone());
     let mcp_client = v1::mcp_client_service_server::McpClientServiceServer::new(api.clone());
     let budget = v1::budget_service_server::BudgetServiceServer::new(api.clone());
@@ -46,6 +47,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         .add_service(bounded!(model_config))
         .add_service(bounded!(provider_governance))
         .add_service(bounded!(pricing_override))
+        .add_service(bounded!(model_price))
         .add_service(bounded!(provider))
         .add_service(bounded!(mcp_client))
         .add_service(bounded!(budget))
@@ -62,6 +64,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         v1::model_config_service_server::SERVICE_NAME,
         v1::provider_governance_service_server::SERVICE_NAME,
         v1::pricing_override_service_server::SERVICE_NAME,
+        v1::model_price_service_server::SERVICE_NAME,
         v1::provider_service_server::SERVICE_NAME,
         v1::mcp_client_service_server::SERVICE_NAME,
         v1::budget_service_server::SERVICE_NAME,

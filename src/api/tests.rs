@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 
 use super::mask::Patch;
 use crate::domain::{
-    AnyResource, Customer, Error, Id, McpClient, ModelConfig, Path, PricingOverride, Provider, ProviderGovernance,
-    RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
+    AnyResource, Customer, Error, Id, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
+    ProviderGovernance, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::state::{self, Chain, Context, Decision, Head, Reset, Rules, State};
@@ -41,6 +41,7 @@ impl Written for VirtualKey {}
 impl Written for RoutingRule {}
 impl Written for ModelConfig {}
 impl Written for PricingOverride {}
+impl Written for ModelPrice {}
 impl Written for Provider {}
 impl Written for McpClient {}
 
@@ -216,6 +217,7 @@ updates! {
     an_update_leads_to_a_model_config_that_could_be_created: ModelConfig;
     an_update_leads_to_provider_governance_that_could_be_created: ProviderGovernance;
     an_update_leads_to_a_pricing_override_that_could_be_created: PricingOverride;
+    an_update_leads_to_a_model_price_that_could_be_created: ModelPrice;
     an_update_leads_to_a_provider_that_could_be_created: Provider;
     an_update_leads_to_an_mcp_client_that_could_be_created: McpClient;
 }

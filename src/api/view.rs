@@ -5,8 +5,8 @@ use prost::Message as _;
 use super::page::MAX_BYTES;
 use crate::counters::CounterKey;
 use crate::domain::{
-    Customer, Id, LimitKind, McpClient, ModelConfig, NanoUsd, PricingOverride, Provider, ProviderGovernance,
-    RoutingRule, Scope, Team, Timestamp, VirtualKey,
+    Customer, Id, LimitKind, McpClient, ModelConfig, ModelPrice, NanoUsd, PricingOverride, Provider,
+    ProviderGovernance, RoutingRule, Scope, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
 use crate::state::{Facet, Listed, State};
@@ -48,6 +48,10 @@ impl View for ProviderGovernance {
 
 impl View for PricingOverride {
     fn complete(_: &mut v1::PricingOverride, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for ModelPrice {
+    fn complete(_: &mut v1::ModelPrice, _: &State, _: Timestamp, _: Detail, _: bool) {}
 }
 
 impl View for ModelConfig {

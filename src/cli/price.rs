@@ -1,4 +1,4 @@
-//! `tollgate price`: which pricing override applies to a request.
+//! `tollgate price`: which price a model has, and which pricing override applies to a request.
 
 use clap::Args;
 use prost::Message as _;
@@ -13,7 +13,7 @@ use crate::proto::v1::decision_service_client::DecisionServiceClient;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Prints the rates of the override that applies, then every override that matches the model, the winner first, with why the others lost.
+Prints the rates: those of the price of the model at the provider, overlaid with those of the override that applies; then every override that matches the model, the winner first, with why the others lost.
 
 Example:
   tollgate price --model gpt-4o --provider openai --virtual-key notebook")]
@@ -51,17 +51,24 @@ pub(super) async fn run(args: PriceArgs) -> Result<(), Failure> {
         model,
         request_type,
         base: None,
+        at: None,
     };
     let mut client = DecisionServiceClient::new(server);
     let answer = client.resolve_price(request).await.map_err(|status| refused(&status))?.into_inner();
     if remote.json {
         return print_json(&answer);
     }
-    let Some(winner) = &answer.winner else {
-        print("no pricing override applies; the base rates do")?;
+    match &answer.model_price {
+        Some(price) => print(&format!("price of {} at {} ({})", price.model, price.provider, price.id))?,
+        None => print("the model has no price")?,
+    }
+    match &answer.winner {
+        Some(winner) => print(&format!("override {} ({}), pattern {}", winner.name, winner.id, winner.pattern))?,
+        None => print("no pricing override applies")?,
+    }
+    if answer.model_price.is_none() && answer.winner.is_none() {
         return candidates(&answer);
-    };
-    print(&format!("{} ({}), pattern {}", winner.name, winner.id, winner.pattern))?;
+    }
     print("")?;
     table(&["RATE", "USD"], &rates(&answer.rates.unwrap_or_default())?)?;
     candidates(&answer)

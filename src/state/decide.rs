@@ -224,6 +224,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
         AnyResource::PricingOverride(stored) => of(state, cx, stored),
         AnyResource::Provider(stored) => of(state, cx, stored),
         AnyResource::McpClient(stored) => of(state, cx, stored),
+        AnyResource::ModelPrice(stored) => of(state, cx, stored),
     }
 }
 

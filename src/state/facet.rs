@@ -6,7 +6,7 @@ use tollgate_core::config::Indexed;
 
 use super::{Listing, State};
 use crate::domain::{
-    Customer, KeyOwner, Labels, McpClient, ModelConfig, PricingOverride, PricingScopeKind, Provider,
+    Customer, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScopeKind, Provider,
     ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
 };
 
@@ -35,6 +35,8 @@ pub enum Facet {
     PricingScopeKind(PricingScopeKind),
     /// Names the virtual key with this id.
     VirtualKey(Arc<str>),
+    /// Is for the model with this name, without the prefix of its provider.
+    Model(Box<str>),
     /// Names the provider key with this id.
     ProviderKey(Box<str>),
 }
@@ -217,5 +219,23 @@ impl Listed for PricingOverride {
         facets.extend(scope.provider().map(|id| Facet::Provider(id.shared())));
         facets.extend(scope.provider_key().map(|id| Facet::ProviderKey(id.into())));
         facets
+    }
+}
+
+impl Listed for ModelPrice {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.model_prices
+    }
+
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.model_prices
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.model
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        vec![Facet::Provider(resource.provider.shared()), Facet::Model(resource.bare_model().into())]
     }
 }

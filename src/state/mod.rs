@@ -22,8 +22,8 @@ use tollgate_core::config::Config;
 use tollgate_core::counters::{Counters, owned_limits};
 
 use crate::domain::{
-    AnyResource, Customer, Kind, LimitId, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
-    ResourceKey, RoutingRule, Team, Timestamp, VirtualKey,
+    AnyResource, Customer, Kind, LimitId, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider,
+    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, VirtualKey,
 };
 use crate::seeded::{self, Bug};
 
@@ -62,6 +62,7 @@ struct Listings {
     pricing_overrides: Listing<PricingOverride>,
     providers: Listing<Provider>,
     mcp_clients: Listing<McpClient>,
+    model_prices: Listing<ModelPrice>,
     /// All budgets and rate limits, by creation.
     budgets: OrdSet<(Timestamp, LimitId)>,
     rate_limits: OrdSet<(Timestamp, LimitId)>,
@@ -227,6 +228,7 @@ impl State {
             Kind::PricingOverride => of::<PricingOverride>(self, before, after),
             Kind::Provider => of::<Provider>(self, before, after),
             Kind::McpClient => of::<McpClient>(self, before, after),
+            Kind::ModelPrice => of::<ModelPrice>(self, before, after),
         }
         self.relist_limits(before, after);
     }

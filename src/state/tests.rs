@@ -25,6 +25,7 @@ impl State {
         self.assert_alike::<ModelConfig>(&restored);
         self.assert_alike::<ProviderGovernance>(&restored);
         self.assert_alike::<PricingOverride>(&restored);
+        self.assert_alike::<ModelPrice>(&restored);
         self.assert_alike::<Provider>(&restored);
         self.assert_alike::<McpClient>(&restored);
         assert_eq!(self.listings.budgets, restored.listings.budgets);

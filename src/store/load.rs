@@ -9,8 +9,8 @@ use super::persist::{Names, Persist, Which};
 use super::tx::ReadTx;
 use super::{Store, changelog};
 use crate::domain::{
-    AnyResource, Customer, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, ResourceKey,
-    RoutingRule, Team, VirtualKey,
+    AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
+    ResourceKey, RoutingRule, Team, VirtualKey,
 };
 
 impl Store {
@@ -34,6 +34,7 @@ impl Store {
         fetch::<PricingOverride>(&tx, &mut names, &mut resources).await?;
         fetch::<Provider>(&tx, &mut names, &mut resources).await?;
         fetch::<McpClient>(&tx, &mut names, &mut resources).await?;
+        fetch::<ModelPrice>(&tx, &mut names, &mut resources).await?;
         let chain_prefixes = changelog::chain_prefixes(&tx, &head).await?;
         let mut removed = changelog::removed(&tx, &head).await?;
         if !removed.is_empty() {

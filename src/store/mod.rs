@@ -41,6 +41,7 @@ mod lock;
 mod mcp_client;
 mod migration;
 mod model_config;
+mod model_price;
 mod news;
 mod notify;
 mod persist;

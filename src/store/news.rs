@@ -14,8 +14,8 @@ use super::reach::Reach;
 use super::tx::{KEYS, ReadTx};
 use super::{Store, changelog, journal, position, usage};
 use crate::domain::{
-    AnyResource, Customer, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, ResourceKey,
-    RoutingRule, Team, VirtualKey,
+    AnyResource, Customer, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
+    ResourceKey, RoutingRule, Team, VirtualKey,
 };
 use crate::state::Op;
 
@@ -146,6 +146,7 @@ async fn fetch_changed(
                 Kind::PricingOverride => reach.in_time(fetch::<PricingOverride>(tx, ids, names, found)).await?,
                 Kind::Provider => reach.in_time(fetch::<Provider>(tx, ids, names, found)).await?,
                 Kind::McpClient => reach.in_time(fetch::<McpClient>(tx, ids, names, found)).await?,
+                Kind::ModelPrice => reach.in_time(fetch::<ModelPrice>(tx, ids, names, found)).await?,
             }
         }
     }

@@ -15,8 +15,9 @@ use sea_orm::{
 
 use super::Store;
 use super::entity::{
-    budget, customer, label, mcp_client, model_config, pricing_override, provider, provider_governance, provider_key,
-    rate_limit, routing_rule, routing_target, team, virtual_key, virtual_key_mcp_config, virtual_key_provider_config,
+    budget, customer, label, mcp_client, model_config, model_price, pricing_override, provider, provider_governance,
+    provider_key, rate_limit, routing_rule, routing_target, team, virtual_key, virtual_key_mcp_config,
+    virtual_key_provider_config,
 };
 use super::error::StoreError;
 use super::group::Net;
@@ -162,6 +163,7 @@ pub struct Rows {
     pub(super) model_config: Vec<model_config::Model>,
     pub(super) provider_governance: Vec<provider_governance::Model>,
     pub(super) pricing_override: Vec<pricing_override::Model>,
+    pub(super) model_price: Vec<model_price::Model>,
     pub(super) provider: Vec<provider::Model>,
     pub(super) provider_key: Vec<provider_key::Model>,
     pub(super) mcp_client: Vec<mcp_client::Model>,
@@ -188,6 +190,7 @@ impl Rows {
             Some(AnyResource::PricingOverride(stored)) => lay(stored, other, &mut rows),
             Some(AnyResource::Provider(stored)) => lay(stored, other, &mut rows),
             Some(AnyResource::McpClient(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::ModelPrice(stored)) => lay(stored, other, &mut rows),
         }
         rows
     }
@@ -215,6 +218,7 @@ pub(super) struct Batch {
     model_config: Delta<model_config::Model>,
     provider_governance: Delta<provider_governance::Model>,
     pricing_override: Delta<pricing_override::Model>,
+    model_price: Delta<model_price::Model>,
     provider: Delta<provider::Model>,
     provider_key: Delta<provider_key::Model>,
     mcp_client: Delta<mcp_client::Model>,
@@ -238,6 +242,7 @@ impl Batch {
         self.model_config.add(before.model_config, after.model_config);
         self.provider_governance.add(before.provider_governance, after.provider_governance);
         self.pricing_override.add(before.pricing_override, after.pricing_override);
+        self.model_price.add(before.model_price, after.model_price);
         self.provider.add(before.provider, after.provider);
         self.provider_key.add(before.provider_key, after.provider_key);
         self.mcp_client.add(before.mcp_client, after.mcp_client);
@@ -258,6 +263,7 @@ impl Batch {
         self.model_config.write_changes(script);
         self.provider_governance.write_changes(script);
         self.pricing_override.write_changes(script);
+        self.model_price.write_changes(script);
         self.provider.write_changes(script);
         self.provider_key.write_changes(script);
         self.mcp_client.write_changes(script);
@@ -279,6 +285,7 @@ impl Batch {
         script.insert(std::mem::take(&mut self.model_config.inserts));
         script.insert(std::mem::take(&mut self.provider_governance.inserts));
         script.insert(std::mem::take(&mut self.pricing_override.inserts));
+        script.insert(std::mem::take(&mut self.model_price.inserts));
         script.insert(std::mem::take(&mut self.provider.inserts));
         script.insert(std::mem::take(&mut self.provider_key.inserts));
         script.insert(std::mem::take(&mut self.mcp_client.inserts));

@@ -10,8 +10,8 @@ use sea_orm::{
 };
 
 use super::entity::{
-    customer, former_key, head, mcp_client, model_config, pricing_override, provider, provider_governance, request,
-    routing_rule, team, threshold_event, token, usage_counter, usage_node, virtual_key,
+    customer, former_key, head, mcp_client, model_config, model_price, pricing_override, provider, provider_governance,
+    request, routing_rule, team, threshold_event, token, usage_counter, usage_node, virtual_key,
 };
 use super::error::StoreError;
 use super::group::Remembered;
@@ -21,8 +21,8 @@ use super::usage::{Registration, counter, former_key as former, watermark};
 use super::{Store, journal, requests, threshold, tokens};
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{
-    AnyResource, Customer, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team,
-    Timestamp, Token, VirtualKey,
+    AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
+    RoutingRule, Team, Timestamp, Token, VirtualKey,
 };
 use crate::state::{Crossing, Head};
 use crate::usage::FormerKey;
@@ -127,6 +127,7 @@ impl Snapshot {
             + of::<model_config::Entity>(tx).await?
             + of::<provider_governance::Entity>(tx).await?
             + of::<pricing_override::Entity>(tx).await?
+            + of::<model_price::Entity>(tx).await?
             + of::<token::Entity>(tx).await?
             + of::<usage_node::Entity>(tx).await?
             + of::<usage_counter::Entity>(tx).await?
@@ -157,6 +158,7 @@ impl Snapshot {
         let id = provider_governance::Column::Id;
         resources::<provider_governance::Entity, ProviderGovernance, E>(tx, id, take).await?;
         resources::<pricing_override::Entity, PricingOverride, E>(tx, pricing_override::Column::Id, take).await?;
+        resources::<model_price::Entity, ModelPrice, E>(tx, model_price::Column::Id, take).await?;
         for token in tokens::all(tx).await? {
             take(Record::Token(token))?;
         }

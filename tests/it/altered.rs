@@ -194,6 +194,7 @@ fn named(table: &str) -> &'static [&'static str] {
             "label",
             "mcp_client",
             "model_config",
+            "model_price",
             "pricing_override",
             "provider",
             "rate_limit",

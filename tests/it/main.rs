@@ -21,6 +21,7 @@ mod log;
 mod metrics;
 mod node;
 mod operations;
+mod prices;
 mod process;
 mod proxy;
 mod replicas;

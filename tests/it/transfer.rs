@@ -67,6 +67,7 @@ pub(crate) async fn fill(api: &Api) {
     two::<v1::RoutingRule>(api).await;
     two::<v1::ModelConfig>(api).await;
     two::<v1::PricingOverride>(api).await;
+    two::<v1::ModelPrice>(api).await;
     let key = two::<v1::VirtualKey>(api).await;
     api.rotate(&key.id, Some(3_600)).await.unwrap();
 

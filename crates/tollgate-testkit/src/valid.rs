@@ -9,8 +9,8 @@ use proptest::sample::{select, subsequence};
 use prost_types::value;
 
 use tollgate_core::domain::{
-    Customer, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, Rates, RoutingRule, Team,
-    VirtualKey,
+    Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, Rates, RoutingRule,
+    Team, VirtualKey,
 };
 use tollgate_core::proto::v1;
 use tollgate_core::wire::{Wire, render_rates};
@@ -362,5 +362,31 @@ impl Sample for McpClient {
     fn valid() -> BoxedStrategy<v1::McpClient> {
         let parts = ("[ ]?[a-zü]{1,4}[0-9][ ]?", listed(&["read", "Read", "*", " x "]));
         parts.prop_map(|(name, tools)| v1::McpClient { name, tools, ..Default::default() }).boxed()
+    }
+}
+
+impl Sample for ModelPrice {
+    fn valid() -> BoxedStrategy<v1::ModelPrice> {
+        let rates = btree_map(0..42_u8, prop_oneof![Just(0.0), 0.0..1e-3, 0.0..f64::MAX], 0..5);
+        let rates = rates.prop_map(|rates| render_rates(&Rates(rates.into_iter().collect())));
+        let model = select(vec!["gpt-4o", "openai/gpt-4o", " x"]);
+        let time = |from: i64| option::of((from..from + 1_000_000_000, 0..1_000_000_000));
+        let parts = (model, option::of(rates), (0..i64::MAX, 0..i64::MAX), name(), time(0), time(2_000_000_000));
+        parts
+            .prop_map(|(model, rates, (context_window, max_output_tokens), source, from, to)| {
+                let time = |(seconds, nanos)| prost_types::Timestamp { seconds, nanos };
+                v1::ModelPrice {
+                    provider: "openai".to_owned(),
+                    model: model.to_owned(),
+                    rates,
+                    context_window,
+                    max_output_tokens,
+                    source,
+                    valid_from: from.map(time),
+                    valid_to: to.map(time),
+                    ..Default::default()
+                }
+            })
+            .boxed()
     }
 }

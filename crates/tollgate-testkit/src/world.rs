@@ -127,7 +127,8 @@ impl World {
             AnyResource::RoutingRule(_)
             | AnyResource::PricingOverride(_)
             | AnyResource::Provider(_)
-            | AnyResource::McpClient(_) => {}
+            | AnyResource::McpClient(_)
+            | AnyResource::ModelPrice(_) => {}
         }
     }
 

@@ -93,7 +93,8 @@ impl<'a> Owner<'a> {
                 Resource::RoutingRule(_)
                 | Resource::PricingOverride(_)
                 | Resource::Provider(_)
-                | Resource::McpClient(_),
+                | Resource::McpClient(_)
+                | Resource::ModelPrice(_),
             )
             | None => Vec::new(),
         }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::reconcile::settle_limits;
 use super::{Change, Context, Facet, Listed, State};
 use crate::domain::{
-    AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, Path, PricingOverride, Provider,
-    ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp, Violations,
-    VirtualKey,
+    AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride,
+    Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp,
+    Violations, VirtualKey,
 };
 
 /// Users of a resource that an error lists at most.
@@ -83,6 +83,7 @@ fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>, missing: 
             Kind::PricingOverride => "pricing override",
             Kind::Provider => "provider",
             Kind::McpClient => "MCP client",
+            Kind::ModelPrice => "model price",
         };
         missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
     }
@@ -158,6 +159,7 @@ enum User<'a> {
     RoutingRule(&'a RoutingRule),
     ModelConfig(&'a ModelConfig),
     PricingOverride(&'a PricingOverride),
+    ModelPrice(&'a ModelPrice),
 }
 
 /// Refuses to take `what` away while others name it. Walks them all: deleting providers is rare, and an index of what
@@ -167,11 +169,13 @@ fn refuse_if_used(state: &State, what: String, uses: impl Fn(User<'_>) -> bool) 
     let rules = state.all::<RoutingRule>().filter(|it| uses(User::RoutingRule(&it.resource)));
     let configs = state.all::<ModelConfig>().filter(|it| uses(User::ModelConfig(&it.resource)));
     let overrides = state.all::<PricingOverride>().filter(|it| uses(User::PricingOverride(&it.resource)));
+    let prices = state.all::<ModelPrice>().filter(|it| uses(User::ModelPrice(&it.resource)));
     let all = keys
         .map(|it| ResourceKey::of(&it.id))
         .chain(rules.map(|it| ResourceKey::of(&it.id)))
         .chain(configs.map(|it| ResourceKey::of(&it.id)))
-        .chain(overrides.map(|it| ResourceKey::of(&it.id)));
+        .chain(overrides.map(|it| ResourceKey::of(&it.id)))
+        .chain(prices.map(|it| ResourceKey::of(&it.id)));
     let (mut users, mut total) = (Vec::new(), 0);
     for user in all {
         total += 1;

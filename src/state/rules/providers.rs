@@ -27,6 +27,7 @@ impl Rules for Provider {
                 User::RoutingRule(rule) => rule.targets.iter().any(|target| target.key_id.as_ref() == Some(&gone.id)),
                 User::ModelConfig(_) => false,
                 User::PricingOverride(priced) => priced.scope.provider_key() == Some(&gone.id),
+                User::ModelPrice(_) => false,
             })?;
         }
         Ok(())
@@ -55,6 +56,7 @@ impl Rules for Provider {
                     || rule.fallbacks.iter().any(|fallback| fallback.provider == stored.id)
             }
             User::ModelConfig(config) => config.provider.as_ref() == Some(&stored.id),
+            User::ModelPrice(price) => price.provider == stored.id,
             User::PricingOverride(priced) => {
                 let of_key = priced.scope.provider_key().and_then(|id| state.config().provider_key(id));
                 priced.scope.provider() == Some(&stored.id)
@@ -87,7 +89,7 @@ impl Rules for McpClient {
     fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
         refuse_if_used(state, format!("MCP client {:?}", stored.id), |user| match user {
             User::VirtualKey(key) => key.mcp_configs.iter().any(|config| config.mcp_client == stored.id),
-            User::RoutingRule(_) | User::ModelConfig(_) | User::PricingOverride(_) => false,
+            User::RoutingRule(_) | User::ModelConfig(_) | User::PricingOverride(_) | User::ModelPrice(_) => false,
         })?;
         Ok(Vec::new())
     }

@@ -1,4 +1,4 @@
-//! What names others: routing rules, model configs and pricing overrides.
+//! What names others: routing rules, model configs, pricing overrides and model prices.
 
 use super::*;
 
@@ -113,6 +113,33 @@ impl Rules for PricingOverride {
             check_provider_key(state, self.scope.provider(), id, &root.field("provider_key_id"), &mut missing);
         }
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+impl Rules for ModelPrice {
+    fn settle(&mut self, _before: Option<&Stored<Self>>, state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
+        share(state, &mut self.provider);
+        Ok(())
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        check_exists(state, &self.provider, &Path::root("model_price").field("provider"), &mut missing);
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
+    }
+
+    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
+        match state.config().model_price_at(&self.place()).map(|stored| &stored.id) {
+            Some(holder) if Some(holder) != id => {
+                let field = "model_price.model".to_owned();
+                Err(Error::AlreadyExists { field, holder: ResourceKey::of(holder) })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {

@@ -15,6 +15,7 @@ pub mod head;
 pub mod label;
 pub mod mcp_client;
 pub mod model_config;
+pub mod model_price;
 pub mod pricing_override;
 pub mod provider;
 pub mod provider_governance;

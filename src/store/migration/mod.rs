@@ -20,6 +20,7 @@ mod m0005_tokens;
 mod m0006_usage_origin;
 mod m0007_usage_marks;
 mod m0008_chain_version;
+mod m0009_model_price;
 mod m0010_rate_limits;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_usage_origin::Migration),
             Box::new(m0007_usage_marks::Migration),
             Box::new(m0008_chain_version::Migration),
+            Box::new(m0009_model_price::Migration),
             Box::new(m0010_rate_limits::Migration),
         ]
     }

@@ -109,5 +109,5 @@ laws! {
     what_changes_between_two_pages_disturbs_no_other on;
     sizes_and_tokens_are_checked on;
     a_filter_that_nothing_matches_gives_an_empty_list_and_tokens_of_its_own
-        on Customer Team VirtualKey RoutingRule ModelConfig PricingOverride;
+        on Customer Team VirtualKey RoutingRule ModelConfig PricingOverride ModelPrice;
 }

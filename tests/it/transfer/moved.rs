@@ -40,11 +40,21 @@ async fn a_store_moves_to_postgresql_and_back_and_nothing_is_lost() {
     // The server notes when it stops which tokens were used.
     let without_tokens = |file| records(file).into_iter().filter(|line| !line.starts_with("{\"token\"")).collect();
     assert_same(without_tokens(&first), without_tokens(&beside));
-    for kind in ["customer", "team", "virtualKey", "routingRule", "modelConfig", "providerGovernance", "mcpClient"] {
+    for kind in [
+        "customer",
+        "team",
+        "virtualKey",
+        "routingRule",
+        "modelConfig",
+        "providerGovernance",
+        "pricingOverride",
+        "mcpClient",
+        "modelPrice",
+    ] {
         let resource = format!("{{\"resource\":{{\"{kind}\":");
         assert!(first.contains(&resource), "no {kind}");
     }
-    for kind in ["pricingOverride", "usageNode", "usageCounter", "formerKey", "thresholdEvent", "token", "request"] {
+    for kind in ["usageNode", "usageCounter", "formerKey", "thresholdEvent", "token", "request"] {
         assert!(first.contains(&format!("{{\"{kind}\":")), "no {kind}");
     }
 

@@ -4,6 +4,7 @@ use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::customer_service_client::CustomerServiceClient as Customers;
 use tollgate::proto::v1::mcp_client_service_client::McpClientServiceClient as McpClients;
 use tollgate::proto::v1::model_config_service_client::ModelConfigServiceClient as ModelConfigs;
+use tollgate::proto::v1::model_price_service_client::ModelPriceServiceClient as ModelPrices;
 use tollgate::proto::v1::pricing_override_service_client::PricingOverrideServiceClient as PricingOverrides;
 use tollgate::proto::v1::provider_service_client::ProviderServiceClient as Providers;
 use tollgate::proto::v1::routing_rule_service_client::RoutingRuleServiceClient as RoutingRules;
@@ -205,6 +206,22 @@ kind!(
     delete_pricing_override,
     DeletePricingOverrideRequest
 );
+kind!(
+    ModelPrice,
+    ModelPrices,
+    model_price,
+    list_model_prices,
+    ListModelPricesRequest,
+    model_prices,
+    get_model_price,
+    GetModelPriceRequest,
+    create_model_price,
+    CreateModelPriceRequest,
+    update_model_price,
+    UpdateModelPriceRequest,
+    delete_model_price,
+    DeleteModelPriceRequest
+);
 
 impl Api {
     /// The resource with this key, from memory.
@@ -216,6 +233,7 @@ impl Api {
             ResourceKind::RoutingRule => self.get_routing_rule(&key.id).await?,
             ResourceKind::ModelConfig => self.get_model_config(&key.id).await?,
             ResourceKind::PricingOverride => self.get_pricing_override(&key.id).await?,
+            ResourceKind::ModelPrice => self.get_model_price(&key.id).await?,
             ResourceKind::Provider => self.get_provider(&key.id).await?,
             ResourceKind::McpClient => self.get_mcp_client(&key.id).await?,
             other => panic!("there is no {other:?}"),
@@ -232,6 +250,7 @@ impl Api {
         self.list_routing_rules(&mut all).await;
         self.list_model_configs(&mut all).await;
         self.list_pricing_overrides(&mut all).await;
+        self.list_model_prices(&mut all).await;
         self.list_providers(&mut all).await;
         self.list_mcp_clients(&mut all).await;
         all.into_iter().map(|resource| ConfigResource { resource: Some(resource) }).collect()
@@ -292,7 +311,7 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
             limits(&mut it.budgets, &mut it.rate_limits);
         }
         Resource::ProviderGovernance(it) => limits(&mut it.budgets, &mut it.rate_limits),
-        Resource::PricingOverride(_) | Resource::Provider(_) | Resource::McpClient(_) => {}
+        Resource::PricingOverride(_) | Resource::Provider(_) | Resource::McpClient(_) | Resource::ModelPrice(_) => {}
     }
     resource
 }

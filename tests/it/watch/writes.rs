@@ -8,9 +8,9 @@ use rand::seq::IndexedRandom as _;
 use sha2::{Digest as _, Sha256};
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::{
-    Budget, ConfigResource, Customer, McpClient, ModelConfig, ModelConfigScope, PricingMatchType, PricingOverride,
-    PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey, RateLimit, ResourceKey, ResourceKind,
-    RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey, VirtualKeyProviderConfig,
+    Budget, ConfigResource, Customer, McpClient, ModelConfig, ModelConfigScope, ModelPrice, PricingMatchType,
+    PricingOverride, PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey, RateLimit, ResourceKey,
+    ResourceKind, RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey, VirtualKeyProviderConfig,
 };
 use tollgate::reducer::{Summary, View};
 use tonic::{Code, Status};
@@ -169,7 +169,7 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
     let team = model.any(Kind::Team, rng);
     let key = model.any(Kind::VirtualKey, rng);
     let (budgets, rate_limits) = limits(rng);
-    Ok(match rng.random_range(0..26) {
+    Ok(match rng.random_range(0..28) {
         0 | 1 => {
             let customer = Customer { name, budgets, rate_limits, ..Customer::default() };
             let it = api.create_customer(customer).await?;
@@ -353,6 +353,26 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
             let scope_kind = PricingScopeKind::Global.into();
             let priced = PricingOverride { id, scope_kind, ..PricingOverride::default() };
             Some((api.update_pricing_override(priced, &["scope_kind"]).await?, None, None))
+        }
+        26 => {
+            let priced = ModelPrice {
+                provider: ["openai".to_owned(), format!("p{slot}")][rng.random_range(0..2)].clone(),
+                model: name,
+                rates: Some(PricingPatch { output_cost_per_token: Some(0.1 + 0.2), ..PricingPatch::default() }),
+                valid_from: rng.random_bool(0.5).then_some(prost_types::Timestamp { seconds: 1_000, nanos: 0 }),
+                ..ModelPrice::default()
+            };
+            let it = api.create_model_price(priced).await?;
+            created(it.revision, Resource::ModelPrice(it))
+        }
+        27 => {
+            let Some(id) = model.any(Kind::ModelPrice, rng) else { return Ok(None) };
+            if rng.random_bool(0.5) {
+                return Ok(deleted(api.delete_model_price(&id).await?, Kind::ModelPrice, id));
+            }
+            let context_window = rng.random_range(0..1_000_000);
+            let priced = ModelPrice { id, context_window, ..ModelPrice::default() };
+            Some((api.update_model_price(priced, &["context_window", "valid_from"]).await?, None, None))
         }
         _ => {
             let id = format!("p{slot}");

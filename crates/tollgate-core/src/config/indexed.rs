@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Config, ModelPlace, Table};
+use super::{Config, ModelPlace, PricePlace, Table};
 use crate::domain::{
-    Customer, Limits, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, Resource, ResourceKey,
-    RoutingRule, Stored, Team, VirtualKey,
+    Customer, Limits, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, Resource,
+    ResourceKey, RoutingRule, Stored, Team, VirtualKey,
 };
 
 /// Where a kind lies in the configuration, and which indexes it is in.
@@ -234,5 +234,33 @@ impl Indexed for PricingOverride {
 
     fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
         config.pricing.unindex(stored);
+    }
+}
+
+impl Indexed for ModelPrice {
+    fn table(config: &Config) -> &Table<Self> {
+        &config.model_prices
+    }
+
+    fn table_mut(config: &mut Config) -> &mut Table<Self> {
+        &mut config.model_prices
+    }
+
+    fn index(config: &mut Config, stored: &Arc<Stored<Self>>) {
+        config.prices.insert(stored.resource.place(), Arc::clone(stored));
+    }
+
+    fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
+        let place = stored.resource.place();
+        if config.prices.get(&place).is_some_and(|holder| holder.id == stored.id) {
+            config.prices.remove(&place);
+        }
+    }
+}
+
+impl ModelPrice {
+    /// What it is unique on.
+    pub fn place(&self) -> PricePlace {
+        (self.provider.clone(), self.bare_model().into(), self.valid_from)
     }
 }

@@ -23,7 +23,7 @@ pub use routing::RuleOrder;
 pub use table::Table;
 
 use crate::domain::{
-    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance,
+    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
     ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
 };
 
@@ -39,6 +39,7 @@ pub struct Config {
     pricing_overrides: Table<PricingOverride>,
     providers: Table<Provider>,
     mcp_clients: Table<McpClient>,
+    model_prices: Table<ModelPrice>,
     /// Both secrets of every key: the current and the one before.
     secrets: ByHash<Id<VirtualKey>>,
     /// Which provider has the provider key of an id.
@@ -51,6 +52,8 @@ pub struct Config {
     models: Lookup<ModelPlace, Arc<Stored<ModelConfig>>>,
     /// How many model configs a scope has: most requests are in scopes that have none.
     model_scopes: counts::Counts<Scope>,
+    /// The model prices by what they are unique on.
+    prices: OrdMap<PricePlace, Arc<Stored<ModelPrice>>>,
     /// The pricing overrides by what they match.
     pricing: pricing::Index,
 }
@@ -60,6 +63,9 @@ type Lookup<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl
 
 /// What a model config is unique on.
 pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
+
+/// What a model price is unique on: its provider, the name by which its model is compared, and from when on it holds.
+pub type PricePlace = (Id<Provider>, Box<str>, Option<Timestamp>);
 
 impl Config {
     /// The configuration of these resources.
@@ -87,6 +93,7 @@ impl Config {
             AnyResource::PricingOverride(stored) => of(self, stored),
             AnyResource::Provider(stored) => of(self, stored),
             AnyResource::McpClient(stored) => of(self, stored),
+            AnyResource::ModelPrice(stored) => of(self, stored),
         }
     }
 
@@ -105,6 +112,7 @@ impl Config {
             Kind::PricingOverride => of::<PricingOverride>(self, &key.id),
             Kind::Provider => of::<Provider>(self, &key.id),
             Kind::McpClient => of::<McpClient>(self, &key.id),
+            Kind::ModelPrice => of::<ModelPrice>(self, &key.id),
         }
     }
 
@@ -141,6 +149,7 @@ impl Config {
             Kind::PricingOverride => of::<PricingOverride>(self, &key.id),
             Kind::Provider => of::<Provider>(self, &key.id),
             Kind::McpClient => of::<McpClient>(self, &key.id),
+            Kind::ModelPrice => of::<ModelPrice>(self, &key.id),
         }
     }
 
@@ -182,6 +191,7 @@ impl Config {
             Kind::PricingOverride => self.pricing_overrides.digest(),
             Kind::Provider => self.providers.digest(),
             Kind::McpClient => self.mcp_clients.digest(),
+            Kind::ModelPrice => self.model_prices.digest(),
         }
     }
 

@@ -1,13 +1,13 @@
-//! Which pricing overrides match a model, found without looking at those that cannot.
+//! Which pricing overrides match a model, found without looking at those that cannot; and which price a model has.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::Config;
 use super::counts::Counts;
-use crate::domain::{Id, Pattern, PricingOverride, PricingScope, Stored};
+use super::{Config, PricePlace};
+use crate::domain::{Id, ModelPrice, Pattern, PricingOverride, PricingScope, Provider, Stored, Timestamp, bare_model};
 
 type Entries = OrdMap<Entry, Arc<Stored<PricingOverride>>>;
 type Entry = (PricingScope, Box<str>, Id<PricingOverride>);
@@ -46,6 +46,19 @@ fn entry(stored: &Stored<PricingOverride>) -> Entry {
 }
 
 impl Config {
+    /// The price of `model` at `provider` that holds at `at`: of those that hold, the one that holds since last.
+    pub fn model_price(&self, provider: &str, model: &str, at: Timestamp) -> Option<&Arc<Stored<ModelPrice>>> {
+        let place =
+            |since| -> PricePlace { (Id::<Provider>::new(provider), bare_model(model, provider).into(), since) };
+        let mut until_now = self.prices.range(place(None)..=place(Some(at)));
+        std::iter::from_fn(|| until_now.next_back()).map(|(_, stored)| stored).find(|it| it.resource.holds_at(at))
+    }
+
+    /// The model price at this place.
+    pub fn model_price_at(&self, place: &PricePlace) -> Option<&Arc<Stored<ModelPrice>>> {
+        self.prices.get(place)
+    }
+
     /// The overrides of `scope` whose pattern matches `model`: the exact ones, then the wildcards, the longest first.
     pub fn overrides_of<'a>(&'a self, scope: &PricingScope, model: &str) -> Vec<&'a Arc<Stored<PricingOverride>>> {
         let mut found = Vec::new();

@@ -101,6 +101,7 @@ pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
         AnyResource::Provider(_)
         | AnyResource::McpClient(_)
         | AnyResource::RoutingRule(_)
-        | AnyResource::PricingOverride(_) => Vec::new(),
+        | AnyResource::PricingOverride(_)
+        | AnyResource::ModelPrice(_) => Vec::new(),
     }
 }

@@ -33,10 +33,7 @@ pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
     names(&provider_config.allowed_models) && !names(&provider_config.blacklisted_models)
 }
 
-/// A model without the provider's prefix.
-pub(super) fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
-    model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model)
-}
+pub(super) use crate::domain::bare_model as bare;
 
 fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
     match (&provider_config.key_ids, key_id) {

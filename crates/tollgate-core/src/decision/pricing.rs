@@ -1,10 +1,10 @@
-//! Which pricing override applies to a request (`docs/design/semantics.md §9`).
+//! Which price a model has, and which pricing override applies to a request (`docs/design/semantics.md §9`).
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::domain::{Id, Pattern, PricingOverride, PricingScope, Provider, Stored};
+use crate::domain::{Id, ModelPrice, Pattern, PricingOverride, PricingScope, Provider, Stored, Timestamp};
 
 /// A request to be priced. What is empty is not known.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +31,27 @@ pub struct PriceCandidate<'a> {
     pub won: bool,
 }
 
+/// The provider of the request. A provider key says which provider it is of.
+fn provider(config: &Config, request: &PriceRequest<'_>) -> Option<Id<Provider>> {
+    let given = (!request.provider.is_empty()).then(|| Id::new(request.provider));
+    given.or_else(|| config.provider_key(request.provider_key_id).map(|(provider, _)| provider.clone()))
+}
+
+/// The price of the model at the provider that holds at `at`, whose rates the override that applies overlays.
+pub fn model_price<'a>(
+    config: &'a Config,
+    request: &PriceRequest<'_>,
+    at: Timestamp,
+) -> Option<&'a Arc<Stored<ModelPrice>>> {
+    config.model_price(provider(config, request)?.as_str(), request.model, at)
+}
+
 /// The scopes that the request has, the most specific first.
 fn scopes(config: &Config, request: &PriceRequest<'_>) -> impl Iterator<Item = PricingScope> + use<> {
     let given = |text: &str| (!text.is_empty()).then(|| Arc::<str>::from(text));
     let key = given(request.virtual_key_id);
     let provider_key: Option<Box<str>> = (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into());
-    // A provider key says which provider it is of.
-    let provider: Option<Id<Provider>> = given(request.provider)
-        .map(Id::new)
-        .or_else(|| config.provider_key(request.provider_key_id).map(|(provider, _)| provider.clone()));
+    let provider = provider(config, request);
     let id = |key: &Arc<str>| Id::new(Arc::clone(key));
     [
         key.as_ref().zip(provider_key.as_ref()).zip(provider.as_ref()).map(|((key, provider_key), provider)| {

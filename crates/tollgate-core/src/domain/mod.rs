@@ -10,6 +10,7 @@ mod id;
 mod limits;
 mod mcp_client;
 mod model_config;
+mod model_price;
 mod money;
 mod pricing_override;
 mod provider;
@@ -35,6 +36,7 @@ pub use id::{Id, LimitId};
 pub use limits::{Budget, LimitKind, LimitOwner, Limits, RateDimension, RateLimit};
 pub use mcp_client::McpClient;
 pub use model_config::ModelConfig;
+pub use model_price::{ModelPrice, bare_model};
 pub use money::NanoUsd;
 pub use pricing_override::{
     Pattern, PricingOverride, PricingScope, PricingScopeKind, RATE_NAMES, REQUEST_TYPES, Rates, RequestTypes,

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Customer, Id, McpClient, ModelConfig, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team, Timestamp,
-    VirtualKey,
+    Customer, Id, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team,
+    Timestamp, VirtualKey,
 };
 
 /// The kinds of resource. The order is that of snapshots and digests.
@@ -29,11 +29,13 @@ pub enum Kind {
     Provider,
     /// [`McpClient`].
     McpClient,
+    /// [`ModelPrice`].
+    ModelPrice,
 }
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Customer,
         Self::Team,
         Self::VirtualKey,
@@ -43,6 +45,7 @@ impl Kind {
         Self::PricingOverride,
         Self::Provider,
         Self::McpClient,
+        Self::ModelPrice,
     ];
 
     /// The number of the kind in the API, the log and the digests; it never changes.
@@ -57,6 +60,7 @@ impl Kind {
             Self::PricingOverride => 7,
             Self::Provider => 8,
             Self::McpClient => 9,
+            Self::ModelPrice => 10,
         }
     }
 
@@ -77,6 +81,7 @@ impl Kind {
             Self::PricingOverride => "pricing_override",
             Self::Provider => "provider",
             Self::McpClient => "mcp_client",
+            Self::ModelPrice => "model_price",
         }
     }
 }
@@ -157,6 +162,8 @@ pub enum AnyResource {
     Provider(Arc<Stored<Provider>>),
     /// An MCP client.
     McpClient(Arc<Stored<McpClient>>),
+    /// A price of a model.
+    ModelPrice(Arc<Stored<ModelPrice>>),
 }
 
 impl AnyResource {
@@ -172,6 +179,7 @@ impl AnyResource {
             Self::PricingOverride(_) => Kind::PricingOverride,
             Self::Provider(_) => Kind::Provider,
             Self::McpClient(_) => Kind::McpClient,
+            Self::ModelPrice(_) => Kind::ModelPrice,
         }
     }
 
@@ -187,6 +195,7 @@ impl AnyResource {
             Self::PricingOverride(stored) => stored.id.as_str(),
             Self::Provider(stored) => stored.id.as_str(),
             Self::McpClient(stored) => stored.id.as_str(),
+            Self::ModelPrice(stored) => stored.id.as_str(),
         }
     }
 
@@ -202,6 +211,7 @@ impl AnyResource {
             Self::PricingOverride(stored) => ResourceKey::of(&stored.id),
             Self::Provider(stored) => ResourceKey::of(&stored.id),
             Self::McpClient(stored) => ResourceKey::of(&stored.id),
+            Self::ModelPrice(stored) => ResourceKey::of(&stored.id),
         }
     }
 
@@ -217,6 +227,7 @@ impl AnyResource {
             Self::PricingOverride(stored) => stored.revision,
             Self::Provider(stored) => stored.revision,
             Self::McpClient(stored) => stored.revision,
+            Self::ModelPrice(stored) => stored.revision,
         }
     }
 
@@ -232,6 +243,7 @@ impl AnyResource {
             Self::PricingOverride(stored) => stored.updated_at,
             Self::Provider(stored) => stored.updated_at,
             Self::McpClient(stored) => stored.updated_at,
+            Self::ModelPrice(stored) => stored.updated_at,
         }
     }
 }
@@ -255,4 +267,15 @@ macro_rules! kinds {
     )*};
 }
 
-kinds!(Customer, Team, VirtualKey, RoutingRule, ModelConfig, ProviderGovernance, PricingOverride, Provider, McpClient);
+kinds!(
+    Customer,
+    Team,
+    VirtualKey,
+    RoutingRule,
+    ModelConfig,
+    ProviderGovernance,
+    PricingOverride,
+    Provider,
+    McpClient,
+    ModelPrice
+);

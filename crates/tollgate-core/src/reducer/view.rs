@@ -243,6 +243,7 @@ impl Summary {
             Resource::PricingOverride(it) => (ResourceKind::PricingOverride, &it.id, it.revision, &it.name),
             Resource::Provider(it) => (ResourceKind::Provider, &it.id, it.revision, &it.name),
             Resource::McpClient(it) => (ResourceKind::McpClient, &it.id, it.revision, &it.name),
+            Resource::ModelPrice(it) => (ResourceKind::ModelPrice, &it.id, it.revision, &it.model),
         };
         Some(Self { key: ResourceKey { kind: kind.into(), id: id.clone() }, revision, name: name.clone() })
     }

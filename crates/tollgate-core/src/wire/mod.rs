@@ -8,6 +8,7 @@ mod customer;
 mod limits;
 mod mcp_client;
 mod model_config;
+mod model_price;
 mod pricing_override;
 mod provider;
 mod provider_governance;
@@ -22,7 +23,7 @@ use prost::Message;
 
 use crate::counters::CounterKey;
 use crate::domain::{
-    AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, Path, PricingOverride, Provider,
+    AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
     ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
@@ -102,6 +103,7 @@ pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
         AnyResource::PricingOverride(stored) => of::<PricingOverride>(stored, form),
         AnyResource::Provider(stored) => of::<Provider>(stored, form),
         AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
+        AnyResource::ModelPrice(stored) => of::<ModelPrice>(stored, form),
     }
 }
 
@@ -151,6 +153,7 @@ fn restore(message: v1::ConfigResource, form: Form, violations: &mut Violations)
         Some(Message::PricingOverride(message)) => of::<PricingOverride>(message, form, violations),
         Some(Message::Provider(message)) => of::<Provider>(message, form, violations),
         Some(Message::McpClient(message)) => of::<McpClient>(message, form, violations),
+        Some(Message::ModelPrice(message)) => of::<ModelPrice>(message, form, violations),
         None => {
             violations.add(Path::root("resource"), "is of no kind that this version knows");
             None
@@ -169,7 +172,8 @@ pub const fn has_hashes(kind: Kind) -> bool {
         | Kind::ProviderGovernance
         | Kind::PricingOverride
         | Kind::Provider
-        | Kind::McpClient => false,
+        | Kind::McpClient
+        | Kind::ModelPrice => false,
     }
 }
 
@@ -193,6 +197,7 @@ pub const fn kind(kind: Kind) -> v1::ResourceKind {
         Kind::PricingOverride => v1::ResourceKind::PricingOverride,
         Kind::Provider => v1::ResourceKind::Provider,
         Kind::McpClient => v1::ResourceKind::McpClient,
+        Kind::ModelPrice => v1::ResourceKind::ModelPrice,
     }
 }
 

@@ -89,6 +89,7 @@ laws! {
     model_config: ModelConfig;
     provider_governance: ProviderGovernance;
     pricing_override: PricingOverride;
+    model_price: ModelPrice;
     provider: Provider;
     mcp_client: McpClient;
 }
