@@ -1,17 +1,24 @@
 //! Prices of models.
 
+use std::collections::BTreeMap;
 use std::mem;
 
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, respond};
 use super::page::Scope;
-use crate::domain::{ModelPrice, bare_model};
+use crate::domain::{Error, ModelPrice, Path, Violations, bare_model};
+use crate::ledger::{Call, Command};
 use crate::proto::v1;
 use crate::proto::v1::model_price_service_server::ModelPriceService;
-use crate::state::{Facet, Query, Reset};
+use crate::state::{self, Change, Facet, Query, Reset};
+use crate::wire::Wire as _;
+
+/// Prices of one batch, at most.
+const MAX_BATCH: usize = 10_000;
 
 #[tonic::async_trait]
 impl ModelPriceService for Api {
@@ -101,4 +108,72 @@ impl ModelPriceService for Api {
         };
         respond(self.delete::<ModelPrice, _>(call, &request.id, request.revision, answer).await, &statuses)
     }
+
+    async fn batch_upsert_model_prices(
+        &self,
+        request: Request<v1::BatchUpsertModelPricesRequest>,
+    ) -> Result<Response<v1::BatchUpsertModelPricesResponse>, Status> {
+        let method = "tollgate.v1.ModelPriceService/BatchUpsertModelPrices";
+        let (call, statuses, request) =
+            call::enter(request, method, |r| (mem::take(&mut r.request_id), r.validate_only))?;
+        respond(self.upsert(call, request).await, &statuses)
+    }
+}
+
+impl Api {
+    async fn upsert(
+        &self,
+        call: Call,
+        request: v1::BatchUpsertModelPricesRequest,
+    ) -> Result<v1::BatchUpsertModelPricesResponse, Error> {
+        let v1::BatchUpsertModelPricesRequest { model_prices, prune_source, request_id: _, validate_only: _ } = request;
+        let desired = parse_batch(model_prices)?;
+        let count = desired.len();
+        let command = Command {
+            decide: Box::new(move |state, cx| {
+                let pruned = (!prune_source.is_empty()).then_some(prune_source.as_str());
+                state::upsert_prices(state, cx, &desired, pruned)
+            }),
+            answer: Box::new(move |state, decision, _| render_batch(state.revision(), &decision.changes, count)),
+        };
+        Ok(self.submit(call, command).await?.0)
+    }
+}
+
+/// The prices of a batch: not none, not too many, and each once.
+fn parse_batch(messages: Vec<v1::ModelPrice>) -> Result<Vec<ModelPrice>, Error> {
+    let (list, mut violations) = (Path::root("model_prices"), Violations::new());
+    if messages.is_empty() || messages.len() > MAX_BATCH {
+        violations.add(list, format!("has {} items; must have 1 to {MAX_BATCH}", messages.len()));
+        return Err(violations.into());
+    }
+    let (mut prices, mut places) = (Vec::with_capacity(messages.len()), BTreeMap::new());
+    for (index, message) in messages.into_iter().enumerate() {
+        let path = list.index(index);
+        let Some(price) = ModelPrice::parse(message, &path, &mut violations) else { continue };
+        if let Some(first) = places.insert(price.place(), index) {
+            violations.add(
+                path,
+                format!("has the provider, model and valid_from of model_prices[{first}]; leave one of the two out"),
+            );
+        }
+        prices.push(price);
+    }
+    Ok(violations.or(prices)?)
+}
+
+/// The answer to a batch of `count` prices.
+fn render_batch(revision: i64, changes: &[Change], count: usize) -> Vec<u8> {
+    let number = |it: usize| i32::try_from(it).unwrap_or(i32::MAX);
+    let created = changes.iter().filter(|it| it.before.is_none()).count();
+    let deleted = changes.iter().filter(|it| it.after.is_none()).count();
+    let updated = changes.len() - created - deleted;
+    let answer = v1::BatchUpsertModelPricesResponse {
+        revision,
+        created_count: number(created),
+        updated_count: number(updated),
+        unchanged_count: number(count - created - updated),
+        deleted_count: number(deleted),
+    };
+    answer.encode_to_vec()
 }

@@ -82,6 +82,7 @@ const TABLE: [(Who, &[&str]); 6] = [
             "tollgate.v1.ModelConfigService/CreateModelConfig",
             "tollgate.v1.ModelConfigService/DeleteModelConfig",
             "tollgate.v1.ModelConfigService/UpdateModelConfig",
+            "tollgate.v1.ModelPriceService/BatchUpsertModelPrices",
             "tollgate.v1.ModelPriceService/CreateModelPrice",
             "tollgate.v1.ModelPriceService/DeleteModelPrice",
             "tollgate.v1.ModelPriceService/UpdateModelPrice",

@@ -14,6 +14,7 @@ mod key;
 mod migrate;
 mod node;
 mod price;
+mod prices;
 mod progress;
 mod remote;
 #[cfg(test)]
@@ -74,6 +75,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Show which pricing override applies to a request, and why the others do not
     Price(price::PriceArgs),
+    /// List prices of models, and take them over from a file
+    Prices(prices::PricesArgs),
     /// Show the limits nearest to exhaustion, with their owners
     Usage(usage::UsageArgs),
 }
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
             Command::Import(args) => block_on(import::run(args)),
             Command::Migrate(args) => block_on(migrate::run(args)),
             Command::Price(args) => block_on(price::run(args)),
+            Command::Prices(args) => block_on(prices::run(args)),
             Command::Usage(args) => block_on(usage::run(args)),
         },
     };

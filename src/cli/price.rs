@@ -70,18 +70,19 @@ pub(super) async fn run(args: PriceArgs) -> Result<(), Failure> {
         return candidates(&answer);
     }
     print("")?;
-    table(&["RATE", "USD"], &rates(&answer.rates.unwrap_or_default())?)?;
+    let rates = rates(&answer.rates.unwrap_or_default())?.into_iter().map(Vec::from);
+    table(&["RATE", "USD"], &rates.collect::<Vec<_>>())?;
     candidates(&answer)
 }
 
-/// The rates that are present, by name.
-fn rates(patch: &v1::PricingPatch) -> Result<Vec<Vec<String>>, Failure> {
+/// The rates that are present, each with its name.
+pub(super) fn rates(patch: &v1::PricingPatch) -> Result<Vec<[String; 2]>, Failure> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
     let Some(descriptor) = pool.get_message_by_name("tollgate.v1.PricingPatch") else { return Ok(Vec::new()) };
     let dynamic = DynamicMessage::decode(descriptor, patch.encode_to_vec().as_slice())?;
     let present = dynamic.fields().filter_map(|(field, value)| {
         let rate = value.as_f64()?;
-        Some((field.number(), vec![field.name().to_owned(), rate.to_string()]))
+        Some((field.number(), [field.name().to_owned(), rate.to_string()]))
     });
     let mut present: Vec<_> = present.collect();
     present.sort_by_key(|(number, _)| *number);

@@ -53,7 +53,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn new(subject: ResourceKey, changes: Vec<Change>) -> Self {
+    pub(super) fn new(subject: ResourceKey, changes: Vec<Change>) -> Self {
         Self { subject, changes, reset: Reset::default() }
     }
 

@@ -1,5 +1,8 @@
 //! Prices of models: what is refused, which price holds when, and what is asked with it.
 
+mod batch;
+mod commands;
+
 use tollgate::proto::v1;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tonic::{Code, Status};

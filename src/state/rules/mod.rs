@@ -71,7 +71,8 @@ fn share<R: Listed>(state: &State, id: &mut Id<R>) {
     }
 }
 
-fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>, missing: &mut Vec<Reference>) {
+/// `id` must name a resource.
+pub(super) fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>, missing: &mut Vec<Reference>) {
     if state.config().get::<R>(id.as_str()).is_none() {
         let what = match R::KIND {
             Kind::Customer => "customer",
