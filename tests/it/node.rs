@@ -21,6 +21,7 @@ use crate::watch::rig::{Rig, soon};
 
 mod admit;
 mod kept;
+mod prices;
 mod serve;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
 use tollgate_core::domain::{Fallback, LimitKind, Timestamp};
+use tollgate_core::price;
 use tollgate_core::proto::v1::UsageEntry;
 
 use crate::decide::Estimate;
@@ -51,11 +52,15 @@ pub struct Used {
     pub provider: String,
     /// The model that answered; empty for the one that was admitted.
     pub model: String,
-    /// LLM tokens of the prompt.
+    /// LLM tokens of the prompt: all of them, those of the provider's cache included.
     pub input_tokens: i64,
+    /// Of them, those that were read from the provider's cache.
+    pub cache_read_tokens: i64,
+    /// Of them, those that were written to the provider's cache.
+    pub cache_creation_tokens: i64,
     /// LLM tokens of the answer.
     pub output_tokens: i64,
-    /// Nano-dollars (1 USD = 1,000,000,000); `None` if it is not known.
+    /// Nano-dollars (1 USD = 1,000,000,000); `None` if the node is to compute it by the price of the model.
     pub cost_nano_usd: Option<i64>,
 }
 
@@ -63,6 +68,8 @@ impl Used {
     pub(crate) fn check(&self) -> Result<(), SettleError> {
         let figures = [
             ("input_tokens", self.input_tokens),
+            ("cache_read_tokens", self.cache_read_tokens),
+            ("cache_creation_tokens", self.cache_creation_tokens),
             ("output_tokens", self.output_tokens),
             ("cost_nano_usd", self.cost_nano_usd.unwrap_or_default()),
         ];
@@ -78,7 +85,19 @@ impl Used {
         Ok(())
     }
 
-    /// The usage entry of an admission.
+    /// What a price is to be multiplied with.
+    pub(crate) fn amounts(&self) -> price::Usage {
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        price::Usage {
+            input_tokens: count(self.input_tokens),
+            cache_read_tokens: count(self.cache_read_tokens),
+            cache_creation_tokens: count(self.cache_creation_tokens),
+            output_tokens: count(self.output_tokens),
+            ..price::Usage::default()
+        }
+    }
+
+    /// The usage entry of an admission. Its cost is 0 if nobody knows it.
     pub(crate) fn entry(&self, admitted: &UsageEntry, at: Timestamp) -> UsageEntry {
         let or = |given: &String, other: &String| if given.is_empty() { other.clone() } else { given.clone() };
         UsageEntry {
@@ -93,9 +112,8 @@ impl Used {
         }
     }
 
-    /// The usage above an earlier charge; `None` if there is none. Usage below it is not given back.
-    pub(crate) fn above(&self, charged: &UsageEntry, at: Timestamp) -> Option<UsageEntry> {
-        let entry = self.entry(charged, at);
+    /// The part of `entry` above an earlier charge; `None` if there is none. What is below it is not given back.
+    pub(crate) fn above(entry: UsageEntry, charged: &UsageEntry) -> Option<UsageEntry> {
         let above = |used: i64, charged: i64| used.saturating_sub(charged).max(0);
         let more = UsageEntry {
             requests: above(1, charged.requests),
@@ -272,6 +290,8 @@ pub enum Refusal {
     NodeStale,
     /// The admission cannot be recorded: the disk or the outbox is full.
     Unrecorded,
+    /// Nobody knows what the model costs, and the node refuses such requests (`strict_prices`).
+    Unpriced,
 }
 
 /// A request that was refused.
@@ -306,6 +326,13 @@ impl Refused {
         Self { refusal: Refusal::Unrecorded, reason: error.to_string(), retry_after, explanation }
     }
 
+    pub(crate) fn unpriced(explanation: Explanation) -> Self {
+        let (provider, model) = (&explanation.provider, &explanation.model);
+        let reason =
+            format!("no price of {model} at {provider:?} is known, and this node refuses what it cannot price");
+        Self { refusal: Refusal::Unpriced, reason, retry_after: None, explanation: Some(Box::new(explanation)) }
+    }
+
     pub(crate) fn stale(why: String) -> Self {
         let retry_after = Some(Duration::from_secs(5));
         Self { refusal: Refusal::NodeStale, reason: why, retry_after, explanation: None }
@@ -325,7 +352,8 @@ impl Refused {
             Refusal::Decided(Verdict::UnknownKey) => 401,
             Refusal::Decided(Verdict::BudgetExceeded) => 402,
             Refusal::Decided(Verdict::TokenLimited | Verdict::RequestLimited) => 429,
-            Refusal::Decided(
+            Refusal::Unpriced
+            | Refusal::Decided(
                 Verdict::KeyInactive
                 | Verdict::KeyExpired
                 | Verdict::ProviderBlocked

@@ -2,6 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use tollgate_core::decision::Explanation;
+
+use crate::decide::Estimate;
+
 /// Answers of a model that are looked at.
 const KEPT: usize = 1_000;
 /// Models that are remembered: those beyond get what is expected of an unknown model.
@@ -48,6 +52,16 @@ impl Answers {
             let mut sorted: Vec<_> = model.outputs.iter().copied().collect();
             sorted.sort_unstable();
             model.usual = sorted.get((sorted.len() * 95).div_ceil(100).saturating_sub(1)).copied();
+        }
+    }
+
+    /// An estimate with LLM tokens of both ways, where its caller gives none.
+    pub(crate) fn complete(&self, estimate: Estimate, explanation: &Explanation) -> Estimate {
+        let Explanation { provider, model, .. } = explanation;
+        Estimate {
+            input_tokens: Some(estimate.input_tokens.unwrap_or_default()),
+            output_tokens: Some(estimate.output_tokens.unwrap_or_else(|| self.output_tokens(provider, model))),
+            ..estimate
         }
     }
 

@@ -88,6 +88,7 @@ pub struct Builder {
     max_staleness: Option<Duration>,
     outbox_max_bytes: u64,
     on_full: OnFull,
+    strict_prices: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -113,6 +114,7 @@ impl Builder {
             max_staleness: None,
             outbox_max_bytes: OUTBOX_MAX_BYTES,
             on_full: OnFull::default(),
+            strict_prices: false,
         }
     }
 
@@ -177,6 +179,14 @@ impl Builder {
         self
     }
 
+    /// Refuses requests for models whose price nobody knows. The default is to hold $0.01 or what the dearest request of the model
+    /// cost, and to charge nothing unless the caller says a cost.
+    #[must_use]
+    pub const fn strict_prices(mut self, strict_prices: bool) -> Self {
+        self.strict_prices = strict_prices;
+        self
+    }
+
     /// Connects, and waits until the copy is whole. If the control plane cannot be reached, or does not answer within
     /// [`start_timeout`](Self::start_timeout), the node starts with the copy in its directory, if there is one: its status is
     /// [`Status::Stale`] then, and it goes on trying.
@@ -195,7 +205,12 @@ impl Builder {
         let (reducer, kept) = data_dir.as_deref().and_then(begin).unzip();
         let mut reducer: Reducer<ConfigCopy> = reducer.unwrap_or_default();
         let copy = reducer.reader();
-        let policy = Policy { admission_ttl, on_full: self.on_full, keeps_copy: data_dir.is_some() };
+        let policy = Policy {
+            admission_ttl,
+            on_full: self.on_full,
+            keeps_copy: data_dir.is_some(),
+            strict_prices: self.strict_prices,
+        };
         let engine = Engine::start(copy.clone(), outbox, policy)?;
         let kept_since = kept.map(|Begun { usage, counted, since }| {
             engine.tell(usage, &counted);

@@ -15,9 +15,10 @@ use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used
 use crate::answers::Answers;
 use crate::book::{Book, amounts, deadline};
 use crate::decide::{Estimate, Request, decide, key_of};
-use crate::outbox::record::{Acknowledged, Admitted, Event, How, Record, Registered};
-use crate::outbox::state::{Batch, Ended, Id, Place, Registration, closed};
+use crate::outbox::record::{Acknowledged, Event, How, Record, Registered};
+use crate::outbox::state::{Batch, Ended, Id, Open, Place, Registration, admitted, closed};
 use crate::outbox::{Durable, Outbox, OutboxError};
+use crate::pricing::{Pricing, estimated_cost};
 
 /// The treatment of requests that cannot be recorded, since the disk or the outbox is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct Policy {
     pub(crate) on_full: OnFull,
     /// Whether a start begins with what was kept on disk, and not with what the control plane tells then.
     pub(crate) keeps_copy: bool,
+    /// Whether requests are refused whose price nobody knows.
+    pub(crate) strict_prices: bool,
 }
 
 /// How often what happened to requests since the start.
@@ -51,6 +54,8 @@ pub struct Counts {
     pub abandoned: u64,
     /// Charged at their estimate, since nobody told what was used.
     pub expired: u64,
+    /// Of those settled, those that cost nothing since nobody knows their price.
+    pub unpriced: u64,
 }
 
 /// How usage is on its way.
@@ -78,6 +83,7 @@ struct Inner {
     /// Whether the book knows of what the outbox held at the start.
     is_assessed: bool,
     answers: Answers,
+    pricing: Pricing,
     counts: Counts,
 }
 
@@ -93,7 +99,7 @@ impl Engine {
         policy: Policy,
     ) -> Result<Arc<Self>, OutboxError> {
         let open = outbox.state().open().iter();
-        let ended: Vec<_> = open.map(|(id, estimate)| closed(*id, How::Expired, Some(estimate.clone()))).collect();
+        let ended: Vec<_> = open.map(|(id, open)| closed(*id, How::Expired, Some(open.estimate.clone()))).collect();
         if !ended.is_empty() {
             tracing::warn!(
                 requests = ended.len(),
@@ -106,6 +112,7 @@ impl Engine {
             book: Book::default(),
             is_assessed: false,
             answers: Answers::default(),
+            pricing: Pricing::default(),
             counts: Counts::default(),
         };
         Ok(Arc::new(Self { copy, inner: Mutex::new(inner), policy }))
@@ -126,8 +133,9 @@ impl Engine {
         let config = &self.copy.state().config;
         let key = key_of(config, request.credential, at);
         let mut inner = self.lock();
-        let (explanation, estimate) =
-            inner.judge(config, key, request, at).inspect_err(|_| inner.counts.refused += 1)?;
+        let (explanation, estimate) = inner
+            .judge(config, key, request, at, self.policy.strict_prices)
+            .inspect_err(|_| inner.counts.refused += 1)?;
         let Inner { outbox, book, counts, .. } = &mut *inner;
         let entry = UsageEntry {
             virtual_key_id: match key {
@@ -144,7 +152,11 @@ impl Engine {
         };
         let amounts = amounts(config, &entry, at);
         let id: Id = rand::random();
-        let record = || Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(entry.clone()) }).into();
+        let record = || {
+            let provider_key_id = explanation.key_id.as_deref().unwrap_or_default().to_owned();
+            let request_type = request.request_type.to_owned();
+            admitted(id, Open { estimate: entry.clone(), provider_key_id, request_type })
+        };
         let written = match outbox.is_full() {
             Some(full) => Err(full),
             None => outbox.write(vec![record()]),
@@ -165,7 +177,7 @@ impl Engine {
     /// What [`admit`](Self::admit) would say, and the estimate that it would hold.
     pub(crate) fn judge(&self, request: &Request<'_>, at: Timestamp) -> Result<(Explanation, Estimate), Refused> {
         let config = &self.copy.state().config;
-        self.lock().judge(config, key_of(config, request.credential, at), request, at)
+        self.lock().judge(config, key_of(config, request.credential, at), request, at, self.policy.strict_prices)
     }
 
     /// Ends an admission with what was used.
@@ -174,19 +186,19 @@ impl Engine {
         let config = &self.copy.state().config;
         let now = Timestamp::now();
         let mut inner = self.lock();
-        let Inner { outbox, book, answers, counts, .. } = &mut *inner;
-        let (estimate, before) = match (outbox.state().open().get(&id.0), outbox.state().ended(&id.0)) {
-            (Some(estimate), _) => (Some(estimate.clone()), None),
+        let Inner { outbox, book, answers, counts, pricing, .. } = &mut *inner;
+        let (open, before) = match (outbox.state().open().get(&id.0), outbox.state().ended(&id.0)) {
+            (Some(open), _) => (Some(open.clone()), None),
             (None, Some(ended)) => (None, Some(ended.clone())),
             (None, None) => return Err(SettleError::Unknown),
         };
-        let settled = match (estimate, before) {
+        let settled = match (open, before) {
             (_, Some(Ended { how: How::Settled, charged })) => {
                 // As the first time; it may not be on the disk yet.
                 return Ok((Settled::of(charged.as_ref()), outbox.durable()));
             }
-            (Some(estimate), _) => {
-                let entry = used.entry(&estimate, now);
+            (Some(open), _) => {
+                let entry = pricing.entry(config, used, &open, now);
                 answers.note(&entry.provider, &entry.model, entry.output_tokens, entry.cost_nano_usd);
                 outbox.write(vec![closed(id.0, How::Settled, Some(entry.clone()))])?;
                 book.release(&id.0);
@@ -195,7 +207,10 @@ impl Engine {
             }
             (None, before) => {
                 let charged = before.and_then(|ended| ended.charged).ok_or(SettleError::Abandoned)?;
-                let more = used.above(&charged, now);
+                // What decided its price is not known any more, but for whose it was.
+                let of = Open { estimate: charged, provider_key_id: String::new(), request_type: String::new() };
+                let entry = pricing.entry(config, used, &of, now);
+                let more = Used::above(entry, &of.estimate);
                 outbox.write(vec![closed(id.0, How::Settled, more.clone())])?;
                 book.used(more.iter().flat_map(|more| amounts(config, more, now)).collect());
                 Settled::of(outbox.state().ended(&id.0).and_then(|ended| ended.charged.as_ref()))
@@ -230,7 +245,7 @@ impl Engine {
         let mut inner = self.lock();
         let Inner { outbox, book, counts, .. } = &mut *inner;
         for id in book.expired(tokio::time::Instant::now()) {
-            let estimate = outbox.state().open().get(&id).cloned();
+            let estimate = outbox.state().open().get(&id).map(|open| open.estimate.clone());
             let estimate = estimate.map(|estimate| UsageEntry { occurred_at: Some(stamp(now)), ..estimate });
             if let Err(error) = outbox.write(vec![closed(id, How::Expired, estimate.clone())]) {
                 tracing::debug!(%error, "what expired cannot be charged yet");
@@ -340,7 +355,7 @@ impl Engine {
             in_flight: inner.book.in_flight(),
             entries: state.depth(),
             incarnation: state.registration().map(|registration| registration.incarnation),
-            counts: inner.counts,
+            counts: Counts { unpriced: inner.pricing.unpriced(), ..inner.counts },
         }
     }
 }
@@ -353,25 +368,23 @@ impl Inner {
         key: KeyGiven<'_>,
         request: &Request<'_>,
         at: Timestamp,
+        strict_prices: bool,
     ) -> Result<(Explanation, Estimate), Refused> {
         let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
         let mut explanation = decide(config, &self.book, key, &request, at);
         // The target is known: so is what is to be expected of it.
-        let estimate = complete(&self.answers, request.estimate, &explanation);
+        let mut estimate = self.answers.complete(request.estimate, &explanation);
         if explanation.is_allowed() {
+            let price = estimated_cost(config, key, &request, estimate, &explanation, at);
+            if price.is_none() && strict_prices {
+                return Err(Refused::unpriced(explanation));
+            }
+            let cost = estimate.cost_nano_usd.or(price);
+            let cost = cost.unwrap_or_else(|| self.answers.cost(&explanation.provider, &explanation.model));
+            estimate.cost_nano_usd = Some(cost);
             explanation = decide(config, &self.book, key, &Request { estimate, ..request }, at);
         }
         if explanation.is_allowed() { Ok((explanation, estimate)) } else { Err(Refused::of(explanation, at)) }
-    }
-}
-
-/// The estimate of a request at its target, completed where its caller gives none.
-fn complete(answers: &Answers, estimate: Estimate, explanation: &Explanation) -> Estimate {
-    let Explanation { provider, model, .. } = explanation;
-    Estimate {
-        input_tokens: Some(estimate.input_tokens.unwrap_or_default()),
-        output_tokens: Some(estimate.output_tokens.unwrap_or_else(|| answers.output_tokens(provider, model))),
-        cost_nano_usd: Some(estimate.cost_nano_usd.unwrap_or_else(|| answers.cost(provider, model))),
     }
 }
 

@@ -41,6 +41,7 @@ mod follower;
 mod kept;
 mod node;
 mod outbox;
+mod pricing;
 pub mod proto;
 #[cfg(feature = "serve")]
 pub mod serve;

@@ -158,8 +158,15 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
     print(&format!("node {} {}, at revision {}", status.node_id, status.version, status.revision))?;
     let (in_flight, unreported) = (status.in_flight, status.unreported_entries);
     print(&format!("{in_flight} requests in flight, {unreported} entries of usage not reported yet"))?;
-    let v1::RequestCounts { admitted, refused, settled, abandoned, expired } = status.requests.unwrap_or_default();
+    let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced } =
+        status.requests.unwrap_or_default();
     print(&format!(
         "since its start: {admitted} admitted, {refused} refused, {settled} settled, {abandoned} abandoned, {expired} expired"
-    ))
+    ))?;
+    if unpriced > 0 {
+        print(&format!(
+            "{unpriced} requests cost nothing, since nobody knows the price of their model; see `tollgate prices import`"
+        ))?;
+    }
+    Ok(())
 }

@@ -71,6 +71,10 @@ pub(super) struct RunArgs {
     /// What becomes of requests when --outbox-max-bytes wait, or the disk is full
     #[arg(long, env = "TOLLGATE_NODE_ON_FULL", value_enum, default_value = "refuse")]
     on_full: OnFullArg,
+
+    /// Refuse requests for models whose price nobody knows; without this they cost nothing, unless the gateway says a cost
+    #[arg(long, env = "TOLLGATE_NODE_STRICT_PRICES", value_parser = BoolishValueParser::new())]
+    strict_prices: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -93,7 +97,8 @@ impl RunArgs {
             .data_dir(data_dir)
             .start_timeout(*start_timeout)
             .admission_ttl(*admission_ttl)
-            .outbox_max_bytes(*outbox_max_bytes, on_full);
+            .outbox_max_bytes(*outbox_max_bytes, on_full)
+            .strict_prices(self.strict_prices);
         if let Some(tls) = target.tls()? {
             builder = builder.tls(tls);
         }

@@ -29,7 +29,7 @@ impl World {
         Self { rig, api, key, directory: tempfile::TempDir::new().unwrap() }
     }
 
-    fn builder(&self) -> Builder {
+    pub(super) fn builder(&self) -> Builder {
         self.builder_at(self.directory.path())
     }
 

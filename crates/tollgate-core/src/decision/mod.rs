@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 
 pub use chain::{Applied, chain};
 pub use checks::permits_model;
-pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, resolve_price};
+pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, rates, resolve_price};
 
 use crate::config::Config;
 use crate::counters::{Counters, ToldUsage};

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::domain::{Id, ModelPrice, Pattern, PricingOverride, PricingScope, Provider, Stored, Timestamp};
+use crate::domain::{Id, ModelPrice, Pattern, PricingOverride, PricingScope, Provider, Rates, Stored, Timestamp};
 
 /// A request to be priced. What is empty is not known.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,17 @@ pub fn model_price<'a>(
     at: Timestamp,
 ) -> Option<&'a Arc<Stored<ModelPrice>>> {
     config.model_price(provider(config, request)?.as_str(), request.model, at)
+}
+
+/// The rates of the request: those of the price of its model, overlaid by those of the override that applies. `None` if there is
+/// neither.
+pub fn rates(config: &Config, request: &PriceRequest<'_>, at: Timestamp) -> Option<Rates> {
+    let price = model_price(config, request, at).map(|stored| &stored.resource.rates);
+    let over = resolve_price(config, request).map(|stored| &stored.resource.rates);
+    match (over, price) {
+        (Some(over), Some(price)) => Some(over.over(price)),
+        (one, other) => one.or(other).cloned(),
+    }
 }
 
 /// The scopes that the request has, the most specific first.

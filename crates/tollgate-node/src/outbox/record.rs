@@ -55,6 +55,11 @@ pub(crate) struct Admitted {
     /// The charge if nobody settles it.
     #[prost(message, optional, tag = "2")]
     pub(crate) estimate: Option<UsageEntry>,
+    /// The provider key, and the kind of the request, which decide its price.
+    #[prost(string, tag = "3")]
+    pub(crate) provider_key_id: String,
+    #[prost(string, tag = "4")]
+    pub(crate) request_type: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -43,13 +43,23 @@ pub(crate) struct Registration {
     pub(crate) node_id: String,
 }
 
+/// An admission that has not ended.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Open {
+    /// The charge if nobody settles it.
+    pub(crate) estimate: UsageEntry,
+    /// The provider key, and the kind of the request, which decide its price.
+    pub(crate) provider_key_id: String,
+    pub(crate) request_type: String,
+}
+
 /// The content of an outbox.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct State {
     registration: Option<Registration>,
     next_sequence: i64,
-    /// Admissions that have not ended, with their estimates.
-    open: HashMap<Id, UsageEntry>,
+    /// Admissions that have not ended.
+    open: HashMap<Id, Open>,
     ended: HashMap<Id, Ended>,
     /// In the order in which they ended.
     order: VecDeque<Id>,
@@ -66,8 +76,8 @@ impl State {
         self.registration.as_ref()
     }
 
-    /// Admissions that have not ended, with their estimates.
-    pub(crate) fn open(&self) -> &HashMap<Id, UsageEntry> {
+    /// Admissions that have not ended.
+    pub(crate) fn open(&self) -> &HashMap<Id, Open> {
         &self.open
     }
 
@@ -100,9 +110,9 @@ impl State {
     pub(crate) fn apply(&mut self, record: Record) {
         match record.event {
             Some(Event::Registered(registered)) => self.register(registered),
-            Some(Event::Admitted(Admitted { id, estimate })) => {
+            Some(Event::Admitted(Admitted { id, estimate, provider_key_id, request_type })) => {
                 if let (Ok(id), Some(estimate)) = (Id::try_from(id), estimate) {
-                    self.open.insert(id, estimate);
+                    self.open.insert(id, Open { estimate, provider_key_id, request_type });
                 }
             }
             Some(Event::Closed(closed)) => self.close(closed),
@@ -222,11 +232,15 @@ impl State {
         for entry in self.waiting.values() {
             records.push(closed(NOBODY, How::Settled, Some(entry.clone())));
         }
-        for (id, estimate) in &self.open {
-            records.push(Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(estimate.clone()) }).into());
-        }
+        records.extend(self.open.iter().map(|(id, open)| admitted(*id, open.clone())));
         records
     }
+}
+
+/// A request was admitted.
+pub(crate) fn admitted(id: Id, open: Open) -> Record {
+    let Open { estimate, provider_key_id, request_type } = open;
+    Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(estimate), provider_key_id, request_type }).into()
 }
 
 /// An admission ended.
@@ -266,14 +280,15 @@ mod tests {
         let bytes = [id + 1; 16];
         match what {
             0 => (!state.open.contains_key(&bytes) && state.ended(&bytes).is_none()).then(|| {
-                Event::Admitted(Admitted { id: bytes.to_vec(), estimate: Some(entry(id % 3, 5, 100)) }).into()
+                let (provider_key_id, request_type) = (id.to_string(), "embedding".to_owned());
+                admitted(bytes, Open { estimate: entry(id % 3, 5, 100), provider_key_id, request_type })
             }),
             1 => state
                 .open
                 .contains_key(&bytes)
                 .then(|| closed(bytes, How::Settled, Some(entry(id % 3, tokens, tokens)))),
             2 => state.open.contains_key(&bytes).then(|| closed(bytes, How::Abandoned, None)),
-            3 => state.open.get(&bytes).map(|estimate| closed(bytes, How::Expired, Some(estimate.clone()))),
+            3 => state.open.get(&bytes).map(|open| closed(bytes, How::Expired, Some(open.estimate.clone()))),
             4 => state.to_batch(),
             5 => state.due().next().map(|batch| {
                 let (incarnation, sequence) = batch.place;

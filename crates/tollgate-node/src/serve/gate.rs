@@ -104,9 +104,19 @@ impl Gate {
     }
 
     pub(super) async fn settle(&self, request: v1::SettleRequest) -> Result<v1::SettleResponse, Status> {
-        let v1::SettleRequest { admission_id, provider, model, input_tokens, output_tokens, cost_nano_usd } = request;
+        let v1::SettleRequest { admission_id, provider, model, input_tokens, output_tokens, cost_nano_usd, .. } =
+            request;
+        let v1::SettleRequest { cache_read_tokens, cache_creation_tokens, .. } = request;
         let id = id_of(&admission_id)?;
-        let used = Used { provider, model, input_tokens, output_tokens, cost_nano_usd };
+        let used = Used {
+            provider,
+            model,
+            input_tokens,
+            cache_read_tokens,
+            cache_creation_tokens,
+            output_tokens,
+            cost_nano_usd,
+        };
         let settled = self.node.settle(id, &used).await.map_err(|error| match error {
             SettleError::Unknown => status(Code::NotFound, control::ErrorReason::NotFound, error.to_string()),
             SettleError::Abandoned => {
@@ -263,6 +273,7 @@ fn decision(refusal: Refusal) -> control::Decision {
     match refusal {
         Refusal::NodeStale => Decision::NodeStale,
         Refusal::Unrecorded => Decision::NodeFull,
+        Refusal::Unpriced => Decision::ModelUnpriced,
         Refusal::Decided(verdict) => match verdict {
             Verdict::Allow => Decision::Allow,
             Verdict::UnknownKey => Decision::UnknownKey,
