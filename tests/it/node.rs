@@ -22,6 +22,7 @@ use crate::watch::rig::{Rig, soon};
 mod admit;
 mod kept;
 mod prices;
+mod running;
 mod serve;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
