@@ -454,7 +454,7 @@ echo "== a gateway in Rust with the node in it"
 proxied=$(call '
 from tollgate.v1.hierarchy_pb2 import VirtualKeyProviderConfig
 from tollgate.v1.limits_pb2 import RateLimit
-config = VirtualKeyProviderConfig(provider="openai", allowed_models=["*"], key_ids=["*"])
+config = VirtualKeyProviderConfig(provider="openai", weight=1, allowed_models=["*"], key_ids=["*"])
 rate = RateLimit(token_max_limit=10**6, token_reset_duration="1d", request_max_limit=2, request_reset_duration="1d")
 key = VirtualKey(name="proxied", provider_configs=[config], rate_limits=[rate])
 key = keys.CreateVirtualKey(CreateVirtualKeyRequest(virtual_key=key)).virtual_key
@@ -468,10 +468,15 @@ complete() { # STREAM: a chat completion; the body, and the status in a line of 
     curl --silent --show-error --write-out '\n%{http_code}\n' --header "authorization: Bearer $value" \
         --data "{\"model\": \"gpt-4o\", \"stream\": $1, \"messages\": []}" "$(cat "$work/url")"
 }
-complete false | grep -q 'Hello there' || fail "the answer did not pass"
-complete true | grep -q '^data: \[DONE\]' || fail "the stream did not pass"
-complete false >"$work/third"
-{ [ "$(tail -n 1 "$work/third")" = 429 ] && grep -q requests "$work/third"; } || { cat "$work/third" >&2; fail "a third request passed"; }
+expect() { # STREAM STATUS TEXT: of the next completion
+    complete "$1" >"$work/completion"
+    { [ "$(tail -n 1 "$work/completion")" = "$2" ] && grep -qF -- "$3" "$work/completion"; } && return
+    cat "$work/completion" >&2
+    fail "the gateway answered another thing than $2, $3"
+}
+expect false 200 'Hello there'
+expect true 200 'data: [DONE]'
+expect false 429 requests
 counted() {
     call 'limit = keys.GetVirtualKey(GetVirtualKeyRequest(id=id)).virtual_key.rate_limits[0]
 assert (limit.request_current_usage, limit.token_current_usage) == (2, 24), limit' 2>/dev/null
