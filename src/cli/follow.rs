@@ -51,5 +51,5 @@ pub(super) async fn run(
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .connect_lazy();
-    follow(&target.authenticated(channel)?, request, &mut reducer, sink).await
+    follow(&target.authenticated(channel)?.into(), request, &mut reducer, sink).await
 }

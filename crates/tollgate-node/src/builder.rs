@@ -21,7 +21,7 @@ use crate::follower::Follower;
 use crate::kept::{Keeper, Kept};
 use crate::node::{Node, Status};
 use crate::outbox::{DirectoryError, Outbox, OutboxError};
-use crate::server::{Bearer, NoAccessToken, with_causes};
+use crate::server::{Bearer, NoAccessToken, Servers, with_causes};
 
 /// How long the first copy may take.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,6 +79,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct Builder {
     address: String,
+    fallback_addresses: Vec<String>,
     access_token: Option<String>,
     node_id: String,
     tls: Option<ClientTlsConfig>,
@@ -105,6 +106,7 @@ impl Builder {
     pub(crate) fn new(address: String) -> Self {
         Self {
             address,
+            fallback_addresses: Vec::new(),
             access_token: None,
             node_id: "tollgate-node".to_owned(),
             tls: None,
@@ -116,6 +118,14 @@ impl Builder {
             on_full: OnFull::default(),
             strict_prices: false,
         }
+    }
+
+    /// Other servers of the same control plane, which are tried in their order when one fails. The default is none: a balancer in
+    /// front of the servers serves as well.
+    #[must_use]
+    pub fn fallback_addresses(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.fallback_addresses = addresses.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Shows this access token, of the role NODE. The default is to show none.
@@ -196,7 +206,11 @@ impl Builder {
     /// [`StartError`].
     pub async fn start(self) -> Result<Node, StartError> {
         let Self { address, access_token, node_id, tls, start_timeout, data_dir, admission_ttl, .. } = self;
-        let server = Bearer::new(access_token.as_deref())?.on(channel(&address, tls)?);
+        let bearer = Bearer::new(access_token.as_deref())?;
+        let first = bearer.clone().on(channel(&address, tls.clone())?);
+        let others =
+            self.fallback_addresses.iter().map(|address| Ok(bearer.clone().on(channel(address, tls.clone())?)));
+        let servers = Servers::new(first, others.collect::<Result<Vec<_>, StartError>>()?);
         let (status, mut seen) = watch::channel(Status::Starting);
         let (outbox, is_cut) = Outbox::open(data_dir.as_deref(), self.outbox_max_bytes)?;
         if is_cut {
@@ -218,7 +232,7 @@ impl Builder {
         });
         let registered = Arc::new(Notify::new());
         let delivery = Delivery {
-            server: server.clone(),
+            servers: servers.clone(),
             node_id: node_id.clone(),
             engine: Arc::clone(&engine),
             registered: Arc::clone(&registered),
@@ -231,6 +245,8 @@ impl Builder {
             engine: Arc::clone(&engine),
             usage_begins: true,
             last: String::new(),
+            servers: servers.count(),
+            untried: servers.count() - 1,
             kept_since,
             proved,
             counted: Vec::new(),
@@ -250,7 +266,7 @@ impl Builder {
                         ..WatchConfigRequest::default()
                     };
                     tokio::select! {
-                        never = follow(&server, &request, &mut reducer, &mut follower) => match never {},
+                        never = follow(&servers, &request, &mut reducer, &mut follower) => match never {},
                         // The stream begins again, and names the incarnation.
                         () = registered.notified() => {}
                     }

@@ -13,7 +13,7 @@ use crate::follow::Lost;
 use crate::outbox::OutboxError;
 use crate::outbox::state::{Batch, Place, Registration};
 use crate::proto::v1::usage_service_client::UsageServiceClient;
-use crate::server::Server;
+use crate::server::{Server, Servers};
 
 /// How often what was used becomes a batch.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -27,7 +27,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// Delivers what the engine has.
 pub(crate) struct Delivery {
-    pub(crate) server: Server,
+    pub(crate) servers: Servers,
     pub(crate) node_id: String,
     pub(crate) engine: Arc<Engine>,
     /// Told when there is another incarnation, so that the stream of usage names it.
@@ -41,10 +41,12 @@ impl Delivery {
         let (mut backoff, mut said) = (MIN_BACKOFF, String::new());
         loop {
             let mut delivered = false;
-            let lost = match self.session(&mut must_register, &mut delivered).await {
+            let (at, server) = self.servers.current();
+            let lost = match self.session(&server, &mut must_register, &mut delivered).await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
+            self.servers.failed(at);
             if delivered {
                 (backoff, said) = (MIN_BACKOFF, String::new());
             }
@@ -58,18 +60,23 @@ impl Delivery {
         }
     }
 
-    async fn session(&self, must_register: &mut bool, delivered: &mut bool) -> Result<std::convert::Infallible, Lost> {
+    async fn session(
+        &self,
+        server: &Server,
+        must_register: &mut bool,
+        delivered: &mut bool,
+    ) -> Result<std::convert::Infallible, Lost> {
         let known = self.engine.registration().filter(|known| known.node_id == self.node_id && !*must_register);
         let registration = match known {
             Some(known) => known,
-            None => self.register().await?,
+            None => self.register(server).await?,
         };
         *must_register = false;
         let (send, receive) = mpsc::channel(ON_THE_WAY);
         let batches = stream::unfold(receive, async |mut receive: mpsc::Receiver<ReportUsageRequest>| {
             receive.recv().await.map(|batch| (batch, receive))
         });
-        let mut client = UsageServiceClient::new(self.server.clone());
+        let mut client = UsageServiceClient::new(server.clone());
         let mut acks = in_time(client.report_usage(batches)).await??.into_inner();
         let mut tick = tokio::time::interval(INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -113,13 +120,13 @@ impl Delivery {
         ReportUsageRequest { node_id: self.node_id.clone(), incarnation, sequence, entries: batch.entries.clone() }
     }
 
-    async fn register(&self) -> Result<Registration, Lost> {
+    async fn register(&self, server: &Server) -> Result<Registration, Lost> {
         let request = RegisterNodeRequest {
             node_id: self.node_id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..RegisterNodeRequest::default()
         };
-        let mut client = UsageServiceClient::new(self.server.clone());
+        let mut client = UsageServiceClient::new(server.clone());
         let answer = in_time(client.register_node(request)).await??.into_inner();
         let registration =
             Registration { incarnation: answer.incarnation, store_id: answer.store_id, node_id: self.node_id.clone() };

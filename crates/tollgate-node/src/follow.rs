@@ -13,7 +13,7 @@ use tollgate_core::reducer::{Fold, Progress, ProtocolError, Reducer};
 use tonic::{Code, Status};
 
 use crate::proto::v1::config_service_client::ConfigServiceClient;
-use crate::server::{Server, with_causes};
+use crate::server::{Server, Servers, with_causes};
 
 /// Pause before connecting again, doubled up to the second while it fails, and drawn between half and all of it, so
 /// that clients that lost one server do not come back together.
@@ -114,31 +114,41 @@ impl From<ProtocolError> for Lost {
     }
 }
 
-/// Follows until the sink has had enough. The resume token and the least revision of `request` are the reducer's.
+/// Follows until the sink has had enough. The resume token and the least revision of `request` are the reducer's. Where there are
+/// several servers, the next is tried at once when one fails, and there is a pause when all have failed.
 pub async fn follow<V: Fold, S: Sink<V>>(
-    server: &Server,
+    servers: &Servers,
     request: &WatchConfigRequest,
     reducer: &mut Reducer<V>,
     sink: &mut S,
 ) -> S::End {
-    let mut backoff = MIN_BACKOFF;
+    let (mut backoff, mut failed) = (MIN_BACKOFF, 0);
     loop {
+        let (at, server) = servers.current();
         let started = Instant::now();
         let (token, min_revision) = reducer.connect();
         let request = WatchConfigRequest { resume_token: token.to_owned(), min_revision, ..request.clone() };
-        let lost = match stream(server, request, reducer, sink).await {
+        let lost = match stream(&server, request, reducer, sink).await {
             Ok(end) => return end,
             Err(lost) => lost,
         };
         if started.elapsed() > MAX_BACKOFF {
-            backoff = MIN_BACKOFF;
+            (backoff, failed) = (MIN_BACKOFF, 0);
         }
-        let pause = lost.at_least + backoff.mul_f64(rand::random_range(0.5..=1.0));
+        servers.failed(at);
+        failed += 1;
+        let is_round = failed % servers.count() == 0;
+        let pause = match is_round {
+            true => lost.at_least + backoff.mul_f64(rand::random_range(0.5..=1.0)),
+            false => Duration::ZERO,
+        };
         if let ControlFlow::Break(end) = sink.lost(&lost, pause, reducer) {
             return end;
         }
         tokio::time::sleep(pause).await;
-        backoff = (backoff * 2).min(MAX_BACKOFF);
+        if is_round {
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+        }
     }
 }
 

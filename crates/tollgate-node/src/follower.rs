@@ -24,6 +24,10 @@ pub(crate) struct Follower {
     /// Whether the first update of usage of this stream is still to come: what it does not name is zero.
     pub(crate) usage_begins: bool,
     pub(crate) last: String,
+    /// How many servers the control plane has.
+    pub(crate) servers: usize,
+    /// Servers that are still to be tried before the first of them counts as lost.
+    pub(crate) untried: usize,
     /// When the copy that the node started with was proved.
     pub(crate) kept_since: Option<Instant>,
     /// What is to be on the disk, if the node has a directory.
@@ -79,6 +83,10 @@ impl Sink<ConfigCopy> for Follower {
             tracing::warn!(%why, pause_ms = pause.as_millis(), "the control plane is lost; connecting again");
             self.last.clone_from(&why);
         }
+        if let Some(fewer) = self.untried.checked_sub(1) {
+            self.untried = fewer;
+            return ControlFlow::Continue(());
+        }
         let revision = reducer.state().revision;
         self.status.send_modify(|status| {
             let since = match &*status {
@@ -110,6 +118,7 @@ impl Follower {
     }
 
     fn ready(&mut self, reducer: &Reducer<ConfigCopy>) {
+        self.untried = self.servers - 1;
         let revision = reducer.state().revision;
         self.last.clear();
         self.status.send_if_modified(|status| {

@@ -53,5 +53,5 @@ pub use decide::{Credential, Estimate, Request};
 pub use engine::{Backlog, Counts, OnFull};
 pub use node::{Node, Status};
 pub use outbox::{DirectoryError, OutboxError};
-pub use server::{Bearer, NoAccessToken, Server};
+pub use server::{Bearer, NoAccessToken, Server, Servers};
 pub use tollgate_core as core;

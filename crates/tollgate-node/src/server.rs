@@ -1,5 +1,8 @@
 //! The control plane that a client talks to.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tonic::Status;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
@@ -8,6 +11,44 @@ use tonic::transport::Channel;
 
 /// A connection that shows an access token with every call, if there is one.
 pub type Server = InterceptedService<Channel, Bearer>;
+
+/// The servers of one control plane: one is talked to, and when it fails, the next. Clones move on together.
+#[derive(Clone)]
+pub struct Servers {
+    all: Arc<[Server]>,
+    at: Arc<AtomicUsize>,
+}
+
+impl Servers {
+    /// Begins with `first`.
+    pub fn new(first: Server, others: impl IntoIterator<Item = Server>) -> Self {
+        Self { all: std::iter::once(first).chain(others).collect(), at: Arc::default() }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The one to talk to, and its place.
+    pub(crate) fn current(&self) -> (usize, Server) {
+        let at = self.at.load(Ordering::Relaxed) % self.all.len();
+        (at, self.all[at].clone())
+    }
+
+    /// The one at this place failed: the next is talked to, unless somebody has moved on already.
+    pub(crate) fn failed(&self, at: usize) {
+        let next = (at + 1) % self.all.len();
+        // Somebody else has moved on.
+        let _ = self.at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+impl From<Server> for Servers {
+    fn from(server: Server) -> Self {
+        Self::new(server, [])
+    }
+}
 
 /// Shows an access token.
 #[derive(Clone)]

@@ -21,6 +21,10 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     target: Target,
 
+    /// Other servers of the same control plane, tried in their order when one fails; with the same --tls-ca and --token
+    #[arg(long, env = "TOLLGATE_NODE_FALLBACK_SERVERS", value_name = "URL", value_delimiter = ',')]
+    fallback_server: Vec<String>,
+
     /// Name of this node; no two nodes have the same [default: the name of this machine]
     #[arg(long, env = "TOLLGATE_NODE_ID", value_name = "TEXT")]
     node_id: Option<String>,
@@ -93,6 +97,7 @@ impl RunArgs {
             OnFullArg::Serve => OnFull::Serve,
         };
         let mut builder = Node::builder(target.server().to_string())
+            .fallback_addresses(self.fallback_server.iter().cloned())
             .node_id(self.node_id.clone().unwrap_or_else(name_of_this_machine))
             .data_dir(data_dir)
             .start_timeout(*start_timeout)

@@ -9,6 +9,7 @@ use tollgate_node::{Refusal, Used};
 
 use super::admit::{COST, World};
 use super::*;
+use crate::proxy::Proxy;
 
 impl World {
     fn copy(&self) -> PathBuf {
@@ -169,6 +170,36 @@ async fn what_was_kept_serves_only_as_long_as_it_may() {
     let started = builder().start_timeout(Duration::from_millis(300)).start().await.map(drop);
     assert!(matches!(started, Err(StartError::TooLate { .. })), "{started:?}");
     world.rig.start_at(address.trim_start_matches("http://")).await;
+    let node = builder().start().await.unwrap();
+    assert!(node.status().is_ready());
+    node.shutdown().await;
+    let World { mut rig, .. } = world;
+    rig.stop().await;
+}
+
+/// Of several servers on one database, the node follows one, and reports to one; when that ends, to the next.
+#[tokio::test]
+async fn a_node_goes_on_to_another_server() {
+    let world = World::new().await;
+    let other = Proxy::to(world.rig.address()).await;
+    let (first, second) = (format!("http://{}", other.address), format!("http://{}", world.rig.address()));
+    let builder = || Node::builder(&first).fallback_addresses([&second]).data_dir(world.directory.path());
+    let node = builder().start().await.unwrap();
+    node.admit(&world.request()).unwrap().settle(used()).await.unwrap();
+    world.until_counted(COST).await;
+    let mut statuses = node.statuses();
+    other.retarget(([127, 0, 0, 1], 1).into());
+    other.cut();
+    node.admit(&world.request()).unwrap().settle(used()).await.unwrap();
+    world.until_counted(2 * COST).await;
+    // It was never without its control plane.
+    let change = v1::Team { name: "seen".to_owned(), ..Default::default() };
+    let change = made::<v1::Team>(&world.api, change).await.revision;
+    let seen = |status: &Status| !matches!(status, Status::Ready { revision } if *revision < change);
+    assert!(soon(statuses.wait_for(seen)).await.unwrap().is_ready());
+    node.shutdown().await;
+    drop(node);
+    // Nor at a start at which the first is away.
     let node = builder().start().await.unwrap();
     assert!(node.status().is_ready());
     node.shutdown().await;
