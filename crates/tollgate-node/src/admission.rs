@@ -64,6 +64,16 @@ pub struct Used {
     pub cost_nano_usd: Option<i64>,
 }
 
+/// The longest name of a provider or a model that is recorded, in bytes: a batch of them all must fit into a message.
+const LONGEST_NAME: usize = 256;
+
+/// Why names are not recorded.
+pub(crate) fn too_long(provider: &str, model: &str) -> Option<String> {
+    let (name, length) = [("provider", provider.len()), ("model", model.len())].into_iter().max_by_key(|it| it.1)?;
+    (length > LONGEST_NAME)
+        .then(|| format!("the name of the {name} has {length} bytes; at most {LONGEST_NAME} are recorded"))
+}
+
 impl Used {
     pub(crate) fn check(&self) -> Result<(), SettleError> {
         let figures = [
@@ -77,6 +87,10 @@ impl Used {
             if value < 0 {
                 return Err(SettleError::Invalid { field, why: format!("is {value}; must be at least 0") });
             }
+        }
+        if let Some(why) = too_long(&self.provider, &self.model) {
+            let field = if self.provider.len() > self.model.len() { "provider" } else { "model" };
+            return Err(SettleError::Invalid { field, why: format!("is too long: {why}") });
         }
         if self.input_tokens.checked_add(self.output_tokens).is_none() {
             let why = "and output_tokens add up to more than 64 bits hold".to_owned();
@@ -122,8 +136,8 @@ impl Used {
             cost_nano_usd: above(entry.cost_nano_usd, charged.cost_nano_usd),
             ..entry
         };
-        let is_more = more.requests + more.input_tokens + more.output_tokens + more.cost_nano_usd > 0;
-        is_more.then_some(more)
+        let amounts = [more.requests, more.input_tokens, more.output_tokens, more.cost_nano_usd];
+        amounts.iter().any(|amount| *amount > 0).then_some(more)
     }
 }
 
@@ -328,8 +342,10 @@ impl Refused {
 
     pub(crate) fn unpriced(explanation: Explanation) -> Self {
         let (provider, model) = (&explanation.provider, &explanation.model);
-        let reason =
-            format!("no price of {model} at {provider:?} is known, and this node refuses what it cannot price");
+        let reason = format!(
+            "no price of {model} at {provider:?} is known, and this node refuses what it cannot price; give it one with `tollgate \
+             prices import`, or start the node without --strict-prices"
+        );
         Self { refusal: Refusal::Unpriced, reason, retry_after: None, explanation: Some(Box::new(explanation)) }
     }
 

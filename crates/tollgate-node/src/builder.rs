@@ -27,6 +27,8 @@ use crate::server::{Bearer, NoAccessToken, Servers, with_causes};
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an admission may take.
 const ADMISSION_TTL: Duration = Duration::from_secs(600);
+/// The longest that it may be given.
+const LONGEST_TTL: Duration = Duration::from_secs(86_400);
 /// Bytes that the outbox may have.
 const OUTBOX_MAX_BYTES: u64 = 1 << 30;
 /// How often admissions are looked at whose time may be up.
@@ -166,10 +168,10 @@ impl Builder {
     }
 
     /// How long an admission may take until it is charged at its estimate, unless it is
-    /// [touched](crate::Granted::touch). The default is 10 minutes.
+    /// [touched](crate::Granted::touch). The default is 10 minutes, and the most a day.
     #[must_use]
     pub const fn admission_ttl(mut self, admission_ttl: Duration) -> Self {
-        self.admission_ttl = admission_ttl;
+        self.admission_ttl = if admission_ttl.as_secs() > LONGEST_TTL.as_secs() { LONGEST_TTL } else { admission_ttl };
         self
     }
 

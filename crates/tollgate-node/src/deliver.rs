@@ -7,6 +7,7 @@ use futures_util::stream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 use tollgate_core::proto::v1::{RegisterNodeRequest, ReportUsageRequest, ReportUsageResponse, UsageAckStatus};
+use tonic::{Code, Status};
 
 use crate::engine::Engine;
 use crate::follow::Lost;
@@ -66,7 +67,10 @@ impl Delivery {
         must_register: &mut bool,
         delivered: &mut bool,
     ) -> Result<std::convert::Infallible, Lost> {
-        let known = self.engine.registration().filter(|known| known.node_id == self.node_id && !*must_register);
+        let known = self.engine.registration().filter(|known| {
+            // What has a number may be counted already: it goes by the name that it was numbered for.
+            !*must_register && (known.node_id == self.node_id || !self.engine.due(None).is_empty())
+        });
         let registration = match known {
             Some(known) => known,
             None => self.register(server).await?,
@@ -76,16 +80,27 @@ impl Delivery {
         let batches = stream::unfold(receive, async |mut receive: mpsc::Receiver<ReportUsageRequest>| {
             receive.recv().await.map(|batch| (batch, receive))
         });
+        let is_renamed = registration.node_id != self.node_id;
+        let refused = |status: Status, must_register: &mut bool| {
+            // The name before is not this node's any more: what was counted by it under way, nobody can tell.
+            *must_register |= is_renamed && status.code() == Code::PermissionDenied;
+            Lost::from(status)
+        };
         let mut client = UsageServiceClient::new(server.clone());
-        let mut acks = in_time(client.report_usage(batches)).await??.into_inner();
+        let begun = in_time(client.report_usage(batches)).await?;
+        let mut acks = begun.map_err(|status| refused(status, must_register))?.into_inner();
         let mut tick = tokio::time::interval(INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sent: Option<Place> = None;
         let mut on_the_way = 0_usize;
         let mut heard = tokio::time::Instant::now();
         loop {
+            if is_renamed && on_the_way == 0 && self.engine.due(sent).is_empty() {
+                *must_register = true;
+                return Err(Lost::again("the node has another name than before, and registers by it"));
+            }
             for batch in self.engine.due(sent) {
-                if on_the_way == ON_THE_WAY || send.try_send(self.request(&batch)).is_err() {
+                if on_the_way == ON_THE_WAY || send.try_send(request(&registration, &batch)).is_err() {
                     break;
                 }
                 if on_the_way == 0 {
@@ -96,7 +111,7 @@ impl Delivery {
             }
             tokio::select! {
                 ack = acks.message() => {
-                    let ack = ack?.ok_or_else(|| Lost::again("the server ended the stream of usage"))?;
+                    let ack = ack.map_err(|status| refused(status, must_register))?.ok_or_else(|| Lost::again("the server ended the stream of usage"))?;
                     heard = tokio::time::Instant::now();
                     on_the_way = on_the_way.saturating_sub(1);
                     self.take(&registration, &ack, must_register)?;
@@ -113,11 +128,6 @@ impl Delivery {
     /// Puts what was used into batches. They are on the disk when this returns: a batch that was sent never changes.
     async fn batch(&self) -> Result<(), Lost> {
         self.engine.batch().map_err(lost)?.reached().await.map_err(lost)
-    }
-
-    fn request(&self, batch: &Batch) -> ReportUsageRequest {
-        let (incarnation, sequence) = batch.place;
-        ReportUsageRequest { node_id: self.node_id.clone(), incarnation, sequence, entries: batch.entries.clone() }
     }
 
     async fn register(&self, server: &Server) -> Result<Registration, Lost> {
@@ -179,4 +189,9 @@ fn lost(error: OutboxError) -> Lost {
 
 async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Lost> {
     tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Lost::again("the control plane does not answer"))
+}
+
+fn request(registration: &Registration, batch: &Batch) -> ReportUsageRequest {
+    let ((incarnation, sequence), node_id) = (batch.place, registration.node_id.clone());
+    ReportUsageRequest { node_id, incarnation, sequence, entries: batch.entries.clone() }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tollgate_core::config::Config;
 use tollgate_core::counters::ToldUsage;
-use tollgate_core::decision::{Explanation, KeyGiven};
+use tollgate_core::decision::{Explanation, KeyGiven, Verdict};
 use tollgate_core::domain::Timestamp;
 use tollgate_core::proto::v1::{CountedBatches, UsageEntry};
 use tollgate_core::reducer::{ConfigCopy, StateReader};
 
-use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used};
+use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, too_long};
 use crate::answers::Answers;
 use crate::book::{Book, amounts, deadline};
 use crate::decide::{Estimate, Request, decide, key_of};
@@ -194,7 +194,8 @@ impl Engine {
         };
         let settled = match (open, before) {
             (_, Some(Ended { how: How::Settled, charged })) => {
-                // As the first time; it may not be on the disk yet.
+                // As the first time. It may not be on the disk yet, and if that failed, only a new file is sure.
+                outbox.write(Vec::new())?;
                 return Ok((Settled::of(charged.as_ref()), outbox.durable()));
             }
             (Some(open), _) => {
@@ -308,9 +309,10 @@ impl Engine {
     pub(crate) fn batch(&self) -> Result<Durable, OutboxError> {
         let mut inner = self.lock();
         let Inner { outbox, book, .. } = &mut *inner;
-        if let Some(record) = outbox.state().to_batch() {
+        let records = outbox.state().to_batches();
+        if !records.is_empty() {
             let before = outbox.state().batches().len();
-            outbox.write(vec![record])?;
+            outbox.write(records)?;
             let new = outbox.state().batches().iter().skip(before);
             book.batched(new, &self.copy.state().config, Timestamp::now());
         }
@@ -332,7 +334,8 @@ impl Engine {
 
     /// Whether admissions can be recorded, or need not be.
     pub(crate) fn has_room(&self) -> Result<(), OutboxError> {
-        match (self.policy.on_full, self.lock().outbox.is_full()) {
+        let inner = self.lock();
+        match (self.policy.on_full, inner.outbox.is_full().or_else(|| inner.outbox.failure())) {
             (OnFull::Refuse, Some(error)) | (OnFull::Serve, Some(error @ OutboxError::Closed)) => Err(error),
             (OnFull::Refuse, None) | (OnFull::Serve, _) => Ok(()),
         }
@@ -376,6 +379,10 @@ impl Inner {
         let mut estimate = self.answers.complete(request.estimate, &explanation);
         if explanation.is_allowed() {
             let price = estimated_cost(config, key, &request, estimate, &explanation, at);
+            if let Some(why) = too_long(&explanation.provider, &explanation.model) {
+                let verdict = Verdict::ModelBlocked;
+                return Err(Refused::of(Explanation { verdict, reason: why, ..explanation }, at));
+            }
             if price.is_none() && strict_prices {
                 return Err(Refused::unpriced(explanation));
             }

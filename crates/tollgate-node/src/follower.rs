@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -113,7 +113,8 @@ impl Follower {
             let resume_token = reducer.resume_token().to_owned();
             let usage_version = self.usage_version;
             let copy = reducer.state();
-            self.proved.send_replace(Some(Proved { copy, resume_token, usage, counted, usage_version }));
+            let at = SystemTime::now();
+            self.proved.send_replace(Some(Proved { copy, resume_token, usage, counted, usage_version, at }));
         }
     }
 

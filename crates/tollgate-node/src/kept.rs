@@ -87,10 +87,11 @@ impl Kept {
         bytes
     }
 
-    fn write(&self, directory: &Path) -> io::Result<()> {
+    fn write(&self, directory: &Path, proved: SystemTime) -> io::Result<()> {
         let draft = directory.join("copy.draft");
         let mut file = private().truncate(true).open(&draft)?;
         file.write_all(&self.to_bytes())?;
+        file.set_modified(proved)?;
         file.sync_all()?;
         fs::rename(&draft, path(directory))?;
         File::open(directory)?.sync_all()
@@ -118,6 +119,8 @@ pub(crate) struct Proved {
     pub(crate) counted: Vec<CountedBatches>,
     /// How often what is told of usage has changed.
     pub(crate) usage_version: u64,
+    /// When it was proved.
+    pub(crate) at: SystemTime,
 }
 
 impl Proved {
@@ -172,9 +175,9 @@ impl Keeper {
             let _engine = engine;
             let _alone = writing.lock().unwrap_or_else(PoisonError::into_inner);
             if is_written {
-                File::open(path(&directory))?.set_modified(SystemTime::now())
+                File::open(path(&directory))?.set_modified(proved.at)
             } else {
-                proved.kept().write(&directory)
+                proved.kept().write(&directory, proved.at)
             }
         });
         match written.await.unwrap_or_else(|error| Err(io::Error::other(error))) {

@@ -60,7 +60,7 @@ pub(super) struct RunArgs {
 
     /// How long an admission may take until it is charged at its estimate, unless the gateway touches it
     #[arg(long, env = "TOLLGATE_NODE_ADMISSION_TTL", default_value = "10m", value_name = "DURATION",
-          value_parser = humantime::parse_duration)]
+          value_parser = ttl)]
     admission_ttl: Duration,
 
     /// How long the node may be without its server before it refuses all requests [default: for ever]
@@ -79,6 +79,13 @@ pub(super) struct RunArgs {
     /// Refuse requests for models whose price nobody knows; without this they cost nothing, unless the gateway says a cost
     #[arg(long, env = "TOLLGATE_NODE_STRICT_PRICES", value_parser = BoolishValueParser::new())]
     strict_prices: bool,
+}
+
+/// The time of an admission.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let is_sane = (Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&ttl);
+    if is_sane { Ok(ttl) } else { Err("must be from 1s to 1day".to_owned()) }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -128,10 +135,8 @@ fn name_of_this_machine() -> String {
 /// Whether a start failed for a setting, so that trying again does not help.
 fn failed(error: StartError) -> Failure {
     match error {
-        StartError::Address { .. } | StartError::AccessToken(_) | StartError::Directory(_) => {
-            Failure::Usage(error.into())
-        }
-        StartError::Outbox(_) | StartError::Rejected { .. } | StartError::TooLate { .. } => {
+        StartError::Address { .. } | StartError::AccessToken(_) => Failure::Usage(error.into()),
+        StartError::Directory(_) | StartError::Outbox(_) | StartError::Rejected { .. } | StartError::TooLate { .. } => {
             Failure::Failed(error.into())
         }
     }

@@ -223,3 +223,44 @@ async fn a_directory_that_cannot_be_used_is_said() {
     let Err(StartError::Directory(DirectoryError::Unusable { why, .. })) = node else { panic!("{node:?}") };
     assert!(!why.is_empty());
 }
+
+/// What has a number by one name is not numbered again by another.
+#[tokio::test]
+async fn a_node_that_is_renamed_delivers_what_it_has_first() {
+    let mut world = World::new().await;
+    let node = world.builder().start().await.unwrap();
+    for _ in 0..3 {
+        node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    }
+    world.until_counted(3 * COST).await;
+    world.rig.stop().await;
+    for _ in 0..2 {
+        node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    }
+    node.shutdown().await;
+    drop(node);
+    world.rig.start().await;
+    world.api = world.rig.api().await;
+    let node = world.builder().node_id("renamed").start().await.unwrap();
+    node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    world.until_counted(6 * COST).await;
+    let registered = async {
+        while node.backlog().entries > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon(registered).await;
+    node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    world.until_counted(7 * COST).await;
+    // A name that no node may have is refused, and nothing is lost.
+    let long = "m".repeat(257);
+    let too_long = Request { model: &long, ..world.request() };
+    assert_eq!(node.admit(&too_long).unwrap_err().http_status(), 403);
+    let id = node.admit(&world.request()).unwrap().detach();
+    let refused = node.settle(id, &Used { model: long.clone(), ..used(COST) }).await.unwrap_err();
+    assert!(matches!(refused, SettleError::Invalid { field: "model", .. }), "{refused}");
+    assert_eq!(node.settle(id, &used(COST)).await.unwrap().cost_nano_usd, COST);
+    node.shutdown().await;
+    let World { mut rig, .. } = world;
+    rig.stop().await;
+}

@@ -162,6 +162,10 @@ async fn what_was_kept_serves_only_as_long_as_it_may() {
     node.shutdown().await;
     drop(node);
 
+    // A node that is stopped while it is stale has proved nothing.
+    let proved = world.copy().metadata().unwrap().modified().unwrap();
+    assert_eq!(proved, then);
+
     // One that is damaged does not serve, and is not taken for another.
     let mut bytes = std::fs::read(world.copy()).unwrap();
     let last = bytes.last_mut().unwrap();

@@ -200,6 +200,12 @@ async fn what_is_wrong_with_a_call_is_said() {
         (head("POST", "/v1/admit", body.len()).replace("application/json", "text/plain"), body.as_bytes(), 400),
         (head("POST", "/v1/admit", body.len()).replace("localhost", "evil.example"), body.as_bytes(), 403),
         (head("GET", "/v1/status", 0).replace("localhost", "evil.example"), b"", 403),
+        (
+            head("POST", "/tollgate.node.v1.GateService/Admit", 5).replace("application/json", "text/plain"),
+            b"\0\0\0\0\0",
+            400,
+        ),
+        (head("GET", "/metrics", 0).replace("localhost", "evil.example"), b"", 403),
         (head("GET", "/v1/admit", 0), b"", 405),
         (head("POST", "/v1/none", 2), b"{}", 404),
         (head("POST", "/v1/admit", 1), b"{", 400),
@@ -276,7 +282,7 @@ async fn a_node_says_why_it_does_not_start() {
         (&["--listen", "here"], 2, "127.0.0.1:50052 or unix:///run/tollgate/node.sock"),
         (&["--listen", &in_the_way], 2, "is no socket"),
         (&["--listen", &nowhere], 1, "cannot listen at"),
-        (&["--data-dir", &not_a_directory], 2, "file"),
+        (&["--data-dir", &not_a_directory], 1, "file"),
         (&["--server", "http://127.0.0.1:1", "--start-timeout", "100ms"], 1, "127.0.0.1:1"),
         (&["--start-timeout", "soon"], 2, "--start-timeout"),
     ] {

@@ -8,6 +8,7 @@ mod sync;
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -20,6 +21,9 @@ use sync::{Synced, Syncer};
 
 /// A file this long is replaced, if most of it is of what is over.
 const LONG: u64 = 8 << 20;
+
+/// For so long after a write failed, the disk counts as full.
+const RECENTLY: Duration = Duration::from_secs(5);
 
 /// Why a change was not made.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -53,6 +57,8 @@ pub(crate) struct Outbox {
     max_bytes: u64,
     /// Whether nothing more is taken.
     is_closed: bool,
+    /// When the disk took nothing last, and why.
+    failed: Option<(Instant, String)>,
 }
 
 /// When something is on the disk.
@@ -79,7 +85,8 @@ impl Outbox {
     /// The outbox in a directory, or one in memory. Whether a write was cut when it was used last.
     pub(crate) fn open(directory: Option<&Path>, max_bytes: u64) -> Result<(Self, bool), DirectoryError> {
         let state = State::default();
-        let mut outbox = Self { state, file: None, written: 0, failures: 0, begun: 0, max_bytes, is_closed: false };
+        let mut outbox =
+            Self { state, file: None, written: 0, failures: 0, begun: 0, max_bytes, is_closed: false, failed: None };
         let Some(directory) = directory else { return Ok((outbox, false)) };
         let (disk, records, is_cut) = Disk::open(directory)?;
         let unusable = |error: io::Error| DirectoryError::Unusable {
@@ -98,7 +105,12 @@ impl Outbox {
 
     /// Forgets what is counted, for good and in what is told.
     pub(crate) fn forget(&mut self, counted: &std::collections::HashMap<i64, i64>) {
-        self.state.forget(counted);
+        let is_less = self.state.forget(counted);
+        if is_less && matches!(self.is_full(), Some(OutboxError::Full { .. })) {
+            // Nothing else is written while it is full. Where this fails, the next one tries again.
+            self.begun = 0;
+            let _ = self.write(Vec::new());
+        }
     }
 
     /// Takes nothing more, and lets another node have the directory.
@@ -116,8 +128,22 @@ impl Outbox {
         (disk.length() >= self.max_bytes).then_some(OutboxError::Full { bytes: disk.length() })
     }
 
+    /// Why the disk took nothing a moment ago.
+    pub(crate) fn failure(&self) -> Option<OutboxError> {
+        let (at, why) = self.failed.as_ref()?;
+        (at.elapsed() < RECENTLY).then(|| OutboxError::Disk(why.clone()))
+    }
+
     /// Writes records and makes them take effect: all or none.
     pub(crate) fn write(&mut self, records: Vec<Record>) -> Result<(), OutboxError> {
+        let written = self.try_write(records);
+        if let Err(OutboxError::Disk(why)) = &written {
+            self.failed = Some((Instant::now(), why.clone()));
+        }
+        written
+    }
+
+    fn try_write(&mut self, records: Vec<Record>) -> Result<(), OutboxError> {
         if self.is_closed {
             return Err(OutboxError::Closed);
         }

@@ -169,25 +169,29 @@ impl State {
 
     /// Puts an entry to those of the same key, provider, model and second.
     fn wait(&mut self, entry: UsageEntry) {
-        let second = entry.occurred_at.map_or(0, |at| at.seconds);
-        let key = (entry.virtual_key_id.clone(), entry.provider.clone(), entry.model.clone(), second);
-        match self.waiting.get_mut(&key) {
+        match self.waiting.get_mut(&key(&entry)) {
             Some(held) => add(held, &entry),
-            None => drop(self.waiting.insert(key, entry)),
+            None => drop(self.waiting.insert(key(&entry), entry)),
         }
     }
 
-    /// The record that puts the usage that is in no batch into batches. `None` if there is none, or if the node has no incarnation.
-    pub(crate) fn to_batch(&self) -> Option<Record> {
-        if self.waiting.is_empty() || self.registration.is_none() {
-            return None;
+    /// Records that put the usage that is in no batch into batches, one for each: a record has a greatest length. None if there is no
+    /// usage, or if the node has no incarnation.
+    pub(crate) fn to_batches(&self) -> Vec<Record> {
+        if self.registration.is_none() {
+            return Vec::new();
         }
         let entries: Vec<_> = self.waiting.values().cloned().collect();
-        let entries = entries.chunks(BATCH).map(|entries| Entries { entries: entries.to_vec(), ..Entries::default() });
-        Some(Event::Batched(Batched { batches: entries.collect() }).into())
+        let batch = |entries: &[UsageEntry]| Entries { entries: entries.to_vec(), ..Entries::default() };
+        let batches = entries.chunks(BATCH).map(|entries| Batched { batches: vec![batch(entries)] });
+        batches.map(|batched| Event::Batched(batched).into()).collect()
     }
 
     fn batch(&mut self, Batched { batches }: Batched) {
+        if batches.is_empty() {
+            // At the beginning of a file.
+            self.waiting.clear();
+        }
         for Entries { entries, place, is_acknowledged } in batches {
             let place = match place {
                 Some(Acknowledged { incarnation, sequence }) => (incarnation, sequence),
@@ -197,15 +201,21 @@ impl State {
                     (incarnation, self.next_sequence - 1)
                 }
             };
+            for entry in &entries {
+                self.waiting.remove(&key(entry));
+            }
             self.batches.push_back(Batch { place, entries, is_acknowledged });
         }
-        self.waiting.clear();
     }
 
     /// Forgets batches that are acknowledged and that the control plane tells as counted: of each incarnation, those up to this number.
-    pub(crate) fn forget(&mut self, counted: &HashMap<i64, i64>) {
+    ///
+    /// Whether there were any.
+    pub(crate) fn forget(&mut self, counted: &HashMap<i64, i64>) -> bool {
+        let before = self.batches.len();
         let is_counted = |(incarnation, sequence): Place| counted.get(&incarnation).is_some_and(|to| sequence <= *to);
         self.batches.retain(|batch| !(batch.is_acknowledged && is_counted(batch.place)));
+        self.batches.len() < before
     }
 
     /// Records that lead to this state: the beginning of a new file.
@@ -246,6 +256,12 @@ pub(crate) fn admitted(id: Id, open: Open) -> Record {
 /// An admission ended.
 pub(crate) fn closed(id: Id, how: How, entry: Option<UsageEntry>) -> Record {
     Event::Closed(Closed { id: id.to_vec(), how: how.into(), entry }).into()
+}
+
+/// What entries have in common that are added up.
+fn key(entry: &UsageEntry) -> (String, String, String, i64) {
+    let second = entry.occurred_at.map_or(0, |at| at.seconds);
+    (entry.virtual_key_id.clone(), entry.provider.clone(), entry.model.clone(), second)
 }
 
 /// Adds what `more` used.
@@ -289,7 +305,7 @@ mod tests {
                 .then(|| closed(bytes, How::Settled, Some(entry(id % 3, tokens, tokens)))),
             2 => state.open.contains_key(&bytes).then(|| closed(bytes, How::Abandoned, None)),
             3 => state.open.get(&bytes).map(|open| closed(bytes, How::Expired, Some(open.estimate.clone()))),
-            4 => state.to_batch(),
+            4 => state.to_batches().into_iter().next(),
             5 => state.due().next().map(|batch| {
                 let (incarnation, sequence) = batch.place;
                 Event::Acknowledged(Acknowledged { incarnation, sequence }).into()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::header::{CONTENT_TYPE, HOST};
@@ -42,6 +43,7 @@ pub(super) struct Service {
 /// The routes of HTTP, beside those of gRPC.
 pub(super) fn routes(service: Service, grpc: Router) -> Router {
     let scrape = Arc::clone(&service.scrape);
+    let is_local = service.is_local;
     let of_http = Router::new()
         .route(
             "/v1/admit",
@@ -69,16 +71,16 @@ pub(super) fn routes(service: Service, grpc: Router) -> Router {
         )
         .route(
             "/v1/status",
-            get(async |State(it): State<Service>, request: Request| match it.is_welcome(&request) {
+            get(async |State(it): State<Service>, request: Request| match is_welcome(&request, it.is_local) {
                 Ok(()) => it.answer(&it.status.get()),
                 Err(status) => fault(&status),
             }),
         )
         .with_state(service);
-    grpc.merge(of_http).merge(metrics(scrape)).fallback(async |request: Request| {
-        let content_type =
-            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.starts_with("application/grpc") {
+    let grpc = grpc.layer(from_fn(of_grpc));
+    let metrics = metrics(scrape).layer(from_fn_with_state(is_local, of_this_machine));
+    grpc.merge(of_http).merge(metrics).fallback(async |request: Request| {
+        if is_grpc(&request) {
             return Status::unimplemented("this node has no such method").into_http();
         }
         fault(&Status::not_found("nothing is here; see docs/node.md for what a node serves"))
@@ -114,7 +116,7 @@ impl Service {
         O: Message + Name,
     {
         let called = async {
-            self.is_welcome(&request)?;
+            is_welcome(&request, self.is_local)?;
             let is_json = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             // A page in a browser sends this only to where it is allowed to.
             if is_json.is_none_or(|value| value.split(';').next().unwrap_or_default().trim() != "application/json") {
@@ -136,21 +138,42 @@ impl Service {
             Err(why) => fault(&Status::internal(why)),
         }
     }
+}
 
-    /// Whether a request may come from where it does: a name that leads to this machine may be one of a page in a browser.
-    fn is_welcome(&self, request: &Request) -> Result<(), Status> {
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-        let host = host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default();
-        let name = host.parse::<Authority>().ok().map(|authority| authority.host().to_ascii_lowercase());
-        let is_loopback = name.is_some_and(|name| match name.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => name == "localhost" || name.ends_with(".localhost"),
-        });
-        if self.is_local && !is_loopback {
-            return Err(Status::permission_denied("call this node as localhost, 127.0.0.1 or [::1]"));
-        }
-        Ok(())
+/// Whether a request may come from where it does: a name that leads to this machine may be one of a page in a browser.
+fn is_welcome(request: &Request, is_local: bool) -> Result<(), Status> {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let host = host.or_else(|| request.uri().authority().map(ToString::to_string)).unwrap_or_default();
+    let name = host.parse::<Authority>().ok().map(|authority| authority.host().to_ascii_lowercase());
+    let is_loopback = name.is_some_and(|name| match name.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    });
+    if is_local && !is_loopback {
+        return Err(Status::permission_denied("call this node as localhost, 127.0.0.1 or [::1]"));
     }
+    Ok(())
+}
+
+/// Lets requests through that name this machine, where only it is served.
+async fn of_this_machine(State(is_local): State<bool>, request: Request, next: Next) -> Response {
+    match is_welcome(&request, is_local) {
+        Ok(()) => next.run(request).await,
+        Err(status) => fault(&status),
+    }
+}
+
+/// Lets calls of gRPC through alone. A page in a browser can send other content types to anybody, but not this one.
+async fn of_grpc(request: Request, next: Next) -> Response {
+    if is_grpc(&request) {
+        return next.run(request).await;
+    }
+    fault(&Status::invalid_argument("the content type of a call of gRPC is application/grpc; as JSON, call /v1/…"))
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type == "application/grpc" || content_type.starts_with("application/grpc+")
 }
 
 /// The bytes of a body. What is announced to be too long is not read at all.

@@ -141,7 +141,7 @@ async fn say_health(node: &Node, reporter: &HealthReporter, mut drained: watch::
         }
         reporter.set_service_status(CONTROL_PLANE, serving(node.status().is_ready())).await;
         tokio::select! {
-            _ = statuses.changed() => {}
+            Ok(()) = statuses.changed() => {}
             () = tokio::time::sleep(HEALTH) => {}
             _ = drained.changed() => std::future::pending().await,
         }
