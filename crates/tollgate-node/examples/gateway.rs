@@ -120,7 +120,7 @@ fn settled(granted: Granted, answer: Response) -> Response {
     Response::from_parts(parts, Body::from_stream(passed))
 }
 
-/// What has been seen of an answer.
+/// The part of an answer that has been seen.
 struct Meter {
     granted: Option<Granted>,
     seen: Vec<u8>,
@@ -128,7 +128,7 @@ struct Meter {
 }
 
 impl Meter {
-    /// What the answer says in `usage`: as one object, or in the last event of a stream.
+    /// The usage that the answer says: as one object, or in the last event of a stream.
     fn used(&self) -> Used {
         let text = String::from_utf8_lossy(&self.seen);
         let objects = text.lines().rev().map(|line| line.strip_prefix("data: ").unwrap_or(line));

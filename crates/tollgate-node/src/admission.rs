@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
-use tollgate_core::domain::{Fallback, LimitKind, Timestamp};
+use tollgate_core::domain::{Fallback, Timestamp};
 use tollgate_core::price;
 use tollgate_core::proto::v1::UsageEntry;
 
 use crate::decide::Estimate;
 use crate::engine::{Engine, stamp};
+use crate::headers::rate_limit_headers;
 use crate::outbox::{Durable, OutboxError};
 
 /// The id of an admission: 32 hexadecimal digits that cannot be guessed.
@@ -99,7 +100,7 @@ impl Used {
         Ok(())
     }
 
-    /// What a price is to be multiplied with.
+    /// The amounts that a price is to be multiplied with.
     pub(crate) fn amounts(&self) -> price::Usage {
         let count = |number: i64| u64::try_from(number).unwrap_or_default();
         price::Usage {
@@ -241,7 +242,7 @@ impl Granted {
 
     /// Headers that tell the caller of its tightest limits: names and values.
     pub fn rate_limit_headers(&self) -> Vec<(&'static str, String)> {
-        rate_limit_headers(&self.explanation.limits, Timestamp::now())
+        rate_limit_headers(&self.explanation.limits, self.estimate, Timestamp::now())
     }
 
     /// Ends it with what it used. When this returns, that is on the disk, and will be counted once.
@@ -378,26 +379,4 @@ impl Refused {
             ) => 403,
         }
     }
-}
-
-/// Headers that tell of the limit of each kind that has the smallest part left.
-pub(crate) fn rate_limit_headers(limits: &[LimitCheck], now: Timestamp) -> Vec<(&'static str, String)> {
-    let mut headers = Vec::new();
-    for (kind, [limit_name, remaining, reset]) in [
-        (
-            LimitKind::Requests,
-            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-        ),
-        (LimitKind::Tokens, ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]),
-    ] {
-        let of_kind = limits.iter().filter(|limit| limit.kind == kind);
-        let part = |limit: &LimitCheck| limit.remaining as f64 / limit.max.max(1) as f64;
-        if let Some(limit) = of_kind.min_by(|one, other| part(one).total_cmp(&part(other))) {
-            let left = limit.window.end.as_micros().saturating_sub(now.as_micros()).max(0);
-            headers.push((limit_name, limit.max.to_string()));
-            headers.push((remaining, limit.remaining.to_string()));
-            headers.push((reset, format!("{}ms", left / 1_000)));
-        }
-    }
-    headers
 }

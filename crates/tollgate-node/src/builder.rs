@@ -298,7 +298,7 @@ impl Builder {
                     Status::Rejected { why, .. } => {
                         return Err(StartError::Rejected { address: address.clone(), why: why.clone() });
                     }
-                    // What was kept serves until the control plane is there again.
+                    // The kept copy serves until the control plane is there again.
                     Status::Stale { .. } if kept_since.is_some() => return Ok(()),
                     Status::Stale { why, .. } => last.clone_from(why),
                     Status::Starting | Status::Stopped => {}
@@ -330,7 +330,7 @@ impl Builder {
     }
 }
 
-/// What a node begins with that has a copy on its disk.
+/// The beginning of a node that has a copy on its disk.
 struct Begun {
     usage: ToldUsage,
     counted: HashMap<i64, i64>,

@@ -13,6 +13,7 @@ use tollgate_core::reducer::{ConfigCopy, StateReader};
 
 use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, too_long};
 use crate::answers::Answers;
+use crate::backlog::{Backlog, Counts};
 use crate::book::{Book, amounts, deadline};
 use crate::decide::{Estimate, Request, decide, key_of};
 use crate::outbox::record::{Acknowledged, Event, How, Record, Registered};
@@ -39,36 +40,6 @@ pub(crate) struct Policy {
     pub(crate) keeps_copy: bool,
     /// Whether requests are refused whose price nobody knows.
     pub(crate) strict_prices: bool,
-}
-
-/// How often what happened to requests since the start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// Admitted.
-    pub admitted: u64,
-    /// Refused.
-    pub refused: u64,
-    /// Ended, and what was used was told.
-    pub settled: u64,
-    /// Given up.
-    pub abandoned: u64,
-    /// Charged at their estimate, since nobody told what was used.
-    pub expired: u64,
-    /// Of those settled, those that cost nothing since nobody knows their price.
-    pub unpriced: u64,
-}
-
-/// How usage is on its way.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Backlog {
-    /// Requests in flight.
-    pub in_flight: usize,
-    /// Entries that the control plane has not acknowledged.
-    pub entries: usize,
-    /// The incarnation by which the node delivers; `None` before it registered.
-    pub incarnation: Option<i64>,
-    /// How often what happened to requests since the start.
-    pub counts: Counts,
 }
 
 pub(crate) struct Engine {

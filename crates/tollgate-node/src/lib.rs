@@ -31,6 +31,7 @@
 
 mod admission;
 mod answers;
+mod backlog;
 mod book;
 mod builder;
 mod decide;
@@ -38,6 +39,7 @@ mod deliver;
 mod engine;
 pub mod follow;
 mod follower;
+mod headers;
 mod kept;
 mod node;
 mod outbox;
@@ -48,9 +50,10 @@ pub mod serve;
 mod server;
 
 pub use admission::{AdmissionId, Granted, NoAdmissionId, Refusal, Refused, SettleError, Settled, Used};
+pub use backlog::{Backlog, Counts};
 pub use builder::{Builder, StartError};
 pub use decide::{Credential, Estimate, Request};
-pub use engine::{Backlog, Counts, OnFull};
+pub use engine::OnFull;
 pub use node::{Node, Status};
 pub use outbox::{DirectoryError, OutboxError};
 pub use server::{Bearer, NoAccessToken, Server, Servers};

@@ -11,9 +11,10 @@ use tollgate_core::domain::Timestamp;
 use tollgate_core::reducer::{ConfigCopy, StateReader};
 
 use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, settle};
+use crate::backlog::Backlog;
 use crate::builder::Builder;
 use crate::decide::{Estimate, Request};
-use crate::engine::{Backlog, Engine};
+use crate::engine::Engine;
 use crate::outbox::OutboxError;
 
 /// How long what was used may take to be delivered when the node stops.

@@ -165,7 +165,7 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
     ))?;
     if unpriced > 0 {
         print(&format!(
-            "{unpriced} requests cost nothing, since nobody knows the price of their model; see `tollgate prices import`"
+            "{unpriced} of them cost nothing, since nobody knows the price of the model; see `tollgate prices import`"
         ))?;
     }
     Ok(())

@@ -191,7 +191,7 @@ impl Indexed for ModelConfig {
 }
 
 impl ModelConfig {
-    /// What it is unique on.
+    /// The place of this price, on which it is unique.
     pub fn place(&self) -> ModelPlace {
         (self.scope.clone(), self.model_name.clone(), self.provider.clone())
     }

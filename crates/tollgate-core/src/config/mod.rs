@@ -64,7 +64,7 @@ type Lookup<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl
 /// What a model config is unique on.
 pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
 
-/// What a model price is unique on: its provider, the name by which its model is compared, and from when on it holds.
+/// The place of a model price, on which it is unique: its provider, the name by which its model is compared, and from when on it holds.
 pub type PricePlace = (Id<Provider>, Box<str>, Option<Timestamp>);
 
 impl Config {

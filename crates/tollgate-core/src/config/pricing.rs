@@ -1,4 +1,4 @@
-//! Which pricing overrides match a model, found without looking at those that cannot; and which price a model has.
+//! The pricing overrides that match a model, found without looking at those that cannot, and the price of a model.
 
 use std::ops::Bound;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Which price a model has, and which pricing override applies to a request (`docs/design/semantics.md §9`).
+//! The price of a model, and the pricing override that applies to a request (`docs/design/semantics.md §9`).
 
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -332,6 +332,22 @@ mod tests {
         state.waiting.values().chain(batched).map(|entry| entry.input_tokens).sum()
     }
 
+    /// Each batch is a record of its own; where the last was cut, its entries still wait.
+    #[test]
+    fn much_that_waits_goes_into_several_records() {
+        let mut state = State::default();
+        state.apply(Event::Registered(Registered { incarnation: 1, next_sequence: 1, ..Registered::default() }).into());
+        let seconds = 0..i64::try_from(BATCH).unwrap() + 1;
+        seconds.for_each(|second| state.apply(closed(NOBODY, How::Settled, Some(entry(1, second, 1)))));
+        let records = state.to_batches();
+        assert_eq!(records.len(), 2);
+        let mut records = records.into_iter();
+        state.apply(records.next().unwrap());
+        assert_eq!((state.batches.len(), state.waiting.len()), (1, 1));
+        state.apply(records.next().unwrap());
+        assert_eq!((state.batches.len(), state.waiting.len(), tokens(&state)), (2, 0, 5_001));
+    }
+
     proptest! {
         #[test]
         fn a_file_begun_anew_leads_to_the_same_and_nothing_is_lost(steps in prop::collection::vec((0..8_u8, 0..12_u8, 1..9_i64), 0..120)) {

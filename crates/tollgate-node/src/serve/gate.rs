@@ -15,8 +15,9 @@ use tollgate_core::wire::{limit_kind, parse_fallbacks, render_fallback, timestam
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::admission::{AdmissionId, Refusal, Refused, SettleError, Used, rate_limit_headers};
+use crate::admission::{AdmissionId, Refusal, Refused, SettleError, Used};
 use crate::decide::{Credential, Estimate, Request as Asked};
+use crate::headers::rate_limit_headers;
 use crate::node::Node;
 use crate::outbox::OutboxError;
 use crate::proto::node::v1;
@@ -207,7 +208,7 @@ impl GateService for Gate {
 
 fn admission(explanation: &Explanation, estimate: Estimate) -> v1::Admission {
     let Estimate { input_tokens, output_tokens, cost_nano_usd } = estimate;
-    let headers = rate_limit_headers(&explanation.limits, Timestamp::now());
+    let headers = rate_limit_headers(&explanation.limits, estimate, Timestamp::now());
     v1::Admission {
         admission_id: String::new(),
         provider: explanation.provider.to_string(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status as Refused};
 
-use crate::engine::{Backlog, Counts};
+use crate::backlog::{Backlog, Counts};
 use crate::node::{Node, Status};
 use crate::proto::node::v1;
 use crate::proto::node::v1::node_status_service_server::NodeStatusService;
