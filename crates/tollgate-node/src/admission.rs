@@ -326,7 +326,10 @@ impl Refused {
     pub(crate) fn of(explanation: Explanation, at: Timestamp) -> Self {
         let limit = explanation.blocking.and_then(|index| explanation.limits.get(index));
         let left = |limit: &LimitCheck| limit.window.end.as_micros().saturating_sub(at.as_micros());
-        let retry_after = limit.map(|limit| Duration::from_micros(u64::try_from(left(limit)).unwrap_or_default()));
+        // A prepaid budget never resets, and a limit of 0 is a lock.
+        let helps = |limit: &&LimitCheck| limit.window.has_end() && limit.max > 0;
+        let retry_after =
+            limit.filter(helps).map(|limit| Duration::from_micros(u64::try_from(left(limit)).unwrap_or_default()));
         Self {
             refusal: Refusal::Decided(explanation.verdict),
             reason: explanation.reason.clone(),

@@ -68,7 +68,7 @@ impl Delivery {
         delivered: &mut bool,
     ) -> Result<std::convert::Infallible, Lost> {
         let known = self.engine.registration().filter(|known| {
-            // What has a number may be counted already: it goes by the name that it was numbered for.
+            // A numbered batch may be counted already: it goes by the name that it was numbered for.
             !*must_register && (known.node_id == self.node_id || !self.engine.due(None).is_empty())
         });
         let registration = match known {

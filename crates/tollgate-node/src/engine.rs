@@ -179,7 +179,7 @@ impl Engine {
             }
             (None, before) => {
                 let charged = before.and_then(|ended| ended.charged).ok_or(SettleError::Abandoned)?;
-                // What decided its price is not known any more, but for whose it was.
+                // The provider key and the kind of the request are not known any more.
                 let of = Open { estimate: charged, provider_key_id: String::new(), request_type: String::new() };
                 let entry = pricing.entry(config, used, &of, now);
                 let more = Used::above(entry, &of.estimate);

@@ -30,7 +30,7 @@ pub(crate) struct Follower {
     pub(crate) untried: usize,
     /// When the copy that the node started with was proved.
     pub(crate) kept_since: Option<Instant>,
-    /// What is to be on the disk, if the node has a directory.
+    /// The copy that is to be on the disk, if the node has a directory.
     pub(crate) proved: watch::Sender<Option<Proved>>,
     pub(crate) counted: Vec<CountedBatches>,
     /// How often what is told of usage has changed.

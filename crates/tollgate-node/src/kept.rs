@@ -110,7 +110,7 @@ fn sums_of(body: &[u8]) -> [u8; HEAD - MAGIC.len()] {
     sums
 }
 
-/// What is to be on the disk.
+/// The copy that is to be on the disk.
 #[derive(Clone)]
 pub(crate) struct Proved {
     pub(crate) copy: Arc<ConfigCopy>,

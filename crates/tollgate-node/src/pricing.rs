@@ -57,7 +57,7 @@ impl Pricing {
     }
 }
 
-/// What a request is expected to cost by the price of the model where it goes; `None` if nobody knows that price.
+/// The cost that is expected of a request, by the price of the model where it goes; `None` if nobody knows that price.
 pub(crate) fn estimated_cost(
     config: &Config,
     key: KeyGiven<'_>,

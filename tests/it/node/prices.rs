@@ -94,3 +94,28 @@ async fn a_model_without_a_price_costs_nothing_and_that_is_said_or_is_refused() 
     let World { mut rig, .. } = world;
     rig.stop().await;
 }
+
+/// Waiting helps against neither a prepaid budget that is used up nor a limit of 0.
+#[tokio::test]
+async fn a_refusal_says_when_to_come_back_only_if_that_helps() {
+    let world = World::new().await;
+    let prepaid = v1::Budget { max_limit: 0.000_001, reset_duration: "never".to_owned(), ..Default::default() };
+    for (name, limit) in [("prepaid", prepaid), ("locked", budget(0.0))] {
+        let open = v1::VirtualKeyProviderConfig { budgets: Vec::new(), ..config("openai", Some(1.0), &["*"]) };
+        let key = v1::VirtualKey {
+            name: name.to_owned(),
+            budgets: vec![limit],
+            provider_configs: vec![open],
+            ..Default::default()
+        };
+        let key = made::<v1::VirtualKey>(&world.api, key).await;
+        let node = world.builder().start().await.unwrap();
+        let request = Request { credential: Credential::Value(&key.value), ..world.request() };
+        let refused = node.admit(&request).unwrap_err();
+        assert_eq!(refused.refusal, Refusal::Decided(Verdict::BudgetExceeded), "{name}");
+        assert_eq!(refused.retry_after, None, "{name}");
+        node.shutdown().await;
+    }
+    let World { mut rig, .. } = world;
+    rig.stop().await;
+}

@@ -259,7 +259,7 @@ impl Indexed for ModelPrice {
 }
 
 impl ModelPrice {
-    /// What it is unique on.
+    /// The place of this price, on which it is unique.
     pub fn place(&self) -> PricePlace {
         (self.provider.clone(), self.bare_model().into(), self.valid_from)
     }

@@ -258,7 +258,7 @@ pub(crate) fn closed(id: Id, how: How, entry: Option<UsageEntry>) -> Record {
     Event::Closed(Closed { id: id.to_vec(), how: how.into(), entry }).into()
 }
 
-/// What entries have in common that are added up.
+/// The key of an entry: entries with the same key are added up.
 fn key(entry: &UsageEntry) -> (String, String, String, i64) {
     let second = entry.occurred_at.map_or(0, |at| at.seconds);
     (entry.virtual_key_id.clone(), entry.provider.clone(), entry.model.clone(), second)

@@ -308,7 +308,7 @@ fn limit(limit: &LimitCheck) -> control::ExplainedLimit {
         max: *max,
         remaining: *remaining,
         window_start: Some(timestamp(window.start)),
-        next_reset: Some(timestamp(window.end)),
+        next_reset: window.has_end().then(|| timestamp(window.end)),
         blocks: *blocks,
     }
 }

@@ -72,7 +72,7 @@ pub enum ListenError {
     Io {
         /// The place.
         at: Listen,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
