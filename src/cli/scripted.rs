@@ -103,10 +103,24 @@ pub(super) fn begin(mode: WatchMode, head_revision: i64) -> Event {
     let reason = if mode == WatchMode::Snapshot { WatchReason::First } else { WatchReason::Unspecified };
     let heartbeat_interval = Some(prost_types::Duration { seconds: 10, nanos: 0 });
     let (mode, reason) = (mode.into(), reason.into());
-    Event::Begin(WatchBegin { mode, reason, head_revision, heartbeat_interval, without_hashes: false })
+    Event::Begin(WatchBegin {
+        mode,
+        reason,
+        head_revision,
+        heartbeat_interval,
+        without_hashes: false,
+        server_time: None,
+    })
 }
 
 pub(super) fn bookmark(revision: i64, token: &str, digest: Option<u64>, snapshot_end: bool) -> Event {
     let digests = digest.map(|digest| KindDigest { kind: 2, digest }).into_iter().collect();
-    Event::Bookmark(Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end, age: None })
+    Event::Bookmark(Bookmark {
+        revision,
+        resume_token: token.to_owned(),
+        digests,
+        snapshot_end,
+        age: None,
+        server_time: None,
+    })
 }

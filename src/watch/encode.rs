@@ -9,7 +9,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use super::stream::duration;
 use super::token::Token;
 use super::{Filter, Frame};
-use crate::domain::Kind;
+use crate::domain::{Kind, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
 use crate::state::{Mark, Marked, State};
@@ -137,13 +137,13 @@ fn splice(head: &v1::ConfigBatch, entries: &[Bytes], after: &[u8]) -> Frame {
 pub(super) enum Detail {
     /// Nothing: it goes to several streams, at different times.
     Shared,
-    /// Digests, and how old the server's knowledge is.
-    Own { age: Duration, snapshot_end: bool },
+    /// Digests, how old the server's knowledge is, and its time.
+    Own { age: Duration, now: Timestamp, snapshot_end: bool },
 }
 
 impl Detail {
-    pub(super) fn heartbeat(age: Duration) -> Self {
-        Self::Own { age, snapshot_end: false }
+    pub(super) fn heartbeat(age: Duration, now: Timestamp) -> Self {
+        Self::Own { age, now, snapshot_end: false }
     }
 }
 
@@ -151,12 +151,12 @@ impl Detail {
 pub(super) fn bookmark(state: &State, filter: Filter, detail: Detail) -> Frame {
     let head = state.head();
     let token = Token::new(head, head.revision, head.chain.prefix(), filter);
-    let (digests, age, snapshot_end) = match detail {
-        Detail::Shared => (Vec::new(), None, false),
-        Detail::Own { age, snapshot_end } => {
+    let (digests, age, server_time, snapshot_end) = match detail {
+        Detail::Shared => (Vec::new(), None, None, false),
+        Detail::Own { age, now, snapshot_end } => {
             let kinds = Kind::ALL.into_iter().filter(|kind| filter.kinds.has(*kind));
             let digest = |kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.config().digest(kind) };
-            (kinds.map(digest).collect(), Some(duration(age)), snapshot_end)
+            (kinds.map(digest).collect(), Some(duration(age)), Some(wire::timestamp(now)), snapshot_end)
         }
     };
     frame(Event::Bookmark(v1::Bookmark {
@@ -165,6 +165,7 @@ pub(super) fn bookmark(state: &State, filter: Filter, detail: Detail) -> Frame {
         digests,
         snapshot_end,
         age,
+        server_time,
     }))
 }
 

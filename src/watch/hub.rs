@@ -40,6 +40,7 @@ pub struct Watch {
     pub(super) open: OpenStreams,
     catch_up: CatchUp,
     currency: Currency,
+    now: Now,
 }
 
 /// Brings the states to where the database stands, or fails if that cannot be told.
@@ -82,7 +83,8 @@ impl Watch {
     ) -> Self {
         let WatchSettings { max_streams, heartbeat_interval } = settings;
         Self {
-            usage: Feed::new(states.clone(), moves, now),
+            usage: Feed::new(states.clone(), moves, Arc::clone(&now)),
+            now,
             states,
             shared: Arc::default(),
             shared_without_hashes: Arc::default(),
@@ -129,7 +131,12 @@ impl Watch {
         let shared = if filter.hashes { &self.shared } else { &self.shared_without_hashes };
         Ok(WatchStream::new(
             (&state, start),
-            Source { states: self.states.clone(), shared: Arc::clone(shared), currency: self.currency.clone() },
+            Source {
+                states: self.states.clone(),
+                shared: Arc::clone(shared),
+                currency: self.currency.clone(),
+                now: Arc::clone(&self.now),
+            },
             filter,
             self.heartbeat,
             // Of its own: what all streams look at each time would go from one core to the other each time.

@@ -19,7 +19,7 @@ use super::currency::Currency;
 use super::encode::{self, Detail, Fragments, MAX_FRAGMENT};
 use super::hub::Shared;
 use super::open::Place;
-use super::usage::UsageCursor;
+use super::usage::{Now, UsageCursor};
 use super::{Filter, Frame};
 use crate::proto::v1;
 use crate::proto::v1::watch_config_response::Event;
@@ -51,6 +51,13 @@ pub(super) struct Source {
     pub(super) states: watch::Receiver<Arc<State>>,
     pub(super) shared: Arc<Shared>,
     pub(super) currency: Currency,
+    pub(super) now: Now,
+}
+
+impl Source {
+    fn heartbeat(&self) -> Detail {
+        Detail::heartbeat(self.currency.age(), (self.now)())
+    }
 }
 
 impl Ends {
@@ -120,11 +127,12 @@ impl WatchStream {
             head_revision,
             heartbeat_interval: Some(duration(heartbeat)),
             without_hashes: !filter.hashes,
+            server_time: Some(wire::timestamp((source.now)())),
         }));
         let mut ready = VecDeque::from([begin]);
         if !snapshot && cursor == head_revision {
             // Tells the client at once that it is up to date, and whether its copy is right.
-            ready.push_back(encode::bookmark(state, filter, Detail::heartbeat(source.currency.age())));
+            ready.push_back(encode::bookmark(state, filter, source.heartbeat()));
         }
         place.reached(cursor);
         Self {
@@ -304,7 +312,7 @@ impl WatchStream {
     fn beat(&mut self) {
         let state = Arc::clone(&self.source.states.borrow_and_update());
         if self.cursor == state.revision() {
-            let detail = Detail::heartbeat(self.source.currency.age());
+            let detail = self.source.heartbeat();
             self.ready.push_back(encode::bookmark(&state, self.filter, detail));
             self.told = self.cursor;
         }
@@ -349,7 +357,7 @@ fn delta(state: &State, from: i64, filter: Filter) -> Result<Vec<Frame>, Box<Fra
 }
 
 fn snapshot_bookmark(state: &State, source: &Source, filter: Filter) -> Frame {
-    let detail = Detail::Own { age: source.currency.age(), snapshot_end: true };
+    let detail = Detail::Own { age: source.currency.age(), now: (source.now)(), snapshot_end: true };
     if seeded::is(Bug::SnapshotRevisionApart) {
         std::thread::sleep(Duration::from_millis(5));
         return encode::bookmark(&source.states.borrow(), filter, detail);

@@ -24,6 +24,7 @@ mod kept;
 mod prices;
 mod running;
 mod serve;
+mod targets;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
 const MODELS: [&str; 5] = ["gpt-4o", "openai/gpt-4o", "o3", "claude", "*"];

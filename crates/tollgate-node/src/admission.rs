@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
+use tollgate_core::decision::Explanation;
 use tollgate_core::domain::{Fallback, Timestamp};
 use tollgate_core::price;
 use tollgate_core::proto::v1::UsageEntry;
@@ -14,6 +13,7 @@ use crate::decide::Estimate;
 use crate::engine::{Engine, stamp};
 use crate::headers::rate_limit_headers;
 use crate::outbox::{Durable, OutboxError};
+use crate::refused::Refused;
 
 /// The id of an admission: 32 hexadecimal digits that cannot be guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,7 +242,7 @@ impl Granted {
 
     /// Headers that tell the caller of its tightest limits: names and values.
     pub fn rate_limit_headers(&self) -> Vec<(&'static str, String)> {
-        rate_limit_headers(&self.explanation.limits, self.estimate, Timestamp::now())
+        rate_limit_headers(&self.explanation.limits, self.estimate, self.engine.now())
     }
 
     /// Ends it with what it used. When this returns, that is on the disk, and will be counted once.
@@ -266,6 +266,20 @@ impl Granted {
     pub fn abandon(mut self) -> Result<(), OutboxError> {
         self.is_open = false;
         self.engine.abandon(self.id).map(drop)
+    }
+
+    /// Moves it to another target, before the gateway tries that: what is held there is held no more, and the limits of the new
+    /// target are asked. It has its whole time again then. Its fallbacks stay.
+    ///
+    /// # Errors
+    ///
+    /// [`RetargetError`]: it stays what it was.
+    pub fn retarget(&mut self, target: &Target<'_>) -> Result<(), RetargetError> {
+        let (explanation, estimate) = self.engine.retarget(self.id, target)?;
+        let fallbacks = std::mem::take(&mut self.explanation.fallbacks);
+        self.explanation = Explanation { fallbacks, ..explanation };
+        self.estimate = estimate;
+        Ok(())
     }
 
     /// Gives it its whole time again, for answers that take long. Whether it was still open.
@@ -296,90 +310,27 @@ pub(crate) async fn settle(engine: &Engine, id: AdmissionId, used: &Used) -> Res
     Ok(settled)
 }
 
-/// Why a request was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// By a decision, as the control plane explains it.
-    Decided(Verdict),
-    /// The node has been without its control plane for longer than it may (`max_staleness`).
-    NodeStale,
-    /// The admission cannot be recorded: the disk or the outbox is full.
-    Unrecorded,
-    /// Nobody knows what the model costs, and the node refuses such requests (`strict_prices`).
-    Unpriced,
+/// Another target of an admission: what a gateway is about to try next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Target<'a> {
+    /// The provider; empty for the present one.
+    pub provider: &'a str,
+    /// The model; empty for the present one.
+    pub model: &'a str,
+    /// The provider key; empty for any.
+    pub provider_key_id: &'a str,
+    /// The usage that is expected there. What is `None` is as it was, but for the cost, which is by the price of the new
+    /// model if that is known.
+    pub estimate: Estimate,
 }
 
-/// A request that was refused.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Refused {
-    /// By what.
-    pub refusal: Refusal,
-    /// Why, for people.
-    pub reason: String,
-    /// When it may be tried again, if that is known.
-    pub retry_after: Option<Duration>,
-    /// The limits that apply, rules, candidates; absent where there was no decision.
-    pub explanation: Option<Box<Explanation>>,
-}
-
-impl Refused {
-    pub(crate) fn of(explanation: Explanation, at: Timestamp) -> Self {
-        let limit = explanation.blocking.and_then(|index| explanation.limits.get(index));
-        let left = |limit: &LimitCheck| limit.window.end.as_micros().saturating_sub(at.as_micros());
-        // A prepaid budget never resets, and a limit of 0 is a lock.
-        let helps = |limit: &&LimitCheck| limit.window.has_end() && limit.max > 0;
-        let retry_after =
-            limit.filter(helps).map(|limit| Duration::from_micros(u64::try_from(left(limit)).unwrap_or_default()));
-        Self {
-            refusal: Refusal::Decided(explanation.verdict),
-            reason: explanation.reason.clone(),
-            retry_after,
-            explanation: Some(Box::new(explanation)),
-        }
-    }
-
-    pub(crate) fn unrecorded(explanation: Explanation, error: &OutboxError) -> Self {
-        let retry_after = Some(Duration::from_secs(5));
-        let explanation = Some(Box::new(explanation));
-        Self { refusal: Refusal::Unrecorded, reason: error.to_string(), retry_after, explanation }
-    }
-
-    pub(crate) fn unpriced(explanation: Explanation) -> Self {
-        let (provider, model) = (&explanation.provider, &explanation.model);
-        let reason = format!(
-            "no price of {model} at {provider:?} is known, and this node refuses what it cannot price; give it one with `tollgate \
-             prices import`, or start the node without --strict-prices"
-        );
-        Self { refusal: Refusal::Unpriced, reason, retry_after: None, explanation: Some(Box::new(explanation)) }
-    }
-
-    pub(crate) fn stale(why: String) -> Self {
-        let retry_after = Some(Duration::from_secs(5));
-        Self { refusal: Refusal::NodeStale, reason: why, retry_after, explanation: None }
-    }
-
-    /// The limit that decided.
-    pub fn limit(&self) -> Option<&LimitCheck> {
-        let explanation = self.explanation.as_ref()?;
-        explanation.limits.get(explanation.blocking?)
-    }
-
-    /// The status that an HTTP gateway answers with.
-    pub fn http_status(&self) -> u16 {
-        match self.refusal {
-            Refusal::NodeStale | Refusal::Unrecorded => 503,
-            Refusal::Decided(Verdict::Allow) => 200,
-            Refusal::Decided(Verdict::UnknownKey) => 401,
-            Refusal::Decided(Verdict::BudgetExceeded) => 402,
-            Refusal::Decided(Verdict::TokenLimited | Verdict::RequestLimited) => 429,
-            Refusal::Unpriced
-            | Refusal::Decided(
-                Verdict::KeyInactive
-                | Verdict::KeyExpired
-                | Verdict::ProviderBlocked
-                | Verdict::ModelBlocked
-                | Verdict::ProviderKeyBlocked,
-            ) => 403,
-        }
-    }
+/// Why an admission was not moved to another target.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum RetargetError {
+    /// It is not open.
+    #[error("no open admission has this id: it ended, its time was up, or it was never given")]
+    Ended,
+    /// The target may not be used.
+    #[error("{}", .0.reason)]
+    Refused(Box<Refused>),
 }

@@ -14,8 +14,8 @@ const MODELS: usize = 1_000;
 const EVERY: usize = 50;
 /// LLM tokens of an answer of a model that nothing is known of.
 const UNKNOWN: i64 = 256;
-/// Nano-dollars of a request of a model that no price is known of: 0.01 USD.
-const UNPRICED: i64 = 10_000_000;
+/// Nano-dollars to expect of a request of a model that nothing is known of: 0.01 USD.
+pub(crate) const UNPRICED: i64 = 10_000_000;
 
 #[derive(Default)]
 pub(crate) struct Answers(HashMap<(Box<str>, Box<str>), Model>);
@@ -71,10 +71,10 @@ impl Answers {
         known.and_then(|model| model.usual).unwrap_or(UNKNOWN)
     }
 
-    /// Nano-dollars to expect of a request that no price is known for.
-    pub(crate) fn cost(&self, provider: &str, model: &str) -> i64 {
+    /// Nano-dollars of the dearest request of a model.
+    pub(crate) fn dearest(&self, provider: &str, model: &str) -> Option<i64> {
         let known = self.0.get(&(provider.into(), model.into()) as &(Box<str>, Box<str>));
-        known.map(|model| model.dearest).filter(|cost| *cost > 0).unwrap_or(UNPRICED)
+        known.map(|model| model.dearest).filter(|cost| *cost > 0)
     }
 }
 
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn the_95th_percentile_of_the_last_answers_is_expected() {
         let mut answers = Answers::default();
-        assert_eq!((answers.output_tokens("p", "m"), answers.cost("p", "m")), (256, 10_000_000));
+        assert_eq!((answers.output_tokens("p", "m"), answers.dearest("p", "m")), (256, None));
         for tokens in 1..=1_001 {
             answers.note("p", "m", tokens, tokens * 10);
         }
-        assert_eq!((answers.output_tokens("p", "m"), answers.cost("p", "m")), (951, 10_010));
+        assert_eq!((answers.output_tokens("p", "m"), answers.dearest("p", "m")), (951, Some(10_010)));
         for _ in 0..1_000 {
             answers.note("p", "m", 5, 0);
         }

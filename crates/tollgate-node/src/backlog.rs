@@ -15,6 +15,8 @@ pub struct Counts {
     pub expired: u64,
     /// Of those settled, those that cost nothing since nobody knows their price.
     pub unpriced: u64,
+    /// Of those settled, those on a provider or a model that they were not admitted for.
+    pub uncovered: u64,
 }
 
 /// How usage is on its way.

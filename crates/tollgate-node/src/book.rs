@@ -18,7 +18,7 @@ use crate::outbox::state::{Batch, Id, Place, State};
 type Amounts = HashMap<CounterKey, i64>;
 
 /// The reservation of a request in flight.
-struct Reservation {
+pub(crate) struct Reservation {
     amounts: Vec<(CounterKey, i64)>,
     until: Instant,
 }
@@ -59,9 +59,14 @@ impl Book {
 
     /// Holds what a request may use, until it ends or time is up.
     pub(crate) fn reserve(&mut self, id: Id, amounts: Vec<(CounterKey, i64)>, until: Instant) {
-        put(&mut self.reserved, &amounts);
-        self.deadlines.insert((until, id));
-        self.open.insert(id, Reservation { amounts, until });
+        self.hold(id, Reservation { amounts, until });
+    }
+
+    /// Holds a reservation.
+    pub(crate) fn hold(&mut self, id: Id, reservation: Reservation) {
+        put(&mut self.reserved, &reservation.amounts);
+        self.deadlines.insert((reservation.until, id));
+        self.open.insert(id, reservation);
     }
 
     /// Holds it longer. Whether it was held at all.
@@ -73,12 +78,12 @@ impl Book {
         true
     }
 
-    /// Holds it no more.
-    pub(crate) fn release(&mut self, id: &Id) {
-        if let Some(Reservation { amounts, until }) = self.open.remove(id) {
-            take(&mut self.reserved, &amounts);
-            self.deadlines.remove(&(until, *id));
-        }
+    /// Holds it no more. The reservation, if there was one.
+    pub(crate) fn release(&mut self, id: &Id) -> Option<Reservation> {
+        let reservation = self.open.remove(id)?;
+        take(&mut self.reserved, &reservation.amounts);
+        self.deadlines.remove(&(reservation.until, *id));
+        Some(reservation)
     }
 
     /// Those whose time is up.

@@ -16,6 +16,7 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use crate::deliver::Delivery;
 use crate::engine::{Engine, OnFull, Policy, places};
+use crate::events::Teller;
 use crate::follow::follow;
 use crate::follower::Follower;
 use crate::kept::{Keeper, Kept};
@@ -241,7 +242,7 @@ impl Builder {
         };
         let (proved, to_keep) = watch::channel(None);
         let mut keeper = data_dir.map(|directory| Keeper::new(directory, Arc::clone(&engine), to_keep));
-        let unheard = status.clone();
+        let (unheard, teller) = (status.clone(), Teller::new());
         let mut follower = Follower {
             status,
             engine: Arc::clone(&engine),
@@ -254,6 +255,7 @@ impl Builder {
             counted: Vec::new(),
             usage_version: 0,
             bookmarked: None,
+            teller: teller.clone(),
         };
         let (stop, mut stopped) = watch::channel(());
         let expiring = Arc::clone(&engine);
@@ -288,7 +290,7 @@ impl Builder {
             follower.status.send_replace(Status::Stopped);
         });
         let max_staleness = self.max_staleness;
-        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, node_id: named };
+        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, node_id: named, teller };
         // What came before the time was over, if no copy did.
         let mut last = String::from("the control plane has not answered");
         let begun = tokio::time::timeout(start_timeout, async {

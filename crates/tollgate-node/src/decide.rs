@@ -102,8 +102,12 @@ pub(crate) fn key_of<'a>(config: &'a Config, credential: Credential<'_>, at: Tim
     }
 }
 
+/// How it is decided: [`decision::explain`], or [`decision::judge`] where the target is chosen already.
+pub(crate) type Decide = fn(&Config, &dyn Usage, &decision::Request<'_>) -> Explanation;
+
 /// What becomes of a request at the time `at`.
 pub(crate) fn decide(
+    decide: Decide,
     config: &Config,
     used: &dyn Usage,
     key: KeyGiven<'_>,
@@ -124,5 +128,5 @@ pub(crate) fn decide(
         at,
         seed: request.seed.unwrap_or_else(rand::random),
     };
-    decision::explain(config, used, &request)
+    decide(config, used, &request)
 }

@@ -6,20 +6,23 @@ use std::time::Duration;
 
 use tollgate_core::config::Config;
 use tollgate_core::counters::ToldUsage;
-use tollgate_core::decision::{Explanation, KeyGiven, Verdict};
+use tollgate_core::decision::{Explanation, KeyGiven, explain};
 use tollgate_core::domain::Timestamp;
 use tollgate_core::proto::v1::{CountedBatches, UsageEntry};
 use tollgate_core::reducer::{ConfigCopy, StateReader};
 
-use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, too_long};
-use crate::answers::Answers;
+use crate::admission::{AdmissionId, Granted, RetargetError, SettleError, Settled, Target, Used};
+use crate::answers::{Answers, UNPRICED};
 use crate::backlog::{Backlog, Counts};
 use crate::book::{Book, amounts, deadline};
+use crate::clock::Clock;
 use crate::decide::{Estimate, Request, decide, key_of};
+use crate::judge::{Judge, admission, covers};
 use crate::outbox::record::{Acknowledged, Event, How, Record, Registered};
-use crate::outbox::state::{Batch, Ended, Id, Open, Place, Registration, admitted, closed};
+use crate::outbox::state::{Batch, Ended, Id, Open, Place, Registration, admitted, closed, expired};
 use crate::outbox::{Durable, Outbox, OutboxError};
-use crate::pricing::{Pricing, estimated_cost};
+use crate::pricing::Pricing;
+use crate::refused::Refused;
 
 /// The treatment of requests that cannot be recorded, since the disk or the outbox is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,6 +47,7 @@ pub(crate) struct Policy {
 
 pub(crate) struct Engine {
     copy: StateReader<ConfigCopy>,
+    clock: Clock,
     inner: Mutex<Inner>,
     policy: Policy,
 }
@@ -69,8 +73,10 @@ impl Engine {
         mut outbox: Outbox,
         policy: Policy,
     ) -> Result<Arc<Self>, OutboxError> {
+        let clock = Clock::new();
         let open = outbox.state().open().iter();
-        let ended: Vec<_> = open.map(|(id, open)| closed(*id, How::Expired, Some(open.estimate.clone()))).collect();
+        let now = clock.now().parts().0;
+        let ended: Vec<_> = open.map(|(id, open)| expired(*id, Some(open.estimate.clone()), now)).collect();
         if !ended.is_empty() {
             tracing::warn!(
                 requests = ended.len(),
@@ -86,7 +92,7 @@ impl Engine {
             pricing: Pricing::default(),
             counts: Counts::default(),
         };
-        Ok(Arc::new(Self { copy, inner: Mutex::new(inner), policy }))
+        Ok(Arc::new(Self { copy, clock, inner: Mutex::new(inner), policy }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -94,68 +100,94 @@ impl Engine {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The control plane's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Hears of the control plane's time.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The decision on a request, without a reservation.
     pub(crate) fn decide(&self, request: &Request<'_>, at: Timestamp) -> Explanation {
         let config = &self.copy.state().config;
-        decide(config, &self.lock().book, key_of(config, request.credential, at), request, at)
+        decide(explain, config, &self.lock().book, key_of(config, request.credential, at), request, at)
     }
 
     pub(crate) fn admit(self: &Arc<Self>, request: &Request<'_>, at: Timestamp) -> Result<Granted, Refused> {
         let config = &self.copy.state().config;
         let key = key_of(config, request.credential, at);
         let mut inner = self.lock();
-        let (explanation, estimate) = inner
-            .judge(config, key, request, at, self.policy.strict_prices)
-            .inspect_err(|_| inner.counts.refused += 1)?;
-        let Inner { outbox, book, counts, .. } = &mut *inner;
-        let entry = UsageEntry {
-            virtual_key_id: match key {
-                KeyGiven::Key(key) => key.id.to_string(),
-                _ => String::new(),
-            },
-            provider: explanation.provider.to_string(),
-            model: explanation.model.to_string(),
-            requests: 1,
-            input_tokens: estimate.input_tokens.unwrap_or_default(),
-            output_tokens: estimate.output_tokens.unwrap_or_default(),
-            cost_nano_usd: estimate.cost_nano_usd.unwrap_or_default(),
-            occurred_at: Some(stamp(at)),
+        let judged = self.judge(&inner, config, at).request(explain, key, request);
+        let (explanation, estimate) = judged.inspect_err(|_| inner.counts.refused += 1)?;
+        let virtual_key_id = match key {
+            KeyGiven::Key(key) => key.id.to_string(),
+            _ => String::new(),
         };
-        let amounts = amounts(config, &entry, at);
+        let open = admission(virtual_key_id, request.request_type, &explanation, estimate, at);
+        let amounts = amounts(config, &open.estimate, at);
         let id: Id = rand::random();
-        let record = || {
-            let provider_key_id = explanation.key_id.as_deref().unwrap_or_default().to_owned();
-            let request_type = request.request_type.to_owned();
-            admitted(id, Open { estimate: entry.clone(), provider_key_id, request_type })
-        };
-        let written = match outbox.is_full() {
-            Some(full) => Err(full),
-            None => outbox.write(vec![record()]),
-        };
-        match (written, self.policy.on_full) {
-            (Ok(()), _) => {}
-            (Err(OutboxError::Disk(_) | OutboxError::Full { .. }), OnFull::Serve) => outbox.hold(record()),
-            (Err(error), _) => {
-                counts.refused += 1;
-                return Err(Refused::unrecorded(explanation, &error));
-            }
+        if let Err(error) = inner.record(id, open, self.policy.on_full) {
+            inner.counts.refused += 1;
+            return Err(Refused::unrecorded(explanation, &error));
         }
-        book.reserve(id, amounts, deadline(self.policy.admission_ttl));
-        counts.admitted += 1;
+        inner.book.reserve(id, amounts, deadline(self.policy.admission_ttl));
+        inner.counts.admitted += 1;
+        drop(inner);
         Ok(Granted::new(Arc::clone(self), AdmissionId(id), explanation, estimate))
     }
 
-    /// What [`admit`](Self::admit) would say, and the estimate that it would hold.
-    pub(crate) fn judge(&self, request: &Request<'_>, at: Timestamp) -> Result<(Explanation, Estimate), Refused> {
+    /// Moves an admission to another target, or leaves it as it is.
+    pub(crate) fn retarget(
+        &self,
+        id: AdmissionId,
+        target: &Target<'_>,
+    ) -> Result<(Explanation, Estimate), RetargetError> {
         let config = &self.copy.state().config;
-        self.lock().judge(config, key_of(config, request.credential, at), request, at, self.policy.strict_prices)
+        let at = self.now();
+        let mut inner = self.lock();
+        let Some(before) = inner.outbox.state().open().get(&id.0).cloned() else { return Err(RetargetError::Ended) };
+        // It does not compete with itself.
+        let Some(held) = inner.book.release(&id.0) else { return Err(RetargetError::Ended) };
+        let moved = self.judge(&inner, config, at).target(&before, target);
+        let moved = moved.and_then(|(explanation, open, estimate)| {
+            let amounts = amounts(config, &open.estimate, at);
+            match inner.record(id.0, open, self.policy.on_full) {
+                Ok(()) => Ok((explanation, estimate, amounts)),
+                Err(error) => Err(Refused::unrecorded(explanation, &error)),
+            }
+        });
+        match moved {
+            Ok((explanation, estimate, amounts)) => {
+                inner.book.reserve(id.0, amounts, deadline(self.policy.admission_ttl));
+                Ok((explanation, estimate))
+            }
+            Err(refused) => {
+                inner.book.hold(id.0, held);
+                inner.counts.refused += 1;
+                Err(RetargetError::Refused(Box::new(refused)))
+            }
+        }
+    }
+
+    /// What [`admit`](Self::admit) would say, and the estimate that it would hold.
+    pub(crate) fn check(&self, request: &Request<'_>, at: Timestamp) -> Result<(Explanation, Estimate), Refused> {
+        let config = &self.copy.state().config;
+        self.judge(&self.lock(), config, at).request(explain, key_of(config, request.credential, at), request)
+    }
+
+    fn judge<'a>(&self, inner: &'a Inner, config: &'a Config, at: Timestamp) -> Judge<'a> {
+        let Inner { book, answers, .. } = inner;
+        Judge { config, book, answers, strict_prices: self.policy.strict_prices, unpriced: UNPRICED, at }
     }
 
     /// Ends an admission with what was used.
     pub(crate) fn settle(&self, id: AdmissionId, used: &Used) -> Result<(Settled, Durable), SettleError> {
         used.check()?;
         let config = &self.copy.state().config;
-        let now = Timestamp::now();
+        let now = self.now();
         let mut inner = self.lock();
         let Inner { outbox, book, answers, counts, pricing, .. } = &mut *inner;
         let (open, before) = match (outbox.state().open().get(&id.0), outbox.state().ended(&id.0)) {
@@ -171,6 +203,7 @@ impl Engine {
             }
             (Some(open), _) => {
                 let entry = pricing.entry(config, used, &open, now);
+                counts.uncovered += u64::from(!covers(&open.estimate, &entry));
                 answers.note(&entry.provider, &entry.model, entry.output_tokens, entry.cost_nano_usd);
                 outbox.write(vec![closed(id.0, How::Settled, Some(entry.clone()))])?;
                 book.release(&id.0);
@@ -213,13 +246,13 @@ impl Engine {
     /// Charges admissions whose time is up at their estimate.
     pub(crate) fn expire(&self) {
         let config = &self.copy.state().config;
-        let now = Timestamp::now();
+        let now = self.now();
         let mut inner = self.lock();
         let Inner { outbox, book, counts, .. } = &mut *inner;
         for id in book.expired(tokio::time::Instant::now()) {
             let estimate = outbox.state().open().get(&id).map(|open| open.estimate.clone());
             let estimate = estimate.map(|estimate| UsageEntry { occurred_at: Some(stamp(now)), ..estimate });
-            if let Err(error) = outbox.write(vec![closed(id, How::Expired, estimate.clone())]) {
+            if let Err(error) = outbox.write(vec![expired(id, estimate.clone(), now.parts().0)]) {
                 tracing::debug!(%error, "what expired cannot be charged yet");
                 break;
             }
@@ -242,7 +275,7 @@ impl Engine {
             outbox.forget(counted);
         }
         if !std::mem::replace(is_assessed, true) {
-            book.assess(outbox.state(), &self.copy.state().config, Timestamp::now());
+            book.assess(outbox.state(), &self.copy.state().config, self.now());
         }
         book.tell(told, counted);
     }
@@ -272,7 +305,7 @@ impl Engine {
         let Inner { outbox, book, .. } = &mut *inner;
         outbox
             .write(vec![Event::Registered(Registered { incarnation, store_id, node_id, next_sequence: 1 }).into()])?;
-        book.assess(outbox.state(), &self.copy.state().config, Timestamp::now());
+        book.assess(outbox.state(), &self.copy.state().config, self.now());
         Ok(outbox.durable())
     }
 
@@ -285,7 +318,7 @@ impl Engine {
             let before = outbox.state().batches().len();
             outbox.write(records)?;
             let new = outbox.state().batches().iter().skip(before);
-            book.batched(new, &self.copy.state().config, Timestamp::now());
+            book.batched(new, &self.copy.state().config, self.now());
         }
         Ok(outbox.durable())
     }
@@ -335,34 +368,19 @@ impl Engine {
 }
 
 impl Inner {
-    /// The decision on a request, and what it is expected to use where it goes.
-    fn judge(
-        &self,
-        config: &Config,
-        key: KeyGiven<'_>,
-        request: &Request<'_>,
-        at: Timestamp,
-        strict_prices: bool,
-    ) -> Result<(Explanation, Estimate), Refused> {
-        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
-        let mut explanation = decide(config, &self.book, key, &request, at);
-        // The target is known: so is what is to be expected of it.
-        let mut estimate = self.answers.complete(request.estimate, &explanation);
-        if explanation.is_allowed() {
-            let price = estimated_cost(config, key, &request, estimate, &explanation, at);
-            if let Some(why) = too_long(&explanation.provider, &explanation.model) {
-                let verdict = Verdict::ModelBlocked;
-                return Err(Refused::of(Explanation { verdict, reason: why, ..explanation }, at));
+    /// Records an admission, if that can be done or need not be.
+    fn record(&mut self, id: Id, open: Open, on_full: OnFull) -> Result<(), OutboxError> {
+        let written = match self.outbox.is_full() {
+            Some(full) => Err(full),
+            None => self.outbox.write(vec![admitted(id, open.clone())]),
+        };
+        match (written, on_full) {
+            (Err(OutboxError::Disk(_) | OutboxError::Full { .. }), OnFull::Serve) => {
+                self.outbox.hold(admitted(id, open));
+                Ok(())
             }
-            if price.is_none() && strict_prices {
-                return Err(Refused::unpriced(explanation));
-            }
-            let cost = estimate.cost_nano_usd.or(price);
-            let cost = cost.unwrap_or_else(|| self.answers.cost(&explanation.provider, &explanation.model));
-            estimate.cost_nano_usd = Some(cost);
-            explanation = decide(config, &self.book, key, &Request { estimate, ..request }, at);
+            (written, _) => written,
         }
-        if explanation.is_allowed() { Ok((explanation, estimate)) } else { Err(Refused::of(explanation, at)) }
     }
 }
 

@@ -7,12 +7,14 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tollgate_core::counters::ToldUsage;
-use tollgate_core::domain::AnyResource;
-use tollgate_core::proto::v1::CountedBatches;
+use tollgate_core::domain::{AnyResource, Timestamp};
+use tollgate_core::proto::v1::watch_config_response::Event;
+use tollgate_core::proto::v1::{CountedBatches, WatchConfigResponse};
 use tollgate_core::reducer::{ConfigCopy, Progress, Reducer};
 use tollgate_core::wire::read_usage;
 
 use crate::engine::{Engine, places};
+use crate::events::Teller;
 use crate::follow::{Lost, Sink};
 use crate::kept::Proved;
 use crate::node::Status;
@@ -37,12 +39,33 @@ pub(crate) struct Follower {
     pub(crate) usage_version: u64,
     /// The revision of the last bookmark.
     pub(crate) bookmarked: Option<i64>,
+    pub(crate) teller: Teller,
 }
 
 impl Sink<ConfigCopy> for Follower {
     type End = std::convert::Infallible;
 
+    fn message(&mut self, message: &WatchConfigResponse) -> ControlFlow<Self::End> {
+        let time =
+            |told: Option<prost_types::Timestamp>| told.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos));
+        match &message.event {
+            Some(Event::Begin(begin)) => {
+                time(begin.server_time).into_iter().for_each(|at| self.engine.clock().begin(at))
+            }
+            Some(Event::Bookmark(mark)) => {
+                time(mark.server_time).into_iter().for_each(|at| self.engine.clock().tell(at))
+            }
+            Some(Event::Batch(_) | Event::Usage(_) | Event::GoAway(_)) | None => {}
+        }
+        ControlFlow::Continue(())
+    }
+
     fn progress(&mut self, progress: &Progress<AnyResource>, reducer: &Reducer<ConfigCopy>) -> ControlFlow<Self::End> {
+        match progress {
+            Progress::Applied(changes) => self.teller.changed(reducer.state().revision, changes),
+            Progress::Bookmarked { dropped: Some(_), .. } => self.teller.replaced(),
+            _ => {}
+        }
         match progress {
             Progress::Begun { .. } => self.usage_begins = true,
             Progress::Used { limits: changed, counted } => {

@@ -10,12 +10,14 @@ use tollgate_core::decision::Explanation;
 use tollgate_core::domain::Timestamp;
 use tollgate_core::reducer::{ConfigCopy, StateReader};
 
-use crate::admission::{AdmissionId, Granted, Refused, SettleError, Settled, Used, settle};
+use crate::admission::{AdmissionId, Granted, RetargetError, SettleError, Settled, Target, Used, settle};
 use crate::backlog::Backlog;
 use crate::builder::Builder;
 use crate::decide::{Estimate, Request};
 use crate::engine::Engine;
+use crate::events::{Events, Teller};
 use crate::outbox::OutboxError;
+use crate::refused::Refused;
 
 /// How long what was used may take to be delivered when the node stops.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
@@ -78,6 +80,7 @@ pub struct Node {
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) stop: watch::Sender<()>,
     pub(crate) node_id: String,
+    pub(crate) teller: Teller,
 }
 
 impl fmt::Debug for Node {
@@ -94,7 +97,7 @@ impl Node {
 
     /// What becomes of a request now, and why. It waits for nothing and counts nothing.
     pub fn decide(&self, request: &Request<'_>) -> Explanation {
-        self.decide_at(request, Timestamp::now())
+        self.decide_at(request, self.engine.now())
     }
 
     /// What becomes of a request at a time.
@@ -110,7 +113,7 @@ impl Node {
     /// [`Refused`].
     pub fn check(&self, request: &Request<'_>) -> Result<(Explanation, Estimate), Refused> {
         self.without_server()?;
-        self.engine.judge(request, Timestamp::now())
+        self.engine.check(request, self.engine.now())
     }
 
     /// Admits a request, or refuses it. It waits for nothing. What it is expected to use is held until it ends, or until
@@ -121,7 +124,7 @@ impl Node {
     /// [`Refused`].
     pub fn admit(&self, request: &Request<'_>) -> Result<Granted, Refused> {
         self.without_server()?;
-        self.engine.admit(request, Timestamp::now())
+        self.engine.admit(request, self.engine.now())
     }
 
     /// Refuses if the node has been without its control plane for too long.
@@ -147,6 +150,16 @@ impl Node {
     /// [`OutboxError`]: it stays, and is charged at its estimate when its time is up.
     pub fn abandon(&self, id: AdmissionId) -> Result<bool, OutboxError> {
         self.engine.abandon(id)
+    }
+
+    /// Moves an admission to another target, before the gateway tries that, and gives it its whole time again. Where it goes now,
+    /// and the estimate that is held there.
+    ///
+    /// # Errors
+    ///
+    /// [`RetargetError`]: it stays what it was.
+    pub fn retarget(&self, id: AdmissionId, target: &Target<'_>) -> Result<(Explanation, Estimate), RetargetError> {
+        self.engine.retarget(id, target)
     }
 
     /// Gives an admission its whole time again. Whether it was open.
@@ -192,6 +205,11 @@ impl Node {
     /// Hears of each change of the status.
     pub fn statuses(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// The present status, and from now on each change of it and of the copy.
+    pub fn events(&self) -> Events {
+        Events::new(self.status.clone(), self.teller.listen())
     }
 
     /// Delivers what was used, if that can be done within 5 seconds, and stops. What is not delivered stays in the outbox, whose

@@ -158,7 +158,7 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
     print(&format!("node {} {}, at revision {}", status.node_id, status.version, status.revision))?;
     let (in_flight, unreported) = (status.in_flight, status.unreported_entries);
     print(&format!("{in_flight} requests in flight, {unreported} entries of usage not reported yet"))?;
-    let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced } =
+    let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } =
         status.requests.unwrap_or_default();
     print(&format!(
         "since its start: {admitted} admitted, {refused} refused, {settled} settled, {abandoned} abandoned, {expired} expired"
@@ -166,6 +166,11 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
     if unpriced > 0 {
         print(&format!(
             "{unpriced} of them cost nothing, since nobody knows the price of the model; see `tollgate prices import`"
+        ))?;
+    }
+    if uncovered > 0 {
+        print(&format!(
+            "{uncovered} of them used a provider or a model that they were not admitted for; the gateway must call Touch before"
         ))?;
     }
     Ok(())

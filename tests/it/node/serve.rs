@@ -95,6 +95,28 @@ async fn a_gateway_that_speaks_grpc_admits_and_settles() {
         other => panic!("{other:?}"),
     };
     let admission = admitted(gate.admit(request()).await.unwrap().into_inner());
+    // Another attempt is asked for first, and may be refused.
+    let touch = |provider: &str, model: &str| local::TouchRequest {
+        admission_id: admission.admission_id.clone(),
+        provider: provider.to_owned(),
+        model: model.to_owned(),
+        ..Default::default()
+    };
+    let touched = gate.touch(touch("", "o3")).await.unwrap().into_inner();
+    let moved = touched.outcome.unwrap();
+    let local::touch_response::Outcome::Admitted(moved) = moved else { panic!("{moved:?}") };
+    assert_eq!((&moved.admission_id, moved.model.as_str()), (&admission.admission_id, "o3"));
+    assert!(touched.expire_time.is_some() && touched.expire_time == moved.expire_time);
+    let touched = gate.touch(touch("groq", "")).await.unwrap().into_inner();
+    let refused = touched.outcome.unwrap();
+    let local::touch_response::Outcome::Refused(refused) = refused else { panic!("{refused:?}") };
+    assert_eq!((refused.decision(), refused.http_status), (v1::Decision::ProviderBlocked, 403));
+    assert_eq!(touched.expire_time, None);
+    let touched = gate.touch(touch("", "")).await.unwrap().into_inner();
+    assert!(touched.outcome.is_none() && touched.expire_time.is_some());
+    let negative = Some(local::Estimate { cost_nano_usd: Some(-1), ..Default::default() });
+    let wrong = gate.touch(local::TouchRequest { estimate: negative, ..touch("groq", "") }).await.unwrap_err();
+    assert_eq!(wrong.code(), tonic::Code::InvalidArgument);
     let used =
         local::SettleRequest { admission_id: admission.admission_id, cost_nano_usd: Some(7), ..Default::default() };
     assert_eq!(gate.settle(used).await.unwrap().into_inner().cost_nano_usd, 7);

@@ -290,6 +290,15 @@ impl<'a> Caller<'a> {
 
 /// Decides on a request. The same configuration, usage and request give the same answer.
 pub fn explain(config: &Config, usage: &dyn Usage, request: &Request<'_>) -> Explanation {
+    explained(config, usage, request, true)
+}
+
+/// Decides on a request whose target is chosen already, as a further attempt at a fallback: no routing rule applies.
+pub fn judge(config: &Config, usage: &dyn Usage, request: &Request<'_>) -> Explanation {
+    explained(config, usage, request, false)
+}
+
+fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_routed: bool) -> Explanation {
     let mut random = StdRng::seed_from_u64(request.seed);
     let key = match request.key {
         KeyGiven::None => None,
@@ -310,7 +319,10 @@ pub fn explain(config: &Config, usage: &dyn Usage, request: &Request<'_>) -> Exp
         }
     }
     let caller = key.map_or_else(Caller::default, |key| Caller::of(config, key));
-    let routed = routing::route(config, usage, request, caller, &mut random);
+    let routed = match is_routed {
+        true => routing::route(config, usage, request, caller, &mut random),
+        false => routing::Routed::as_asked(request),
+    };
     let routing::Routed { provider, model, key_id, fallbacks, matches, rules } = routed;
     let mut explanation = Explanation {
         verdict: Verdict::Allow,

@@ -26,6 +26,20 @@ pub(super) struct Routed {
     pub(super) rules: Vec<RuleCheck>,
 }
 
+impl Routed {
+    /// The target that a request names.
+    pub(super) fn as_asked(request: &Request<'_>) -> Self {
+        Self {
+            provider: request.provider.into(),
+            model: request.model.into(),
+            key_id: (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into()),
+            fallbacks: request.fallbacks.to_vec(),
+            matches: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
 pub(super) fn route(
     config: &Config,
     usage: &dyn Usage,
@@ -33,14 +47,7 @@ pub(super) fn route(
     caller: Caller<'_>,
     random: &mut StdRng,
 ) -> Routed {
-    let mut routed = Routed {
-        provider: request.provider.into(),
-        model: request.model.into(),
-        key_id: (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into()),
-        fallbacks: request.fallbacks.to_vec(),
-        matches: Vec::new(),
-        rules: Vec::new(),
-    };
+    let mut routed = Routed::as_asked(request);
     let scopes: Vec<Scope> = [
         caller.key.map(|key| Scope::VirtualKey(key.id.clone())),
         caller.team.map(|team| Scope::Team(team.id.clone())),

@@ -349,7 +349,7 @@ impl<V: Fold> Reducer<V> {
     }
 
     fn bookmark(&mut self, bookmark: Bookmark) -> Result<Progress<V::Resource>, ProtocolError> {
-        let Bookmark { revision, resume_token, digests, snapshot_end, age } = bookmark;
+        let Bookmark { revision, resume_token, digests, snapshot_end, age, server_time: _ } = bookmark;
         if self.fragments.is_some() {
             return Err(ProtocolError::Fragments);
         }

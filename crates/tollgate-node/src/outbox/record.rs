@@ -71,6 +71,9 @@ pub(crate) struct Closed {
     /// The usage to count; absent for none.
     #[prost(message, optional, tag = "3")]
     pub(crate) entry: Option<UsageEntry>,
+    /// When it expired, if it did: seconds since 1970.
+    #[prost(int64, tag = "4")]
+    pub(crate) expired_at: i64,
 }
 
 /// How an admission ended.

@@ -8,8 +8,10 @@ use super::record::{Acknowledged, Admitted, Batched, Closed, Entries, Event, How
 
 /// Entries in one batch; more of them are in the next.
 const BATCH: usize = 5_000;
-/// Admissions that ended and are remembered: the last of them.
+/// Admissions that ended and are remembered: the last of them that were settled or abandoned, and the last that expired.
 const REMEMBERED: usize = 200_000;
+/// How long an admission that expired may still be settled, in seconds: 24 hours.
+const SETTLED_WITHIN: i64 = 24 * 3_600;
 
 /// The id of an admission.
 pub(crate) type Id = [u8; 16];
@@ -61,8 +63,10 @@ pub(crate) struct State {
     /// Admissions that have not ended.
     open: HashMap<Id, Open>,
     ended: HashMap<Id, Ended>,
-    /// In the order in which they ended.
+    /// Those that were settled or abandoned, in the order in which they ended.
     order: VecDeque<Id>,
+    /// Those that expired, in that order, and when.
+    expired: VecDeque<(i64, Id)>,
     waiting: Waiting,
     batches: VecDeque<Batch>,
 }
@@ -136,7 +140,7 @@ impl State {
         }
     }
 
-    fn close(&mut self, Closed { id, how, entry }: Closed) {
+    fn close(&mut self, Closed { id, how, entry, expired_at }: Closed) {
         let (Ok(id), Ok(how)) = (Id::try_from(id), How::try_from(how)) else { return };
         self.open.remove(&id);
         if let Some(entry) = &entry {
@@ -157,13 +161,23 @@ impl State {
             }
             None => {
                 self.ended.insert(id, Ended { how, charged: entry });
-                self.order.push_back(id);
-                if self.order.len() > REMEMBERED
-                    && let Some(oldest) = self.order.pop_front()
-                {
-                    self.ended.remove(&oldest);
+                match how {
+                    How::Settled | How::Abandoned => self.order.push_back(id),
+                    How::Expired => self.expired.push_back((expired_at, id)),
                 }
             }
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+        let is_over = |at: i64| how == How::Expired && at < expired_at - SETTLED_WITHIN;
+        while let Some((at, oldest)) = self.expired.front().copied()
+            && (self.expired.len() > REMEMBERED || is_over(at))
+        {
+            self.expired.pop_front();
+            self.ended.remove(&oldest);
         }
     }
 
@@ -232,9 +246,9 @@ impl State {
         }
         // Before what waits, which would be taken for part of them.
         records.extend(batches.map(|entries| Event::Batched(Batched { batches: vec![entries] }).into()));
-        for id in &self.order {
-            if let Some(Ended { how, charged }) = self.ended.get(id).filter(|ended| ended.how == How::Expired) {
-                records.push(closed(*id, *how, charged.clone()));
+        for (at, id) in &self.expired {
+            if let Some(Ended { charged, .. }) = self.ended.get(id).filter(|ended| ended.how == How::Expired) {
+                records.push(expired(*id, charged.clone(), *at));
             }
         }
         // What those that expired were charged with is counted already, or waits.
@@ -255,7 +269,12 @@ pub(crate) fn admitted(id: Id, open: Open) -> Record {
 
 /// An admission ended.
 pub(crate) fn closed(id: Id, how: How, entry: Option<UsageEntry>) -> Record {
-    Event::Closed(Closed { id: id.to_vec(), how: how.into(), entry }).into()
+    Event::Closed(Closed { id: id.to_vec(), how: how.into(), entry, expired_at: 0 }).into()
+}
+
+/// The time of an admission was up, at this second.
+pub(crate) fn expired(id: Id, charged: Option<UsageEntry>, expired_at: i64) -> Record {
+    Event::Closed(Closed { id: id.to_vec(), how: How::Expired.into(), entry: charged, expired_at }).into()
 }
 
 /// The key of an entry: entries with the same key are added up.
@@ -304,7 +323,7 @@ mod tests {
                 .contains_key(&bytes)
                 .then(|| closed(bytes, How::Settled, Some(entry(id % 3, tokens, tokens)))),
             2 => state.open.contains_key(&bytes).then(|| closed(bytes, How::Abandoned, None)),
-            3 => state.open.get(&bytes).map(|open| closed(bytes, How::Expired, Some(open.estimate.clone()))),
+            3 => state.open.get(&bytes).map(|open| expired(bytes, Some(open.estimate.clone()), tokens)),
             4 => state.to_batches().into_iter().next(),
             5 => state.due().next().map(|batch| {
                 let (incarnation, sequence) = batch.place;
@@ -348,6 +367,21 @@ mod tests {
         assert_eq!((state.batches.len(), state.waiting.len(), tokens(&state)), (2, 0, 5_001));
     }
 
+    #[test]
+    fn an_admission_that_expired_is_remembered_for_a_day() {
+        let mut state = State::default();
+        state.apply(expired([1; 16], Some(entry(1, 5, 100)), 1_000));
+        state.apply(expired([2; 16], Some(entry(1, 5, 100)), 1_000 + SETTLED_WITHIN));
+        let ids = [[1; 16], [2; 16]];
+        assert!(ids.iter().all(|id| state.ended(id).is_some()));
+        let mut anew = State::default();
+        state.to_records().into_iter().for_each(|record| anew.apply(record));
+        for state in [&mut state, &mut anew] {
+            state.apply(expired([3; 16], None, 1_001 + SETTLED_WITHIN));
+            assert_eq!(ids.map(|id| state.ended(&id).is_some()), [false, true]);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_file_begun_anew_leads_to_the_same_and_nothing_is_lost(steps in prop::collection::vec((0..8_u8, 0..12_u8, 1..9_i64), 0..120)) {
@@ -377,7 +411,7 @@ mod tests {
                 expired.map(|(id, ended)| (*id, ended.clone())).collect::<HashMap<_, _>>()
             };
             prop_assert_eq!(over(&anew), over(&state));
-            (anew.ended, anew.order) = (state.ended.clone(), state.order.clone());
+            (anew.ended, anew.order, anew.expired) = (state.ended.clone(), state.order.clone(), state.expired.clone());
             prop_assert_eq!(&anew, &state);
         }
     }

@@ -15,7 +15,7 @@ use tollgate_core::wire::{limit_kind, parse_fallbacks, render_fallback, timestam
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::admission::{AdmissionId, Refusal, Refused, SettleError, Used};
+use crate::admission::{AdmissionId, RetargetError, SettleError, Target, Used};
 use crate::decide::{Credential, Estimate, Request as Asked};
 use crate::headers::rate_limit_headers;
 use crate::node::Node;
@@ -26,6 +26,8 @@ use crate::proto::node::v1::admit_response::Outcome;
 use crate::proto::node::v1::gate_request::Call;
 use crate::proto::node::v1::gate_response::Answer;
 use crate::proto::node::v1::gate_service_server::GateService;
+use crate::proto::node::v1::touch_response::Outcome as Retargeted;
+use crate::refused::{Refusal, Refused};
 
 /// Calls of one stream that are answered at once.
 const AT_ONCE: usize = 1_024;
@@ -84,10 +86,10 @@ impl Gate {
             seed: None,
         };
         let admitted = if request.validate_only {
-            self.node.check(&asked).map(|(explanation, estimate)| admission(&explanation, estimate))
+            self.node.check(&asked).map(|(explanation, estimate)| self.admission(&explanation, estimate))
         } else {
             self.node.admit(&asked).map(|granted| {
-                let admission = admission(granted.explanation(), granted.estimate());
+                let admission = self.admission(granted.explanation(), granted.estimate());
                 let admission_id = granted.detach().to_string();
                 v1::Admission { admission_id, expire_time: Some(self.expiry()), ..admission }
             })
@@ -97,6 +99,10 @@ impl Gate {
             Err(refused) => Outcome::Refused(refusal(&refused)),
         };
         Ok(v1::AdmitResponse { outcome: Some(outcome) })
+    }
+
+    fn admission(&self, explanation: &Explanation, estimate: Estimate) -> v1::Admission {
+        admission(explanation, estimate, self.node.engine.now())
     }
 
     /// When the time of an admission is up that begins now.
@@ -144,12 +150,30 @@ impl Gate {
     }
 
     pub(super) fn touch(&self, request: &v1::TouchRequest) -> Result<v1::TouchResponse, Status> {
-        let id = id_of(&request.admission_id)?;
-        if self.node.touch(id) {
-            return Ok(v1::TouchResponse { expire_time: Some(self.expiry()) });
+        let v1::TouchRequest { admission_id, provider, model, provider_key_id, estimate } = request;
+        let id = id_of(admission_id)?;
+        let mut violations = Violations::new();
+        let estimate = estimate_of(estimate.unwrap_or_default(), &mut violations);
+        refuse(&violations)?;
+        let (provider, model, provider_key_id) = (provider.trim(), model.trim(), provider_key_id.trim());
+        let ended = || status(Code::NotFound, control::ErrorReason::NotFound, RetargetError::Ended.to_string());
+        let expire_time = Some(self.expiry());
+        let touched = |outcome| v1::TouchResponse { expire_time, outcome };
+        if [provider, model, provider_key_id].iter().all(|name| name.is_empty()) {
+            return if self.node.touch(id) { Ok(touched(None)) } else { Err(ended()) };
         }
-        let why = "no open admission has this id: it ended, its time was up, or it was never given";
-        Err(status(Code::NotFound, control::ErrorReason::NotFound, why.to_owned()))
+        match self.node.retarget(id, &Target { provider, model, provider_key_id, estimate }) {
+            Ok((explanation, estimate)) => {
+                let admission = self.admission(&explanation, estimate);
+                let admission = v1::Admission { admission_id: id.to_string(), ..admission };
+                Ok(touched(Some(Retargeted::Admitted(v1::Admission { expire_time, ..admission }))))
+            }
+            Err(RetargetError::Refused(refused)) => {
+                let outcome = Some(Retargeted::Refused(refusal(&refused)));
+                Ok(v1::TouchResponse { expire_time: None, outcome })
+            }
+            Err(RetargetError::Ended) => Err(ended()),
+        }
     }
 
     async fn call(&self, message: v1::GateRequest) -> v1::GateResponse {
@@ -206,9 +230,9 @@ impl GateService for Gate {
     }
 }
 
-fn admission(explanation: &Explanation, estimate: Estimate) -> v1::Admission {
+fn admission(explanation: &Explanation, estimate: Estimate, at: Timestamp) -> v1::Admission {
     let Estimate { input_tokens, output_tokens, cost_nano_usd } = estimate;
-    let headers = rate_limit_headers(&explanation.limits, estimate, Timestamp::now());
+    let headers = rate_limit_headers(&explanation.limits, estimate, at);
     v1::Admission {
         admission_id: String::new(),
         provider: explanation.provider.to_string(),

@@ -43,7 +43,7 @@ impl Collector for OfNode {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = self.0.get();
         let is_ready = status.state() == v1::NodeState::Ready;
-        let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced } =
+        let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } =
             status.requests.unwrap_or_default();
         let stale = status.stale_for.map_or(0, |time| time.seconds);
         for (name, help, value) in [
@@ -73,9 +73,13 @@ impl Collector for OfNode {
                 ConstCounter::new(u64::try_from(count).unwrap_or_default()).encode(counter)?;
             }
         }
-        let help = "Settled requests that cost nothing, since nobody knows the price of their model";
-        let counter = encoder.encode_descriptor("unpriced", help, None, MetricType::Counter)?;
-        ConstCounter::new(u64::try_from(unpriced).unwrap_or_default()).encode(counter)?;
+        for (name, help, count) in [
+            ("unpriced", "Settled requests that cost nothing, since nobody knows the price of their model", unpriced),
+            ("uncovered", "Settled requests on a provider or a model that they were not admitted for", uncovered),
+        ] {
+            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(u64::try_from(count).unwrap_or_default()).encode(counter)?;
+        }
         Ok(())
     }
 }

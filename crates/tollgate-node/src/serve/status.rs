@@ -26,7 +26,7 @@ impl StatusOf {
             Status::Stopped => (v1::NodeState::Stopped, None, String::new()),
         };
         let Backlog { in_flight, entries, incarnation, counts } = node.backlog();
-        let Counts { admitted, refused, settled, abandoned, expired, unpriced } = counts;
+        let Counts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } = counts;
         let reason = match &admits {
             Err(refused) if why.is_empty() => refused.clone(),
             Ok(()) | Err(_) => why,
@@ -49,6 +49,7 @@ impl StatusOf {
                 abandoned: count(abandoned),
                 expired: count(expired),
                 unpriced: count(unpriced),
+                uncovered: count(uncovered),
             }),
         }
     }

@@ -44,7 +44,8 @@ fn snapshot(batch: ConfigBatch) -> WatchConfigResponse {
 }
 
 fn bookmark(revision: i64, token: &str, digests: Vec<KindDigest>, snapshot_end: bool) -> WatchConfigResponse {
-    let bookmark = Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end, age: None };
+    let bookmark =
+        Bookmark { revision, resume_token: token.to_owned(), digests, snapshot_end, age: None, server_time: None };
     message(watch_config_response::Event::Bookmark(bookmark))
 }
 

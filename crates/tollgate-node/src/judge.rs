@@ -1,0 +1,114 @@
+//! Whether a request may go where it is to go, and what it is expected to use there.
+
+use tollgate_core::config::Config;
+use tollgate_core::decision::{self, Explanation, KeyGiven, Verdict};
+use tollgate_core::domain::{Timestamp, bare_model};
+use tollgate_core::proto::v1::UsageEntry;
+
+use crate::admission::{Target, too_long};
+use crate::answers::Answers;
+use crate::book::Book;
+use crate::decide::{Credential, Decide, Estimate, Request, decide, key_of};
+use crate::engine::stamp;
+use crate::outbox::state::Open;
+use crate::pricing::estimated_cost;
+use crate::refused::Refused;
+
+/// All that is looked at.
+pub(crate) struct Judge<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) book: &'a Book,
+    pub(crate) answers: &'a Answers,
+    /// Whether requests are refused whose price nobody knows.
+    pub(crate) strict_prices: bool,
+    /// Nano-dollars to expect of a request of a model that nothing is known of.
+    pub(crate) unpriced: i64,
+    pub(crate) at: Timestamp,
+}
+
+impl Judge<'_> {
+    /// The decision on a request, and what it is expected to use where it goes.
+    pub(crate) fn request(
+        &self,
+        by: Decide,
+        key: KeyGiven<'_>,
+        request: &Request<'_>,
+    ) -> Result<(Explanation, Estimate), Refused> {
+        let Self { config, book, answers, strict_prices, unpriced, at } = *self;
+        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
+        let mut explanation = decide(by, config, book, key, &request, at);
+        // The target is known: so is what is to be expected of it.
+        let mut estimate = answers.complete(request.estimate, &explanation);
+        if explanation.is_allowed() {
+            let price = estimated_cost(config, key, &request, estimate, &explanation, at);
+            if let Some(why) = too_long(&explanation.provider, &explanation.model) {
+                let verdict = Verdict::ModelBlocked;
+                return Err(Refused::of(Explanation { verdict, reason: why, ..explanation }, at));
+            }
+            if price.is_none() && strict_prices {
+                return Err(Refused::unpriced(explanation));
+            }
+            let known = || answers.dearest(&explanation.provider, &explanation.model);
+            let cost = estimate.cost_nano_usd.or(price).or_else(known);
+            estimate.cost_nano_usd = Some(cost.unwrap_or(unpriced));
+            explanation = decide(by, config, book, key, &Request { estimate, ..request }, at);
+        }
+        if explanation.is_allowed() { Ok((explanation, estimate)) } else { Err(Refused::of(explanation, at)) }
+    }
+
+    /// What an open admission becomes with another target. Routing rules had their say when it was admitted.
+    pub(crate) fn target(&self, before: &Open, target: &Target<'_>) -> Result<(Explanation, Open, Estimate), Refused> {
+        let Open { estimate: entry, request_type, .. } = before;
+        let credential = match entry.virtual_key_id.as_str() {
+            "" => Credential::None,
+            id => Credential::VirtualKeyId(id),
+        };
+        let request = Request {
+            credential,
+            provider: if target.provider.is_empty() { &entry.provider } else { target.provider },
+            model: if target.model.is_empty() { &entry.model } else { target.model },
+            provider_key_id: target.provider_key_id,
+            request_type,
+            estimate: Estimate {
+                input_tokens: target.estimate.input_tokens.or(Some(entry.input_tokens)),
+                output_tokens: target.estimate.output_tokens.or(Some(entry.output_tokens)),
+                cost_nano_usd: target.estimate.cost_nano_usd,
+            },
+            ..Request::default()
+        };
+        let key = key_of(self.config, credential, self.at);
+        // Its gateway may have said what it costs, elsewhere.
+        let judge = Judge { unpriced: entry.cost_nano_usd, ..*self };
+        let (explanation, estimate) = judge.request(decision::judge, key, &request)?;
+        let open = admission(entry.virtual_key_id.clone(), request_type, &explanation, estimate, self.at);
+        Ok((explanation, open, estimate))
+    }
+}
+
+/// An admission that goes where it was decided.
+pub(crate) fn admission(
+    virtual_key_id: String,
+    request_type: &str,
+    to: &Explanation,
+    estimate: Estimate,
+    at: Timestamp,
+) -> Open {
+    let estimate = UsageEntry {
+        virtual_key_id,
+        provider: to.provider.to_string(),
+        model: to.model.to_string(),
+        requests: 1,
+        input_tokens: estimate.input_tokens.unwrap_or_default(),
+        output_tokens: estimate.output_tokens.unwrap_or_default(),
+        cost_nano_usd: estimate.cost_nano_usd.unwrap_or_default(),
+        occurred_at: Some(stamp(at)),
+    };
+    let provider_key_id = to.key_id.as_deref().unwrap_or_default().to_owned();
+    Open { estimate, provider_key_id, request_type: request_type.to_owned() }
+}
+
+/// Whether a request was admitted for what it used.
+pub(crate) fn covers(admitted: &UsageEntry, used: &UsageEntry) -> bool {
+    let is_model = bare_model(&admitted.model, &admitted.provider) == bare_model(&used.model, &used.provider);
+    is_model && admitted.provider == used.provider
+}

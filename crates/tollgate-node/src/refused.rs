@@ -1,0 +1,96 @@
+//! The outcome of a request that may not go on.
+
+use std::time::Duration;
+
+use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
+use tollgate_core::domain::Timestamp;
+
+use crate::outbox::OutboxError;
+
+/// Why a request was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// By a decision, as the control plane explains it.
+    Decided(Verdict),
+    /// The node has been without its control plane for longer than it may (`max_staleness`).
+    NodeStale,
+    /// The admission cannot be recorded: the disk or the outbox is full.
+    Unrecorded,
+    /// Nobody knows what the model costs, and the node refuses such requests (`strict_prices`).
+    Unpriced,
+}
+
+/// A request that was refused.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Refused {
+    /// By what.
+    pub refusal: Refusal,
+    /// Why, for people.
+    pub reason: String,
+    /// When it may be tried again, if that is known.
+    pub retry_after: Option<Duration>,
+    /// The limits that apply, rules, candidates; absent where there was no decision.
+    pub explanation: Option<Box<Explanation>>,
+}
+
+impl Refused {
+    pub(crate) fn of(explanation: Explanation, at: Timestamp) -> Self {
+        let limit = explanation.blocking.and_then(|index| explanation.limits.get(index));
+        let left = |limit: &LimitCheck| limit.window.end.as_micros().saturating_sub(at.as_micros());
+        // A prepaid budget never resets, and a limit of 0 is a lock.
+        let helps = |limit: &&LimitCheck| limit.window.has_end() && limit.max > 0;
+        let retry_after =
+            limit.filter(helps).map(|limit| Duration::from_micros(u64::try_from(left(limit)).unwrap_or_default()));
+        Self {
+            refusal: Refusal::Decided(explanation.verdict),
+            reason: explanation.reason.clone(),
+            retry_after,
+            explanation: Some(Box::new(explanation)),
+        }
+    }
+
+    pub(crate) fn unrecorded(explanation: Explanation, error: &OutboxError) -> Self {
+        let retry_after = Some(Duration::from_secs(5));
+        let explanation = Some(Box::new(explanation));
+        Self { refusal: Refusal::Unrecorded, reason: error.to_string(), retry_after, explanation }
+    }
+
+    pub(crate) fn unpriced(explanation: Explanation) -> Self {
+        let (provider, model) = (&explanation.provider, &explanation.model);
+        let reason = format!(
+            "no price of {model} at {provider:?} is known, and this node refuses what it cannot price; give it one with `tollgate \
+             prices import`, or start the node without --strict-prices"
+        );
+        Self { refusal: Refusal::Unpriced, reason, retry_after: None, explanation: Some(Box::new(explanation)) }
+    }
+
+    pub(crate) fn stale(why: String) -> Self {
+        let retry_after = Some(Duration::from_secs(5));
+        Self { refusal: Refusal::NodeStale, reason: why, retry_after, explanation: None }
+    }
+
+    /// The limit that decided.
+    pub fn limit(&self) -> Option<&LimitCheck> {
+        let explanation = self.explanation.as_ref()?;
+        explanation.limits.get(explanation.blocking?)
+    }
+
+    /// The status that an HTTP gateway answers with.
+    pub fn http_status(&self) -> u16 {
+        match self.refusal {
+            Refusal::NodeStale | Refusal::Unrecorded => 503,
+            Refusal::Decided(Verdict::Allow) => 200,
+            Refusal::Decided(Verdict::UnknownKey) => 401,
+            Refusal::Decided(Verdict::BudgetExceeded) => 402,
+            Refusal::Decided(Verdict::TokenLimited | Verdict::RequestLimited) => 429,
+            Refusal::Unpriced
+            | Refusal::Decided(
+                Verdict::KeyInactive
+                | Verdict::KeyExpired
+                | Verdict::ProviderBlocked
+                | Verdict::ModelBlocked
+                | Verdict::ProviderKeyBlocked,
+            ) => 403,
+        }
+    }
+}
