@@ -23,6 +23,8 @@ use crate::state::{State, UsageMoves};
 
 /// How long a replica may take to reach the revision that a client asks for.
 const REACH: Duration = Duration::from_secs(5);
+/// How long a stream of a node waits for what other replicas counted.
+const REACH_USAGE: Duration = Duration::from_secs(1);
 /// Batches that are kept for streams at the same cursor.
 const KEPT_BATCHES: usize = 64;
 
@@ -125,6 +127,11 @@ impl Watch {
             what: "too many watch streams are open (--max-streams)".to_owned(),
             retry_after: Duration::from_secs(5),
         })?;
+        if include_usage && !incarnations.is_empty() {
+            // Another replica may have counted batches of this node, which does not add them any more. While the database is away
+            // nobody counts.
+            let _ = tokio::time::timeout(REACH_USAGE, (self.catch_up)()).await;
+        }
         // Before the state is looked at: a stream that begins with one that is out of date ends at once.
         let lost = self.currency.lost();
         let (state, start) = self.start(token.as_ref(), filter, min_revision).await?;
