@@ -165,18 +165,25 @@ impl Config {
 
     /// All resources, in no order that means anything.
     pub fn resources(&self) -> impl Iterator<Item = AnyResource> {
-        fn of<R: Indexed>(config: &Config) -> impl Iterator<Item = AnyResource> {
-            config.all::<R>().map(|stored| R::wrap(Arc::clone(stored)))
+        Kind::ALL.into_iter().flat_map(|kind| self.of_kind(kind))
+    }
+
+    fn of_kind(&self, kind: Kind) -> Box<dyn Iterator<Item = AnyResource> + '_> {
+        fn of<R: Indexed>(config: &Config) -> Box<dyn Iterator<Item = AnyResource> + '_> {
+            Box::new(config.all::<R>().map(|stored| R::wrap(Arc::clone(stored))))
         }
-        of::<Customer>(self)
-            .chain(of::<Team>(self))
-            .chain(of::<VirtualKey>(self))
-            .chain(of::<RoutingRule>(self))
-            .chain(of::<ModelConfig>(self))
-            .chain(of::<ProviderGovernance>(self))
-            .chain(of::<PricingOverride>(self))
-            .chain(of::<Provider>(self))
-            .chain(of::<McpClient>(self))
+        match kind {
+            Kind::Customer => of::<Customer>(self),
+            Kind::Team => of::<Team>(self),
+            Kind::VirtualKey => of::<VirtualKey>(self),
+            Kind::RoutingRule => of::<RoutingRule>(self),
+            Kind::ModelConfig => of::<ModelConfig>(self),
+            Kind::ProviderGovernance => of::<ProviderGovernance>(self),
+            Kind::PricingOverride => of::<PricingOverride>(self),
+            Kind::Provider => of::<Provider>(self),
+            Kind::McpClient => of::<McpClient>(self),
+            Kind::ModelPrice => of::<ModelPrice>(self),
+        }
     }
 
     /// The digest of all resources of a kind, by which a copy is proved (`docs/design/watch.md §2`).
@@ -240,22 +247,12 @@ impl Config {
     /// They do not.
     #[doc(hidden)]
     pub fn assert_indexed_as(&self, other: &Self) {
-        fn of<R: Indexed>(config: &Config, other: &Config) {
-            assert_eq!(config.count::<R>(), other.count::<R>());
-            for stored in config.all::<R>() {
-                assert_eq!(config.get::<R>(stored.id.as_str()), Some(stored));
-                assert_eq!(other.get::<R>(stored.id.as_str()), Some(stored));
-            }
+        assert_eq!(self.resources().count(), other.resources().count());
+        for resource in self.resources() {
+            let key = resource.key();
+            assert_eq!(self.any(&key).as_ref(), Some(&resource));
+            assert_eq!(other.any(&key), Some(resource));
         }
-        of::<Customer>(self, other);
-        of::<Team>(self, other);
-        of::<VirtualKey>(self, other);
-        of::<RoutingRule>(self, other);
-        of::<ModelConfig>(self, other);
-        of::<ProviderGovernance>(self, other);
-        of::<PricingOverride>(self, other);
-        of::<Provider>(self, other);
-        of::<McpClient>(self, other);
         for kind in Kind::ALL {
             assert_eq!(self.digest(kind), other.digest(kind));
         }

@@ -3,6 +3,7 @@
 mod cases;
 
 use proptest::prelude::*;
+use tollgate_core::config::Config;
 use tollgate_core::domain::*;
 use tollgate_core::proto::v1;
 use tollgate_core::wire::*;
@@ -31,6 +32,9 @@ fn comes_back<R: Wire>(message: &R::Message, resource: &R) -> Result<(), TestCas
     }
     // Where nothing is missing that a client cannot say, all that is stored comes back.
     let stored = R::wrap(stored.into());
+    let mut config = Config::default();
+    config.put(&stored);
+    prop_assert_eq!(config.resources().collect::<Vec<_>>(), [stored.clone()]);
     // What a node reads from the stream says the same when it is rendered again.
     let streamed = render_any(&stored, Form::Stream);
     if let Ok(read) = read_streamed(streamed.clone()) {
