@@ -39,10 +39,11 @@ from tollgate.v1 import (
     virtual_key_service_pb2_grpc,
 )
 
-from connect import REFUSED, Refused, Server, add_flags
-
 Fields = dict[str, Any]
 """Fields of a message, as its JSON has them."""
+
+Metadata = tuple[tuple[str, str], ...]
+"""What goes with every call: the access token, if there is one. Never to be shown."""
 
 KINDS = {
     "provider": (provider_service_pb2, provider_service_pb2_grpc),
@@ -75,9 +76,9 @@ class Collection:
     All kinds have the same five methods, which differ in nothing but their names; so one class does for all.
     """
 
-    def __init__(self, channel: grpc.Channel, server: Server, kind: str) -> None:
+    def __init__(self, channel: grpc.Channel, metadata: Metadata, kind: str) -> None:
         self.kind = kind
-        self._metadata = server.metadata
+        self._metadata = metadata
         self.outcomes: Counter[str] = Counter()
         self._messages, services = KINDS[kind]
         self._type = "".join(word.capitalize() for word in kind.split("_"))
@@ -223,8 +224,8 @@ def _in_days(days: int) -> str:
 
 def explain(error: grpc.RpcError) -> str:
     """What the server said about an error: all violations, if it listed some, for its message has only the first."""
-    if error.code() in REFUSED:
-        return str(Refused(error))
+    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return f"the server refuses the access token: {error.code().name}: {error.details()}"
     violations: list[str] = []
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:
@@ -236,30 +237,50 @@ def explain(error: grpc.RpcError) -> str:
     return "\n  ".join([error.code().name, *(violations or [error.details()])])
 
 
-def head_revision(channel: grpc.Channel, server: Server) -> int:
+def head_revision(channel: grpc.Channel, metadata: Metadata) -> int:
     """The revision of the last change."""
     stub = config_service_pb2_grpc.ConfigServiceStub(channel)
-    changes = stub.ListChanges(config_service_pb2.ListChangesRequest(page_size=1), metadata=server.metadata).changes
+    changes = stub.ListChanges(config_service_pb2.ListChangesRequest(page_size=1), metadata=metadata).changes
     return changes[0].revision if changes else 0
 
 
+def connect(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> grpc.Channel:
+    """A channel to the server, over TLS to one at https://."""
+    scheme, _, address = arguments.server.rpartition("://")
+    options = [("grpc.service_config", json.dumps(RETRIES))]
+    if scheme not in ("", "http", "https"):
+        parser.error("--server is written as HOST:PORT or https://HOST:PORT")
+    if scheme != "https":
+        return grpc.insecure_channel(address, options)
+    try:
+        ca = Path(arguments.tls_ca).read_bytes() if arguments.tls_ca else None
+    except OSError as error:
+        parser.error(f"--tls-ca cannot be read: {error}")
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca), options)
+
+
 def main() -> int:
-    """The command line."""
+    """The command line. Its flags and their environment variables are those of `tollgate`'s own commands."""
     here = Path(__file__).parent
-    parser = argparse.ArgumentParser(description="Load an organisation into a control plane.")
-    server_of = add_flags(parser)
+    parser = argparse.ArgumentParser(
+        description="Load an organisation into a control plane. TOLLGATE_TOKEN is the access token to show."
+    )
+    server, ca = os.environ.get("TOLLGATE_SERVER") or "127.0.0.1:50051", os.environ.get("TOLLGATE_TLS_CA")
+    parser.add_argument("--server", default=server, help="the server; https://HOST:PORT for one with TLS [%(default)s]")
+    parser.add_argument("--tls-ca", default=ca, help="PEM file of the CA that signed the server's certificate")
     parser.add_argument("--organisation", type=Path, default=here / "organisation.json", help="file that describes it")
     parser.add_argument("--keys", type=Path, required=True, help="file to append the secrets of new keys to; mode 0600")
     arguments = parser.parse_args()
-    server = server_of(arguments)
+    access_token = os.environ.get("TOLLGATE_TOKEN")
+    metadata = (("authorization", f"Bearer {access_token}"),) if access_token else ()
 
     organisation = json.loads(arguments.organisation.read_text(encoding="utf-8"))
-    with server.connect(grpc, [("grpc.service_config", json.dumps(RETRIES))]) as channel:
+    with connect(parser, arguments) as channel:
         try:
-            collections = {kind: Collection(channel, server, kind) for kind in KINDS}
+            collections = {kind: Collection(channel, metadata, kind) for kind in KINDS}
             loader = Loader(collections, organisation["access"], KeyFile(arguments.keys))
             loader.load(organisation)
-            revision = head_revision(channel, server)
+            revision = head_revision(channel, metadata)
         except grpc.RpcError as error:
             print(explain(error), file=sys.stderr)
             return 1

@@ -31,5 +31,6 @@ mod tls;
 mod traces;
 mod transfer;
 mod usage;
+mod vectors;
 mod watch;
 mod wire;
