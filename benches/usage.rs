@@ -56,7 +56,9 @@ async fn serve() -> Server {
     let ready = dir.path().join("ready");
     let database = format!("sqlite://{}", dir.path().join("bench.db").display());
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--database", &database, "--ready-file"]).arg(&ready);
+    command
+        .args(["serve", "--no-default-prices", "--listen", "127.0.0.1:0", "--database", &database, "--ready-file"])
+        .arg(&ready);
     let mut process = command.stderr(Stdio::piped()).spawn().expect("the server starts");
     // Its log is read to the end, so that it never waits for us.
     let log = BufReader::new(process.stderr.take().expect("its log"));

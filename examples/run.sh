@@ -258,8 +258,6 @@ eventually fold_is_proved
 stop "$follower"; follower=''
 
 echo "== usage is counted once, whatever is killed"
-echo '{"gpt-4o": {"litellm_provider": "openai", "input_cost_per_token": 2.5e-6, "output_cost_per_token": 1e-5}}' >"$work/prices.json"
-"$binary" prices import --server "http://$address" "$work/prices.json"
 create_key meter "budgets=[Budget(max_limit=1e6, reset_duration='never')], rate_limits=[RateLimit(
     token_max_limit=10**12, token_reset_duration='10Y', request_max_limit=10**9, request_reset_duration='10Y')]"
 eventually answers 200 Hello "$value" gpt-4o '"max_tokens": 30'

@@ -22,6 +22,7 @@ pub mod api;
 pub mod archive;
 pub mod cli;
 pub mod ledger;
+mod price_table;
 pub mod proto;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;

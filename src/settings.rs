@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Where the store is.
     pub database: DatabaseSettings,
+    /// Whether a new store begins with the prices of the table that comes with the program.
+    pub default_prices: bool,
     /// A file to write the address to once the server answers calls, and to remove when it stops.
     pub ready_file: Option<PathBuf>,
     /// How connections and calls are taken.

@@ -64,7 +64,9 @@ impl Drop for Process {
 /// The command that serves Tollgate on a free port and `database`, and how its address is found.
 fn serve(server: &Path, database: &str, ready: &Path) -> Command {
     let mut command = Command::new(server);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--database", database, "--ready-file"]).arg(ready);
+    command
+        .args(["serve", "--no-default-prices", "--listen", "127.0.0.1:0", "--database", database, "--ready-file"])
+        .arg(ready);
     command
 }
 

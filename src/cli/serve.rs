@@ -68,6 +68,10 @@ pub(super) struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(4..=1_000))]
     database_connections: u32,
 
+    /// Begin a new store without the prices of common models that come with the program (docs/prices.md)
+    #[arg(long, env = "TOLLGATE_NO_DEFAULT_PRICES", value_parser = BoolishValueParser::new())]
+    no_default_prices: bool,
+
     /// Also serve gRPC-Web on this port; it stays off at a start while the store has never had an access token
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
     grpc_web: bool,
@@ -206,6 +210,7 @@ impl ServeArgs {
             ready_file,
             database,
             database_connections,
+            no_default_prices,
             grpc_web,
             tls_cert,
             tls_key,
@@ -245,7 +250,8 @@ impl ServeArgs {
             RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
         let database = DatabaseSettings { url: database, connections: database_connections };
         let access = AccessSettings { insecure, bootstrap_token };
-        (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, access })
+        let default_prices = !no_default_prices;
+        (listen, metrics_listen, Settings { database, default_prices, ready_file, transport, watch, retention, access })
     }
 }
 
@@ -315,6 +321,7 @@ mod tests {
             settings,
             Settings {
                 database: DatabaseSettings::default(),
+                default_prices: true,
                 ready_file: None,
                 transport: TransportSettings::default(),
                 watch: WatchSettings::default(),

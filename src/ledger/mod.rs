@@ -46,9 +46,9 @@ pub use verify::{Rendered, Verification, verify};
 use writer::Writer;
 
 use crate::counters::CounterKey;
-use crate::domain::{BUILT_IN, Error, Id, Provider, ResourceKey, Timestamp};
+use crate::domain::{Error, ModelPrice, Timestamp};
 use crate::settings::RetentionSettings;
-use crate::state::{Context, Decision, Reset, State, UsageMoves, create};
+use crate::state::{State, UsageMoves, furnish};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 use crate::usage::Prepared;
 
@@ -94,7 +94,7 @@ impl LedgerTasks {
 }
 
 impl Ledger {
-    /// Reads the store and starts the ledger on it.
+    /// Reads the store and starts the ledger on it. A new store begins with the built-in providers and `prices` of their models.
     ///
     /// # Errors
     /// If the store cannot be read, or the built-in providers cannot be written at the first start.
@@ -102,6 +102,7 @@ impl Ledger {
         store: Arc<Store>,
         retention: RetentionSettings,
         clock: Clock,
+        prices: Vec<ModelPrice>,
     ) -> Result<(Self, LedgerTasks), StoreError> {
         let (state, counting, _) = proven(|| load(&store)).await?;
         if store.is_shared() {
@@ -141,7 +142,7 @@ impl Ledger {
         }
         let _closed = closed.drop_guard();
         let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics };
-        ledger.create_built_in_providers().await?;
+        ledger.furnish(prices).await?;
         tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))
     }
@@ -256,25 +257,17 @@ impl Ledger {
         done.await.unwrap_or(Ok(()))
     }
 
-    async fn create_built_in_providers(&self) -> Result<(), StoreError> {
-        fn missing(state: &State) -> impl Iterator<Item = &'static str> {
-            BUILT_IN.into_iter().filter(|name| state.config().get::<Provider>(name).is_none())
-        }
-        if missing(&self.state()).next().is_none() {
+    /// Gives a store what it begins with, and a store of an earlier version the built-in providers that it lacks.
+    async fn furnish(&self, prices: Vec<ModelPrice>) -> Result<(), StoreError> {
+        if self.state().missing_providers().next().is_none() {
             return Ok(());
         }
-        let decide = |state: &State, cx: &mut Context<'_>| {
-            // Another server that starts may have been first.
-            let subject = ResourceKey::of(&Id::<Provider>::new(BUILT_IN[0]));
-            let mut all = Decision { subject, changes: Vec::new(), reset: Reset::default() };
-            for name in missing(state) {
-                let decision = create(state, cx, Some(name), &Provider { keys: Vec::new(), built_in: true })?;
-                all.changes.extend(decision.changes);
-            }
-            Ok(all)
-        };
         let call = Call { actor: "tollgate".to_owned(), peer: String::new(), ..Call::of("bootstrap") };
-        let command = Command { decide: Box::new(decide), answer: Box::new(|_, _, _| Vec::new()) };
+        let command = Command {
+            // Another server that starts may have been first: what is missing is told by the state at the time.
+            decide: Box::new(move |state, cx| furnish(state, cx, &prices)),
+            answer: Box::new(|_, _, _| Vec::new()),
+        };
         match self.submit(call, command).await {
             Ok(_) => Ok(()),
             Err(error) => Err(StoreError::Unavailable {

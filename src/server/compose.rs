@@ -14,6 +14,7 @@ use super::{ServerError, base_routes};
 use crate::access::{Registry, Tokens};
 use crate::api::{Api, Auth, add_services};
 use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status, proven};
+use crate::price_table;
 use crate::seeded::{self, Bug};
 use crate::settings::{AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, WatchSettings};
 use crate::store::{DatabaseUrl, Store};
@@ -84,6 +85,7 @@ struct Keeper {
 /// send a GoAway and end when `drain` is cancelled.
 pub(super) async fn compose(
     database: &DatabaseSettings,
+    default_prices: bool,
     watch: WatchSettings,
     retention: RetentionSettings,
     access: AccessSettings,
@@ -92,7 +94,8 @@ pub(super) async fn compose(
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
-    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone()).await?;
+    let prices = if default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
+    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone(), prices).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
     let open = || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone());

@@ -61,6 +61,9 @@ pub enum ServerError {
     /// The process had to end.
     #[error(transparent)]
     Over(#[from] Over),
+    /// The default prices in this binary cannot be read.
+    #[error("the default prices in this binary are broken: {0}")]
+    Prices(String),
     /// The descriptors in this binary do not decode.
     #[error("the descriptors in this binary are broken")]
     Descriptors(#[from] prost::DecodeError),
@@ -78,6 +81,7 @@ impl ServerError {
             Self::Listen { .. }
             | Self::ReadyFile { .. }
             | Self::Over(_)
+            | Self::Prices(_)
             | Self::Descriptors(_)
             | Self::Reflection(_) => false,
         }

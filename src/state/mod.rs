@@ -6,6 +6,7 @@
 
 mod decide;
 mod facet;
+mod first;
 mod head;
 mod listing;
 mod marks;
@@ -30,6 +31,7 @@ use crate::seeded::{self, Bug};
 
 pub use decide::{Change, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update};
 pub use facet::{Facet, Listed};
+pub use first::furnish;
 pub use head::{Chain, Head, Op};
 pub use listing::Listing;
 pub use marks::{Mark, Marked, Slot};

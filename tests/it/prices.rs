@@ -2,6 +2,7 @@
 
 mod batch;
 mod commands;
+mod defaults;
 
 use tollgate::proto::v1;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;

@@ -171,7 +171,7 @@ async fn deliver(times: usize) {
 async fn ledger(dir: &TempDir) -> (Ledger, LedgerTasks, String) {
     let url = format!("sqlite://{}", dir.path().join("tollgate.db").display());
     let store = Store::open(&DatabaseUrl::parse(&url).expect("a URL"), 4).await.expect("it opens");
-    let started = Ledger::start(Arc::new(store), RetentionSettings::default(), Clock::system());
+    let started = Ledger::start(Arc::new(store), RetentionSettings::default(), Clock::system(), Vec::new());
     let (ledger, tasks) = started.await.expect("it starts");
     let key = create(&ledger, 0).await;
     (ledger, tasks, key)

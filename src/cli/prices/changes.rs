@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::price_table::{Notes, PriceTable};
-use crate::domain::{ModelPrice, Path, Violations};
+use crate::price_table::{Notes, PriceTable, is_default, parse};
 use crate::proto::v1;
-use crate::wire::Wire as _;
 
 /// A price that is not as the table has it: added, updated or deleted.
 #[derive(PartialEq, Debug)]
@@ -27,6 +25,13 @@ pub(super) struct Policy<'a> {
     pub(super) replace: bool,
 }
 
+impl Policy<'_> {
+    /// Whether a price from `source` may be replaced. Nobody chose those that a store began with.
+    fn may_replace(&self, source: &str) -> bool {
+        self.replace || source == self.source || is_default(source)
+    }
+}
+
 /// A table beside the prices of a server.
 #[derive(Debug)]
 pub(super) struct Comparison {
@@ -42,7 +47,7 @@ impl Comparison {
     /// Compares `table` with the `stored` prices of a server that has these `providers`.
     pub(super) fn of(table: PriceTable, stored: Vec<v1::ModelPrice>, providers: &[String], policy: Policy<'_>) -> Self {
         let PriceTable { prices, mut notes } = table;
-        let stored = stored.into_iter().filter_map(|message| Some((parse(&message).ok()?, message)));
+        let stored = stored.into_iter().filter_map(|message| Some((parse(message.clone()).ok()?, message)));
         let mut stored: BTreeMap<_, _> = stored.map(|(price, message)| (price.place(), (price, message))).collect();
         let (mut taken, mut desired, mut changes) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, message) in prices {
@@ -50,7 +55,7 @@ impl Comparison {
                 notes.add(format!("is of {:?}, which is no provider of the server", message.provider), &name);
                 continue;
             }
-            let price = match parse(&message) {
+            let price = match parse(message.clone()) {
                 Ok(price) => price,
                 Err(why) => {
                     notes.add(why, &name);
@@ -67,7 +72,7 @@ impl Comparison {
             let known = stored.remove(&place);
             taken.insert(place, price.rates.clone());
             match known {
-                Some((other, _)) if *other.source != *policy.source && !policy.replace => {
+                Some((other, _)) if !policy.may_replace(&other.source) => {
                     notes.add("has a price from another source, which --replace would replace", &name);
                     continue;
                 }
@@ -83,14 +88,6 @@ impl Comparison {
         }
         Self { desired, changes, notes }
     }
-}
-
-/// A price as the server would understand it, or why it would refuse it.
-fn parse(message: &v1::ModelPrice) -> Result<ModelPrice, String> {
-    let mut violations = Violations::new();
-    let price = ModelPrice::parse(message.clone(), &Path::root("price"), &mut violations);
-    let refused = violations.iter().map(|it| format!("{} {}", it.field, it.description)).collect::<Vec<_>>().join("; ");
-    price.filter(|_| violations.is_empty()).ok_or(refused)
 }
 
 #[cfg(test)]
@@ -115,6 +112,7 @@ mod tests {
             price("openai", "dearer", 2.0, "t"),
             price("openai", "by hand", 2.0, "t"),
             price("openai", "openai/by hand", 2.0, "t"),
+            price("openai", "from the start", 2.0, "t"),
             price("nobody", "m", 1.0, "t"),
             price("openai", "negative", -1.0, "t"),
         ];
@@ -128,6 +126,7 @@ mod tests {
             price("openai", "same", 1.0, "t"),
             price("openai", "dearer", 1.0, "t"),
             price("openai", "by hand", 1.0, "me"),
+            price("openai", "from the start", 1.0, "default table of 2026-01-01"),
             price("openai", "old", 1.0, "t"),
             price("openai", "also by hand", 1.0, "me"),
             v1::ModelPrice { valid_from: later, ..price("openai", "new", 5.0, "me") },
@@ -145,11 +144,15 @@ mod tests {
                 before: Some(price("openai", "dearer", 1.0, "t")),
                 after: Some(price("openai", "dearer", 2.0, "t")),
             },
+            Change {
+                before: Some(price("openai", "from the start", 1.0, "default table of 2026-01-01")),
+                after: Some(price("openai", "from the start", 2.0, "t")),
+            },
             Change { before: Some(price("openai", "old", 1.0, "t")), after: None },
         ];
         assert_eq!(compared.changes, expected);
         let desired: Vec<_> = compared.desired.iter().map(|price| price.model.as_str()).collect();
-        assert_eq!(desired, ["new", "same", "dearer"]);
+        assert_eq!(desired, ["new", "same", "dearer", "from the start"]);
         let notes = compared.notes.lines();
         assert_eq!(notes.len(), 4, "{notes:?}");
         for (note, name) in notes.iter().zip(["by hand", "openai/same", "m", "negative"]) {
@@ -162,6 +165,6 @@ mod tests {
             before: Some(price("openai", "by hand", 1.0, "me")),
             after: Some(price("openai", "by hand", 2.0, "t")),
         };
-        assert!(compared.changes.contains(&replaced) && compared.changes.len() == 3, "{:?}", compared.changes);
+        assert!(compared.changes.contains(&replaced) && compared.changes.len() == 4, "{:?}", compared.changes);
     }
 }

@@ -1,7 +1,6 @@
 //! `tollgate prices`: lists the prices of models, and takes them over from a table that LiteLLM publishes.
 
 mod changes;
-mod price_table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
@@ -12,11 +11,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use self::changes::{Change, Comparison, Policy};
-use self::price_table::PriceTable;
 use super::Failure;
 use super::price::rates;
 use super::remote::{RemoteArgs, dynamic, moment, print, print_json, refused, table};
 use super::target::Server;
+use crate::price_table::{self, PriceTable};
 use crate::proto::v1;
 use crate::proto::v1::model_price_service_client::ModelPriceServiceClient;
 use crate::proto::v1::provider_service_client::ProviderServiceClient;
@@ -57,7 +56,11 @@ struct ListArgs {
 struct FileArgs {
     /// The table, as LiteLLM has it in model_prices_and_context_window.json; `-` for standard input
     #[arg(env = "TOLLGATE_INPUT", value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
+
+    /// Take the table that comes with this program, with which new stores begin, instead of a file
+    #[arg(long, env = "TOLLGATE_DEFAULT_TABLE", value_parser = BoolishValueParser::new())]
+    default: bool,
 
     /// Source that the prices get, and by which a later import knows them
     #[arg(long, env = "TOLLGATE_PRICE_SOURCE", default_value = "litellm", value_name = "TEXT")]
@@ -67,7 +70,8 @@ struct FileArgs {
     #[arg(long, env = "TOLLGATE_PRUNE", value_parser = BoolishValueParser::new())]
     prune: bool,
 
-    /// Replace prices from other sources too, such as those that somebody entered
+    /// Replace prices from other sources too, such as those that somebody entered. Those of the default table are replaced in any
+    /// case
     #[arg(long, env = "TOLLGATE_REPLACE", value_parser = BoolishValueParser::new())]
     replace: bool,
 }
@@ -80,7 +84,9 @@ Examples:
   tollgate prices import model_prices_and_context_window.json --dry-run
       Let the server check it, and change nothing.
   tollgate prices import model_prices_and_context_window.json --prune
-      Also delete prices of an earlier import that the file does not have any more.")]
+      Also delete prices of an earlier import that the file does not have any more.
+  tollgate prices import --default
+      Give a store of an earlier version the prices with which new ones begin.")]
 struct ImportArgs {
     #[command(flatten)]
     remote: RemoteArgs,
@@ -142,11 +148,11 @@ async fn import(args: ImportArgs) -> Result<(), Failure> {
     let Comparison { desired, notes, .. } = compare(&server, &file).await?;
     notes.lines().iter().for_each(|line| eprintln!("left out: {line}"));
     if desired.is_empty() {
-        return Err(Failure::Failed(format!("{} has no price that can be imported", file.file.display()).into()));
+        return Err(Failure::Failed(format!("{} has no price that can be imported", file.name()).into()));
     }
     let request = v1::BatchUpsertModelPricesRequest {
         model_prices: desired,
-        prune_source: if file.prune { file.source } else { String::new() },
+        prune_source: if file.prune { file.source().to_owned() } else { String::new() },
         validate_only: dry_run,
         ..v1::BatchUpsertModelPricesRequest::default()
     };
@@ -216,23 +222,41 @@ fn fields(price: &v1::ModelPrice) -> Result<BTreeMap<String, String>, Failure> {
     Ok(rates.chain(others.map(|(name, value)| (name.to_owned(), value))).collect())
 }
 
-/// Reads the file, and compares it with what the server has.
+impl FileArgs {
+    /// The table, as people know it.
+    fn name(&self) -> String {
+        self.file.as_ref().map_or_else(|| "the default table".to_owned(), |file| file.display().to_string())
+    }
+
+    fn source(&self) -> &str {
+        if self.default { price_table::SOURCE } else { &self.source }
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Failure> {
+        let read = match (&self.file, self.default) {
+            (None, true) => return Ok(price_table::DEFAULT.to_vec()),
+            (None, false) | (Some(_), true) => {
+                return Err(Failure::Usage("name either a FILE or --default".into()));
+            }
+            (Some(file), false) if file.as_os_str() == "-" => {
+                let mut json = Vec::new();
+                io::stdin().lock().read_to_end(&mut json).map(|_| json)
+            }
+            (Some(file), false) => std::fs::read(file),
+        };
+        let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.name()));
+        Ok(read.map_err(explain)?)
+    }
+}
+
+/// Reads the table, and compares it with what the server has.
 async fn compare(server: &Server, args: &FileArgs) -> Result<Comparison, Failure> {
-    let FileArgs { file, source, prune, replace } = args;
-    let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
-    let json = match file.as_os_str() == "-" {
-        true => {
-            let mut json = Vec::new();
-            io::stdin().lock().read_to_end(&mut json).map(|_| json)
-        }
-        false => std::fs::read(file),
-    };
-    let read = PriceTable::read(&json.map_err(explain)?, source);
-    let table = read.map_err(|error| {
-        Failure::Failed(format!("{} is no table of prices, a JSON object of models: {error}", file.display()).into())
+    let table = PriceTable::read(&args.read()?, args.source()).map_err(|error| {
+        Failure::Failed(format!("{} is no table of prices, a JSON object of models: {error}", args.name()).into())
     })?;
     let (providers, stored) = (providers(server).await?, prices(server, String::new(), String::new()).await?);
-    Ok(Comparison::of(table, stored, &providers, Policy { source, prune: *prune, replace: *replace }))
+    let policy = Policy { source: args.source(), prune: args.prune, replace: args.replace };
+    Ok(Comparison::of(table, stored, &providers, policy))
 }
 
 /// The names of the providers that the server has.

@@ -10,7 +10,7 @@ use super::*;
 use crate::watch::rig::soon;
 
 /// Runs the program to its end while the server goes on: whether it went well, its results, and its remarks.
-async fn program(rig: &Rig, args: &[&str]) -> (bool, String, String) {
+pub(super) async fn program(rig: &Rig, args: &[&str]) -> (bool, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.arg("prices").args(args).args(["--server", &format!("http://{}", rig.address())]).stdin(Stdio::null());
     let output = soon(spawn_blocking(move || command.output().unwrap())).await.unwrap();

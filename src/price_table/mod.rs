@@ -1,13 +1,20 @@
 //! Tables of prices as LiteLLM publishes them: a JSON object of models by their names. Bifrost's datasheet has the same
-//! form, with `provider` instead of `litellm_provider`.
+//! form, with `provider` instead of `litellm_provider`; so has the default table, with which new stores begin.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::domain::{RATE_NAMES, Rates, bare_model};
+use crate::domain::{ModelPrice, Path, RATE_NAMES, Rates, Violations, bare_model};
 use crate::proto::v1;
-use crate::wire::render_rates;
+use crate::wire::{Wire as _, render_rates};
+
+/// The default table: prices of the main models of the built-in providers.
+pub(crate) const DEFAULT: &[u8] = include_bytes!("default.json");
+/// The beginning of the source of each price of a default table, which its date follows.
+const DEFAULT_SOURCE: &str = "default table of ";
+/// The source of the prices of the default table.
+pub(crate) const SOURCE: &str = "default table of 2026-11-29";
 
 /// The entry that explains the others.
 const SAMPLE: &str = "sample_spec";
@@ -30,15 +37,15 @@ const PROVIDERS: [(&str, &str); 9] = [
 
 /// Remarks on a table: what was not taken from it, each with the models that it is said of.
 #[derive(Default, Debug)]
-pub(super) struct Notes(BTreeMap<String, Vec<String>>);
+pub(crate) struct Notes(BTreeMap<String, Vec<String>>);
 
 impl Notes {
-    pub(super) fn add(&mut self, what: impl Into<String>, model: &str) {
+    pub(crate) fn add(&mut self, what: impl Into<String>, model: &str) {
         self.0.entry(what.into()).or_default().push(model.to_owned());
     }
 
     /// Each remark on a line, the one about most models first.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut notes: Vec<_> = self.0.iter().collect();
         notes.sort_by_key(|(_, models)| std::cmp::Reverse(models.len()));
         let line = |(what, models): (&String, &Vec<String>)| match models.as_slice() {
@@ -52,11 +59,11 @@ impl Notes {
 
 /// A table that was read.
 #[derive(Debug)]
-pub(super) struct PriceTable {
+pub(crate) struct PriceTable {
     /// The prices with the names that they have in the table, in the order of these.
-    pub(super) prices: Vec<(String, v1::ModelPrice)>,
+    pub(crate) prices: Vec<(String, v1::ModelPrice)>,
     /// Remarks on what was not taken.
-    pub(super) notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 impl PriceTable {
@@ -64,7 +71,7 @@ impl PriceTable {
     ///
     /// # Errors
     /// If it is no JSON object.
-    pub(super) fn read(json: &[u8], source: &str) -> serde_json::Result<Self> {
+    pub(crate) fn read(json: &[u8], source: &str) -> serde_json::Result<Self> {
         let entries: BTreeMap<String, Value> = serde_json::from_slice(json)?;
         let (mut prices, mut notes) = (Vec::new(), Notes::default());
         for (name, entry) in entries.iter().filter(|(name, _)| *name != SAMPLE) {
@@ -80,6 +87,28 @@ impl PriceTable {
         }
         Ok(Self { prices, notes })
     }
+}
+
+/// The prices of the default table.
+///
+/// # Errors
+/// The first fault of the table, which no build that passed its tests has.
+pub(crate) fn default_prices() -> Result<Vec<ModelPrice>, String> {
+    let table = PriceTable::read(DEFAULT, SOURCE).map_err(|error| error.to_string())?;
+    table.prices.into_iter().map(|(_, message)| parse(message)).collect()
+}
+
+/// Whether prices from `source` came with a default table, this one or an earlier one.
+pub(crate) fn is_default(source: &str) -> bool {
+    source.starts_with(DEFAULT_SOURCE)
+}
+
+/// A price as the server would understand it, or why it would refuse it.
+pub(crate) fn parse(message: v1::ModelPrice) -> Result<ModelPrice, String> {
+    let mut violations = Violations::new();
+    let price = ModelPrice::parse(message, &Path::root("price"), &mut violations);
+    let refused = violations.iter().map(|it| format!("{} {}", it.field, it.description)).collect::<Vec<_>>().join("; ");
+    price.filter(|_| violations.is_empty()).ok_or(refused)
 }
 
 /// The price of an entry, or the reason why it has none.
@@ -142,87 +171,4 @@ fn count(entry: &Map<String, Value>, field: &str) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn read(table: &Value) -> PriceTable {
-        PriceTable::read(table.to_string().as_bytes(), "a table").unwrap()
-    }
-
-    #[test]
-    fn an_entry_is_the_price_of_a_model_at_a_provider() {
-        let table = read(&json!({
-            "sample_spec": {"litellm_provider": "one of many", "input_cost_per_token": 0},
-            "gpt-4o": {
-                "litellm_provider": "openai", "mode": "chat", "max_input_tokens": 128_000, "max_output_tokens": 16_384,
-                "input_cost_per_token": 2.5e-6, "output_cost_per_token": 1e-5, "source": "https://example.com",
-                "search_context_cost_per_query": {"search_context_size_low": 0.01, "search_context_size_medium": 0.02},
-            },
-        }));
-        let rates = v1::PricingPatch {
-            input_cost_per_token: Some(2.5e-6),
-            output_cost_per_token: Some(1e-5),
-            search_context_cost_per_query: Some(0.02),
-            ..v1::PricingPatch::default()
-        };
-        let price = v1::ModelPrice {
-            provider: "openai".to_owned(),
-            model: "gpt-4o".to_owned(),
-            rates: Some(rates),
-            context_window: 128_000,
-            max_output_tokens: 16_384,
-            source: "a table".to_owned(),
-            ..v1::ModelPrice::default()
-        };
-        assert_eq!(table.prices, [("gpt-4o".to_owned(), price)]);
-        assert!(table.notes.lines().is_empty(), "{:?}", table.notes);
-    }
-
-    #[test]
-    fn models_and_providers_get_the_names_that_they_have_here() {
-        for (name, provider, expected) in [
-            ("gpt-4o", json!({"provider": "openai"}), ("openai", "gpt-4o")),
-            ("azure/eu/gpt-4o", json!({"litellm_provider": "azure"}), ("azure", "eu/gpt-4o")),
-            ("azure/gpt-35", json!({"litellm_provider": "azure_text"}), ("azure", "gpt-35")),
-            ("vertex_ai/claude", json!({"litellm_provider": "vertex_ai-anthropic_models"}), ("vertex", "claude")),
-            ("gemini-pro", json!({"litellm_provider": "vertex_ai-language-models"}), ("vertex", "gemini-pro")),
-            ("groq/openai/gpt-oss", json!({"litellm_provider": "groq"}), ("groq", "openai/gpt-oss")),
-            ("vertex_air/x", json!({"litellm_provider": "vertex_air"}), ("vertex_air", "x")),
-        ] {
-            let mut entry = provider;
-            entry["input_cost_per_token"] = json!(0);
-            let table = read(&json!({ name: entry }));
-            let (_, price) = &table.prices[0];
-            assert_eq!((price.provider.as_str(), price.model.as_str()), expected, "{name}");
-        }
-        let entry = json!({"litellm_provider": "bedrock", "input_cost_per_token": 1});
-        let table = read(&json!({"bedrock/latest": {"alias_of": "nova"}, "nova": entry}));
-        let models: Vec<_> = table.prices.iter().map(|(_, price)| price.model.as_str()).collect();
-        assert_eq!(models, ["latest", "nova"]);
-    }
-
-    #[test]
-    fn what_is_not_understood_is_named() {
-        let table = read(&json!({
-            "a": {"litellm_provider": "openai", "input_cost_per_token": "much", "input_cost_per_token_flex": 1},
-            "b": {"litellm_provider": "openai", "input_cost_per_token": 1, "input_cost_per_token_flex": 1},
-            "c/*": {"litellm_provider": "openai", "input_cost_per_token": 1},
-            "d": {"input_cost_per_token": 1},
-            "e": {"alias_of": "f"},
-            "g": 7,
-        }));
-        assert_eq!(table.prices.len(), 1);
-        let expected = [
-            "input_cost_per_token_flex is no rate that Tollgate has: 2 entries, such as a",
-            "is an alias of no entry, or no object: 2 entries, such as e",
-            "has none of the rates that Tollgate has: a",
-            "input_cost_per_token is no number: a",
-            "is for a pattern of models, which a pricing override can be for: c/*",
-            "names no provider: d",
-        ];
-        assert_eq!(table.notes.lines(), expected);
-        PriceTable::read(b"[]", "").unwrap_err();
-    }
-}
+mod tests;
