@@ -136,6 +136,8 @@ impl World {
             headers: &self.headers,
             params: &self.params,
             fallbacks: &[],
+            context_length: 0,
+            stream: false,
             estimated_tokens: 1_000,
             estimated_cost: 1_000_000,
             at: NOW,

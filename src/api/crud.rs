@@ -152,7 +152,7 @@ impl Api {
             return Err(absent::<R>());
         };
         let name = R::NAMED_BY_ID.then(|| R::identity(&message).0.to_owned());
-        let parsed = R::parse(message, &root, &mut violations);
+        let parsed = R::accept(message, &root, &mut violations);
         let mut resource = match parsed {
             Some(parsed) => violations.or(parsed)?,
             None => return Err(violations.into()),

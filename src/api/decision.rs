@@ -52,11 +52,16 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         estimated_cost_nano_usd,
         at,
         seed,
+        context_length,
+        stream,
     } = request;
     let mut violations = Violations::new();
     required(&model, "model", &mut violations);
-    for (field, value) in [("estimated_tokens", estimated_tokens), ("estimated_cost_nano_usd", estimated_cost_nano_usd)]
-    {
+    for (field, value) in [
+        ("estimated_tokens", estimated_tokens),
+        ("estimated_cost_nano_usd", estimated_cost_nano_usd),
+        ("context_length", context_length),
+    ] {
         if value < 0 {
             violations.add(Path::root(field), format!("is {value}; must be at least 0, where 0 is unknown"));
         }
@@ -78,14 +83,17 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
     // One that every client can send back, JavaScript included: its numbers are exact below 2^53.
     let seed = seed.unwrap_or_else(|| rand::rng().next_u64() >> 11);
     let (headers, params) = (lower(headers), lower(params));
+    let streams = request_type.strip_suffix("_stream");
     let request = decision::Request {
         key,
         provider: provider.trim(),
         model: &model,
         provider_key_id: provider_key_id.trim(),
-        request_type: request_type.strip_suffix("_stream").unwrap_or(&request_type),
+        request_type: streams.unwrap_or(&request_type),
         headers: &headers,
         params: &params,
+        context_length,
+        stream: stream || streams.is_some(),
         fallbacks: &fallbacks,
         estimated_tokens,
         estimated_cost: estimated_cost_nano_usd,

@@ -119,7 +119,7 @@ impl<R: Wire> Patch<R> {
         let root = Path::root(R::KIND.name());
         let mut violations = Violations::new();
         let Some(stored) = stored else {
-            let parsed = R::parse(self.sent.clone(), &root, &mut violations);
+            let parsed = R::accept(self.sent.clone(), &root, &mut violations);
             violations
                 .retain(|violation| self.fields.iter().any(|field| is_of(&violation.field, R::KIND.name(), field)));
             return match parsed {
@@ -150,11 +150,34 @@ impl<R: Wire> Patch<R> {
             return Err(violations);
         };
         R::mend(&mut merged, &self.fields);
+        violations.append(review_of_change::<R>(&current, &merged, &root));
         match R::parse(merged, &root, &mut violations) {
             Some(parsed) => violations.or(parsed),
             None => Err(violations),
         }
     }
+}
+
+/// What a client may not write and has not been there before, wherever in its lists it stood.
+fn review_of_change<R: Wire>(before: &R::Message, after: &R::Message, root: &Path<'_>) -> Violations {
+    let review = |message| {
+        let mut violations = Violations::new();
+        R::review(message, root, &mut violations);
+        violations
+    };
+    let old = review(before);
+    let mut old: Vec<_> = old.iter().map(|it| (without_places(&it.field), it.description.as_str())).collect();
+    let mut found = review(after);
+    found.retain(|it| {
+        let same = (without_places(&it.field), it.description.as_str());
+        old.iter().position(|old| *old == same).map(|place| old.swap_remove(place)).is_none()
+    });
+    found
+}
+
+/// A path without the places in lists.
+fn without_places(path: &str) -> String {
+    path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect()
 }
 
 fn top(path: &str) -> &str {

@@ -150,7 +150,7 @@ fn parse_batch(messages: Vec<v1::ModelPrice>) -> Result<Vec<ModelPrice>, Error> 
     let (mut prices, mut places) = (Vec::with_capacity(messages.len()), BTreeMap::new());
     for (index, message) in messages.into_iter().enumerate() {
         let path = list.index(index);
-        let Some(price) = ModelPrice::parse(message, &path, &mut violations) else { continue };
+        let Some(price) = ModelPrice::accept(message, &path, &mut violations) else { continue };
         if let Some(first) = places.insert(price.place(), index) {
             violations.add(
                 path,

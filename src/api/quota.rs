@@ -42,7 +42,7 @@ impl Api {
         if !violations.is_empty() {
             // Everything else that is wrong is told too.
             if let Some(message) = message {
-                VirtualKey::parse(message, &Path::root("virtual_key"), &mut violations);
+                VirtualKey::accept(message, &Path::root("virtual_key"), &mut violations);
             }
             return Err(violations.into());
         }

@@ -62,7 +62,7 @@ impl Written for ProviderGovernance {
 
 fn parsed<R: Wire>(message: R::Message) -> Result<R, Violations> {
     let mut violations = Violations::new();
-    match R::parse(message, &Path::root(R::KIND.name()), &mut violations) {
+    match R::accept(message, &Path::root(R::KIND.name()), &mut violations) {
         Some(parsed) => violations.or(parsed),
         None => Err(violations),
     }

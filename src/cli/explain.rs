@@ -50,6 +50,14 @@ pub(super) struct ExplainArgs {
     #[arg(long = "param", env = "TOLLGATE_PARAMS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = pair)]
     params: Vec<(String, String)>,
 
+    /// Input tokens that the request is expected to have
+    #[arg(long, env = "TOLLGATE_CONTEXT_LENGTH", default_value_t = 0, value_name = "COUNT")]
+    context_length: i64,
+
+    /// Ask for a streamed answer
+    #[arg(long, env = "TOLLGATE_STREAM")]
+    stream: bool,
+
     /// LLM tokens that the request is expected to use
     #[arg(long, env = "TOLLGATE_ESTIMATED_TOKENS", default_value_t = 0, value_name = "COUNT")]
     estimated_tokens: i64,
@@ -69,6 +77,8 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         request_type,
         headers,
         params,
+        context_length,
+        stream,
         estimated_tokens,
         seed,
     } = args;
@@ -81,6 +91,8 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         request_type,
         headers: headers.into_iter().collect(),
         params: params.into_iter().collect(),
+        context_length,
+        stream,
         estimated_tokens,
         seed,
         ..v1::ExplainRequest::default()

@@ -122,6 +122,7 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
     let mut resource = desired.clone();
     resource.settle(None, state, cx)?;
     resource.check_references(None, state)?;
+    resource.check_written(None, state)?;
     let id = match id {
         Some(name) => {
             if let Some(holder) = state.config().get::<R>(name) {
@@ -164,6 +165,7 @@ pub fn update<R: Rules>(
         return Ok(Decision::new(subject, Vec::new()));
     }
     resource.check_references(Some(before), state)?;
+    resource.check_written(Some(before), state)?;
     let after = cx.changed(before, resource);
     check_name_free(state, &after)?;
     after.resource.check_taken(Some(&before.id), state, cx.now)?;

@@ -31,7 +31,7 @@ pub fn upsert_prices(
     for price in desired {
         let mut price = price.clone();
         price.settle(None, state, cx)?;
-        let before = state.config().model_price_at(&price.place());
+        let before = state.config().model_prices_at(&price.place()).first();
         let after = match before {
             Some(before) if before.resource == price => continue,
             Some(before) => cx.changed(before, price),

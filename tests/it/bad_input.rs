@@ -59,7 +59,7 @@ async fn every_violation_is_named_at_once_with_its_path() {
             v1::VirtualKeyProviderConfig {
                 provider: "openai".to_owned(),
                 weight: Some(f64::NAN),
-                allowed_models: vec!["*".to_owned(), "a".to_owned(), "A".to_owned(), " ".to_owned()],
+                allowed_models: vec!["*".to_owned(), "a".to_owned(), "openai/a".to_owned(), " ".to_owned()],
                 ..Default::default()
             },
             v1::VirtualKeyProviderConfig { provider: String::new(), weight: Some(-1.0), ..Default::default() },

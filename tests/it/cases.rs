@@ -10,7 +10,7 @@ use crate::watch::api::Written;
 use crate::watch::rig::Rig;
 
 /// The fields that an INVALID_ARGUMENT names.
-fn refused<T>(result: Result<T, Status>) -> Vec<String> {
+pub(crate) fn refused<T>(result: Result<T, Status>) -> Vec<String> {
     let status = result.err().expect("it is refused");
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     let details = status.get_error_details();

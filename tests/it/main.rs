@@ -19,6 +19,7 @@ mod journey;
 mod limits;
 mod log;
 mod metrics;
+mod models;
 mod node;
 mod operations;
 mod prices;

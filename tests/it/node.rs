@@ -102,7 +102,7 @@ async fn organisation(api: &Api) -> Vec<String> {
             budgets: vec![budget(0.005)],
             provider_configs: vec![
                 config("openai", Some(1.0), &["*"]),
-                config("groq", Some(2.0), &["gpt-4o", "claude"]),
+                config("groq", Some(2.0), &["gpt-*", "claude"]),
                 config("anthropic", None, &["claude"]),
             ],
             ..Default::default()
@@ -112,6 +112,8 @@ async fn organisation(api: &Api) -> Vec<String> {
     let free = "headers[\"x-tier\"] == 'free' && budget_used < 50.0";
     made::<v1::RoutingRule>(api, rule(1, v1::RoutingScope::Team, &team.id, free, "o3")).await;
     made::<v1::RoutingRule>(api, rule(2, v1::RoutingScope::Global, "", "params[\"beta\"] == 'yes'", "claude")).await;
+    let long = "context_length > 1 && stream && now.getHours('Europe/Berlin') % 2 == 0";
+    made::<v1::RoutingRule>(api, rule(3, v1::RoutingScope::Global, "", long, "openai/gpt-4o")).await;
     made::<v1::ModelConfig>(
         api,
         v1::ModelConfig {
@@ -135,6 +137,7 @@ struct Asked {
     request_type: &'static str,
     headers: BTreeMap<String, String>,
     params: BTreeMap<String, String>,
+    stream: bool,
     tokens: i64,
     cost: i64,
     seed: u64,
@@ -148,10 +151,10 @@ fn asked(values: Vec<String>) -> impl Strategy<Value = Asked> {
         1 => Just(None),
     ];
     let place = (prop::sample::select(&PROVIDERS), prop::sample::select(&MODELS), prop::sample::select(&TYPES));
-    let texts = (any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     // Seeds as clients can say them, below 2^53.
     let numbers = (0..3_i64, 0..3_000_000_i64, 0..1_u64 << 53, 0..200_000_i64);
-    (value, place, texts, numbers).prop_map(|(value, place, (tier, beta), (tokens, cost, seed, seconds))| {
+    (value, place, flags, numbers).prop_map(|(value, place, (tier, beta, stream), (tokens, cost, seed, seconds))| {
         let pair = |given: bool, name: &str, value: &str| given.then(|| (name.to_owned(), value.to_owned()));
         Asked {
             value,
@@ -160,6 +163,7 @@ fn asked(values: Vec<String>) -> impl Strategy<Value = Asked> {
             request_type: place.2,
             headers: pair(tier, "x-tier", "free").into_iter().collect(),
             params: pair(beta, "beta", "yes").into_iter().collect(),
+            stream,
             tokens,
             cost,
             seed,
@@ -182,6 +186,8 @@ impl Asked {
             request_type: self.request_type.to_owned(),
             headers: self.headers.clone(),
             params: self.params.clone(),
+            context_length: self.tokens,
+            stream: self.stream,
             estimated_tokens: self.tokens,
             estimated_cost_nano_usd: self.cost,
             seed: Some(self.seed),
@@ -198,6 +204,7 @@ impl Asked {
             request_type: self.request_type,
             headers: &self.headers,
             params: &self.params,
+            stream: self.stream,
             estimate: Estimate { input_tokens: Some(self.tokens), output_tokens: None, cost_nano_usd: Some(self.cost) },
             seed: Some(self.seed),
             ..Request::default()

@@ -4,6 +4,7 @@ mod bad;
 mod commands;
 mod earlier;
 mod moved;
+mod unmatched;
 
 use tollgate::archive::{self, ImportError, Imported};
 use tollgate::domain::Timestamp;

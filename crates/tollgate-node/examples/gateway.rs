@@ -66,6 +66,7 @@ async fn complete(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body:
     let asked = Asked {
         credential: key.map_or(Credential::None, Credential::Value),
         model: &model,
+        stream: call["stream"] == json!(true),
         estimate: Estimate::of(input_tokens, call["max_tokens"].as_i64()),
         ..Asked::default()
     };

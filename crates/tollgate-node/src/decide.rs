@@ -39,7 +39,9 @@ pub struct Request<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Where the caller would turn if the request fails.
     pub fallbacks: &'a [Fallback],
-    /// The usage that is expected.
+    /// Whether a streamed answer is asked for, as conditions see it.
+    pub stream: bool,
+    /// The usage that is expected. Conditions see its input tokens as `context_length`.
     pub estimate: Estimate,
     /// Decides the weighted draws; `None` draws at random.
     pub seed: Option<u64>,
@@ -58,6 +60,7 @@ impl Default for Request<'_> {
             headers: &NONE,
             params: &NONE,
             fallbacks: &[],
+            stream: false,
             estimate: Estimate::default(),
             seed: None,
         }
@@ -123,6 +126,8 @@ pub(crate) fn decide(
         headers: request.headers,
         params: request.params,
         fallbacks: request.fallbacks,
+        context_length: request.estimate.input_tokens.unwrap_or_default(),
+        stream: request.stream,
         estimated_tokens: request.estimate.tokens(),
         estimated_cost: request.estimate.cost_nano_usd.unwrap_or_default(),
         at,

@@ -175,7 +175,7 @@ impl Sample for Team {
 }
 
 fn provider_config(aligned: bool) -> impl Strategy<Value = v1::VirtualKeyProviderConfig> {
-    const MODELS: &[&str] = &["gpt-4o", "openai/gpt-4o", "o3 ", "ü"];
+    const MODELS: &[&str] = &["gpt-4o", "GPT-4o", "openai/o3", "gpt-4*", "o3 ", "ü"];
     let models = (permit(MODELS), permit(MODELS));
     let weight = option::of(prop_oneof![0.0..1e9, select(vec![0.0, -0.0, f64::MIN_POSITIVE])]);
     let parts = (select(PROVIDERS.to_vec()), weight, models, 0..3, budgets(aligned), rate_limits(aligned));
@@ -245,8 +245,14 @@ impl Sample for RoutingRule {
             };
             weights.into_iter().enumerate().map(target).collect()
         });
-        let expressions =
-            vec!["", " \n", "true", "headers[\"X-Tier\"] == 'gold'", "budget_used > 80 && model.startsWith('ü')"];
+        let expressions = vec![
+            "",
+            " \r\n",
+            "true",
+            "headers[\"X-Tier\"] == 'gold'",
+            "budget_used > 80 && model.startsWith('ü')",
+            "context_length > 100000 && stream || now.getHours('Europe/Berlin') < 6 && request_type == 'embedding'",
+        ];
         let scope = select(vec![(1, ""), (2, TEAM), (3, CUSTOMER), (4, KEY)]);
         let fallbacks = listed(&["openai/", "groq/ x ", "anthropic/a/b"]);
         let flags = (option::of(any::<bool>()), any::<bool>());
@@ -272,7 +278,12 @@ impl Sample for RoutingRule {
 impl Sample for ModelConfig {
     fn valid() -> BoxedStrategy<v1::ModelConfig> {
         let scope = select(vec![(1, ""), (2, KEY), (3, TEAM), (4, CUSTOMER)]);
-        let parts = (prop_oneof![name(), Just("*".to_owned())], select(vec!["", "groq"]), scope, limits());
+        let parts = (
+            prop_oneof![name(), select(vec!["*", "gpt-4*"]).prop_map(ToOwned::to_owned)],
+            select(vec!["", "groq"]),
+            scope,
+            limits(),
+        );
         parts
             .prop_map(|(model_name, provider, (scope, id), (calendar_aligned, budgets, rate_limits))| v1::ModelConfig {
                 model_name,

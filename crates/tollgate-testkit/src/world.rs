@@ -180,6 +180,8 @@ pub fn keyless<'a>(provider: &'a str, model: &'a str) -> Request<'a> {
         headers: &NONE,
         params: &NONE,
         fallbacks: &[],
+        context_length: 0,
+        stream: false,
         estimated_tokens: 0,
         estimated_cost: 0,
         at: Timestamp::from_micros(NOW),

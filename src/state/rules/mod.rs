@@ -34,6 +34,15 @@ pub trait Rules: Listed {
         Ok(())
     }
 
+    /// Checks what the store could hold and earlier versions have stored, but nobody may write: it stays where it is, and
+    /// comes along in an import.
+    ///
+    /// # Errors
+    /// `Invalid`, or `AlreadyExists`.
+    fn check_written(&self, _before: Option<&Stored<Self>>, _state: &State) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Checks that what must be unique beside the name is free.
     ///
     /// # Errors

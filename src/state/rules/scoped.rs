@@ -1,6 +1,7 @@
 //! What names others: routing rules, model configs, pricing overrides and model prices.
 
 use super::*;
+use crate::domain::{Pattern, bare_model};
 
 impl Rules for RoutingRule {
     fn settle(&mut self, _before: Option<&Stored<Self>>, state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
@@ -51,6 +52,30 @@ impl Rules for RoutingRule {
     }
 }
 
+/// Refuses a model for every provider that begins with one of them: it would be compared with nothing that this provider is
+/// asked for.
+fn check_unaddressed(state: &State, model: &str, field: &Path<'_>) -> Result<(), Error> {
+    let mut violations = Violations::new();
+    if let Some((first, _)) = model.split_once('/')
+        && state.config().get::<Provider>(first).is_some()
+    {
+        let problem = format!("begins with provider {first:?}; name the provider itself, and the model without it");
+        violations.add(field, problem);
+    }
+    Ok(violations.or(())?)
+}
+
+/// Refuses what another than `own` holds.
+fn check_free<'a, R: Resource>(
+    mut holders: impl Iterator<Item = &'a Arc<Stored<R>>>,
+    own: Option<&Id<R>>,
+    field: &Path<'_>,
+) -> Result<(), Error> {
+    holders.find(|holder| Some(&holder.id) != own).map_or(Ok(()), |holder| {
+        Err(Error::AlreadyExists { field: field.to_string(), holder: ResourceKey::of(&holder.id) })
+    })
+}
+
 impl Rules for ModelConfig {
     fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
         let mut violations = Violations::new();
@@ -80,14 +105,23 @@ impl Rules for ModelConfig {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
-        match state.config().model_config(&self.place()).map(|stored| &stored.id) {
-            Some(holder) if Some(holder) != id => {
-                let field = "model_config.model_name".to_owned();
-                Err(Error::AlreadyExists { field, holder: ResourceKey::of(holder) })
-            }
-            _ => Ok(()),
+    fn check_written(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let place = |config: &Self| (config.model_name.clone(), config.provider.clone());
+        if before.is_some_and(|before| place(&before.resource) == place(self)) {
+            return Ok(());
         }
+        let root = Path::root("model_config");
+        let field = root.field("model_name");
+        if self.provider.is_none() {
+            check_unaddressed(state, &self.model_name, &field)?;
+        }
+        check_free(state.config().model_configs_like(self).iter(), before.map(|before| &before.id), &field)
+    }
+
+    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
+        let alike = state.config().model_configs_like(self).iter();
+        let same = alike.filter(|it| it.resource.model_name == self.model_name);
+        check_free(same, id, &Path::root("model_config").field("model_name"))
     }
 
     fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
@@ -98,6 +132,29 @@ impl Rules for ModelConfig {
 impl Rules for PricingOverride {
     fn settle(&mut self, _before: Option<&Stored<Self>>, _state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn check_written(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let place = |it: &Self| (it.scope.clone(), it.pattern.clone());
+        if before.is_some_and(|before| place(&before.resource) == place(self)) {
+            return Ok(());
+        }
+        let root = Path::root("pricing_override");
+        let field = root.field("pattern");
+        let (Pattern::Exact(text) | Pattern::Wildcard(text)) = &self.pattern;
+        match (self.scope.provider(), self.scope.provider_key()) {
+            (Some(_), _) => Ok(()),
+            (None, None) => check_unaddressed(state, text, &field),
+            // The models of a provider key are its provider's.
+            (None, Some(key_id)) => {
+                let mut violations = Violations::new();
+                let provider = state.config().provider_key(key_id).map_or("", |(provider, _)| provider.as_str());
+                if bare_model(text, provider) != &**text {
+                    violations.add(field, format!("begins with {provider:?}, the provider of the key; leave it out"));
+                }
+                Ok(violations.or(())?)
+            }
+        }
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
@@ -132,14 +189,18 @@ impl Rules for ModelPrice {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
-        match state.config().model_price_at(&self.place()).map(|stored| &stored.id) {
-            Some(holder) if Some(holder) != id => {
-                let field = "model_price.model".to_owned();
-                Err(Error::AlreadyExists { field, holder: ResourceKey::of(holder) })
-            }
-            _ => Ok(()),
+    fn check_written(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        if before.is_some_and(|before| before.resource.place() == self.place()) {
+            return Ok(());
         }
+        let alike = state.config().model_prices_at(&self.place()).iter();
+        check_free(alike, before.map(|before| &before.id), &Path::root("model_price").field("model"))
+    }
+
+    fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
+        let alike = state.config().model_prices_at(&self.place()).iter();
+        let same = alike.filter(|it| it.resource.model == self.model);
+        check_free(same, id, &Path::root("model_price").field("model"))
     }
 
     fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {

@@ -8,7 +8,7 @@ use super::*;
 use crate::watch::rig::Rig;
 
 /// The lines of a file, to be changed.
-struct File(Vec<String>);
+pub(super) struct File(pub(super) Vec<String>);
 
 impl File {
     fn line(&mut self, place: usize, change: impl FnOnce(&mut Value)) {
@@ -41,7 +41,7 @@ impl File {
     }
 
     /// With the trailer that it should have: whoever edits a file may do that too.
-    fn signed(mut self) -> String {
+    pub(super) fn signed(mut self) -> String {
         self.0.pop();
         let records = self.0.len() - 1;
         let text: String = self.0.iter().map(|line| format!("{line}\n")).collect();

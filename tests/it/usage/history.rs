@@ -39,6 +39,8 @@ const LANES: u64 = 8;
 const TOLD: Duration = Duration::from_secs(20);
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "unheard-of", ""];
+/// What model configs are for.
+const PATTERNS: [&str; 4] = ["gpt-4o", "gpt-*", "*", "o3"];
 const MODELS: [&str; 6] = ["gpt-4o", "openai/gpt-4o", "*", "o3", "openai/o3", "openai/*"];
 
 /// What a history did.

@@ -118,15 +118,26 @@ pub(crate) struct Model {
     pub(crate) events: BTreeMap<(String, LimitKind, Micros, i32), i64>,
 }
 
-/// A model without the provider's prefix.
+/// A model without the provider's prefixes.
 fn bare<'a>(model: &'a str, provider: &str) -> &'a str {
-    model.strip_prefix(&format!("{provider}/")).unwrap_or(model)
+    if provider.is_empty() { model } else { model.trim_start_matches(&format!("{provider}/")) }
+}
+
+/// Provider and model that an entry is of: without a provider, a known one before the first `/`. The models are `openai`'s.
+fn address<'a>(provider: &'a str, model: &'a str) -> (&'a str, &'a str) {
+    match model.strip_prefix("openai/") {
+        Some(rest) if provider.is_empty() => ("openai", rest),
+        _ => (provider, model),
+    }
+}
+
+fn names(pattern: &str, model: &str, provider: &str) -> bool {
+    let (pattern, model) = (bare(pattern, provider), bare(model, provider));
+    pattern == model || pattern.ends_with('*') && model.starts_with(pattern.trim_end_matches('*'))
 }
 
 fn permits(config: &Config, model: &str) -> bool {
-    let named = |names: &[String]| {
-        names.iter().any(|name| name == "*" || bare(name, &config.provider) == bare(model, &config.provider))
-    };
+    let named = |patterns: &[String]| patterns.iter().any(|pattern| names(pattern, model, &config.provider));
     named(&config.allowed) && !named(&config.blacklisted)
 }
 
@@ -198,14 +209,15 @@ impl Model {
     /// Whose limits an entry touches; `None` if its key is not known.
     fn owners(&self, entry: &UsageEntry) -> Option<Vec<Owner>> {
         let UsageEntry { virtual_key_id: key_id, provider, model, .. } = entry;
-        let mut owners = vec![Owner::Provider(provider.clone())];
+        let (provider, model) = address(provider, model);
+        let mut owners = vec![Owner::Provider(provider.to_owned())];
         let mut parent = Parent::Nobody;
         let mut scopes = vec![(ModelConfigScope::Global, String::new())];
         if let Some(key) = self.keys.get(key_id) {
             parent = key.parent.clone();
             owners.push(Owner::Key(key_id.clone()));
             scopes.push((ModelConfigScope::VirtualKey, key_id.clone()));
-            let configs = key.configs.iter().filter(|config| config.provider == *provider && permits(config, model));
+            let configs = key.configs.iter().filter(|config| config.provider == provider && permits(config, model));
             owners.extend(configs.map(|config| Owner::Config(key_id.clone(), config.id)));
         } else if !key_id.is_empty() {
             let (former, deleted_at) = self.former.get(key_id)?;
@@ -229,8 +241,8 @@ impl Model {
         }
         for (id, config) in &self.model_configs {
             let scoped = scopes.contains(&(config.scope, config.scope_id.clone()));
-            let of_provider = config.provider.is_empty() || config.provider == *provider;
-            let of_model = ["*", model, bare(model, provider)].contains(&config.model.as_str());
+            let of_provider = config.provider.is_empty() || config.provider == provider;
+            let of_model = names(&config.model, model, provider);
             if scoped && of_provider && of_model {
                 owners.push(Owner::ModelConfig(id.clone()));
             }

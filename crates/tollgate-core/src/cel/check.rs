@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::lexer::Symbol;
 use super::node::{Arithmetic, Comparison, Node, Target, Variable};
 use super::parse::too_deep;
+use super::request_type;
 use super::text::Text;
 use super::tree::{Binary, Form, Id, Term};
 use super::types::Type;
@@ -13,13 +14,22 @@ use super::{Fault, MAX_NESTING, MAX_NODES};
 /// A node and its type.
 pub(super) type Typed = (Node, Type);
 
+/// A checked expression.
+pub(super) struct Checked {
+    pub(super) root: Node,
+    pub(super) variables: BTreeSet<Variable>,
+    /// What it may not have if it is new, though stored expressions may.
+    pub(super) objections: Vec<Fault>,
+}
+
 /// Checks a tree that the parser made, and the text that it was made of.
 pub(super) fn check<'a>(
     text: Text<'a>,
     symbols: &'a [Symbol<'a>],
     terms: &'a [Term<'a>],
     root: Id,
-) -> Result<(Node, BTreeSet<Variable>), Vec<Fault>> {
+) -> Result<Checked, Vec<Fault>> {
+    let objections = Text::new(text.source);
     let mut checker = Checker {
         text,
         symbols,
@@ -29,6 +39,7 @@ pub(super) fn check<'a>(
         too_deep: false,
         element: None,
         variables: BTreeSet::new(),
+        objections,
     };
     let (node, kind) = checker.node(root);
     if !kind.is(&Type::Bool) {
@@ -36,7 +47,10 @@ pub(super) fn check<'a>(
         let message = format!("the expression yields {kind}, and it must yield bool: compare it with something");
         checker.text.fault(start, message);
     }
-    if checker.text.is_faulty() { Err(checker.text.into_faults()) } else { Ok((node, checker.variables)) }
+    if checker.text.is_faulty() {
+        return Err(checker.text.into_faults());
+    }
+    Ok(Checked { root: node, variables: checker.variables, objections: checker.objections.into_faults() })
 }
 
 /// What is known while a tree is checked.
@@ -51,6 +65,7 @@ pub(super) struct Checker<'a> {
     /// Name and type of the element of the comprehension around.
     pub(super) element: Option<(&'a str, Type)>,
     variables: BTreeSet<Variable>,
+    objections: Text<'a>,
 }
 
 impl<'a> Checker<'a> {
@@ -106,6 +121,25 @@ impl<'a> Checker<'a> {
     pub(super) fn refuse(&mut self, tree: Id, message: impl Into<String>) -> Typed {
         self.text.fault(self.terms[tree].place, message);
         (Node::Bool(false), Type::Any)
+    }
+
+    /// Notes what a new expression may not have.
+    pub(super) fn object(&mut self, tree: Id, message: impl Into<String>) {
+        self.objections.fault(self.terms[tree].place, message);
+    }
+
+    /// Checks what a request type is compared with.
+    fn request_types(&mut self, node: &Node, literals: &[Id]) {
+        if !matches!(node, Node::Variable(Variable::RequestType)) {
+            return;
+        }
+        for &literal in literals {
+            if let Form::Text(text) = &self.terms[literal].form
+                && let Err(message) = request_type::check(text)
+            {
+                self.object(literal, message);
+            }
+        }
     }
 
     fn name(&mut self, tree: Id, name: &str) -> Typed {
@@ -166,11 +200,20 @@ impl<'a> Checker<'a> {
     }
 
     fn binary(&mut self, tree: Id, operator: Binary, written: &str, left: Id, right: Id) -> Typed {
-        let (left, right) = (self.node(left), self.node(right));
+        let (one, two) = (self.node(left), self.node(right));
         match operator {
-            Binary::Arithmetic(operator) => self.arithmetic(tree, written, operator, left, right),
-            Binary::Compare(operator) => self.comparison(tree, written, operator, left, right),
-            Binary::In => self.within(tree, left, right),
+            Binary::Arithmetic(operator) => self.arithmetic(tree, written, operator, one, two),
+            Binary::Compare(operator) => {
+                self.request_types(&one.0, &[right]);
+                self.request_types(&two.0, &[left]);
+                self.comparison(tree, written, operator, one, two)
+            }
+            Binary::In => {
+                if let Form::List(elements) = &self.terms[right].form {
+                    self.request_types(&one.0, elements);
+                }
+                self.within(tree, one, two)
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::node::{Arithmetic, Comparison, Fold, FoldKind, Node, Search, Target, Variable};
+use super::node::{Arithmetic, Comparison, Fold, FoldKind, Node, Search, Target};
 use super::value::{Value, Words, order, to_double, to_int};
 use super::{Inputs, MAX_STEPS};
 
@@ -58,7 +58,8 @@ impl<'a> Walk<'a> {
             Node::Int(it) => Value::Int(*it),
             Node::Double(it) => Value::Double(*it),
             Node::Text(it) => Value::text(it),
-            Node::Variable(variable) => self.variable(*variable),
+            Node::Time(it) => Value::Time(*it),
+            Node::Variable(variable) => Value::of(*variable, self.inputs),
             Node::Element => self.element.clone().ok_or_else(mistyped)?,
             Node::List(nodes) => {
                 Value::List(nodes.iter().map(|node| self.value(node)).collect::<Result<Vec<_>, _>>()?.into())
@@ -107,28 +108,12 @@ impl<'a> Walk<'a> {
                 let value = self.value(node)?;
                 self.convert(*target, value)?
             }
+            Node::Clock(part, node, zone) => match self.value(node)? {
+                Value::Time(at) => Value::Int(part.of(zone.to_datetime(at))),
+                _ => return Err(mistyped()),
+            },
             Node::Fold(fold) => self.fold(fold)?,
         })
-    }
-
-    fn variable(&self, variable: Variable) -> Value<'a> {
-        let inputs = self.inputs;
-        match variable {
-            Variable::Model => Value::text(inputs.model),
-            Variable::Provider => Value::text(inputs.provider),
-            Variable::RequestType => Value::text(inputs.request_type),
-            Variable::Headers => Value::Pairs(inputs.headers),
-            Variable::Params => Value::Pairs(inputs.params),
-            Variable::VirtualKeyId => Value::text(inputs.virtual_key_id),
-            Variable::VirtualKeyName => Value::text(inputs.virtual_key_name),
-            Variable::TeamId => Value::text(inputs.team_id),
-            Variable::TeamName => Value::text(inputs.team_name),
-            Variable::CustomerId => Value::text(inputs.customer_id),
-            Variable::CustomerName => Value::text(inputs.customer_name),
-            Variable::BudgetUsed => Value::Double(inputs.budget_used),
-            Variable::TokensUsed => Value::Double(inputs.tokens_used),
-            Variable::Request => Value::Double(inputs.request),
-        }
     }
 
     fn map(&mut self, entries: &'a [(Node, Node)]) -> Evaluated<'a> {

@@ -1,22 +1,29 @@
 //! Functions and comprehensions.
 
-use regex::RegexBuilder;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::check::{Checker, Typed};
-use super::node::{Fold, FoldKind, Node, Pattern, Search, Target};
+use super::clock::Part;
+use super::node::{Fold, FoldKind, Node, Search, Target};
+use super::pattern;
 use super::tree::{Form, Id};
 use super::types::Type;
 
 /// What is said of a function that is not there.
-const FUNCTIONS: &str = "startsWith, endsWith, contains, matches, size, has, int, double, string, all, exists, \
-                         exists_one, map, filter";
+const FUNCTIONS: &str = "startsWith, endsWith, contains, matches, size, has, int, double, string, timestamp, \
+                         getFullYear, getMonth, getDayOfYear, getDayOfMonth, getDate, getDayOfWeek, getHours, \
+                         getMinutes, getSeconds, getMilliseconds, all, exists, exists_one, map, filter";
+
+/// The time zones that come with the program, so that a server and its nodes have the same.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 /// Memory that the patterns of one expression take at most, in bytes; they share it evenly.
 const PATTERN_BYTES: usize = 1 << 20;
 /// Memory that one pattern takes at most, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 18;
-/// Memory of a small pattern, in bytes.
-const MIN_PATTERN_BYTES: usize = 1 << 12;
 
 impl<'a> Checker<'a> {
     /// Checks a call of a function.
@@ -42,6 +49,10 @@ impl<'a> Checker<'a> {
             }
             ("filter", Some(range), &[element, filter]) => {
                 self.fold(tree, FoldKind::Map, range, element, Some(filter), element)
+            }
+            ("timestamp", None, &[time]) => self.time(time),
+            (_, Some(time), zone @ ([] | [_])) if let Some(part) = Part::named(name) => {
+                self.clock(name, part, time, zone.first().copied())
             }
             _ => {
                 let message = match usage(name) {
@@ -77,8 +88,11 @@ impl<'a> Checker<'a> {
         // Memory is bounded for the expression: a pattern of few characters can take a lot of it.
         let patterns = self.count("matches");
         let limit = (PATTERN_BYTES / patterns.max(1)).min(MAX_PATTERN_BYTES);
-        match compile(written, limit) {
-            Ok(pattern) => (Node::Matches(Box::new(operand), Box::new(pattern)), Type::Bool),
+        match pattern::compile(written, limit) {
+            Ok((compiled, objections)) => {
+                objections.into_iter().for_each(|objection| self.object(pattern, objection));
+                (Node::Matches(Box::new(operand), Box::new(compiled)), Type::Bool)
+            }
             Err(regex::Error::CompiledTooBig(_)) => {
                 let message = format!("the pattern takes more than {limit} bytes of memory: repeat less in it");
                 self.refuse(pattern, message);
@@ -92,6 +106,39 @@ impl<'a> Checker<'a> {
                 (Node::Bool(false), Type::Bool)
             }
         }
+    }
+
+    /// Checks a time that is written out.
+    fn time(&mut self, tree: Id) -> Typed {
+        self.node(tree);
+        match &self.terms[tree].form {
+            Form::Text(written) => match written.parse::<Timestamp>() {
+                Ok(at) => return (Node::Time(at), Type::Timestamp),
+                Err(_) => self.refuse(tree, "not a time: write one as \"2026-01-31T12:00:00Z\""),
+            },
+            _ => self.refuse(tree, "`timestamp` takes a string literal, as \"2026-01-31T12:00:00Z\""),
+        };
+        (Node::Time(Timestamp::UNIX_EPOCH), Type::Timestamp)
+    }
+
+    /// Checks the choice of a part of a time.
+    fn clock(&mut self, name: &str, part: Part, time: Id, zone: Option<Id>) -> Typed {
+        let (node, kind) = self.node(time);
+        if !kind.is(&Type::Timestamp) {
+            self.refuse(time, format!("`{name}` takes a timestamp, as now.{name}(), not {kind}"));
+        }
+        let zone = zone.map_or(TimeZone::UTC, |zone| {
+            self.node(zone);
+            let found = match &self.terms[zone].form {
+                Form::Text(written) => ZONES.get(written).ok(),
+                _ => None,
+            };
+            found.unwrap_or_else(|| {
+                self.refuse(zone, "not a time zone: write its IANA name as a string literal, as \"Europe/Berlin\"");
+                TimeZone::UTC
+            })
+        });
+        (Node::Clock(part, Box::new(node), zone), Type::Int)
     }
 
     fn size(&mut self, tree: Id, operand: Id) -> Typed {
@@ -161,17 +208,6 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Compiles a pattern within a limit of memory, and finds out roughly how much it takes, which the crate does not tell.
-fn compile(pattern: &str, limit: usize) -> Result<Pattern, regex::Error> {
-    let mut bytes = MIN_PATTERN_BYTES.min(limit);
-    loop {
-        match RegexBuilder::new(pattern).size_limit(bytes).dfa_size_limit(limit).build() {
-            Err(regex::Error::CompiledTooBig(_)) if bytes < limit => bytes = (8 * bytes).min(limit),
-            built => return built.map(|regex| Pattern { regex, bytes }),
-        }
-    }
-}
-
 /// How a function is called.
 fn usage(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -184,6 +220,8 @@ fn usage(name: &str) -> Option<&'static str> {
         "int" => "int(it)",
         "double" => "double(it)",
         "string" => "string(it)",
+        "timestamp" => "timestamp(\"2026-01-31T12:00:00Z\")",
+        _ if Part::named(name).is_some() => "now.getHours(\"Europe/Berlin\")",
         "all" => "headers.all(k, condition)",
         "exists" => "headers.exists(k, condition)",
         "exists_one" | "existsOne" => "headers.exists_one(k, condition)",

@@ -5,7 +5,8 @@
 //!
 //! 1. `lexer` takes the text apart, `literal` reads its strings and numbers.
 //! 2. `parse` makes a `tree` of the symbols, within limits to brackets and operators in one another.
-//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a `node` tree.
+//! 3. `check` checks names, types and functions, reports every fault with its position, and makes a `node` tree. `pattern`
+//!    and `request_type` find what a new expression may not have, and so does `fold`, which finds what is never true.
 //! 4. `eval` walks that tree over borrowed inputs and counts its steps.
 //!
 //! Tests hold the language against the crate `cel`, which reads the same text.
@@ -13,13 +14,17 @@
 //! The module is pure: it knows neither the state nor the wire.
 
 mod check;
+mod clock;
 mod eval;
+mod fold;
 mod functions;
 mod lexer;
 mod literal;
 mod node;
 mod operator;
 mod parse;
+mod pattern;
+mod request_type;
 mod text;
 mod tree;
 mod types;
@@ -32,7 +37,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use check::Checked;
+use jiff::Timestamp;
 use node::{Node, Variable};
+pub use request_type::REQUEST_TYPES;
 use text::Text;
 
 /// Length of an expression at most, in bytes.
@@ -110,6 +118,12 @@ pub struct Inputs<'a> {
     pub customer_id: &'a str,
     /// `customer_name`.
     pub customer_name: &'a str,
+    /// `context_length`: how many input tokens are expected; 0 for unknown.
+    pub context_length: i64,
+    /// `stream`: whether a streamed answer is asked for.
+    pub stream: bool,
+    /// `now`: when the request is made.
+    pub now: Timestamp,
     /// `budget_used`: percent of the budget that is spent.
     pub budget_used: f64,
     /// `tokens_used`: percent of the token limit that is used.
@@ -133,6 +147,9 @@ impl Default for Inputs<'_> {
             team_name: "",
             customer_id: "",
             customer_name: "",
+            context_length: 0,
+            stream: false,
+            now: Timestamp::UNIX_EPOCH,
             budget_used: 0.0,
             tokens_used: 0.0,
             request: 0.0,
@@ -141,17 +158,28 @@ impl Default for Inputs<'_> {
 }
 
 impl Expression {
-    /// Checks an expression. An empty one is always true.
+    /// Checks an expression, new or stored. An empty one is always true.
     ///
     /// # Errors
     ///
     /// What is wrong with it, in the order of the text; at most [`MAX_FAULTS`] faults.
     pub fn compile(source: &str) -> Result<Self, Vec<Fault>> {
-        let (root, variables) = tree_of(source)?;
+        let Checked { root, variables, objections: _ } = tree_of(source)?;
         let names: BTreeSet<_> = variables.into_iter().map(Variable::name).collect();
         let usage = [Variable::BudgetUsed, Variable::TokensUsed, Variable::Request];
         let reads_usage = usage.iter().any(|variable| names.contains(variable.name()));
         Ok(Self(Arc::new(Compiled { source: source.into(), root, names, reads_usage })))
+    }
+
+    /// What a new expression may not have, though stored ones may: what can never match, and patterns that RE2 does not
+    /// take. In the order of the text; at most [`MAX_FAULTS`] faults.
+    pub fn objections(&self) -> Vec<Fault> {
+        let mut found = tree_of(self.source()).map_or_else(|faults| faults, |checked| checked.objections);
+        if found.is_empty() && fold::never_true(&self.0.root) {
+            let message = "the expression is never true, whatever is asked: change it, or disable the rule".to_owned();
+            found.push(Fault { position: Position { line: 1, column: 1 }, message });
+        }
+        found
     }
 
     /// Whether the inputs match. Takes at most [`MAX_STEPS`] steps and never panics.
@@ -179,15 +207,14 @@ impl Expression {
     }
 }
 
-/// The checked tree of an expression, and the variables that it names.
-fn tree_of(source: &str) -> Result<(Node, BTreeSet<Variable>), Vec<Fault>> {
+fn tree_of(source: &str) -> Result<Checked, Vec<Fault>> {
     let mut text = Text::new(source);
     let symbols = lexer::symbols(&mut text);
     if text.is_faulty() {
         return Err(text.into_faults());
     }
     if symbols.is_empty() {
-        return Ok((Node::Bool(true), BTreeSet::new()));
+        return Ok(Checked { root: Node::Bool(true), variables: BTreeSet::new(), objections: Vec::new() });
     }
     match parse::parse(&mut text, &symbols) {
         Some((terms, root)) => check::check(text, &symbols, &terms, root),

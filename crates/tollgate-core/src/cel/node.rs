@@ -1,7 +1,12 @@
 //! The checked tree.
 
-use regex::Regex;
+use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::clock::Part;
+use super::pattern::Pattern;
 use super::types::Type;
 
 /// A variable.
@@ -18,6 +23,9 @@ pub(super) enum Variable {
     TeamName,
     CustomerId,
     CustomerName,
+    ContextLength,
+    Stream,
+    Now,
     BudgetUsed,
     TokensUsed,
     Request,
@@ -25,7 +33,7 @@ pub(super) enum Variable {
 
 impl Variable {
     /// All variables, in the order in which messages list them.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Model,
         Self::Provider,
         Self::RequestType,
@@ -37,6 +45,9 @@ impl Variable {
         Self::TeamName,
         Self::CustomerId,
         Self::CustomerName,
+        Self::ContextLength,
+        Self::Stream,
+        Self::Now,
         Self::BudgetUsed,
         Self::TokensUsed,
         Self::Request,
@@ -56,6 +67,9 @@ impl Variable {
             Self::TeamName => "team_name",
             Self::CustomerId => "customer_id",
             Self::CustomerName => "customer_name",
+            Self::ContextLength => "context_length",
+            Self::Stream => "stream",
+            Self::Now => "now",
             Self::BudgetUsed => "budget_used",
             Self::TokensUsed => "tokens_used",
             Self::Request => "request",
@@ -72,7 +86,18 @@ impl Variable {
         match self {
             Self::Headers | Self::Params => Type::Map(Box::new(Type::String)),
             Self::BudgetUsed | Self::TokensUsed | Self::Request => Type::Double,
-            _ => Type::String,
+            Self::ContextLength => Type::Int,
+            Self::Stream => Type::Bool,
+            Self::Now => Type::Timestamp,
+            Self::Model
+            | Self::Provider
+            | Self::RequestType
+            | Self::VirtualKeyId
+            | Self::VirtualKeyName
+            | Self::TeamId
+            | Self::TeamName
+            | Self::CustomerId
+            | Self::CustomerName => Type::String,
         }
     }
 }
@@ -84,6 +109,7 @@ pub(super) enum Node {
     Int(i64),
     Double(f64),
     Text(Box<str>),
+    Time(Timestamp),
     Variable(Variable),
     /// The element of the comprehension around. There is one at most, because comprehensions do not nest.
     Element,
@@ -102,7 +128,41 @@ pub(super) enum Node {
     Search(Search, Box<[Node; 2]>),
     Matches(Box<Node>, Box<Pattern>),
     Convert(Target, Box<Node>),
+    /// A part of a time, by the clocks of a time zone.
+    Clock(Part, Box<Node>, TimeZone),
     Fold(Box<Fold>),
+}
+
+impl Node {
+    /// Adds the variables that it reads.
+    pub(super) fn variables(&self, read: &mut BTreeSet<Variable>) {
+        match self {
+            Self::Bool(_) | Self::Int(_) | Self::Double(_) | Self::Text(_) | Self::Time(_) | Self::Element => {}
+            Self::Variable(variable) => drop(read.insert(*variable)),
+            Self::List(nodes) | Self::And(nodes) | Self::Or(nodes) => {
+                nodes.iter().for_each(|node| node.variables(read));
+            }
+            Self::Map(entries) => {
+                entries.iter().flat_map(|(key, value)| [key, value]).for_each(|it| it.variables(read))
+            }
+            Self::Not(node)
+            | Self::Negate(node)
+            | Self::Size(node)
+            | Self::Matches(node, _)
+            | Self::Convert(_, node)
+            | Self::Clock(_, node, _) => node.variables(read),
+            Self::Choose(nodes) => nodes.iter().for_each(|node| node.variables(read)),
+            Self::Arithmetic(_, nodes)
+            | Self::Compare(_, nodes)
+            | Self::In(nodes)
+            | Self::Index(nodes)
+            | Self::Search(_, nodes) => nodes.iter().for_each(|node| node.variables(read)),
+            Self::Fold(fold) => {
+                let Fold { kind: _, range, filter, body } = &**fold;
+                [Some(range), filter.as_ref(), Some(body)].into_iter().flatten().for_each(|it| it.variables(read));
+            }
+        }
+    }
 }
 
 /// An operator on numbers; `Add` also joins strings and lists.
@@ -132,14 +192,6 @@ pub(super) enum Search {
     StartsWith,
     EndsWith,
     Contains,
-}
-
-/// A pattern, compiled once.
-#[derive(Debug)]
-pub(super) struct Pattern {
-    pub(super) regex: Regex,
-    /// Memory that it takes at most, in bytes. It tells how long a search takes at most.
-    pub(super) bytes: usize,
 }
 
 /// What a conversion makes.

@@ -9,6 +9,7 @@ pub(super) enum Type {
     Int,
     Double,
     String,
+    Timestamp,
     List(Box<Type>),
     /// A map; its keys are strings.
     Map(Box<Type>),
@@ -72,6 +73,7 @@ impl Type {
             Self::Int => return f.write_str("int"),
             Self::Double => return f.write_str("double"),
             Self::String => return f.write_str("string"),
+            Self::Timestamp => return f.write_str("timestamp"),
             Self::Any => return f.write_str("any"),
             Self::List(element) => ("list(", element),
             Self::Map(value) => ("map(string, ", value),

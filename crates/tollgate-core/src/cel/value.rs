@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use jiff::Timestamp;
+
+use super::Inputs;
+use super::node::Variable;
+
 /// A value. Cloning one copies no list, no map and no text, so that it costs the same whatever its size.
 #[derive(Clone, Debug)]
 pub(super) enum Value<'a> {
@@ -12,6 +17,7 @@ pub(super) enum Value<'a> {
     Int(i64),
     Double(f64),
     Text(Words<'a>),
+    Time(Timestamp),
     List(Rc<[Value<'a>]>),
     Map(Rc<BTreeMap<Rc<str>, Value<'a>>>),
     /// Headers or parameters.
@@ -37,6 +43,29 @@ impl Deref for Words<'_> {
 }
 
 impl<'a> Value<'a> {
+    /// What a variable holds.
+    pub(super) fn of(variable: Variable, inputs: &'a Inputs<'a>) -> Self {
+        match variable {
+            Variable::Model => Self::text(inputs.model),
+            Variable::Provider => Self::text(inputs.provider),
+            Variable::RequestType => Self::text(inputs.request_type),
+            Variable::Headers => Self::Pairs(inputs.headers),
+            Variable::Params => Self::Pairs(inputs.params),
+            Variable::VirtualKeyId => Self::text(inputs.virtual_key_id),
+            Variable::VirtualKeyName => Self::text(inputs.virtual_key_name),
+            Variable::TeamId => Self::text(inputs.team_id),
+            Variable::TeamName => Self::text(inputs.team_name),
+            Variable::CustomerId => Self::text(inputs.customer_id),
+            Variable::CustomerName => Self::text(inputs.customer_name),
+            Variable::ContextLength => Self::Int(inputs.context_length),
+            Variable::Stream => Self::Bool(inputs.stream),
+            Variable::Now => Self::Time(inputs.now),
+            Variable::BudgetUsed => Self::Double(inputs.budget_used),
+            Variable::TokensUsed => Self::Double(inputs.tokens_used),
+            Variable::Request => Self::Double(inputs.request),
+        }
+    }
+
     /// A text that was made.
     pub(super) fn made(text: String) -> Self {
         Self::Text(Words::Made(text.into()))
@@ -86,6 +115,7 @@ pub(super) fn order(one: &Value<'_>, two: &Value<'_>) -> Option<Ordering> {
         (Value::Int(one), Value::Int(two)) => Some(one.cmp(two)),
         (Value::Bool(one), Value::Bool(two)) => Some(one.cmp(two)),
         (Value::Text(one), Value::Text(two)) => Some((**one).cmp(&**two)),
+        (Value::Time(one), Value::Time(two)) => Some(one.cmp(two)),
         _ => number(one)?.partial_cmp(&number(two)?),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Config, ModelPlace, PricePlace, Table};
+use super::alike::{put, take};
+use super::{Config, ModelScope, PricePlace, Table};
 use crate::domain::{
     Customer, Limits, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, Resource,
     ResourceKey, RoutingRule, Stored, Team, VirtualKey,
@@ -175,25 +176,19 @@ impl Indexed for ModelConfig {
     }
 
     fn index(config: &mut Config, stored: &Arc<Stored<Self>>) {
-        config.models.insert(stored.resource.place(), Arc::clone(stored));
-        config.model_scopes.index(&stored.resource.scope);
+        config.models.index(&stored.resource.scope(), stored.resource.models(), stored);
         index_limits(config, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 
     fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
-        let place = stored.resource.place();
-        if config.models.get(&place).is_some_and(|holder| holder.id == stored.id) {
-            config.models.remove(&place);
-        }
-        config.model_scopes.unindex(&stored.resource.scope);
+        config.models.unindex(&stored.resource.scope(), stored.resource.models(), stored);
         unindex_limits(config, &stored.resource.limits, &ResourceKey::of(&stored.id));
     }
 }
 
 impl ModelConfig {
-    /// The place of this price, on which it is unique.
-    pub fn place(&self) -> ModelPlace {
-        (self.scope.clone(), self.model_name.clone(), self.provider.clone())
+    pub(super) fn scope(&self) -> ModelScope {
+        (self.scope.clone(), self.provider.clone())
     }
 }
 
@@ -229,11 +224,11 @@ impl Indexed for PricingOverride {
     }
 
     fn index(config: &mut Config, stored: &Arc<Stored<Self>>) {
-        config.pricing.index(stored);
+        config.pricing.index(&stored.resource.scope, stored.resource.models(), stored);
     }
 
     fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
-        config.pricing.unindex(stored);
+        config.pricing.unindex(&stored.resource.scope, stored.resource.models(), stored);
     }
 }
 
@@ -247,14 +242,11 @@ impl Indexed for ModelPrice {
     }
 
     fn index(config: &mut Config, stored: &Arc<Stored<Self>>) {
-        config.prices.insert(stored.resource.place(), Arc::clone(stored));
+        put(&mut config.prices, stored.resource.place(), stored);
     }
 
     fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
-        let place = stored.resource.place();
-        if config.prices.get(&place).is_some_and(|holder| holder.id == stored.id) {
-            config.prices.remove(&place);
-        }
+        take(&mut config.prices, stored.resource.place(), stored);
     }
 }
 

@@ -4,11 +4,12 @@
 //! [`Config::remove`], so that both decide with the same data. Its maps are persistent: a clone costs nothing, and readers
 //! never meet a writer.
 
+mod alike;
 mod by_hash;
-mod counts;
+mod by_model;
 mod indexed;
 mod limits;
-mod pricing;
+mod prices;
 mod routing;
 mod table;
 
@@ -19,12 +20,13 @@ use imbl::OrdMap;
 pub use by_hash::ByHash;
 pub use indexed::Indexed;
 pub use limits::LimitPlace;
+pub use prices::PricePlace;
 pub use routing::RuleOrder;
 pub use table::Table;
 
 use crate::domain::{
-    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
+    AnyResource, Customer, Id, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScope, Provider,
+    ProviderGovernance, ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
 };
 
 /// All resources at one revision, and what finds them.
@@ -48,24 +50,19 @@ pub struct Config {
     limit_places: ByHash<ResourceKey>,
     /// The routing rules in the order in which they are looked at.
     routing: routing::Order,
-    /// The model configs by what they are unique on.
-    models: Lookup<ModelPlace, Arc<Stored<ModelConfig>>>,
-    /// How many model configs a scope has: most requests are in scopes that have none.
-    model_scopes: counts::Counts<Scope>,
+    /// The model configs by the models that they limit, at one provider or at all.
+    models: by_model::ByModel<ModelScope, ModelConfig>,
     /// The model prices by what they are unique on.
-    prices: OrdMap<PricePlace, Arc<Stored<ModelPrice>>>,
+    prices: prices::Prices,
     /// The pricing overrides by what they match.
-    pricing: pricing::Index,
+    pricing: by_model::ByModel<PricingScope, PricingOverride>,
 }
 
 /// A map that is only looked into: cloning is cheap, and it has no order.
 type Lookup<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
-/// What a model config is unique on.
-pub type ModelPlace = (Scope, Box<str>, Option<Id<Provider>>);
-
-/// The place of a model price, on which it is unique: its provider, the name by which its model is compared, and from when on it holds.
-pub type PricePlace = (Id<Provider>, Box<str>, Option<Timestamp>);
+/// Which traffic a model config is for: whose, and at which provider.
+type ModelScope = (Scope, Option<Id<Provider>>);
 
 impl Config {
     /// The configuration of these resources.
@@ -228,14 +225,26 @@ impl Config {
         provider.resource.keys.iter().find(|key| key.id.as_ref() == id).map(|key| (provider_id, key))
     }
 
-    /// The limits of a model within a scope: of exactly this model and provider, where `*` and `None` are every one.
-    pub fn model_config(&self, place: &ModelPlace) -> Option<&Arc<Stored<ModelConfig>>> {
-        self.models.get(place)
+    /// The model configs that limit the same as `model_config`: those of its scope, provider and models.
+    pub fn model_configs_like(&self, model_config: &ModelConfig) -> &[Arc<Stored<ModelConfig>>] {
+        self.models.of(&model_config.scope(), model_config.models())
     }
 
-    /// Whether any model config is for this scope.
-    pub fn has_model_configs(&self, scope: &Scope) -> bool {
-        self.model_scopes.any(scope)
+    /// The model configs of a scope for a model of a provider, `None` being every provider, whose own configs are left out.
+    /// The model is given by [`bare_model`](crate::domain::bare_model). Exact patterns come before prefixes, the longest
+    /// first.
+    pub fn model_configs_of(
+        &self,
+        scope: &Scope,
+        provider: Option<Id<Provider>>,
+        model: &str,
+    ) -> Vec<&Arc<Stored<ModelConfig>>> {
+        self.models.matching(&(scope.clone(), provider), model)
+    }
+
+    /// The pricing overrides of a scope for a model, in the same order.
+    pub fn overrides_of(&self, scope: &PricingScope, model: &str) -> Vec<&Arc<Stored<PricingOverride>>> {
+        self.pricing.matching(scope, model)
     }
 }
 
@@ -264,7 +273,6 @@ impl Config {
         assert_eq!(self.provider_keys, other.provider_keys);
         assert!(self.rules_after(None).eq(other.rules_after(None)));
         assert_eq!(self.models, other.models);
-        assert_eq!(self.model_scopes, other.model_scopes);
         assert_eq!(self.pricing, other.pricing);
         assert_eq!(self.routing, other.routing);
     }

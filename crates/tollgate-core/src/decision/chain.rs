@@ -2,9 +2,13 @@
 //! decided and what is counted goes through here, so that a request counts against the limits that could have stopped
 //! it.
 
+use std::sync::Arc;
+
 use super::Caller;
 use crate::config::Config;
-use crate::domain::{Id, LimitOwner, Limits, ProviderConfig, ProviderGovernance, Scope};
+use crate::domain::{
+    Id, LimitOwner, Limits, ModelConfig, ModelPattern, ProviderConfig, ProviderGovernance, Scope, Stored, bare_model,
+};
 
 /// An owner of limits that apply.
 pub struct Applied<'a> {
@@ -56,31 +60,20 @@ pub fn chain<'a>(
     found
 }
 
-/// The model configs of a scope: (model, provider), (model, *), (*, provider), (*, *). A model may be named with the
-/// provider's prefix.
+/// The model configs of a scope: (model, provider), (model, every provider), (`*`, provider), (`*`, every provider). Of those
+/// that name models, the exact ones come first, then the longer prefixes.
 fn add_models<'a>(config: &'a Config, scope: Scope, provider: &str, model: &str, found: &mut Vec<Applied<'a>>) {
-    if !config.has_model_configs(&scope) {
-        return;
-    }
-    let bare = super::checks::bare(model, provider);
-    // A request for the model "*" has no name but the one that every request has.
-    let mut names = vec![model, bare];
-    names.dedup();
-    names.retain(|name| *name != "*");
-    let provider = (!provider.is_empty()).then(|| Id::new(provider));
-    let named = |names: &[&str], provider: Option<Id<_>>| {
-        let places = names.iter().map(|name| (scope.clone(), Box::<str>::from(*name), provider.clone()));
-        places.collect::<Vec<_>>()
+    let model = bare_model(model, provider);
+    let own = match provider {
+        "" => Vec::new(),
+        provider => config.model_configs_of(&scope, Some(Id::new(provider)), model),
     };
-    let mut places = Vec::with_capacity(6);
-    for names in [names.as_slice(), &["*"]] {
-        if provider.is_some() {
-            places.extend(named(names, provider.clone()));
+    let every = config.model_configs_of(&scope, None, model);
+    let for_all = |stored: &&Arc<Stored<ModelConfig>>| stored.resource.models() == ModelPattern::ALL;
+    for all in [false, true] {
+        for stored in own.iter().chain(&every).copied().filter(|stored| for_all(stored) == all) {
+            let (limits, calendar_aligned) = (&stored.resource.limits, stored.resource.calendar_aligned);
+            found.push(Applied { owner: LimitOwner::ModelConfig(stored.id.clone()), limits, calendar_aligned });
         }
-        places.extend(named(names, None));
-    }
-    for stored in places.iter().filter_map(|place| config.model_config(place)) {
-        let (limits, calendar_aligned) = (&stored.resource.limits, stored.resource.calendar_aligned);
-        found.push(Applied { owner: LimitOwner::ModelConfig(stored.id.clone()), limits, calendar_aligned });
     }
 }

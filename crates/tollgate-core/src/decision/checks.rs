@@ -6,8 +6,8 @@ use super::chain::{Applied, chain};
 use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
-    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ProviderConfig, RateDimension, RateLimit, ResetDuration,
-    Stored, Timestamp, VirtualKey, Window,
+    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, ProviderConfig, RateDimension, RateLimit,
+    ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -23,17 +23,16 @@ impl Refusal<'_> {
     }
 }
 
-/// Whether the provider config permits the model: exactly, or with the provider's prefix. What is blacklisted is not.
+/// Whether the provider config permits the model. What is blacklisted is not permitted.
 pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
     let provider = provider_config.provider.as_str();
+    let model = bare_model(model, provider);
     let names = |permit: &AllowList| match permit {
         AllowList::All => true,
-        AllowList::Only(names) => names.iter().any(|name| bare(name, provider) == bare(model, provider)),
+        AllowList::Only(patterns) => patterns.iter().any(|text| ModelPattern::of(text, provider).matches(model)),
     };
     names(&provider_config.allowed_models) && !names(&provider_config.blacklisted_models)
 }
-
-pub(super) use crate::domain::bare_model as bare;
 
 fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
     match (&provider_config.key_ids, key_id) {

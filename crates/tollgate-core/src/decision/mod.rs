@@ -24,8 +24,8 @@ pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, rate
 use crate::config::Config;
 use crate::counters::{Counters, ToldUsage};
 use crate::domain::{
-    Budget, Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, ProviderConfig, RateLimit, RoutingRule,
-    Stored, Team, Timestamp, VirtualKey, Window,
+    Budget, Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, RateLimit,
+    RoutingRule, Stored, Team, Timestamp, VirtualKey, Window,
 };
 
 /// What was counted in the current window of a limit.
@@ -113,6 +113,10 @@ pub struct Request<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Where the caller would turn if the request fails.
     pub fallbacks: &'a [Fallback],
+    /// Input tokens expected, as conditions see them; 0 for unknown.
+    pub context_length: i64,
+    /// Whether a streamed answer is asked for, as conditions see it.
+    pub stream: bool,
     /// Tokens expected; 0 for unknown.
     pub estimated_tokens: i64,
     /// Nano-dollars expected; 0 for unknown.
@@ -288,6 +292,17 @@ impl<'a> Caller<'a> {
     }
 }
 
+/// The provider that a request is for, and the model that this provider is asked for. A request that names no provider names
+/// it by the part of the model before the first `/`, if that is a known provider.
+pub fn address<'a>(config: &Config, provider: &'a str, model: &'a str) -> (&'a str, &'a str) {
+    match model.split_once('/') {
+        Some((first, rest)) if provider.is_empty() && !rest.is_empty() && config.get::<Provider>(first).is_some() => {
+            (first, rest)
+        }
+        _ => (provider, model),
+    }
+}
+
 /// Decides on a request. The same configuration, usage and request give the same answer.
 pub fn explain(config: &Config, usage: &dyn Usage, request: &Request<'_>) -> Explanation {
     explained(config, usage, request, true)
@@ -319,6 +334,8 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         }
     }
     let caller = key.map_or_else(Caller::default, |key| Caller::of(config, key));
+    let (provider, model) = address(config, request.provider, request.model);
+    let request = &Request { provider, model, ..*request };
     let routed = match is_routed {
         true => routing::route(config, usage, request, caller, &mut random),
         false => routing::Routed::as_asked(request),

@@ -3,8 +3,11 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use super::address;
 use crate::config::Config;
-use crate::domain::{Id, ModelPrice, Pattern, PricingOverride, PricingScope, Provider, Rates, Stored, Timestamp};
+use crate::domain::{
+    Id, ModelPattern, ModelPrice, PricingOverride, PricingScope, Rates, Stored, Timestamp, bare_model,
+};
 
 /// A request to be priced. What is empty is not known.
 #[derive(Clone, Copy, Debug)]
@@ -31,10 +34,13 @@ pub struct PriceCandidate<'a> {
     pub won: bool,
 }
 
-/// The provider of the request. A provider key says which provider it is of.
-fn provider(config: &Config, request: &PriceRequest<'_>) -> Option<Id<Provider>> {
-    let given = (!request.provider.is_empty()).then(|| Id::new(request.provider));
-    given.or_else(|| config.provider_key(request.provider_key_id).map(|(provider, _)| provider.clone()))
+/// The provider of the request, empty if it is not known, and the name by which its model is compared.
+fn place<'a>(config: &'a Config, request: &PriceRequest<'a>) -> (&'a str, &'a str) {
+    // A provider key says which provider it is of.
+    let of_key = config.provider_key(request.provider_key_id).map(|(provider, _)| provider.as_str());
+    let named = if request.provider.is_empty() { of_key.unwrap_or_default() } else { request.provider };
+    let (provider, model) = address(config, named, request.model);
+    (provider, bare_model(model, provider))
 }
 
 /// The price of the model at the provider that holds at `at`, whose rates the override that applies overlays.
@@ -43,7 +49,8 @@ pub fn model_price<'a>(
     request: &PriceRequest<'_>,
     at: Timestamp,
 ) -> Option<&'a Arc<Stored<ModelPrice>>> {
-    config.model_price(provider(config, request)?.as_str(), request.model, at)
+    let (provider, model) = place(config, request);
+    config.model_price(provider, model, at)
 }
 
 /// The rates of the request: those of the price of its model, overlaid by those of the override that applies. `None` if there is
@@ -57,12 +64,12 @@ pub fn rates(config: &Config, request: &PriceRequest<'_>, at: Timestamp) -> Opti
     }
 }
 
-/// The scopes that the request has, the most specific first.
-fn scopes(config: &Config, request: &PriceRequest<'_>) -> impl Iterator<Item = PricingScope> + use<> {
+/// The scopes that the request has at `provider`, the most specific first.
+fn scopes(request: &PriceRequest<'_>, provider: &str) -> impl Iterator<Item = PricingScope> + use<> {
     let given = |text: &str| (!text.is_empty()).then(|| Arc::<str>::from(text));
     let key = given(request.virtual_key_id);
     let provider_key: Option<Box<str>> = (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into());
-    let provider = provider(config, request);
+    let provider = given(provider).map(Id::new);
     let id = |key: &Arc<str>| Id::new(Arc::clone(key));
     [
         key.as_ref().zip(provider_key.as_ref()).zip(provider.as_ref()).map(|((key, provider_key), provider)| {
@@ -98,17 +105,18 @@ fn ranked<'a>(
 }
 
 fn rank(stored: &Stored<PricingOverride>) -> (bool, Reverse<usize>, Reverse<i64>, &str) {
-    let (wildcard, len) = match &stored.resource.pattern {
-        Pattern::Exact(model) => (false, model.len()),
-        Pattern::Wildcard(prefix) => (true, prefix.len()),
+    let (wildcard, len) = match stored.resource.models() {
+        ModelPattern::Exact(model) => (false, model.len()),
+        ModelPattern::Prefix(prefix) => (true, prefix.len()),
     };
     (wildcard, Reverse(len), Reverse(stored.revision), stored.id.as_str())
 }
 
 /// The override that applies, if any. Costs the same however many there are in other scopes.
 pub fn resolve_price<'a>(config: &'a Config, request: &PriceRequest<'_>) -> Option<&'a Arc<Stored<PricingOverride>>> {
-    scopes(config, request).find_map(|scope| {
-        ranked(config, &scope, request.model).find(|stored| stored.resource.request_types.has(request.request_type))
+    let (provider, model) = place(config, request);
+    scopes(request, provider).find_map(|scope| {
+        ranked(config, &scope, model).find(|stored| stored.resource.request_types.has(request.request_type))
     })
 }
 
@@ -128,14 +136,15 @@ pub fn explain_price<'a>(config: &'a Config, request: &PriceRequest<'_>) -> Vec<
         if stored.resource.scope != winner.resource.scope {
             return format!("a match in a more specific scope wins: {}", winner.id);
         }
-        match (&winner.resource.pattern, &stored.resource.pattern) {
-            (Pattern::Exact(_), Pattern::Wildcard(_)) => format!("an exact match wins: {}", winner.id),
+        match (winner.resource.models(), stored.resource.models()) {
+            (ModelPattern::Exact(_), ModelPattern::Prefix(_)) => format!("an exact match wins: {}", winner.id),
             (one, other) if one != other => format!("a longer prefix wins: {}", winner.id),
             _ if winner.revision != stored.revision => format!("a later revision wins: {}", winner.id),
             _ => format!("a smaller id wins: {}", winner.id),
         }
     };
-    let all = scopes(config, request).flat_map(|scope| ranked(config, &scope, request.model));
+    let (provider, model) = place(config, request);
+    let all = scopes(request, provider).flat_map(|scope| ranked(config, &scope, model));
     let mut candidates: Vec<_> = all
         .map(|stored| PriceCandidate {
             stored,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
-use super::{Caller, Match, Request, RuleCheck, Usage, checks};
+use super::{Caller, Match, Request, RuleCheck, Usage, address, checks};
 use crate::cel::Inputs;
 use crate::config::Config;
-use crate::domain::{Fallback, RoutingRule, Scope, Stored};
+use crate::domain::{Fallback, RoutingRule, Scope, Stored, bare_model};
 
 /// Rules that are applied to one request at most.
 const MAX_HOPS: u32 = 10;
@@ -57,11 +57,13 @@ pub(super) fn route(
     .into_iter()
     .flatten()
     .collect();
-    let mut seen = vec![(routed.provider.clone(), routed.model.clone())];
+    let place =
+        |routed: &Routed| (routed.provider.clone(), Box::<str>::from(bare_model(&routed.model, &routed.provider)));
+    let mut seen = vec![place(&routed)];
     for hop in 0..MAX_HOPS {
         let Some(rule) = first_match(config, usage, request, caller, &scopes, hop, &mut routed) else { break };
-        apply(request, rule, &mut routed, random);
-        let place = (routed.provider.clone(), routed.model.clone());
+        apply(config, request, rule, &mut routed, random);
+        let place = place(&routed);
         if !rule.resource.chain_rule || seen.contains(&place) {
             break;
         }
@@ -82,11 +84,14 @@ fn first_match<'a>(
     let (provider, model) = (routed.provider.clone(), routed.model.clone());
     let (team, customer) = (caller.team, caller.customer);
     let mut inputs = Inputs {
-        model: &model,
+        model: bare_model(&model, &provider),
         provider: &provider,
         request_type: request.request_type,
         headers: request.headers,
         params: request.params,
+        context_length: request.context_length,
+        stream: request.stream,
+        now: jiff::Timestamp::from_microsecond(request.at.as_micros()).unwrap_or_default(),
         virtual_key_id: caller.key.map_or("", |key| key.id.as_str()),
         virtual_key_name: caller.key.map_or("", |key| &key.resource.name),
         team_id: team.map_or("", |team| team.id.as_str()),
@@ -125,7 +130,13 @@ fn first_match<'a>(
 }
 
 /// Draws a target of the rule. What it leaves out is kept; the last rule applied supplies everything else.
-fn apply(request: &Request<'_>, rule: &Arc<Stored<RoutingRule>>, routed: &mut Routed, random: &mut StdRng) {
+fn apply(
+    config: &Config,
+    request: &Request<'_>,
+    rule: &Arc<Stored<RoutingRule>>,
+    routed: &mut Routed,
+    random: &mut StdRng,
+) {
     let targets = &rule.resource.targets;
     let drawn = draw(targets.iter().map(|target| target.weight), random);
     let Some(target) = targets.get(drawn) else { return };
@@ -135,6 +146,8 @@ fn apply(request: &Request<'_>, rule: &Arc<Stored<RoutingRule>>, routed: &mut Ro
     if let Some(model) = &target.model {
         routed.model = model.clone();
     }
+    let (provider, model) = address(config, &routed.provider, &routed.model);
+    (routed.provider, routed.model) = (provider.into(), model.into());
     // A provider key belongs to one provider: that of the request is kept with the provider of the request only.
     let asked = (!request.provider_key_id.is_empty() && *routed.provider == *request.provider)
         .then(|| request.provider_key_id.into());

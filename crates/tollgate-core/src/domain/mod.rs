@@ -9,6 +9,7 @@ mod error;
 mod id;
 mod limits;
 mod mcp_client;
+mod model;
 mod model_config;
 mod model_price;
 mod money;
@@ -27,6 +28,7 @@ mod violations;
 mod virtual_key;
 mod window;
 
+pub use crate::cel::REQUEST_TYPES;
 pub use allow_list::AllowList;
 pub use customer::Customer;
 pub use digest::resource_digest;
@@ -35,12 +37,11 @@ pub use error::{Error, Reference};
 pub use id::{Id, LimitId};
 pub use limits::{Budget, LimitKind, LimitOwner, Limits, RateDimension, RateLimit};
 pub use mcp_client::McpClient;
+pub use model::{ModelPattern, bare_model};
 pub use model_config::ModelConfig;
-pub use model_price::{ModelPrice, bare_model};
+pub use model_price::ModelPrice;
 pub use money::NanoUsd;
-pub use pricing_override::{
-    Pattern, PricingOverride, PricingScope, PricingScopeKind, RATE_NAMES, REQUEST_TYPES, Rates, RequestTypes,
-};
+pub use pricing_override::{Pattern, PricingOverride, PricingScope, PricingScopeKind, RATE_NAMES, Rates, RequestTypes};
 pub use provider::{BUILT_IN, Provider, ProviderKey};
 pub use provider_governance::ProviderGovernance;
 pub use resource::{AnyResource, Kind, Resource, ResourceKey, Stored};

@@ -1,11 +1,11 @@
 //! Model configs (`docs/design/semantics.md §6`).
 
-use super::{Id, Limits, Provider, Scope};
+use super::{Id, Limits, ModelPattern, Provider, Scope};
 
 /// The limits of a model, at one provider or at all, within a scope.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ModelConfig {
-    /// The model, or `*` for every one.
+    /// The pattern of the models, as it was written.
     pub model_name: Box<str>,
     /// The provider; `None`: every one.
     pub provider: Option<Id<Provider>>,
@@ -15,4 +15,11 @@ pub struct ModelConfig {
     pub calendar_aligned: bool,
     /// What may be spent, and how fast.
     pub limits: Limits,
+}
+
+impl ModelConfig {
+    /// The models that it limits.
+    pub fn models(&self) -> ModelPattern<'_> {
+        ModelPattern::of(&self.model_name, self.provider.as_ref().map_or("", Id::as_str))
+    }
 }

@@ -1,6 +1,6 @@
 //! Prices of models (`docs/prices.md`).
 
-use super::{Id, Provider, Rates, Timestamp};
+use super::{Id, Provider, Rates, Timestamp, bare_model};
 
 /// The price of a model at a provider, for a stretch of time.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,9 +33,4 @@ impl ModelPrice {
     pub fn holds_at(&self, at: Timestamp) -> bool {
         self.valid_from.is_none_or(|from| from <= at) && self.valid_to.is_none_or(|to| at < to)
     }
-}
-
-/// A model without the provider's prefix: the name by which models are compared.
-pub fn bare_model<'a>(model: &'a str, provider: &str) -> &'a str {
-    model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model)
 }

@@ -1,6 +1,6 @@
 //! Pricing overrides (`docs/design/semantics.md §9`).
 
-use super::{Id, Provider, VirtualKey};
+use super::{Id, ModelPattern, Provider, REQUEST_TYPES, VirtualKey, bare_model};
 
 /// Prices that replace the base prices of a model for some traffic.
 #[derive(Clone, PartialEq, Debug)]
@@ -161,32 +161,16 @@ pub enum Pattern {
     Wildcard(Box<str>),
 }
 
-impl Pattern {
-    /// Whether `model` is one of them.
-    pub fn matches(&self, model: &str) -> bool {
-        match self {
-            Self::Exact(name) => name.as_ref() == model,
-            Self::Wildcard(prefix) => model.starts_with(prefix.as_ref()),
+impl PricingOverride {
+    /// The models that it is for.
+    pub fn models(&self) -> ModelPattern<'_> {
+        let provider = self.scope.provider().map_or("", Id::as_str);
+        match &self.pattern {
+            Pattern::Exact(name) => ModelPattern::Exact(bare_model(name, provider)),
+            Pattern::Wildcard(prefix) => ModelPattern::Prefix(bare_model(prefix, provider)),
         }
     }
 }
-
-/// The kinds of request, as they are named in expressions and in explanations. A kind's number in the API is its place
-/// here plus 1.
-pub const REQUEST_TYPES: [&str; 12] = [
-    "chat_completion",
-    "text_completion",
-    "responses",
-    "embedding",
-    "rerank",
-    "speech",
-    "transcription",
-    "image_generation",
-    "image_variation",
-    "image_edit",
-    "video_generation",
-    "video_remix",
-];
 
 /// A set of kinds of request, by their numbers in the API.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

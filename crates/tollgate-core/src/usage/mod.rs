@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::counters::{CounterKey, Dimension, add_dimensions};
-use crate::decision::{Applied, Caller, chain, permits_model};
+use crate::decision::{Applied, Caller, address, chain, permits_model};
 use crate::domain::{KeyOwner, LimitKind, Timestamp, VirtualKey, Window};
 
 /// How long the owners of a deleted key are remembered, so that its usage still counts for them.
@@ -120,8 +120,9 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
             Some(_) | None => return Err(Fault::UnknownKey),
         },
     };
+    let (provider, model) = address(config, &entry.provider, &entry.model);
     let configs = configs.iter().filter(|provider_config| {
-        provider_config.provider.as_str() == &*entry.provider && permits_model(provider_config, &entry.model)
+        provider_config.provider.as_str() == provider && permits_model(provider_config, model)
     });
 
     let at = match entry.occurred_at {
@@ -129,7 +130,7 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
         Some(_) | None => now,
     };
     let mut dimensions = Vec::with_capacity(16);
-    for Applied { owner, limits, calendar_aligned } in chain(config, caller, &entry.provider, &entry.model, configs) {
+    for Applied { owner, limits, calendar_aligned } in chain(config, caller, provider, model, configs) {
         add_dimensions(&owner, limits, calendar_aligned, &mut dimensions);
     }
     let mut assigned = Assigned { amounts: Vec::with_capacity(dimensions.len()), late: false, until: Timestamp::MAX };

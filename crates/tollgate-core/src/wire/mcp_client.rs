@@ -15,7 +15,7 @@ impl Wire for McpClient {
     fn parse(message: v1::McpClient, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
         let v1::McpClient { name, tools, .. } = message;
         id_name(&name, &path.field("name"), violations);
-        Some(Self { tools: names(&tools, false, &path.field("tools"), violations) })
+        Some(Self { tools: names(&tools, &path.field("tools"), violations) })
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::McpClient {

@@ -65,8 +65,17 @@ pub trait Wire: Resource {
     /// Whether the name is the id.
     const NAMED_BY_ID: bool = false;
 
-    /// The message as a value, or `None` with everything that is wrong with it.
+    /// The message as a value, or `None` with everything that makes it none. What was stored once stays a value.
     fn parse(message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self>;
+
+    /// Adds what a client may not write, though earlier versions have stored it: mostly what can never match.
+    fn review(_message: &Self::Message, _path: &Path<'_>, _violations: &mut Violations) {}
+
+    /// The message of a client as a value, or `None` with everything that is wrong with it.
+    fn accept(message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+        Self::review(&message, path, violations);
+        Self::parse(message, path, violations)
+    }
 
     /// A stored value as a message.
     fn render(stored: &Stored<Self>, form: Form) -> Self::Message;

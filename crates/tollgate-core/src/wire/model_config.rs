@@ -1,6 +1,6 @@
 //! Model configs.
 
-use super::text::{name, reference, timestamp};
+use super::text::{model_pattern, name, reference, timestamp};
 use super::{Form, Wire, limits, scope};
 use crate::domain::{Id, LimitOwner, ModelConfig, Path, ScopeKind, Stored, Violations};
 use crate::proto::v1;
@@ -42,6 +42,10 @@ impl Wire for ModelConfig {
         let scope = scope::parse(parse_model_config_scope(scope), SCOPES, &scope_id, path, violations);
         let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
         Some(Self { model_name, provider, scope: scope?, calendar_aligned, limits })
+    }
+
+    fn review(message: &v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) {
+        model_pattern(message.model_name.trim(), &message.provider, &path.field("model_name"), violations);
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ModelConfig {

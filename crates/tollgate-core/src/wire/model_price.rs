@@ -1,7 +1,7 @@
 //! Prices of models.
 
 use super::pricing_override::{parse_rates, render_rates};
-use super::text::{bounded, parse_timestamp, reference, timestamp};
+use super::text::{bounded, names_model, parse_timestamp, reference, timestamp};
 use super::{Form, Wire};
 use crate::domain::{Id, ModelPrice, Path, Stored, Violations};
 use crate::proto::v1;
@@ -52,6 +52,10 @@ impl Wire for ModelPrice {
         }
         let provider = Id::new(provider);
         Some(Self { provider, model, rates, context_window, max_output_tokens, source, valid_from, valid_to })
+    }
+
+    fn review(message: &v1::ModelPrice, path: &Path<'_>, violations: &mut Violations) {
+        names_model(message.model.trim(), &message.provider, &path.field("model"), violations);
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::ModelPrice {

@@ -1,6 +1,6 @@
 //! Pricing overrides.
 
-use super::text::{bounded, name, reference, timestamp};
+use super::text::{bounded, name, names_model, reference, timestamp};
 use super::{Form, Wire};
 use crate::domain::{
     Id, Path, Pattern, PricingOverride, PricingScope, PricingScopeKind, Rates, RequestTypes, Stored, Violations,
@@ -58,6 +58,10 @@ impl Wire for PricingOverride {
         let request_types = self::request_types(&request_types, &path.field("request_types"), violations);
         let rates = parse_rates(&patch.unwrap_or_default(), &path.field("patch"), violations);
         Some(Self { name, scope: scope?, pattern: pattern?, request_types, rates })
+    }
+
+    fn review(message: &v1::PricingOverride, path: &Path<'_>, violations: &mut Violations) {
+        names_model(&message.pattern, &message.provider_id, &path.field("pattern"), violations);
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::PricingOverride {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::text::{bounded, count, id_name, names, timestamp};
+use super::text::{bounded, count, id_name, model_patterns, names, timestamp};
 use super::{Form, Wire};
 use crate::domain::{Path, Provider, ProviderKey, Stored, Violations};
 use crate::proto::v1;
@@ -39,10 +39,18 @@ impl Wire for Provider {
             parsed.push(ProviderKey {
                 id: id.into(),
                 name: bounded(name.trim(), 1_024, false, &path.field("name"), violations),
-                models: names(&models, true, &path.field("models"), violations),
+                models: names(&models, &path.field("models"), violations),
             });
         }
         Some(Self { keys: parsed, built_in: false })
+    }
+
+    fn review(message: &v1::Provider, path: &Path<'_>, violations: &mut Violations) {
+        let list = path.field("keys");
+        for (index, key) in message.keys.iter().enumerate() {
+            let path = list.index(index);
+            model_patterns(&key.models, named(&message.name, &message.id), &path.field("models"), violations);
+        }
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::Provider {

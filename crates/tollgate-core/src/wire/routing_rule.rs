@@ -77,6 +77,14 @@ impl Wire for RoutingRule {
         })
     }
 
+    fn review(message: &v1::RoutingRule, path: &Path<'_>, violations: &mut Violations) {
+        if let Ok(expression) = Expression::compile(&message.cel_expression) {
+            for objection in expression.objections() {
+                violations.add(path.field("cel_expression"), objection.to_string());
+            }
+        }
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::RoutingRule {
         let Self { name, description, enabled, expression, targets, fallbacks, scope, priority, chain_rule, query } =
             &stored.resource;

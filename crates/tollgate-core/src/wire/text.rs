@@ -1,9 +1,9 @@
 //! Text, labels, lists, free data and times.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::MAX_ITEMS;
-use crate::domain::{AllowList, Labels, Path, Struct, StructValue, Timestamp, Violations};
+use crate::domain::{AllowList, Labels, ModelPattern, Path, Struct, StructValue, Timestamp, Violations, bare_model};
 
 const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1_024;
@@ -66,12 +66,17 @@ pub(super) fn description(text: &str, path: &Path<'_>, violations: &mut Violatio
     bounded(text, MAX_DESCRIPTION_BYTES, true, path, violations)
 }
 
-/// Text of at most `max` bytes without control characters; with `lines`, tab and newline are allowed.
+/// Text of at most `max` bytes without control characters; with `lines`, tab and newline are allowed, the newline of Windows
+/// too.
 pub(super) fn bounded(text: &str, max: usize, lines: bool, path: &Path<'_>, violations: &mut Violations) -> Box<str> {
     if text.len() > max {
         violations.add(path, format!("has {} bytes; must have at most {max}", text.len()));
     }
-    if let Some(bad) = text.chars().find(|c| c.is_control() && !(lines && matches!(c, '\t' | '\n'))) {
+    let bad = |(place, c): &(usize, char)| {
+        c.is_control()
+            && !(lines && (matches!(c, '\t' | '\n') || text.get(*place..).is_some_and(|it| it.starts_with("\r\n"))))
+    };
+    if let Some((_, bad)) = text.char_indices().find(bad) {
         let allowed = if lines { " other than tab and newline" } else { "" };
         violations
             .add(path, format!("contains U+{:04X}; must not contain control characters{allowed}", u32::from(bad)));
@@ -94,8 +99,8 @@ pub(super) fn count(len: usize, path: &Path<'_>, violations: &mut Violations) {
     }
 }
 
-/// A list of names: no blanks, and no duplicates by `same`.
-pub(super) fn names(list: &[String], ignore_case: bool, path: &Path<'_>, violations: &mut Violations) -> Vec<Box<str>> {
+/// A list of names: no blanks, and no duplicates.
+pub(super) fn names(list: &[String], path: &Path<'_>, violations: &mut Violations) -> Vec<Box<str>> {
     count(list.len(), path, violations);
     let mut seen = HashSet::new();
     list.iter()
@@ -105,9 +110,8 @@ pub(super) fn names(list: &[String], ignore_case: bool, path: &Path<'_>, violati
             if text.trim().is_empty() {
                 violations.add(path, "is blank; remove it or name something");
             }
-            if !seen.insert(if ignore_case { text.to_lowercase() } else { text.clone() }) {
-                let how = if ignore_case { " (case-insensitive)" } else { "" };
-                violations.add(path, format!("is a duplicate{how}; remove it"));
+            if !seen.insert(text) {
+                violations.add(path, "is a duplicate; remove it");
             }
             bounded(text, MAX_NAME_BYTES, false, &path, violations)
         })
@@ -115,14 +119,43 @@ pub(super) fn names(list: &[String], ignore_case: bool, path: &Path<'_>, violati
 }
 
 /// A list of what is permitted; `*` means everything and stands alone.
-pub(super) fn permit(list: &[String], ignore_case: bool, path: &Path<'_>, violations: &mut Violations) -> AllowList {
-    let names = names(list, ignore_case, path, violations);
+pub(super) fn permit(list: &[String], path: &Path<'_>, violations: &mut Violations) -> AllowList {
+    let names = names(list, path, violations);
     if names.len() > 1
         && let Some(star) = names.iter().position(|name| name.as_ref() == "*")
     {
         violations.add(path.index(star), "is \"*\", which means all and stands alone; remove it or the other items");
     }
     AllowList::from_list(&names)
+}
+
+/// Checks that there is more of a model than prefixes of its provider.
+pub(super) fn names_model(text: &str, provider: &str, path: &Path<'_>, violations: &mut Violations) {
+    if bare_model(text, provider).is_empty() && !text.is_empty() {
+        violations.add(path, format!("is {text:?}, which names no model; name one of the provider {provider:?}"));
+    }
+}
+
+/// Checks a pattern of models, new or changed: it can match a model of the provider, which is empty for every one.
+pub(super) fn model_pattern(text: &str, provider: &str, path: &Path<'_>, violations: &mut Violations) {
+    names_model(text, provider, path, violations);
+    if text.strip_suffix('*').unwrap_or(text).contains('*') {
+        let problem = "has a `*` before its end; write how names begin and one `*`, as `gpt-4*`";
+        violations.add(path, format!("is {text:?}, which {problem}"));
+    }
+}
+
+/// Checks patterns of models of a provider, new or changed: each can match, and no two say the same.
+pub(super) fn model_patterns(list: &[String], provider: &str, path: &Path<'_>, violations: &mut Violations) {
+    let mut seen: HashMap<ModelPattern<'_>, &String> = HashMap::new();
+    for (index, text) in list.iter().enumerate() {
+        let path = path.index(index);
+        model_pattern(text, provider, &path, violations);
+        match seen.insert(ModelPattern::of(text, provider), text) {
+            Some(before) if before != text => violations.add(path, format!("says the same as {before:?}; remove one")),
+            _ => {}
+        }
+    }
 }
 
 /// Labels.

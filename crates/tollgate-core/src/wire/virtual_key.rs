@@ -3,12 +3,13 @@
 use bytes::Bytes;
 
 use super::text::{
-    bounded, count, description, labels, name, permit, reference, render_labels, required_time, timestamp,
+    bounded, count, description, labels, model_patterns, name, permit, reference, render_labels, required_time,
+    timestamp,
 };
 use super::{Form, Wire, limits};
 use crate::domain::{
-    AllowList, Id, KeyOwner, LimitOwner, McpConfig, Path, PreviousSecret, ProviderConfig, Secret, Sha256Hash, Stored,
-    Violations, VirtualKey,
+    AllowList, Id, KeyOwner, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig, Secret,
+    Sha256Hash, Stored, Violations, VirtualKey,
 };
 use crate::proto::v1;
 
@@ -86,7 +87,7 @@ impl Wire for VirtualKey {
             parsed.push(McpConfig {
                 id,
                 mcp_client: Id::new(reference(&mcp_client_name, &path.field("mcp_client_name"), violations)),
-                tools_to_execute: permit(&tools_to_execute, false, &path.field("tools_to_execute"), violations),
+                tools_to_execute: permit(&tools_to_execute, &path.field("tools_to_execute"), violations),
             });
             seen.push(mcp_client_name);
         }
@@ -106,6 +107,25 @@ impl Wire for VirtualKey {
             labels: labels(&pairs, &path.field("labels"), violations),
             created_by: "".into(),
         })
+    }
+
+    fn review(message: &v1::VirtualKey, path: &Path<'_>, violations: &mut Violations) {
+        let list = path.field("provider_configs");
+        for (index, config) in message.provider_configs.iter().enumerate() {
+            let v1::VirtualKeyProviderConfig { provider, allowed_models, blacklisted_models, .. } = config;
+            for (field, models) in [("allowed_models", allowed_models), ("blacklisted_models", blacklisted_models)] {
+                let path = list.index(index);
+                let path = path.field(field);
+                model_patterns(models, provider, &path, violations);
+                // `*` itself is checked where lists are read.
+                let all = |text: &String| text != "*" && ModelPattern::of(text, provider) == ModelPattern::ALL;
+                let all = models.iter().position(all);
+                if let Some(place) = all.filter(|_| models.len() > 1) {
+                    let text = "means all models and stands alone; remove it or the other items";
+                    violations.add(path.index(place), text);
+                }
+            }
+        }
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::VirtualKey {
@@ -263,9 +283,9 @@ fn provider_config(
         id,
         provider: Id::new(reference(&provider, &path.field("provider"), violations)),
         weight,
-        allowed_models: permit(&allowed_models, true, &path.field("allowed_models"), violations),
-        blacklisted_models: permit(&blacklisted_models, true, &path.field("blacklisted_models"), violations),
-        key_ids: permit(&key_ids, false, &path.field("key_ids"), violations),
+        allowed_models: permit(&allowed_models, &path.field("allowed_models"), violations),
+        blacklisted_models: permit(&blacklisted_models, &path.field("blacklisted_models"), violations),
+        key_ids: permit(&key_ids, &path.field("key_ids"), violations),
         limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
     }
 }

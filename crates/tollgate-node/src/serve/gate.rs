@@ -69,7 +69,8 @@ impl Gate {
         };
         refuse(&violations)?;
         let (headers, params) = (lower(request.headers), lower(request.params));
-        let request_type = match request_type.strip_suffix("_stream").unwrap_or(&request_type) {
+        let streams = request_type.strip_suffix("_stream");
+        let request_type = match streams.unwrap_or(&request_type) {
             "" => Asked::default().request_type,
             known => known,
         };
@@ -82,6 +83,7 @@ impl Gate {
             headers: &headers,
             params: &params,
             fallbacks: &fallbacks,
+            stream: streams.is_some(),
             estimate,
             seed: None,
         };

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use super::calls::{Answer, create, update};
 use super::desired::{Desired, config};
-use super::{History, MODELS, PROVIDERS};
+use super::{History, PATTERNS, PROVIDERS};
 use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent, Reset};
 
 impl History {
@@ -182,7 +182,7 @@ impl History {
         let desired = Desired::new(rng);
         let Desired { budgets, rate_limits } = desired.clone();
         let (model, provider) =
-            (MODELS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
+            (PATTERNS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
         let config = v1::ModelConfig {
             model_name: model.clone(),
             provider: provider.to_owned(),

@@ -124,7 +124,7 @@ fn names_are_told() {
     for name in all {
         assert_eq!(names(&format!("[{name}] != []")), [name]);
     }
-    assert_eq!(all.len(), 14);
+    assert_eq!(all.len(), 17);
     let usage: Vec<_> = all.into_iter().filter(|name| compile(&format!("[{name}] != []")).reads_usage()).collect();
     assert_eq!(usage, ["budget_used", "tokens_used", "request"]);
 }

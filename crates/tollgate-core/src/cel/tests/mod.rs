@@ -1,6 +1,7 @@
 mod cases;
 mod good;
 mod hostile;
+mod objections;
 mod oracle;
 mod refused;
 mod syntax;
@@ -41,6 +42,9 @@ impl Sample {
             team_name: "Red",
             customer_id: "customer-1",
             customer_name: "Größe",
+            context_length: 4_096,
+            stream: true,
+            now: "2026-07-31T22:30:15.250Z".parse().unwrap(),
             budget_used: 80.5,
             tokens_used: 0.0,
             request: 100.0,

@@ -3,9 +3,10 @@
 use super::*;
 
 const NAMES: &str = "model, provider, request_type, headers, params, virtual_key_id, virtual_key_name, team_id, \
-                     team_name, customer_id, customer_name, budget_used, tokens_used, request";
-const FUNCTIONS: &str = "startsWith, endsWith, contains, matches, size, has, int, double, string, all, exists, \
-                         exists_one, map, filter";
+                     team_name, customer_id, customer_name, context_length, stream, now, budget_used, tokens_used, request";
+const FUNCTIONS: &str = "startsWith, endsWith, contains, matches, size, has, int, double, string, timestamp, \
+                         getFullYear, getMonth, getDayOfYear, getDayOfMonth, getDate, getDayOfWeek, getHours, \
+                         getMinutes, getSeconds, getMilliseconds, all, exists, exists_one, map, filter";
 
 #[test]
 fn unknown_names() {
@@ -34,7 +35,6 @@ fn unknown_functions() {
     let place = "line 1, column 1";
     for (source, name) in [
         ("foo(model)", "foo"),
-        ("timestamp(model)", "timestamp"),
         ("duration(\"1s\")", "duration"),
         ("type(model)", "type"),
         ("dyn(model)", "dyn"),
@@ -98,6 +98,14 @@ fn messages() {
             "model.matches(\"(?=a)\")",
             "15: not a regular expression: look-around, including look-ahead and look-behind, is not supported",
         ),
+        ("timestamp(model) < now", "11: `timestamp` takes a string literal, as \"2026-01-31T12:00:00Z\""),
+        ("now < timestamp(\"today\")", "17: not a time: write one as \"2026-01-31T12:00:00Z\""),
+        (
+            "now.getHours(\"Mars\") == 1",
+            "14: not a time zone: write its IANA name as a string literal, as \"Europe/Berlin\"",
+        ),
+        ("model.getHours() == 1", "1: `getHours` takes a timestamp, as now.getHours(), not string"),
+        ("now > 5", "5: `>` cannot compare timestamp with int: convert one of them"),
         ("model.all(k, true)", "7: there is nothing to go through in string: take a list or a map"),
         ("headers.all(1, true)", "13: the first argument names the element, as in headers.exists(k, k == \"x\")"),
         ("headers.all(k, k)", "16: `all` takes bool, not string: compare it with something"),
