@@ -27,7 +27,7 @@ mod serve;
 mod targets;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
-const MODELS: [&str; 5] = ["gpt-4o", "openai/gpt-4o", "o3", "claude", "*"];
+const MODELS: [&str; 6] = ["gpt-4o", "openai/gpt-4o", "gpt-free", "o3", "claude", "*"];
 const TYPES: [&str; 2] = ["chat_completion", "embedding"];
 
 async fn made<S: Subject>(api: &Api, message: S::Message) -> S::Message {
@@ -125,6 +125,14 @@ async fn organisation(api: &Api) -> Vec<String> {
         },
     )
     .await;
+    let rates = v1::PricingPatch { input_cost_per_token: Some(0.0), ..Default::default() };
+    let free = v1::ModelPrice {
+        provider: "openai".to_owned(),
+        model: "gpt-free".to_owned(),
+        rates: Some(rates),
+        ..Default::default()
+    };
+    made::<v1::ModelPrice>(api, free).await;
     values
 }
 
@@ -284,7 +292,7 @@ async fn a_node_decides_what_the_server_explains() {
     let node = Node::builder(format!("http://{}", rig.address())).node_id("gateway").start().await.unwrap();
     let mut decisions = DecisionServiceClient::new(api.0.clone());
     let (mut runner, cases) = (TestRunner::deterministic(), asked(values));
-    let (mut allowed, mut seen) = (0, BTreeSet::new());
+    let (mut allowed, mut free, mut seen) = (0, 0, BTreeSet::new());
     for _ in 0..400 {
         let asked = cases.new_tree(&mut runner).unwrap().current();
         let at = asked.at();
@@ -292,10 +300,12 @@ async fn a_node_decides_what_the_server_explains() {
         let explanation = node.decide_at(&asked.request(), at);
         assert_eq!(decided(&explanation), told(&answer), "{asked:?}");
         allowed += usize::from(explanation.is_allowed());
+        free += usize::from(explanation.reason.contains("price is 0"));
         assert_eq!(explanation.is_allowed(), answer.decision() == v1::Decision::Allow);
         seen.insert(answer.decision);
     }
     assert!(allowed > 40 && seen.len() >= 5, "{allowed} of 400 were allowed, {seen:?} were decided");
+    assert!(free > 10, "{free} of 400 passed used-up budgets, since they cost nothing");
 
     // What changes reaches it, and what is deleted.
     let key = keys.iter().find(|key| key.name == "of nobody").unwrap();

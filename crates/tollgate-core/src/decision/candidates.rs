@@ -6,13 +6,16 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 
 use super::checks::{self, Refusal, permits_model};
+use super::pricing::Free;
 use super::routing::draw;
 use super::{Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
+use crate::config::Config;
 use crate::domain::{Fallback, LimitOwner, ProviderConfig, Stored, VirtualKey};
 
 /// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted. The others, by
 /// falling weight, become the fallbacks if there are none.
 pub(super) fn choose<'a>(
+    config: &Config,
     usage: &dyn Usage,
     request: &Request<'_>,
     key: &'a Arc<Stored<VirtualKey>>,
@@ -23,7 +26,7 @@ pub(super) fn choose<'a>(
     let configs = &key.resource.provider_configs;
     explanation.candidates = configs
         .iter()
-        .map(|provider_config| candidate(usage, request, key, provider_config, &explanation.model))
+        .map(|provider_config| candidate(config, usage, request, key, provider_config, explanation))
         .collect();
     let candidates = &mut explanation.candidates;
     let able = |candidate: &Candidate| candidate.permits_model && candidate.weight.is_some();
@@ -93,15 +96,18 @@ fn by_weight(one: &Candidate, other: &Candidate) -> Ordering {
 }
 
 fn candidate(
+    config: &Config,
     usage: &dyn Usage,
     request: &Request<'_>,
     key: &Arc<Stored<VirtualKey>>,
     provider_config: &ProviderConfig,
-    model: &str,
+    explanation: &Explanation,
 ) -> Candidate {
+    let (provider, model) = (provider_config.provider.as_str(), &*explanation.model);
+    let free = Free::of(config, request, provider, explanation.key_id.as_deref(), model);
     let mut limits: Vec<LimitCheck> = Vec::new();
     let owner = LimitOwner::ProviderConfig(provider_config.id);
-    checks::check(usage, request, &owner, &provider_config.limits, key.resource.calendar_aligned, &mut limits);
+    checks::check(usage, request, &owner, &provider_config.limits, key.resource.calendar_aligned, &free, &mut limits);
     let permits_model = permits_model(provider_config, model);
     let exhausted = limits.into_iter().find(|limit| limit.blocks);
     let why = match (permits_model, provider_config.weight, &exhausted) {
@@ -112,7 +118,7 @@ fn candidate(
     };
     Candidate {
         config_id: provider_config.id,
-        provider: provider_config.provider.as_str().into(),
+        provider: provider.into(),
         weight: provider_config.weight,
         permits_model,
         exhausted,

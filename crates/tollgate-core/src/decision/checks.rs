@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::chain::{Applied, chain};
+use super::pricing::Free;
 use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
@@ -103,27 +104,31 @@ pub(super) fn limits(
     request: &Request<'_>,
     caller: Caller<'_>,
     place: Place<'_>,
+    free: &Free<'_>,
 ) -> Vec<LimitCheck> {
     let mut found = Vec::with_capacity(16);
     for Applied { owner, limits, calendar_aligned } in
         chain(config, caller, place.provider, place.model, place.provider_config)
     {
-        check(usage, request, &owner, limits, calendar_aligned, &mut found);
+        check(usage, request, &owner, limits, calendar_aligned, free, &mut found);
     }
     found
 }
 
-/// The limits of one owner: token rate, request rate, then budgets, the shortest window first.
+/// The limits of one owner: token rate, request rate, then budgets, the shortest window first. Budgets do not stop what is
+/// free.
 pub(super) fn check(
     usage: &dyn Usage,
     request: &Request<'_>,
     owner: &LimitOwner,
     limits: &Limits,
     aligned: bool,
+    free: &Free<'_>,
     found: &mut Vec<LimitCheck>,
 ) {
     each(usage, request, limits, aligned, |Used { limit_id, kind, used, max, estimate, window }| {
-        let blocks = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
+        let full = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
+        let blocks = full && !(kind == LimitKind::Budget && free.is_free());
         found.push(LimitCheck {
             owner: owner.clone(),
             limit_id: limit_id.clone(),

@@ -358,7 +358,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     let mut provider_config: Option<&ProviderConfig> = None;
     if let Some(key) = key {
         let found = if explanation.provider.is_empty() {
-            candidates::choose(usage, request, key, &mut explanation, &mut random)
+            candidates::choose(config, usage, request, key, &mut explanation, &mut random)
         } else {
             checks::permitted(key, None, &explanation)
         };
@@ -373,7 +373,9 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     }
 
     let place = checks::Place { provider: &explanation.provider, model: &explanation.model, provider_config };
-    let limits = checks::limits(config, usage, request, caller, place);
+    let free = pricing::Free::of(config, request, place.provider, explanation.key_id.as_deref(), place.model);
+    let limits = checks::limits(config, usage, request, caller, place, &free);
+    let why = if free.has_passed() { "its price is 0, so that no budget stops it" } else { "nothing stops it" };
     explanation.blocking = match explanation.verdict {
         Verdict::Allow => limits.iter().position(|limit| limit.blocks),
         // The one that left no candidate: the first of its provider config that blocks.
@@ -384,7 +386,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         _ => None,
     };
     if explanation.verdict == Verdict::Allow {
-        explanation.reason = "nothing stops it".to_owned();
+        explanation.reason = why.to_owned();
         if let Some(limit) = explanation.blocking.and_then(|index| limits.get(index)) {
             (explanation.verdict, explanation.reason) = (stopped_by(limit.kind), checks::tell(limit));
         }

@@ -1,9 +1,10 @@
 //! The price of a model, and the pricing override that applies to a request (`docs/design/semantics.md §9`).
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::address;
+use super::{KeyGiven, Request, address};
 use crate::config::Config;
 use crate::domain::{
     Id, ModelPattern, ModelPrice, PricingOverride, PricingScope, Rates, Stored, Timestamp, bare_model,
@@ -61,6 +62,44 @@ pub fn rates(config: &Config, request: &PriceRequest<'_>, at: Timestamp) -> Opti
     match (over, price) {
         (Some(over), Some(price)) => Some(over.over(price)),
         (one, other) => one.or(other).cloned(),
+    }
+}
+
+/// Whether a request costs nothing, since all rates of its price are 0. Found out when a budget would stop it.
+pub(super) struct Free<'a> {
+    config: &'a Config,
+    priced: PriceRequest<'a>,
+    at: Timestamp,
+    found: OnceCell<bool>,
+}
+
+impl<'a> Free<'a> {
+    /// For a request that goes to this provider, provider key and model.
+    pub(super) fn of(
+        config: &'a Config,
+        request: &Request<'a>,
+        provider: &'a str,
+        provider_key_id: Option<&'a str>,
+        model: &'a str,
+    ) -> Self {
+        let virtual_key_id = match request.key {
+            KeyGiven::Key(key) => key.id.as_str(),
+            KeyGiven::None | KeyGiven::Unknown => "",
+        };
+        let provider_key_id = provider_key_id.unwrap_or_default();
+        let request_type = request.request_type;
+        let priced = PriceRequest { virtual_key_id, provider, provider_key_id, model, request_type };
+        Self { config, priced, at: request.at, found: OnceCell::new() }
+    }
+
+    /// Whether it costs nothing.
+    pub(super) fn is_free(&self) -> bool {
+        *self.found.get_or_init(|| rates(self.config, &self.priced, self.at).is_some_and(|rates| rates.are_free()))
+    }
+
+    /// Whether that has let it pass a budget.
+    pub(super) fn has_passed(&self) -> bool {
+        self.found.get() == Some(&true)
     }
 }
 

@@ -257,6 +257,11 @@ impl Rates {
         Self(rates)
     }
 
+    /// Whether something has a rate, and nothing costs anything.
+    pub fn are_free(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|(_, rate)| *rate == 0.0)
+    }
+
     /// Each rate with its name.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
         self.0.iter().filter_map(|(place, rate)| Some((*RATE_NAMES.get(usize::from(*place))?, *rate)))
