@@ -4,6 +4,12 @@
     python3 -m venv /tmp/litellm && /tmp/litellm/bin/pip install litellm
     /tmp/litellm/bin/python recompute.py > cases.json
 
+With --wide it does so for all models of the main providers that are no dated or regional variants of others. Their file is large, and
+not kept; a test that is not run by default reads it:
+
+    /tmp/litellm/bin/python recompute.py --wide > /tmp/wide.json
+    TOLLGATE_PRICE_CASES=/tmp/wide.json cargo test -p tollgate-core --test it price:: -- --ignored --nocapture
+
 The prices are those of the table that LiteLLM ships. Rates that Tollgate does not have are left out of a case; where
 LiteLLM uses one of them, the test lists the case as a difference.
 """
@@ -13,6 +19,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from decimal import ROUND_HALF_EVEN, Decimal
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -49,6 +56,24 @@ MODELS = [
     ("anthropic", "claude-sonnet-5"),
     ("bedrock", "amazon.nova-pro-v1:0"),
 ]
+
+WIDE = (
+    "openai anthropic gemini vertex_ai-language-models vertex_ai-anthropic_models azure bedrock_converse mistral cohere_chat cohere "
+    "groq xai perplexity cerebras"
+).split()
+VARIANT = re.compile(
+    r"ft:|(us|eu|au|apac|jp|global|us-gov)\.|azure/(us|eu|apac|global|global-standard|us-gov)/|perplexity/.*/|.*(20\d\d-?\d\d-?\d\d|-\d{4}$|preview|exp)"
+)
+
+
+def wide():
+    """Models of the main providers, without the dated and regional ones."""
+    for model, entry in litellm.model_cost.items():
+        priced = entry.get("mode") in ("chat", "responses", "embedding") and entry.get("input_cost_per_token")
+        is_own = model.startswith(("anthropic.", "amazon.")) or not VARIANT.match(model)
+        if priced and is_own and entry.get("litellm_provider") in WIDE:
+            yield entry["litellm_provider"], model
+
 
 USAGES = {
     "small": {"input_tokens": 1_234, "output_tokens": 567},
@@ -103,6 +128,11 @@ def rates(model):
     return {name: entry[name] for name in NAMES if isinstance(entry.get(name), (int, float))}
 
 
+def beyond(model):
+    """The rates of LiteLLM that Tollgate does not have."""
+    return [name for name in litellm.model_cost[model] if "cost" in name and name not in NAMES]
+
+
 def cases(provider, model):
     for label, used in USAGES.items():
         if used["input_tokens"] > (litellm.model_cost[model].get("max_input_tokens") or 0):
@@ -115,10 +145,18 @@ def cases(provider, model):
 
 
 NAMES = rate_names()
+VERSION = importlib.metadata.version("litellm")
+if "--wide" in sys.argv:
+    models = [
+        {"model": model, "rates": rates(model), "beyond": beyond(model), "cases": list(cases(provider, model))}
+        for provider, model in wide()
+    ]
+    print(json.dumps({"litellm": VERSION, "models": models}))
+    sys.exit()
 models = ",\n".join(
     f'    {{\n      "model": {json.dumps(model)},\n      "rates": {json.dumps(rates(model))},\n      "cases": [\n'
     + ",\n".join(f"        {json.dumps(case)}" for case in cases(provider, model))
     + "\n      ]\n    }"
     for provider, model in MODELS
 )
-print(f'{{\n  "litellm": {json.dumps(importlib.metadata.version("litellm"))},\n  "models": [\n{models}\n  ]\n}}')
+print(f'{{\n  "litellm": {json.dumps(VERSION)},\n  "models": [\n{models}\n  ]\n}}')
