@@ -10,8 +10,6 @@ use std::time::Duration;
 pub struct Settings {
     /// Where the store is.
     pub database: DatabaseSettings,
-    /// Whether a new store begins with the prices of the table that comes with the program.
-    pub default_prices: bool,
     /// A file to write the address to once the server answers calls, and to remove when it stops.
     pub ready_file: Option<PathBuf>,
     /// How connections and calls are taken.
@@ -50,11 +48,13 @@ pub struct DatabaseSettings {
     pub url: String,
     /// Connections to PostgreSQL at most; at least 4. SQLite has a number of its own.
     pub connections: u32,
+    /// Whether a new store begins with the prices of the table that comes with the program.
+    pub default_prices: bool,
 }
 
 impl Default for DatabaseSettings {
     fn default() -> Self {
-        Self { url: "sqlite://tollgate.db".to_owned(), connections: 10 }
+        Self { url: "sqlite://tollgate.db".to_owned(), connections: 10, default_prices: true }
     }
 }
 

@@ -65,8 +65,8 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
         database: DatabaseSettings {
             url: format!("sqlite://{}", dir.path().join("fuzz.db").display()),
             connections: Store::MIN_CONNECTIONS,
+            default_prices: false,
         },
-        default_prices: false,
         ready_file: None,
         transport: TransportSettings::default(),
         watch: WatchSettings::default(),

@@ -248,10 +248,10 @@ impl ServeArgs {
         let watch = WatchSettings { max_streams, heartbeat_interval };
         let retention =
             RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
-        let database = DatabaseSettings { url: database, connections: database_connections };
+        let database =
+            DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
         let access = AccessSettings { insecure, bootstrap_token };
-        let default_prices = !no_default_prices;
-        (listen, metrics_listen, Settings { database, default_prices, ready_file, transport, watch, retention, access })
+        (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, access })
     }
 }
 
@@ -321,7 +321,6 @@ mod tests {
             settings,
             Settings {
                 database: DatabaseSettings::default(),
-                default_prices: true,
                 ready_file: None,
                 transport: TransportSettings::default(),
                 watch: WatchSettings::default(),

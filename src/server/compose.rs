@@ -85,7 +85,6 @@ struct Keeper {
 /// send a GoAway and end when `drain` is cancelled.
 pub(super) async fn compose(
     database: &DatabaseSettings,
-    default_prices: bool,
     watch: WatchSettings,
     retention: RetentionSettings,
     access: AccessSettings,
@@ -94,7 +93,8 @@ pub(super) async fn compose(
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
-    let prices = if default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
+    let prices =
+        if database.default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone(), prices).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;

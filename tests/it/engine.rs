@@ -57,7 +57,10 @@ impl Database {
             false => format!("sqlite://{}", directory.path().join("t.db").display()),
         };
         // Few connections, because many tests run at once.
-        Self { settings: DatabaseSettings { url, connections: Store::MIN_CONNECTIONS }, directory }
+        Self {
+            settings: DatabaseSettings { url, connections: Store::MIN_CONNECTIONS, default_prices: false },
+            directory,
+        }
     }
 
     /// A new one of another cluster.
@@ -67,7 +70,7 @@ impl Database {
 
     /// The one with this URL.
     pub(crate) fn at(url: String) -> Self {
-        let settings = DatabaseSettings { url, connections: Store::MIN_CONNECTIONS };
+        let settings = DatabaseSettings { url, connections: Store::MIN_CONNECTIONS, default_prices: false };
         Self { settings, directory: TempDir::new().unwrap() }
     }
 

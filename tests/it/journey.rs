@@ -33,7 +33,6 @@ impl Server {
         let settings = Settings {
             database: database.settings.clone(),
             ready_file: None,
-            default_prices: false,
             transport: TransportSettings::default(),
             watch: WatchSettings::default(),
             retention: RetentionSettings::default(),

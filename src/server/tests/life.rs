@@ -59,7 +59,6 @@ async fn a_running_server_announces_its_address() {
             url: format!("sqlite://{}", directory.path().join("tollgate.db").display()),
             ..Default::default()
         },
-        default_prices: false,
         ready_file: Some(path.clone()),
         transport: TransportSettings::default(),
         watch: crate::settings::WatchSettings::default(),

@@ -13,7 +13,7 @@ impl Rig {
     /// A server that gives a new store the default prices, and is not started yet.
     fn with_default_prices(database: Arc<Database>) -> Self {
         let mut rig = Self::on(database);
-        rig.settings.default_prices = true;
+        rig.settings.database.default_prices = true;
         rig
     }
 }
@@ -65,7 +65,7 @@ async fn a_store_that_began_without_prices_gets_them_by_a_command_alone() {
     let (mut rig, api) = Rig::started().await;
     assert_eq!(prices(&api).await, []);
     drop(api);
-    rig.settings.default_prices = true;
+    rig.settings.database.default_prices = true;
     let api = rig.restart().await;
     assert_eq!(prices(&api).await, []);
 

@@ -58,7 +58,6 @@ impl Rig {
         let settings = Settings {
             database: database.settings.clone(),
             ready_file: None,
-            default_prices: false,
             transport: TransportSettings::default(),
             watch: WatchSettings { heartbeat_interval: Duration::from_millis(50), ..WatchSettings::default() },
             retention: RetentionSettings::default(),
