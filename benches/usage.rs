@@ -170,6 +170,7 @@ async fn report(
             output_tokens: 300,
             cost_nano_usd: 1_234_567,
             occurred_at: None,
+            ..Default::default()
         };
         let entries = (0..BATCH).map(|_| entry(&mut random)).collect();
         let batch = v1::ReportUsageRequest { node_id: node.clone(), incarnation, sequence, entries };

@@ -25,6 +25,8 @@ pub enum Bug {
     WatermarkApart,
     /// A turn of a window loses what is counted in others: each limit has one counter, which a reset sets to zero.
     ZeroAtTurn,
+    /// What was added to spend stays in its journal, and is added again.
+    SpendAddedTwice,
     /// A batch that comes too early moves the watermark, so that those missing before it look like duplicates.
     AdvanceOnGap,
     /// The file of the database cannot grow any more.
@@ -70,7 +72,7 @@ static PLANTED: LazyLock<AtomicU8> = LazyLock::new(|| {
 
 #[cfg(feature = "seeded-bugs")]
 impl Bug {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::None,
         Self::SkipRemovalMarker,
         Self::BookmarkBeforeBatch,
@@ -78,6 +80,7 @@ impl Bug {
         Self::AckBeforeCommit,
         Self::WatermarkApart,
         Self::ZeroAtTurn,
+        Self::SpendAddedTwice,
         Self::AdvanceOnGap,
         Self::DiskFull,
         Self::DiskFreed,

@@ -18,6 +18,8 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// What history is kept.
     pub retention: RetentionSettings,
+    /// How spend is kept.
+    pub spend: SpendSettings,
     /// Who may call.
     pub access: AccessSettings,
 }
@@ -162,6 +164,24 @@ impl Default for RetentionSettings {
             compact_max_revisions: 1_000_000,
             audit_retention: Duration::from_secs(400 * 24 * 3600),
         }
+    }
+}
+
+/// How spend is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SpendSettings {
+    /// The time zone of the days that hours are joined to, by its IANA name: UTC if absent. It is fixed at the first start.
+    pub time_zone: Option<String>,
+    /// How long spend is kept by hours.
+    pub hour_retention: Duration,
+    /// How long it is kept at all.
+    pub day_retention: Duration,
+}
+
+impl Default for SpendSettings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self { time_zone: None, hour_retention: DAY * 35, day_retention: DAY * 800 }
     }
 }
 

@@ -11,7 +11,7 @@ use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::server;
 use tollgate::settings::{
-    AccessSettings, DatabaseSettings, RetentionSettings, Settings, TransportSettings, WatchSettings,
+    AccessSettings, DatabaseSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
 };
 use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
@@ -71,6 +71,7 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
         transport: TransportSettings::default(),
         watch: WatchSettings::default(),
         retention: RetentionSettings::default(),
+        spend: SpendSettings::default(),
         access: AccessSettings::default(),
     };
     tokio::spawn(server::run(listener, settings, async { drop(stopped.await) }));

@@ -24,6 +24,7 @@ mod provider_governance;
 mod quota;
 mod routing_rule;
 mod serve;
+mod spend;
 mod status;
 mod team;
 mod threshold;

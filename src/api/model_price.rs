@@ -118,6 +118,14 @@ impl ModelPriceService for Api {
             call::enter(request, method, |r| (mem::take(&mut r.request_id), r.validate_only))?;
         respond(self.upsert(call, request).await, &statuses)
     }
+
+    async fn list_unpriced(
+        &self,
+        request: Request<v1::ListUnpricedRequest>,
+    ) -> Result<Response<v1::ListUnpricedResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.unpriced(request.into_inner()).await, &statuses)
+    }
 }
 
 impl Api {

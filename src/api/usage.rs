@@ -24,6 +24,8 @@ const MAX_METADATA: usize = 64;
 const MAX_METADATA_VALUE: usize = 1_024;
 /// The most entries of a batch.
 const MAX_ENTRIES: usize = 10_000;
+/// The longest name of a provider or model in an entry.
+const MAX_NAME_BYTES: usize = 1_024;
 /// Batches of one stream that are counted at a time: as many as a group is worth, so that a node need not wait for acks.
 const IN_FLIGHT: usize = 64;
 
@@ -77,6 +79,14 @@ impl UsageService for Api {
     ) -> Result<Response<v1::ListThresholdEventsResponse>, Status> {
         let statuses = Statuses::of(&request);
         respond(self.threshold_events(request.into_inner()).await, &statuses)
+    }
+
+    async fn list_spend(
+        &self,
+        request: Request<v1::ListSpendRequest>,
+    ) -> Result<Response<v1::ListSpendResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.spend(request.into_inner()).await, &statuses)
     }
 }
 
@@ -169,7 +179,19 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
         output_tokens,
         cost_nano_usd,
         occurred_at,
+        cached_input_tokens,
+        cache_write_tokens,
+        reasoning_tokens,
+        audio_tokens,
+        unpriced_requests,
     } = entry;
+    for (field, name) in [("provider", &provider), ("model", &model)] {
+        if name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
+            let text =
+                format!("{field} has more than {MAX_NAME_BYTES} bytes or control characters; report its plain name");
+            return Err(Refusal(text));
+        }
+    }
     let mut violations = Violations::new();
     let path = Path::root("occurred_at");
     let occurred_at = occurred_at.and_then(|time| wire::parse_timestamp(&time, &path, &mut violations));
@@ -184,6 +206,11 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
         input_tokens,
         output_tokens,
         cost: cost_nano_usd,
+        cached_input_tokens,
+        cache_write_tokens,
+        reasoning_tokens,
+        audio_tokens,
+        unpriced_requests,
         occurred_at,
     })
 }

@@ -12,8 +12,8 @@ use super::{Failure, stop_signal};
 use crate::domain::Token;
 use crate::server::{self, Listeners, Serving};
 use crate::settings::{
-    AccessSettings, BootstrapToken, DatabaseSettings, LogFormat, RetentionSettings, Settings, TlsSettings,
-    TransportSettings, WatchSettings,
+    AccessSettings, BootstrapToken, DatabaseSettings, LogFormat, RetentionSettings, Settings, SpendSettings,
+    TlsSettings, TransportSettings, WatchSettings,
 };
 use crate::store::DatabaseUrl;
 
@@ -175,6 +175,21 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_AUDIT_RETENTION", default_value = "400d", value_name = "DURATION",
           value_parser = kept_a_day, help_heading = "History")]
     audit_retention: Duration,
+
+    /// Time zone of the days that spend is kept by in the long run, as Europe/Berlin; its offsets from UTC are whole hours.
+    /// It is fixed at the first start on a store [default: UTC]
+    #[arg(long, env = "TOLLGATE_SPEND_TIME_ZONE", value_name = "NAME", help_heading = "Spend")]
+    spend_time_zone: Option<String>,
+
+    /// How long spend (ListSpend) is kept by hours; then hours are joined to days. At least 24h
+    #[arg(long, env = "TOLLGATE_SPEND_HOUR_RETENTION", default_value = "35d", value_name = "DURATION",
+          value_parser = kept_a_day, help_heading = "Spend")]
+    spend_hour_retention: Duration,
+
+    /// How long spend is kept by days; then it is deleted. At least 24h
+    #[arg(long, env = "TOLLGATE_SPEND_DAY_RETENTION", default_value = "800d", value_name = "DURATION",
+          value_parser = kept_a_day, help_heading = "Spend")]
+    spend_day_retention: Duration,
 }
 
 fn count() -> RangedU64ValueParser<usize> {
@@ -231,6 +246,9 @@ impl ServeArgs {
             compact_keep_revisions,
             compact_max_revisions,
             audit_retention,
+            spend_time_zone,
+            spend_hour_retention,
+            spend_day_retention,
         } = self;
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
@@ -248,10 +266,15 @@ impl ServeArgs {
         let watch = WatchSettings { max_streams, heartbeat_interval };
         let retention =
             RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention };
+        let spend = SpendSettings {
+            time_zone: spend_time_zone,
+            hour_retention: spend_hour_retention,
+            day_retention: spend_day_retention,
+        };
         let database =
             DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
         let access = AccessSettings { insecure, bootstrap_token };
-        (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, access })
+        (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, spend, access })
     }
 }
 
@@ -325,6 +348,7 @@ mod tests {
                 transport: TransportSettings::default(),
                 watch: WatchSettings::default(),
                 retention: RetentionSettings::default(),
+                spend: SpendSettings::default(),
                 access: AccessSettings::default(),
             }
         );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::Error;
+use crate::domain::{Error, Violations};
 use crate::store::StoreError;
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -48,7 +48,13 @@ impl StoreError {
                 Error::Unavailable { what: self.to_string(), retry_after: RETRY_AFTER }
             }
             Self::NotCurrent => Error::NotCurrent { retry_after: RETRY_AFTER },
+            Self::Overflow => {
+                let mut violations = Violations::new();
+                violations.add("to", "makes a range whose sums do not fit into 64 bits; ask for less");
+                violations.into()
+            }
             Self::Url(_)
+            | Self::TimeZone(_)
             | Self::Open { .. }
             | Self::InUse { .. }
             | Self::Newer { .. }

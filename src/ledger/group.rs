@@ -188,7 +188,7 @@ impl CommitBatchBuilder {
                 version,
                 mark,
                 moved: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
-                watermarks: Vec::new(),
+                ..UsageGroup::default()
             },
             former_keys: self.former_keys,
         };

@@ -19,6 +19,7 @@ mod large;
 mod metrics;
 mod queue;
 mod retention;
+mod spend;
 mod usage;
 mod verify;
 mod writer;
@@ -47,7 +48,7 @@ use writer::Writer;
 
 use crate::counters::CounterKey;
 use crate::domain::{Error, ModelPrice, Timestamp};
-use crate::settings::RetentionSettings;
+use crate::settings::{RetentionSettings, SpendSettings};
 use crate::state::{State, UsageMoves, furnish};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 use crate::usage::Prepared;
@@ -97,10 +98,12 @@ impl Ledger {
     /// Reads the store and starts the ledger on it. A new store begins with the built-in providers and `prices` of their models.
     ///
     /// # Errors
-    /// If the store cannot be read, or the built-in providers cannot be written at the first start.
+    /// If the store cannot be read, or the built-in providers cannot be written at the first start; if spend cannot be kept as
+    /// it is to be.
     pub async fn start(
         store: Arc<Store>,
         retention: RetentionSettings,
+        spend: SpendSettings,
         clock: Clock,
         prices: Vec<ModelPrice>,
     ) -> Result<(Self, LedgerTasks), StoreError> {
@@ -109,6 +112,7 @@ impl Ledger {
             // Before anything is decided: what was told once is departed from only after a minute.
             clock.refer(store.time().await?);
         }
+        spend::begin(&store, &spend, clock.now()).await?;
         let (publish, states) = watch::channel(Arc::new(state));
         let (sender, queue) = queue();
         let metrics = LedgerMetrics::default();
@@ -143,7 +147,7 @@ impl Ledger {
         let _closed = closed.drop_guard();
         let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics };
         ledger.furnish(prices).await?;
-        tracker.spawn(retention::run(ledger.clone(), retention, stop.clone()));
+        tracker.spawn(retention::run(ledger.clone(), retention, spend, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))
     }
 

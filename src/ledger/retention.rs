@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failing, Ledger, Status, Turn};
 use crate::domain::Timestamp;
-use crate::settings::RetentionSettings;
+use crate::settings::{RetentionSettings, SpendSettings};
 use crate::store::StoreError;
 use crate::telemetry::CHAIN;
 use crate::usage::{REMEMBERED, is_over};
@@ -20,10 +20,10 @@ const ROWS: u64 = 1_000;
 
 /// Forgets what is old, once a minute (usage: once an hour), until `stop`; and logs the chain once an hour, so that
 /// tampering shows against the log.
-pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: CancellationToken) {
+pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, spend: SpendSettings, stop: CancellationToken) {
     let mut interval = tokio::time::interval(INTERVAL);
     let mut logged: Option<std::time::Instant> = None;
-    let [mut forgetting, mut forgetting_usage] = [(); 2].map(|()| Failing::default());
+    let [mut forgetting, mut forgetting_usage, mut joining] = [(); 3].map(|()| Failing::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -48,6 +48,13 @@ pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, stop: Cance
                         tracing::warn!(error = %error.report(), "old usage cannot be removed; trying again each hour");
                     }
                     Some(Turn::Recovers) => tracing::info!("old usage is removed again"),
+                    None => {}
+                }
+                match joining.note(join_spend(&ledger, &spend, &stop).await) {
+                    Some(Turn::Fails(error)) => {
+                        tracing::warn!(error = %error.report(), "old spend cannot be joined or removed; trying again each hour");
+                    }
+                    Some(Turn::Recovers) => tracing::info!("old spend is joined and removed again"),
                     None => {}
                 }
             }
@@ -105,6 +112,15 @@ async fn forget_usage(
     Ok(())
 }
 
-fn ago(now: Timestamp, age: Duration) -> Timestamp {
+/// Joins hours of spend that are old to days, and forgets days that are older.
+async fn join_spend(ledger: &Ledger, settings: &SpendSettings, stop: &CancellationToken) -> Result<(), StoreError> {
+    let SpendSettings { time_zone: _, hour_retention, day_retention } = settings;
+    let (now, store) = (ledger.now(), ledger.store());
+    while store.join_spend(ago(now, *hour_retention)).await? && !stop.is_cancelled() {}
+    while store.forget_spend(ago(now, *day_retention)).await? && !stop.is_cancelled() {}
+    Ok(())
+}
+
+pub(super) fn ago(now: Timestamp, age: Duration) -> Timestamp {
     now.plus_micros(-i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
 }

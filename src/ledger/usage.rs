@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
+use super::spend::SpendFold;
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Moved, State, Tally, UsageMoves};
 use crate::store::{CatchUpDelta, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
-use crate::usage::FormerKey;
-use crate::usage::{Entry, FormerKeys, Prepared, Refusal, count};
+use crate::usage::{Entry, FormerKey, FormerKeys, Prepared, Refusal, SpendTally, count};
 
 /// A batch of a node.
 #[derive(Debug)]
@@ -102,6 +102,7 @@ pub(super) struct Counting {
     /// How far batches of incarnations were counted that registered at another server: number and hash of the last.
     heard: HashMap<i64, (i64, [u8; 32])>,
     fold: Fold,
+    spend: SpendFold,
 }
 
 impl Counting {
@@ -133,6 +134,9 @@ impl Counting {
             }
         }
         self.note(news.counters.len(), news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
+        if !news.watermarks.is_empty() {
+            self.spend.journaled(0);
+        }
     }
 
     /// Notes what the journal has got: so many changes of counters, and batches of incarnations.
@@ -147,12 +151,12 @@ impl Counting {
 
     /// When the next part of what was counted is to be folded into the tables; `None` if there is nothing.
     pub(super) fn folds_at(&self) -> Option<Instant> {
-        self.fold.due()
+        [self.fold.due(), self.spend.due()].into_iter().flatten().min()
     }
 
     /// Whether a part is to be folded before anything more is counted, since the journal is long.
     pub(super) fn folds_first(&self) -> bool {
-        self.fold.is_behind()
+        self.fold.is_behind() || self.spend.is_behind()
     }
 
     /// Folds a part.
@@ -160,7 +164,11 @@ impl Counting {
     /// # Errors
     /// Why it was not folded: it stays in the journal.
     pub(super) async fn fold(&mut self, store: &Store, state: &State) -> Result<(), StoreError> {
-        let Self { watermarks, heard, fold, .. } = self;
+        let Self { watermarks, heard, fold, spend, .. } = self;
+        let spend_is_next = spend.due().is_some_and(|due| fold.due().is_none_or(|other| due < other));
+        if spend.is_behind() || (spend_is_next && !fold.is_behind()) {
+            return spend.step(store, state.usage().version()).await;
+        }
         let find = |incarnation: i64| {
             let heard = || {
                 let (sequence, fingerprint) = *heard.get(&incarnation)?;
@@ -217,13 +225,14 @@ impl Counting {
         }
         let mut moved: HashMap<i64, Watermark> = HashMap::new();
         let mut acks = Vec::with_capacity(batches.len());
+        let mut spend = SpendTally::default();
         let counted = {
             let mut tally = Tally::new(state.usage(), now);
             for Reported { batch, prepared, reply } in batches {
                 let watermark = moved.get(&batch.incarnation).or_else(|| self.watermarks.get(&batch.incarnation));
                 let ack = match watermark {
                     Some(watermark) if may_deliver(watermark, &batch) => {
-                        let ack = self.decide(&state, now, &batch, prepared, watermark, &mut tally);
+                        let ack = self.decide(&state, now, &batch, prepared, watermark, &mut tally, &mut spend);
                         let (mut expected_sequence, store_id) = (watermark.sequence + 1, watermark.store_id.clone());
                         if matches!(ack, Ack::Applied { .. }) {
                             let Batch { incarnation, sequence, fingerprint, .. } = batch;
@@ -261,7 +270,7 @@ impl Counting {
                 from_version + i64::try_from(counted.counters.len()).unwrap_or(i64::MAX - from_version).max(1);
             let (from_mark, mark) = (state.usage().mark(), rand::random());
             let watermarks = moved.into_values().collect();
-            let group = UsageGroup { from_version, from_mark, version, mark, moved: counted, watermarks };
+            let group = UsageGroup { from_version, from_mark, version, mark, moved: counted, watermarks, spend };
             let started = Instant::now();
             if let Err(failed) = tx.count(&group).await {
                 refuse(acks.into_iter().map(|(_, reply)| reply), &failed);
@@ -269,13 +278,14 @@ impl Counting {
             }
             let applied = acks.iter().filter(|(answer, _)| matches!(answer.ack, Ack::Applied { .. })).count();
             metrics.committed(Purpose::Usage, applied, started.elapsed());
-            let UsageGroup { moved, watermarks, .. } = group;
+            let UsageGroup { moved, watermarks, spend, .. } = group;
             let counters = state.usage().clone();
             let mut counted = counters.batches();
             let waiting = state.usage_mut().put(moved.counters.iter().cloned());
             state.usage_mut().reach(version, mark);
             self.note(moved.counters.len(), watermarks.iter().map(|watermark| watermark.incarnation));
             self.wait(waiting);
+            self.spend.journaled(spend.len());
             show(Arc::new(state), &moved);
             counted.extend(watermarks.iter().map(|watermark| (watermark.incarnation, watermark.sequence)));
             drop(counted);
@@ -293,6 +303,7 @@ impl Counting {
         prepared: Option<Prepared>,
         watermark: &Watermark,
         tally: &mut Tally<'_>,
+        spend: &mut SpendTally,
     ) -> Ack {
         let Batch { caller: _, node_id: _, incarnation: _, sequence, fingerprint, entries } = batch;
         if *sequence < 1 {
@@ -310,13 +321,13 @@ impl Counting {
         if *sequence > watermark.sequence + 1 {
             return Ack::Gap;
         }
-        if let Some((rejected, late)) = prepared.and_then(|prepared| prepared.count(state, now, tally)) {
+        if let Some((rejected, late)) = prepared.and_then(|prepared| prepared.count(state, now, tally, spend)) {
             return Ack::Applied { rejected, late };
         }
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let counted = entry.as_ref().map_err(Refusal::clone);
-            match counted.and_then(|entry| count(state.config(), &self.former_keys, entry, now, tally)) {
+            match counted.and_then(|entry| count(state.config(), &self.former_keys, entry, now, tally, spend)) {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }

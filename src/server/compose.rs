@@ -16,7 +16,9 @@ use crate::api::{Api, Auth, add_services};
 use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status, proven};
 use crate::price_table;
 use crate::seeded::{self, Bug};
-use crate::settings::{AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, WatchSettings};
+use crate::settings::{
+    AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, SpendSettings, WatchSettings,
+};
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::{CatchUp, Currency, Watch};
 
@@ -87,6 +89,7 @@ pub(super) async fn compose(
     database: &DatabaseSettings,
     watch: WatchSettings,
     retention: RetentionSettings,
+    spend: SpendSettings,
     access: AccessSettings,
     certificates: bool,
     clock: Clock,
@@ -95,7 +98,7 @@ pub(super) async fn compose(
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
     let prices =
         if database.default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
-    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, clock.clone(), prices).await?;
+    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, spend, clock.clone(), prices).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
     let open = || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone());

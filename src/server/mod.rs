@@ -145,7 +145,7 @@ pub async fn run_by(
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings { database, ready_file, mut transport, watch, retention, access } = settings;
+    let Settings { database, ready_file, mut transport, watch, retention, spend, access } = settings;
     let Listeners { calls: listener, metrics: metrics_listener, ready } = listeners.into();
     let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
@@ -157,7 +157,7 @@ pub async fn run_by(
     })?;
     let insecure = access.insecure;
     let drain = CancellationToken::new();
-    let composed = compose::compose(&database, watch, retention, access, certificates, clock, drain.clone());
+    let composed = compose::compose(&database, watch, retention, spend, access, certificates, clock, drain.clone());
     let parts = composed.await?;
     let (routes, health, auth) = (parts.routes.clone(), parts.health.clone(), parts.auth.clone());
     let currency = parts.currency.clone();

@@ -47,6 +47,12 @@ pub enum StoreError {
         /// The migrations that this build does not know.
         migrations: Vec<String>,
     },
+    /// The time zone of spend cannot be this one.
+    #[error("--spend-time-zone {0}")]
+    TimeZone(String),
+    /// Sums do not fit into 64 bits.
+    #[error("sums do not fit into 64 bits")]
+    Overflow,
     /// What is stored is not what this server writes.
     #[error("the store is corrupt: table {table}, row {id:?}: {why}")]
     Corrupt {
@@ -112,6 +118,8 @@ impl StoreError {
             | Self::Unavailable { detail, .. }
             | Self::Unknown { detail, .. } => detail,
             Self::Url(_)
+            | Self::TimeZone(_)
+            | Self::Overflow
             | Self::InUse { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
@@ -122,7 +130,7 @@ impl StoreError {
 
     /// Whether it is about a setting, so that trying again does not help.
     pub fn is_setting(&self) -> bool {
-        matches!(self, Self::Url(_))
+        matches!(self, Self::Url(_) | Self::TimeZone(_))
     }
 
     /// A row that this server cannot have written.
@@ -168,6 +176,7 @@ impl StoreError {
             | Fault::Permission
             | Fault::Tls
             | Fault::Slow
+            | Fault::Overflow
             | Fault::Other => postgres(error).is_some_and(|error| matches!(error.severity(), PgSeverity::Error)),
         };
         match refused {
@@ -184,6 +193,7 @@ impl From<&DbErr> for StoreError {
             Fault::Constraint => Self::Refused { what: "a constraint of the database is violated".to_owned(), detail },
             Fault::Away => Self::Away { detail },
             Fault::Short => Self::Short { detail },
+            Fault::Overflow => Self::Overflow,
             fault => Self::Unavailable { what: fault.text(), detail },
         }
     }
@@ -228,6 +238,8 @@ pub(super) enum Fault {
     Tls,
     /// It took too long.
     Slow,
+    /// A number does not fit into 64 bits.
+    Overflow,
     /// Anything else.
     Other,
 }
@@ -249,6 +261,7 @@ impl Fault {
                 // The low byte of the extended result code is the primary one (https://www.sqlite.org/rescode.html).
                 let sqlite = error.try_downcast_ref::<SqliteError>().and_then(|_| error.code()?.parse::<i32>().ok());
                 match sqlite.unwrap_or_default() & 0xff {
+                    1 if error.message().contains("integer overflow") => Self::Overflow,
                     5 | 6 => Self::Busy,
                     7 => Self::Short,
                     8 => Self::ReadOnly,
@@ -278,6 +291,7 @@ impl Fault {
             // Stopping, crashed, starting; a session that was idle in a transaction for too long.
             "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Self::Away,
             "57014" => Self::Slow,
+            "22003" => Self::Overflow,
             "3D000" => Self::NoDatabase,
             "42501" => Self::Permission,
             "25006" => Self::ReadOnly,
@@ -313,6 +327,7 @@ impl Fault {
             Self::Permission => "the user of the database may not do this",
             Self::Tls => "no secured connection to the database can be made",
             Self::Slow => "the database took too long",
+            Self::Overflow => "a number does not fit into 64 bits",
             Self::Other => "the database reports an error",
         }
     }

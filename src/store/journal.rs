@@ -20,7 +20,8 @@ use super::persist::{Row, rows};
 use super::script::Script;
 use super::tx::ReadTx;
 use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
-use super::{Store, threshold};
+use super::varint::{get, put, take};
+use super::{Store, spend, threshold};
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
@@ -56,7 +57,7 @@ impl Row for Model {
 
 /// Adds what makes a group durable to `script`, which must begin where usage stands.
 pub(super) fn append(script: &mut Script, group: &UsageGroup) {
-    let UsageGroup { from_version, from_mark, version, mark, moved, watermarks } = group;
+    let UsageGroup { from_version, from_mark, version, mark, moved, watermarks, spend: spent } = group;
     if version == from_version {
         return;
     }
@@ -73,6 +74,7 @@ pub(super) fn append(script: &mut Script, group: &UsageGroup) {
     let body = encode(*from_version, &moved.counters, &watermarks);
     let (version, from_version, from_mark) = (*version, *from_version, *from_mark);
     script.insert(vec![Model { version, from_version, body, from_mark }]);
+    spend::append(script, version, spent);
     threshold::record(script, &moved.crossings);
 }
 
@@ -205,38 +207,6 @@ fn decode(from_version: i64, body: &[u8]) -> Option<Decoded> {
         watermarks.push((get(&mut rest)? as i64, get(&mut rest)? as i64, take::<32>(&mut rest)?));
     }
     rest.is_empty().then_some((counters, watermarks))
-}
-
-/// Seven bits a byte, the lowest first; all but the last have the eighth bit set.
-fn put(body: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        body.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    body.push(value as u8);
-}
-
-fn get(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let [byte] = take::<1>(rest)?;
-        let bits = u64::from(byte & 0x7f);
-        // Of the tenth byte there is room for one bit.
-        if bits << shift >> shift != bits {
-            return None;
-        }
-        value |= bits << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*taken)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
-//! | `usage`, `journal`, `threshold`, `recorded` | what was counted, and what it crossed |
+//! | `usage`, `journal`, `varint`, `threshold`, `recorded` | what was counted, and what it crossed |
+//! | `spend` | the sums of what was counted, by hour |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
 //! | `entity`, `migration` | the tables |
@@ -55,6 +56,7 @@ mod restore;
 mod routing_rule;
 mod script;
 mod snapshot;
+mod spend;
 mod team;
 #[cfg(test)]
 mod tests;
@@ -62,6 +64,7 @@ mod threshold;
 mod tokens;
 mod tx;
 mod usage;
+mod varint;
 mod virtual_key;
 
 use std::sync::Arc;
@@ -82,6 +85,7 @@ use reach::Reach;
 pub use recorded::RecordedUsage;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
+pub use spend::{SpendFilter, SpendFolded, SpendSnapshot};
 pub use threshold::AfterCrossing;
 pub use tokens::{TokenTable, TokenWrite};
 pub use tx::ReadTx;

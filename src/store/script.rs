@@ -1,7 +1,7 @@
 //! Statements that belong together. A trip to the thread of SQLite costs more than most statements do, so there they go in
 //! one, with BEGIN and COMMIT if they are all of a transaction; PostgreSQL takes one statement at a time.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple, OnConflict, Value, ValueTuple};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, IntoValueTuple, OnConflict, Value, ValueTuple};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
     IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, PrimaryKeyToColumn as _, QueryFilter as _, QueryTrait,
@@ -85,6 +85,18 @@ impl Script {
         let held = Expr::col((M::Entity::default(), version));
         let newer = held.lt(Expr::col(("excluded", version)));
         self.insert_over(rows, replacing::<M>().action_and_where(newer));
+    }
+
+    /// Adds the numbers of rows, all of which are at least 0, to those of the rows with the same keys, or inserts the rows. A sum
+    /// that a column does not hold stays at the greatest number that it does.
+    pub(super) fn add<M: Row>(&mut self, rows: Vec<M>) {
+        let others = others::<M>().map(|column| {
+            let [held, more] = [Expr::col((M::Entity::default(), column)), Expr::col(("excluded", column))];
+            let fits = held.clone().lte(Expr::cust("9223372036854775807").sub(more.clone()));
+            (column, CaseStatement::new().case(fits, held.add(more)).finally(Expr::cust("9223372036854775807")).into())
+        });
+        let others: Vec<(_, Expr)> = others.collect();
+        self.insert_over(rows, OnConflict::columns(key_columns::<M>()).values(others));
     }
 
     /// Inserts rows, except where there is one with the same primary key.
@@ -178,11 +190,15 @@ pub(super) fn key_columns<M: Row>() -> Vec<Column<M>> {
     <M::Entity as EntityTrait>::PrimaryKey::iter().map(|key| key.into_column()).collect()
 }
 
+/// The columns that are not of the primary key.
+fn others<M: Row>() -> impl Iterator<Item = Column<M>> {
+    let keys = key_columns::<M>();
+    Column::<M>::iter().filter(move |column| !keys.iter().any(|key| key.as_str() == column.as_str()))
+}
+
 /// On conflict with a row of the same primary key, that one is replaced.
 fn replacing<M: Row>() -> OnConflict {
-    let keys = key_columns::<M>();
-    let others = Column::<M>::iter().filter(|column| !keys.iter().any(|key| key.as_str() == column.as_str()));
-    OnConflict::columns(keys.iter().copied()).update_columns(others).to_owned()
+    OnConflict::columns(key_columns::<M>()).update_columns(others::<M>()).to_owned()
 }
 
 /// One statement of many for the driver of SQLite, which runs them until one fails, and binds the values to them in order.

@@ -17,7 +17,7 @@ use super::tx::KEYS;
 use crate::counters::{Counter, CounterKey, CounterKeys, Counters};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
 use crate::state::Moved;
-use crate::usage::FormerKey;
+use crate::usage::{FormerKey, SpendTally};
 
 /// How far the batches of an incarnation of a node have been counted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +66,8 @@ pub struct UsageGroup {
     pub moved: Moved,
     /// The watermarks as they are to be.
     pub watermarks: Vec<Watermark>,
+    /// What is added to spend.
+    pub spend: SpendTally,
 }
 
 /// All usage, read in one snapshot.

@@ -1,6 +1,6 @@
 //! Counting one entry of a batch.
 
-use super::{Assigned, Entry, Fault, FormerKeys, Refusal};
+use super::{Assigned, Entry, Fault, FormerKeys, Refusal, SpendTally};
 use crate::config::Config;
 use crate::counters::CounterKey;
 use crate::domain::Timestamp;
@@ -23,7 +23,7 @@ pub(super) fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: T
     Ok(assigned)
 }
 
-/// Adds an entry to the tally, whole or not at all. Whether it came too late for its window.
+/// Adds an entry to the tallies, whole or not at all. Whether it came too late for its window.
 ///
 /// # Errors
 ///
@@ -34,11 +34,13 @@ pub fn count(
     entry: &Entry,
     now: Timestamp,
     tally: &mut Tally<'_>,
+    spend: &mut SpendTally,
 ) -> Result<bool, Refusal> {
-    let Assigned { amounts, late, .. } = assign(config, former, entry, now)?;
-    tally.add(&amounts).map_err(|key| {
+    let assigned = assign(config, former, entry, now)?;
+    tally.add(&assigned.amounts).map_err(|key| {
         let CounterKey { limit_id, kind, .. } = key;
         Refusal(format!("would overflow what {kind:?} of limit {limit_id} can count; report a smaller amount"))
     })?;
-    Ok(late)
+    spend.count(entry, &assigned);
+    Ok(assigned.late)
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `count` | one entry of a batch |
 //! | `prepare` | a whole batch, before its turn |
+//! | `spend` | the sums of all that was counted, by hour |
 //!
 //! Which counters an entry moves is for [`tollgate_core::usage`] to say. The ledger's task counts, because whose limits
 //! apply, resets and moved windows must not change meanwhile. A batch and its number are written in one transaction, and
@@ -11,9 +12,11 @@
 
 mod count;
 mod prepare;
+mod spend;
 
 pub use count::count;
 pub use prepare::Prepared;
+pub use spend::{HOUR_MICROS, SpendAmounts, SpendCalendar, SpendCell, SpendSeries, SpendTally, SpendZone, hour};
 pub use tollgate_core::usage::{
     Amount, Assigned, Entry, Fault, FormerKey, FormerKeys, REMEMBERED, Refusal, assign, is_over, is_past,
 };

@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry as Place;
 use foldhash::fast::RandomState;
 
 use super::count::assign;
-use super::{Amount, Entry, Fault, FormerKeys, Refusal};
+use super::{Amount, Entry, Fault, FormerKeys, HOUR_MICROS, Refusal, SpendTally, hour};
 use crate::counters::CounterKey;
 use crate::domain::Timestamp;
 use crate::state::{Chain, State, Tally};
@@ -21,6 +21,7 @@ pub struct Prepared {
     until: Timestamp,
     /// How much of which windows; no two are of the same.
     amounts: Vec<Amount>,
+    spend: SpendTally,
     rejected: Vec<(usize, Refusal)>,
     late: usize,
 }
@@ -30,15 +31,19 @@ impl Prepared {
     /// it is to be found out which of them would overflow a counter.
     pub fn of(state: &State, entries: &[Result<Entry, Refusal>], now: Timestamp) -> Option<Self> {
         let former = FormerKeys::default();
-        let (mut rejected, mut late, mut until) = (Vec::new(), 0, Timestamp::MAX);
+        // What has no time of its own is spent in the hour in which it is counted.
+        let mut until = hour(now).plus_micros(HOUR_MICROS);
+        let (mut rejected, mut late) = (Vec::new(), 0);
         let mut sums: HashMap<CounterKey, Amount, RandomState> = HashMap::default();
+        let mut spend = SpendTally::default();
         for (index, entry) in entries.iter().enumerate() {
             let assigned = match entry {
-                Ok(entry) => assign(state.config(), &former, entry, now),
+                Ok(entry) => assign(state.config(), &former, entry, now).map(|assigned| (entry, assigned)),
                 Err(refusal) => Err(Fault::Refused(refusal.clone())),
             };
             match assigned {
-                Ok(assigned) => {
+                Ok((entry, assigned)) => {
+                    spend.count(entry, &assigned);
                     until = until.min(assigned.until);
                     late += usize::from(assigned.late);
                     for amount in assigned.amounts {
@@ -57,16 +62,26 @@ impl Prepared {
         }
         let head = state.head();
         let amounts = sums.into_values().collect();
-        Some(Self { revision: head.revision, chain: head.chain, from: now, until, amounts, rejected, late })
+        Some(Self { revision: head.revision, chain: head.chain, from: now, until, amounts, spend, rejected, late })
     }
 
-    /// Adds the batch to the tally: the entries that are rejected, and how many came late. Adds nothing and returns `None`
+    /// Adds the batch to the tallies: the entries that are rejected, and how many came late. Adds nothing and returns `None`
     /// if the configuration is another by now or a window has turned, or if a counter would overflow: then each entry is
     /// to be counted by itself.
-    pub fn count(self, state: &State, now: Timestamp, tally: &mut Tally<'_>) -> Option<(Vec<(usize, Refusal)>, usize)> {
-        let Self { revision, chain, from, until, amounts, rejected, late } = self;
+    pub fn count(
+        self,
+        state: &State,
+        now: Timestamp,
+        tally: &mut Tally<'_>,
+        spent: &mut SpendTally,
+    ) -> Option<(Vec<(usize, Refusal)>, usize)> {
+        let Self { revision, chain, from, until, amounts, spend, rejected, late } = self;
         let holds = (revision, chain) == (state.revision(), state.head().chain) && (from..until).contains(&now);
-        (holds && tally.add(&amounts).is_ok()).then_some((rejected, late))
+        if !holds || tally.add(&amounts).is_err() {
+            return None;
+        }
+        spent.add_all(spend);
+        Some((rejected, late))
     }
 }
 
@@ -120,7 +135,7 @@ mod tests {
             input_tokens: 7,
             output_tokens: 3,
             cost,
-            occurred_at: None,
+            ..Entry::default()
         }
     }
 
@@ -129,11 +144,12 @@ mod tests {
         state: &State,
         entries: &[Result<Entry, Refusal>],
         tally: &mut Tally<'_>,
+        spend: &mut SpendTally,
     ) -> (Vec<(usize, Refusal)>, usize) {
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let former = FormerKeys::default();
-            match entry.clone().and_then(|entry| count(state.config(), &former, &entry, AT, tally)) {
+            match entry.clone().and_then(|entry| count(state.config(), &former, &entry, AT, tally, spend)) {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }
@@ -166,10 +182,12 @@ mod tests {
                 })
                 .collect();
             let mut expected = Tally::new(state.usage(), AT);
-            let outcome = one_by_one(&state, &entries, &mut expected);
+            let [mut spend, mut expected_spend] = [(); 2].map(|()| SpendTally::default());
+            let outcome = one_by_one(&state, &entries, &mut expected, &mut expected_spend);
             let mut tally = Tally::new(state.usage(), AT);
             let prepared = Prepared::of(&state, &entries, AT).expect("all keys are known");
-            prop_assert_eq!(prepared.count(&state, AT, &mut tally), Some(outcome));
+            prop_assert_eq!(prepared.count(&state, AT, &mut tally, &mut spend), Some(outcome));
+            prop_assert_eq!(spend, expected_spend);
             let (moved, expected) = (close(&state, tally), close(&state, expected));
             prop_assert_eq!(&moved.counters, &expected.counters);
             prop_assert_eq!(&moved.crossings, &expected.crossings);
@@ -183,8 +201,9 @@ mod tests {
         let entries = [Ok(entry(&key, 5)), Ok(entry("", -1)), Err(Refusal("why".to_owned()))];
         let prepare = |state: &State, entries: &[_]| Prepared::of(state, entries, AT);
         let holds = |state: &State, prepared: Option<Prepared>, now| {
-            let mut tally = Tally::new(state.usage(), now);
-            let counted = prepared.expect("prepared").count(state, now, &mut tally).is_some();
+            let (mut tally, mut spend) = (Tally::new(state.usage(), now), SpendTally::default());
+            let counted = prepared.expect("prepared").count(state, now, &mut tally, &mut spend).is_some();
+            assert_eq!(counted, !spend.is_empty());
             (counted, !close(state, tally).counters.is_empty())
         };
         let before = prepare(&state, &entries);

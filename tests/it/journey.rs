@@ -12,7 +12,9 @@ use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::reducer::Reducer;
 use tollgate::server;
-use tollgate::settings::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::settings::{
+    AccessSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
+};
 use tonic::Code;
 use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
@@ -36,6 +38,7 @@ impl Server {
             transport: TransportSettings::default(),
             watch: WatchSettings::default(),
             retention: RetentionSettings::default(),
+            spend: SpendSettings::default(),
             access: AccessSettings::default(),
         };
         let task = tokio::spawn(server::run(listener, settings, async move {

@@ -23,6 +23,7 @@ mod history;
 mod model;
 pub(crate) mod reporter;
 mod seeded;
+mod spend;
 mod stream;
 mod thresholds;
 mod time;
@@ -45,6 +46,7 @@ pub(crate) fn entry(key: &str, cost_nano_usd: i64) -> v1::UsageEntry {
         output_tokens: 30,
         cost_nano_usd,
         occurred_at: None,
+        ..Default::default()
     }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate::decision::{self, NoUsage};
 use tollgate::domain::VirtualKey;
 use tollgate::ledger::{Ack, Batch, Call, Clock, Command as Write, Ledger, LedgerTasks};
-use tollgate::settings::{RetentionSettings, WatchSettings};
+use tollgate::settings::{RetentionSettings, SpendSettings, WatchSettings};
 use tollgate::state::{self, UsageMoves};
 use tollgate::store::{DatabaseUrl, Registration, Store};
 use tollgate::usage::Entry;
@@ -171,7 +171,8 @@ async fn deliver(times: usize) {
 async fn ledger(dir: &TempDir) -> (Ledger, LedgerTasks, String) {
     let url = format!("sqlite://{}", dir.path().join("tollgate.db").display());
     let store = Store::open(&DatabaseUrl::parse(&url).expect("a URL"), 4).await.expect("it opens");
-    let started = Ledger::start(Arc::new(store), RetentionSettings::default(), Clock::system(), Vec::new());
+    let (retention, spend) = (RetentionSettings::default(), SpendSettings::default());
+    let started = Ledger::start(Arc::new(store), retention, spend, Clock::system(), Vec::new());
     let (ledger, tasks) = started.await.expect("it starts");
     let key = create(&ledger, 0).await;
     (ledger, tasks, key)
@@ -218,7 +219,7 @@ async fn count(times: usize) {
             input_tokens: 700,
             output_tokens: 300,
             cost: 1_234_567,
-            occurred_at: None,
+            ..Entry::default()
         };
         let batch = Batch {
             caller: "".into(),

@@ -82,6 +82,7 @@ async fn report(channel: Channel, keys: Keys, node_id: String, first: usize, cou
                 output_tokens: 300,
                 cost_nano_usd: 1_234_567,
                 occurred_at: None,
+                ..Default::default()
             };
             let entries = (0..ENTRIES).map(entry).collect();
             let batch = v1::ReportUsageRequest { node_id: node_id.clone(), incarnation, sequence, entries };

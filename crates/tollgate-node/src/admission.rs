@@ -123,7 +123,10 @@ impl Used {
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
             cost_nano_usd: self.cost_nano_usd.unwrap_or_default(),
+            cached_input_tokens: self.cache_read_tokens,
+            cache_write_tokens: self.cache_creation_tokens,
             occurred_at: Some(stamp(at)),
+            ..UsageEntry::default()
         }
     }
 
@@ -135,6 +138,9 @@ impl Used {
             input_tokens: above(entry.input_tokens, charged.input_tokens),
             output_tokens: above(entry.output_tokens, charged.output_tokens),
             cost_nano_usd: above(entry.cost_nano_usd, charged.cost_nano_usd),
+            cached_input_tokens: above(entry.cached_input_tokens, charged.cached_input_tokens),
+            cache_write_tokens: above(entry.cache_write_tokens, charged.cache_write_tokens),
+            unpriced_requests: above(entry.unpriced_requests, charged.unpriced_requests),
             ..entry
         };
         let amounts = [more.requests, more.input_tokens, more.output_tokens, more.cost_nano_usd];

@@ -175,6 +175,7 @@ pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Ve
         output_tokens: entry.output_tokens,
         cost: entry.cost_nano_usd,
         occurred_at,
+        ..Entry::default()
     };
     match assign(config, &FormerKeys::default(), &entry, now) {
         Ok(assigned) => assigned.amounts.into_iter().map(|amount| (amount.key, amount.amount)).collect(),

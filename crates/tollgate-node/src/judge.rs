@@ -102,6 +102,7 @@ pub(crate) fn admission(
         output_tokens: estimate.output_tokens.unwrap_or_default(),
         cost_nano_usd: estimate.cost_nano_usd.unwrap_or_default(),
         occurred_at: Some(stamp(at)),
+        ..UsageEntry::default()
     };
     let provider_key_id = to.key_id.as_deref().unwrap_or_default().to_owned();
     Open { estimate, provider_key_id, request_type: request_type.to_owned() }

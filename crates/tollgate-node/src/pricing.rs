@@ -39,7 +39,10 @@ impl Pricing {
         };
         match rates(config, &request, at) {
             Some(rates) => entry.cost_nano_usd = cost(&rates, &used.amounts()).nanos(),
-            None => self.note(&entry.provider, &entry.model),
+            None => {
+                entry.unpriced_requests = entry.requests;
+                self.note(&entry.provider, &entry.model);
+            }
         }
         entry
     }

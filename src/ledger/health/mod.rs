@@ -288,6 +288,8 @@ impl Health {
             | StoreError::Unavailable { .. }
             | StoreError::Unknown { .. } => self.lost(error),
             StoreError::Url(_)
+            | StoreError::TimeZone(_)
+            | StoreError::Overflow
             | StoreError::Open { .. }
             | StoreError::InUse { .. }
             | StoreError::Newer { .. }

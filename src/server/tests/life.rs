@@ -63,6 +63,7 @@ async fn a_running_server_announces_its_address() {
         transport: TransportSettings::default(),
         watch: crate::settings::WatchSettings::default(),
         retention: crate::settings::RetentionSettings::default(),
+        spend: crate::settings::SpendSettings::default(),
         access: crate::settings::AccessSettings::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();

@@ -22,6 +22,7 @@ mod m0007_usage_marks;
 mod m0008_chain_version;
 mod m0009_model_price;
 mod m0010_rate_limits;
+mod m0011_spend;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_chain_version::Migration),
             Box::new(m0009_model_price::Migration),
             Box::new(m0010_rate_limits::Migration),
+            Box::new(m0011_spend::Migration),
         ]
     }
 }

@@ -14,7 +14,9 @@ use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason};
 use tollgate::reducer::{Progress, Reducer};
 use tollgate::server::{self, Listeners, ServerError};
-use tollgate::settings::{AccessSettings, RetentionSettings, Settings, TransportSettings, WatchSettings};
+use tollgate::settings::{
+    AccessSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
+};
 use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
@@ -61,6 +63,7 @@ impl Rig {
             transport: TransportSettings::default(),
             watch: WatchSettings { heartbeat_interval: Duration::from_millis(50), ..WatchSettings::default() },
             retention: RetentionSettings::default(),
+            spend: SpendSettings::default(),
             access: AccessSettings::default(),
         };
         Self { database, settings, clock: Clock::system(), running: None }

@@ -290,6 +290,16 @@ impl<'a> Caller<'a> {
         let customer = customer.and_then(|id| config.get::<Customer>(id.as_str()));
         Self { key: None, team, customer }
     }
+
+    /// The id of its team.
+    pub fn team_id(&self) -> Option<Arc<str>> {
+        self.team.map(|team| team.id.shared())
+    }
+
+    /// The id of its customer: its own, or its team's.
+    pub fn customer_id(&self) -> Option<Arc<str>> {
+        self.customer.map(|customer| customer.id.shared())
+    }
 }
 
 /// The provider that a request is for, and the model that this provider is asked for. A request that names no provider names

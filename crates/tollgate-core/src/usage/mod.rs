@@ -16,14 +16,14 @@ pub const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
 const AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
 
 /// What requests consumed.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Entry {
     /// Id of the virtual key; empty for traffic without one.
-    pub virtual_key_id: Box<str>,
+    pub virtual_key_id: Arc<str>,
     /// The provider that answered.
-    pub provider: Box<str>,
+    pub provider: Arc<str>,
     /// The model that answered.
-    pub model: Box<str>,
+    pub model: Arc<str>,
     /// Requests made.
     pub requests: i64,
     /// Input tokens.
@@ -32,6 +32,16 @@ pub struct Entry {
     pub output_tokens: i64,
     /// Nano-dollars.
     pub cost: i64,
+    /// Of the input tokens, those read from the provider's cache.
+    pub cached_input_tokens: i64,
+    /// Of the input tokens, those written to the provider's cache.
+    pub cache_write_tokens: i64,
+    /// Of the output tokens, those used to reason.
+    pub reasoning_tokens: i64,
+    /// Of the input and output tokens, those of audio.
+    pub audio_tokens: i64,
+    /// Of the requests, those of which nobody knew the price.
+    pub unpriced_requests: i64,
     /// When; now if absent.
     pub occurred_at: Option<Timestamp>,
 }
@@ -71,6 +81,12 @@ pub struct Assigned {
     pub late: bool,
     /// When the first of the current windows ends: until then the entry moves the same.
     pub until: Timestamp,
+    /// When it was consumed.
+    pub at: Timestamp,
+    /// Id of the customer that it is counted for.
+    pub customer_id: Option<Arc<str>>,
+    /// Id of the team that it is counted for.
+    pub team_id: Option<Arc<str>>,
 }
 
 /// Why an entry moves nothing.
@@ -101,6 +117,11 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
         ("input_tokens", input_tokens),
         ("output_tokens", output_tokens),
         ("cost_nano_usd", cost),
+        ("cached_input_tokens", &entry.cached_input_tokens),
+        ("cache_write_tokens", &entry.cache_write_tokens),
+        ("reasoning_tokens", &entry.reasoning_tokens),
+        ("audio_tokens", &entry.audio_tokens),
+        ("unpriced_requests", &entry.unpriced_requests),
     ] {
         if *value < 0 {
             return Err(Fault::Refused(Refusal(format!("{field} is {value}; must be at least 0"))));
@@ -133,7 +154,14 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
     for Applied { owner, limits, calendar_aligned } in chain(config, caller, provider, model, configs) {
         add_dimensions(&owner, limits, calendar_aligned, &mut dimensions);
     }
-    let mut assigned = Assigned { amounts: Vec::with_capacity(dimensions.len()), late: false, until: Timestamp::MAX };
+    let mut assigned = Assigned {
+        amounts: Vec::with_capacity(dimensions.len()),
+        late: false,
+        until: Timestamp::MAX,
+        at,
+        customer_id: caller.customer_id(),
+        team_id: caller.team_id(),
+    };
     for dimension in dimensions {
         let current = dimension.window(now);
         let own = if at == now { current } else { dimension.window(at) };

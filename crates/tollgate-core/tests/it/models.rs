@@ -98,9 +98,8 @@ fn an_allow_list_a_limit_a_price_a_condition_and_a_count_agree_on_what_a_model_i
             model: model.into(),
             requests: 1,
             input_tokens: 1,
-            output_tokens: 0,
             cost: 5,
-            occurred_at: None,
+            ..Entry::default()
         };
         let counted = assign(&world.config, &FormerKeys::default(), &entry, Timestamp::from_micros(NOW));
         let counted = counted.ok().unwrap().amounts;

@@ -290,6 +290,9 @@ fn add(entry: &mut UsageEntry, more: &UsageEntry) {
     sum(&mut entry.input_tokens, more.input_tokens);
     sum(&mut entry.output_tokens, more.output_tokens);
     sum(&mut entry.cost_nano_usd, more.cost_nano_usd);
+    sum(&mut entry.cached_input_tokens, more.cached_input_tokens);
+    sum(&mut entry.cache_write_tokens, more.cache_write_tokens);
+    sum(&mut entry.unpriced_requests, more.unpriced_requests);
 }
 
 #[cfg(test)]

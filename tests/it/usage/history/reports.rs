@@ -222,6 +222,7 @@ impl History {
             output_tokens: rng.random_range(0..300),
             cost_nano_usd: rng.random_range(0..300_000),
             occurred_at: None,
+            ..Default::default()
         };
         let amounts =
             [&mut entry.requests, &mut entry.input_tokens, &mut entry.output_tokens, &mut entry.cost_nano_usd];
