@@ -47,6 +47,8 @@ pub async fn export(
         last_config_id,
         last_incarnation,
         usage_version,
+        spend_time_zone: snapshot.spend_calendar().map(|it| it.zone.name().to_owned()).unwrap_or_default(),
+        spend_joined_until: snapshot.spend_calendar().map(|it| timestamp(it.joined_until)),
     }))?;
     let mut records = 0;
     snapshot

@@ -4,11 +4,13 @@ use std::io::{self, BufRead, Read as _};
 
 use super::line::REMEDY;
 use super::{FORMAT, Fault, line, record};
-use crate::domain::{Error, Violations};
+use crate::domain::{Error, Path, Violations};
 use crate::ledger::{self, Import};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{Header, Line, Trailer};
 use crate::store::{Numbering, Store, StoreError};
+use crate::usage::{SpendCalendar, SpendZone};
+use crate::wire::parse_timestamp;
 
 /// The longest line: more than any record has, and little enough to be held in memory.
 const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
@@ -62,7 +64,8 @@ pub async fn import(store: &Store, input: impl BufRead, mut told: impl FnMut(u64
         last_incarnation: header.last_incarnation,
         usage_version: header.usage_version,
     };
-    let mut into = Import::begin(store, numbering).await?.ok_or(ImportError::NotEmpty)?;
+    let spend_calendar = lines.spend_calendar(&header)?;
+    let mut into = Import::begin(store, numbering, spend_calendar).await?.ok_or(ImportError::NotEmpty)?;
     match fill(&mut into, &mut lines, &mut told).await {
         Ok(records) => Ok(Imported { records, revision: into.commit().await? }),
         Err(error) => {
@@ -205,6 +208,21 @@ impl<R: BufRead> Lines<R> {
             }
             Ok(_) => self.fault(NONE),
             Err(fault) => self.fault(fault),
+        }
+    }
+
+    /// How the exported store kept spend; `None` if no server had started on it.
+    fn spend_calendar(&self, header: &Header) -> Result<Option<SpendCalendar>, ImportError> {
+        let Some(joined_until) = &header.spend_joined_until else { return Ok(None) };
+        let mut violations = Violations::new();
+        let joined_until = parse_timestamp(joined_until, &Path::root("header.spend_joined_until"), &mut violations);
+        let zone = SpendZone::named(&header.spend_time_zone);
+        if zone.is_none() {
+            violations.add("header.spend_time_zone", "is no time zone that this version knows");
+        }
+        match zone.zip(joined_until) {
+            Some((zone, joined_until)) => Ok(Some(SpendCalendar { zone, joined_until })),
+            None => self.fault(Fault::from(violations)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a store holds as lines, and back.
 
+mod spend;
+
 use std::collections::BTreeMap;
 
 use prost_types::Timestamp as Time;
@@ -62,6 +64,7 @@ pub fn render(record: &Record) -> file::Line {
             response: request.response.clone(),
             accepted_at: Some(timestamp(request.accepted_at)),
         }),
+        Record::Spend(cell, amounts) => Content::Spend(spend::render(cell, *amounts)),
     };
     file::Line { line: Some(content) }
 }
@@ -123,6 +126,7 @@ pub fn parse(content: Content, violations: &mut Violations) -> Option<Record> {
                 accepted_at: fields.time(accepted_at, "accepted_at"),
             })
         }
+        Content::Spend(spent) => spend::parse(spent, &mut fields)?,
         Content::Header(_) | Content::Trailer(_) => {
             fields.0.add("line", "is a header or a trailer, where a record must be");
             return None;

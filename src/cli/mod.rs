@@ -20,6 +20,7 @@ mod remote;
 #[cfg(test)]
 mod scripted;
 mod serve;
+mod spend;
 mod target;
 mod token;
 mod usage;
@@ -77,6 +78,8 @@ enum Command {
     Price(price::PriceArgs),
     /// List prices of models, and take them over from a file
     Prices(prices::PricesArgs),
+    /// Show what was spent when, by whom and on what
+    Spend(spend::SpendArgs),
     /// Show the limits nearest to exhaustion, with their owners
     Usage(usage::UsageArgs),
 }
@@ -168,6 +171,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => block_on(migrate::run(args)),
             Command::Price(args) => block_on(price::run(args)),
             Command::Prices(args) => block_on(prices::run(args)),
+            Command::Spend(args) => block_on(spend::run(args)),
             Command::Usage(args) => block_on(usage::run(args)),
         },
     };

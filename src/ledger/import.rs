@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::group::CommitBatchBuilder;
 use super::{Call, Command};
 use crate::counters::CounterKey;
-use crate::domain::{AnyResource, Error, Sha256Hash, Violations};
+use crate::domain::{AnyResource, Error, Sha256Hash, Timestamp, Violations};
 use crate::state::{Context, State, take_over};
 use crate::store::{Numbering, Record, Restore, Store, StoreError};
+use crate::usage::{SpendCalendar, SpendCell, hour};
 
 /// Records that are written at a time.
 const PART: usize = 1_000;
@@ -27,6 +28,9 @@ pub struct Import {
     others: Vec<Record>,
     waiting: usize,
     seen: HashSet<Identity>,
+    spend_calendar: Option<SpendCalendar>,
+    /// The place of the spend that was added last, and the id of its series.
+    last_spend: Option<(Timestamp, [u8; 16])>,
 }
 
 /// What no two records may have in common, beside what the state knows of.
@@ -59,8 +63,13 @@ impl Import {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub async fn begin(store: &Store, numbering: Numbering) -> Result<Option<Self>, StoreError> {
-        let Some((restore, head)) = store.begin_restore(numbering, store.time().await?).await? else { return Ok(None) };
+    pub async fn begin(
+        store: &Store,
+        numbering: Numbering,
+        spend_calendar: Option<SpendCalendar>,
+    ) -> Result<Option<Self>, StoreError> {
+        let begun = store.begin_restore(numbering, spend_calendar.as_ref(), store.time().await?).await?;
+        let Some((restore, head)) = begun else { return Ok(None) };
         Ok(Some(Self {
             restore,
             numbering,
@@ -70,6 +79,8 @@ impl Import {
             others: Vec::new(),
             waiting: 0,
             seen: HashSet::new(),
+            spend_calendar,
+            last_spend: None,
         }))
     }
 
@@ -169,6 +180,23 @@ impl Import {
             Record::Request(request) => {
                 let (caller, method) = (request.caller.clone(), request.method.clone());
                 first(Identity::Request(caller, method, request.request_id.clone()), "caller, method and request_id");
+            }
+            Record::Spend(SpendCell { start, series }, _) => {
+                let place = (*start, series.digest());
+                if self.last_spend.replace(place).is_some_and(|last| last >= place) {
+                    violations
+                        .add("start", "is a duplicate, or out of order: lines of spend are in the order of the export");
+                }
+                match &self.spend_calendar {
+                    None => violations.add("spend", "needs spend_time_zone in the header"),
+                    Some(calendar) if calendar.place(*start) != *start || hour(*start) != *start => {
+                        violations.add(
+                            "start",
+                            "is not on a whole hour, or before spend_joined_until not the start of a day",
+                        );
+                    }
+                    Some(_) => {}
+                }
             }
         }
         for (field, number, last) in above {

@@ -94,6 +94,12 @@ pub(super) struct Reported {
 /// Where an acknowledgement goes.
 pub(super) type Reply = oneshot::Sender<Result<Acknowledgement, Error>>;
 
+/// What a group of batches moves.
+struct Tallies<'a> {
+    counters: Tally<'a>,
+    spend: SpendTally,
+}
+
 /// What the ledger's task knows of usage beside what was counted, which is in the state.
 #[derive(Default)]
 pub(super) struct Counting {
@@ -225,14 +231,13 @@ impl Counting {
         }
         let mut moved: HashMap<i64, Watermark> = HashMap::new();
         let mut acks = Vec::with_capacity(batches.len());
-        let mut spend = SpendTally::default();
-        let counted = {
-            let mut tally = Tally::new(state.usage(), now);
+        let (counted, spend) = {
+            let mut tallies = Tallies { counters: Tally::new(state.usage(), now), spend: SpendTally::default() };
             for Reported { batch, prepared, reply } in batches {
                 let watermark = moved.get(&batch.incarnation).or_else(|| self.watermarks.get(&batch.incarnation));
                 let ack = match watermark {
                     Some(watermark) if may_deliver(watermark, &batch) => {
-                        let ack = self.decide(&state, now, &batch, prepared, watermark, &mut tally, &mut spend);
+                        let ack = self.decide(&state, now, &batch, prepared, watermark, &mut tallies);
                         let (mut expected_sequence, store_id) = (watermark.sequence + 1, watermark.store_id.clone());
                         if matches!(ack, Ack::Applied { .. }) {
                             let Batch { incarnation, sequence, fingerprint, .. } = batch;
@@ -256,7 +261,9 @@ impl Counting {
                 };
                 acks.push((ack, reply));
             }
-            tally.close(|key| state.config().limit(&key.limit_id, key.kind).map(|limit| limit.owner))
+            let Tallies { counters, spend } = tallies;
+            let owner_of = |key: &CounterKey| state.config().limit(&key.limit_id, key.kind).map(|limit| limit.owner);
+            (counters.close(owner_of), spend)
         };
         if seeded::is(Bug::AckBeforeCommit) {
             acknowledge(std::mem::take(&mut acks));
@@ -302,9 +309,9 @@ impl Counting {
         batch: &Batch,
         prepared: Option<Prepared>,
         watermark: &Watermark,
-        tally: &mut Tally<'_>,
-        spend: &mut SpendTally,
+        tallies: &mut Tallies<'_>,
     ) -> Ack {
+        let Tallies { counters: tally, spend } = tallies;
         let Batch { caller: _, node_id: _, incarnation: _, sequence, fingerprint, entries } = batch;
         if *sequence < 1 {
             return Ack::Rejected(format!("sequence is {sequence}; batches are numbered from 1"));

@@ -83,19 +83,25 @@ struct Keeper {
     task: JoinHandle<()>,
 }
 
+/// How long what is kept, and how.
+pub(super) struct Kept {
+    pub(super) retention: RetentionSettings,
+    pub(super) spend: SpendSettings,
+}
+
 /// Opens the store and makes the services on it. `certificates`: whether only clients with one get a connection. Streams
 /// send a GoAway and end when `drain` is cancelled.
 pub(super) async fn compose(
     database: &DatabaseSettings,
     watch: WatchSettings,
-    retention: RetentionSettings,
-    spend: SpendSettings,
+    kept: Kept,
     access: AccessSettings,
     certificates: bool,
     clock: Clock,
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
+    let Kept { retention, spend } = kept;
     let prices =
         if database.default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
     let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, spend, clock.clone(), prices).await?;

@@ -157,7 +157,15 @@ pub async fn run_by(
     })?;
     let insecure = access.insecure;
     let drain = CancellationToken::new();
-    let composed = compose::compose(&database, watch, retention, spend, access, certificates, clock, drain.clone());
+    let composed = compose::compose(
+        &database,
+        watch,
+        compose::Kept { retention, spend },
+        access,
+        certificates,
+        clock,
+        drain.clone(),
+    );
     let parts = composed.await?;
     let (routes, health, auth) = (parts.routes.clone(), parts.health.clone(), parts.auth.clone());
     let currency = parts.currency.clone();

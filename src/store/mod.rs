@@ -85,7 +85,7 @@ use reach::Reach;
 pub use recorded::RecordedUsage;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
-pub use spend::{SpendFilter, SpendFolded, SpendSnapshot};
+pub use spend::{RecordedSpend, SpendFilter, SpendFolded, SpendSnapshot};
 pub use threshold::AfterCrossing;
 pub use tokens::{TokenTable, TokenWrite};
 pub use tx::ReadTx;

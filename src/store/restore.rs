@@ -10,9 +10,10 @@ use super::reach::Reach;
 use super::script::Script;
 use super::snapshot::{Numbering, Record};
 use super::tx::be_patient;
-use super::{Store, commit, requests, threshold, tokens, usage};
+use super::{Store, commit, requests, spend, threshold, tokens, usage};
 use crate::domain::Timestamp;
 use crate::state::Head;
+use crate::usage::{SpendCalendar, SpendTally};
 
 /// A store that is being filled: others see nothing of it before [`Restore::commit`], and nothing at all without.
 pub struct Restore {
@@ -29,10 +30,11 @@ impl Store {
     pub async fn begin_restore(
         &self,
         numbering: Numbering,
+        spend_calendar: Option<&SpendCalendar>,
         now: Timestamp,
     ) -> Result<Option<(Restore, Head)>, StoreError> {
         let tx = self.begin_write().await?;
-        match begin(&tx, numbering, now).await {
+        match begin(&tx, numbering, spend_calendar, now).await {
             Ok(Some(head)) => Ok(Some((Restore { tx, reach: self.reach.clone() }, head))),
             Ok(None) => {
                 self.reach.roll_back(tx).await;
@@ -43,7 +45,12 @@ impl Store {
     }
 }
 
-async fn begin(tx: &DatabaseTransaction, numbering: Numbering, now: Timestamp) -> Result<Option<Head>, StoreError> {
+async fn begin(
+    tx: &DatabaseTransaction,
+    numbering: Numbering,
+    spend_calendar: Option<&SpendCalendar>,
+    now: Timestamp,
+) -> Result<Option<Head>, StoreError> {
     let missing = |table| StoreError::corrupt(table, 1, "it is missing");
     let found = head::Entity::find_by_id(1).one(tx).await?.ok_or_else(|| missing("head"))?;
     let tokens = token_head::Entity::find_by_id(1).one(tx).await?.ok_or_else(|| missing("token_head"))?;
@@ -61,6 +68,11 @@ async fn begin(tx: &DatabaseTransaction, numbering: Numbering, now: Timestamp) -
         .col_expr(head::Column::UsageVersion, Expr::value(usage_version))
         .exec(tx)
         .await?;
+    if let Some(calendar) = spend_calendar {
+        let mut script = Script::new(tx.get_database_backend());
+        spend::begin(&mut script, calendar);
+        script.run(tx).await?;
+    }
     let committed_at = now.as_micros();
     let row = head::Model { store_id, committed_at, last_config_id, last_incarnation, usage_version, ..found };
     super::position_of(Some(row)).map(|position| Some(position.head))
@@ -88,6 +100,7 @@ impl Restore {
     pub async fn add(&self, records: Vec<Record>) -> Result<(), StoreError> {
         let (mut token_rows, mut nodes, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         let (mut former_keys, mut crossings, mut remembered) = (Vec::new(), Vec::new(), Vec::new());
+        let mut spent = SpendTally::default();
         for record in records {
             match record {
                 Record::Resource(any) => {
@@ -99,6 +112,7 @@ impl Restore {
                 Record::FormerKey(id, key) => former_keys.push((id, key)),
                 Record::Crossing(crossing) => crossings.push(crossing),
                 Record::Request(request) => remembered.push(request),
+                Record::Spend(cell, amounts) => spent.add(cell, amounts),
             }
         }
         let tx = &self.tx;
@@ -114,6 +128,7 @@ impl Restore {
         usage::remember_former(&mut script, &former_keys);
         threshold::record(&mut script, &crossings);
         requests::remember(&mut script, &remembered);
+        spend::add(&mut script, spent);
         script.run(tx).await
     }
 

@@ -11,21 +11,21 @@ use sea_orm::{
 
 use super::entity::{
     customer, former_key, head, mcp_client, model_config, model_price, pricing_override, provider, provider_governance,
-    request, routing_rule, team, threshold_event, token, usage_counter, usage_node, virtual_key,
+    request, routing_rule, spend as spend_row, team, threshold_event, token, usage_counter, usage_node, virtual_key,
 };
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Names, Persist, Which, rows, visit};
 use super::tx::{KEYS, ReadTx, be_patient};
 use super::usage::{Registration, counter, former_key as former, watermark};
-use super::{Store, journal, requests, threshold, tokens};
+use super::{Store, journal, requests, spend, threshold, tokens};
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
     RoutingRule, Team, Timestamp, Token, VirtualKey,
 };
 use crate::state::{Crossing, Head};
-use crate::usage::FormerKey;
+use crate::usage::{FormerKey, SpendAmounts, SpendCalendar, SpendCell};
 
 /// A piece of what a store holds beside its history.
 #[derive(Clone, PartialEq, Debug)]
@@ -44,6 +44,8 @@ pub enum Record {
     Crossing(Crossing),
     /// A request that is remembered.
     Request(Remembered),
+    /// What was spent in an hour, or a day, by a series.
+    Spend(SpendCell, SpendAmounts),
 }
 
 /// An incarnation of a node, and how far its batches were counted.
@@ -77,6 +79,7 @@ pub struct Snapshot {
     tx: ReadTx,
     head: Head,
     numbering: Numbering,
+    spend_calendar: Option<SpendCalendar>,
 }
 
 impl Store {
@@ -93,7 +96,8 @@ impl Store {
         let position = super::position_of(row)?;
         let (last_config_id, usage_version) = (position.head.last_config_id, position.usage_version);
         let numbering = Numbering { last_config_id, last_incarnation, usage_version };
-        Ok(Snapshot { tx, head: position.head, numbering })
+        let spend_calendar = spend::read_calendar(&tx.0).await?;
+        Ok(Snapshot { tx, head: position.head, numbering, spend_calendar })
     }
 }
 
@@ -106,6 +110,11 @@ impl Snapshot {
     /// From where on it numbers things.
     pub fn numbering(&self) -> Numbering {
         self.numbering
+    }
+
+    /// How spend is kept; `None` if no server has started on the store.
+    pub fn spend_calendar(&self) -> Option<&SpendCalendar> {
+        self.spend_calendar.as_ref()
     }
 
     /// About how many records there are.
@@ -133,7 +142,8 @@ impl Snapshot {
             + of::<usage_counter::Entity>(tx).await?
             + of::<former_key::Entity>(tx).await?
             + of::<threshold_event::Entity>(tx).await?
-            + of::<request::Entity>(tx).await?)
+            + of::<request::Entity>(tx).await?
+            + of::<spend_row::Entity>(tx).await?)
     }
 
     /// Hands everything to `take`: resources first, each after those that it names; requests as far as they are remembered
@@ -169,7 +179,8 @@ impl Snapshot {
         visit(tx, "request", remembered.into_model::<request::Model>(), |row| {
             take(Record::Request(requests::read(row)?))
         })
-        .await
+        .await?;
+        spend::each_cell(tx, |cell, amounts| take(Record::Spend(cell, amounts))).await
     }
 
     /// What was counted. The tables are a fold behind the journal.

@@ -48,7 +48,7 @@ impl Api {
             ..v1::ListSpendResponse::default()
         };
         if after.is_none() {
-            answer.total = Some(render(self.total(&mut spend, &range, &filter).await?));
+            answer.total = Some(self.total(&mut spend, &range, &filter).await?.into());
         }
         let (mut bytes, mut last): (usize, Option<(Timestamp, String)>) = (0, None);
         let mut cursor = after.as_ref().map_or(range.from, |(start, _)| *start);
@@ -64,7 +64,7 @@ impl Api {
             }
             let is_before = |key: &String| after.as_ref().is_some_and(|(at, last)| start == *at && **key <= **last);
             for (key, (row, sum)) in groups.into_iter().filter(|(key, (_, sum))| !is_before(key) && !sum.is_zero()) {
-                let row = v1::SpendRow { start: Some(timestamp(start)), amounts: Some(render(sum)), ..row };
+                let row = v1::SpendRow { start: Some(timestamp(start)), amounts: Some(sum.into()), ..row };
                 bytes += row.encoded_len();
                 let is_full = answer.rows.len() == limit || (bytes > page::MAX_BYTES && !answer.rows.is_empty());
                 if let Some((start, key)) = last.take_if(|_| is_full) {
@@ -143,29 +143,4 @@ fn parse_zone(name: &str, default: SpendZone, violations: &mut Violations) -> Sp
         violations.add(Path::root("time_zone"), text);
         default
     })
-}
-
-fn render(amounts: SpendAmounts) -> v1::SpendAmounts {
-    let SpendAmounts {
-        requests,
-        unpriced_requests,
-        input_tokens,
-        cached_input_tokens,
-        cache_write_tokens,
-        output_tokens,
-        reasoning_tokens,
-        audio_tokens,
-        cost,
-    } = amounts;
-    v1::SpendAmounts {
-        requests,
-        unpriced_requests,
-        input_tokens,
-        cached_input_tokens,
-        cache_write_tokens,
-        output_tokens,
-        reasoning_tokens,
-        audio_tokens,
-        cost_nano_usd: cost,
-    }
 }

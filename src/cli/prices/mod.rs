@@ -1,6 +1,7 @@
 //! `tollgate prices`: lists the prices of models, and takes them over from a table that LiteLLM publishes.
 
 mod changes;
+mod unpriced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
@@ -36,6 +37,8 @@ enum PricesCommand {
     Import(ImportArgs),
     /// Show what an import of a file would change, rate by rate
     Diff(DiffArgs),
+    /// List the models that were used without a price, and how often
+    Unpriced(unpriced::UnpricedArgs),
 }
 
 #[derive(Args, Debug)]
@@ -113,6 +116,7 @@ pub(super) async fn run(args: PricesArgs) -> Result<(), Failure> {
         PricesCommand::List(args) => list(args).await,
         PricesCommand::Import(args) => import(args).await,
         PricesCommand::Diff(args) => diff(args).await,
+        PricesCommand::Unpriced(args) => unpriced::run(args).await,
     }
 }
 

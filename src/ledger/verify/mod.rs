@@ -3,6 +3,7 @@
 //! before that one of what was counted, so that it can run beside a server.
 
 mod requests;
+mod spend;
 mod usage;
 
 use std::collections::HashMap;
@@ -151,6 +152,7 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
 
     let limits = usage::limits(&loaded.resources);
     usage::check(&recorded, &limits, now, &mut found);
+    spend::check(store, &mut found).await?;
     found.windows.extend(limits.values().map(|(limit, _)| limit.counter(now)));
     Ok(found)
 }

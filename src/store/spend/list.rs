@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::journal::unfolded;
-use super::read_calendar;
+use super::{NO_SERIES, read_calendar};
 use crate::domain::Timestamp;
 use crate::store::Store;
 use crate::store::entity::{spend, spend_series};
@@ -74,8 +74,7 @@ impl Store {
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn spend(&self) -> Result<SpendSnapshot, StoreError> {
         let tx = self.begin_read().await?;
-        let calendar = read_calendar(&tx.0).await?;
-        let calendar = calendar.ok_or_else(|| StoreError::corrupt("spend_head", 1, "it is missing"))?;
+        let calendar = read_calendar(&tx.0).await?.unwrap_or_default();
         let unfolded = unfolded(&tx.0).await?;
         Ok(SpendSnapshot { tx, calendar, unfolded, series: HashMap::new() })
     }
@@ -169,9 +168,6 @@ impl SpendSnapshot {
         Ok(())
     }
 }
-
-/// What is wrong with a row that names no series.
-const NO_SERIES: &str = "its series is missing";
 
 /// The columns of [`SpendAmounts::to_array`].
 const AMOUNTS: [spend::Column; SpendAmounts::COUNT] = {

@@ -4,13 +4,14 @@
 //! the transaction that adds a row's amounts to the tables deletes the row, so that nothing is added twice or lost whoever
 //! crashes when, and whichever server does it. What was spent is in the tables and the journal together.
 
+mod all;
 mod journal;
 mod list;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
+pub use all::RecordedSpend;
+pub(super) use all::each_cell;
 pub(super) use journal::append;
 pub use list::{SpendFilter, SpendSnapshot};
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _, Order};
@@ -59,6 +60,9 @@ impl Row for spend_journal::Model {
         self.version
     }
 }
+
+/// The fault of a row that names no series.
+const NO_SERIES: &str = "its series is missing";
 
 /// A part of the journal that was added to the tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,6 @@
 //! Spend: the sums of all that was counted, by hour and by whom it was counted for (`docs/design/usage.md §8`).
 
+mod message;
 mod zone;
 
 use std::collections::HashMap;
@@ -67,6 +68,13 @@ pub struct SpendCalendar {
     pub zone: SpendZone,
     /// Where spend is kept by hours from, the start of a day; before it, by days.
     pub joined_until: Timestamp,
+}
+
+impl Default for SpendCalendar {
+    /// As on a store where no server has started.
+    fn default() -> Self {
+        Self { zone: SpendZone::utc(), joined_until: Timestamp::MIN }
+    }
 }
 
 impl SpendCalendar {

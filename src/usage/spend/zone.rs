@@ -1,8 +1,8 @@
 //! Days and months of a time zone.
 
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{ToSpan as _, Zoned};
 
 use super::{HOUR_MICROS, hour};
 use crate::domain::Timestamp;
@@ -32,6 +32,12 @@ impl SpendZone {
         &self.name
     }
 
+    /// The start of the day `date`; `None` at the ends of time.
+    pub fn start_of(&self, date: Date) -> Option<Timestamp> {
+        let start = date.to_zoned(self.zone.clone()).ok()?;
+        Some(Timestamp::from_micros(start.timestamp().as_microsecond()))
+    }
+
     /// The day that `at` lies in: its start, and that of the next.
     pub fn day(&self, at: Timestamp) -> (Timestamp, Timestamp) {
         self.between(at, |date| (date, date.checked_add(1.day()).unwrap_or(Date::MAX)))
@@ -54,10 +60,7 @@ impl SpendZone {
     fn between(&self, at: Timestamp, bounds: impl Fn(Date) -> (Date, Date)) -> (Timestamp, Timestamp) {
         let instant = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or(jiff::Timestamp::MAX);
         let (start, end) = bounds(instant.to_zoned(self.zone.clone()).date());
-        let [start, end] = [start, end].map(|date| {
-            let start: Result<Zoned, _> = date.to_zoned(self.zone.clone());
-            start.map_or(Timestamp::MAX, |start| Timestamp::from_micros(start.timestamp().as_microsecond()))
-        });
+        let [start, end] = [start, end].map(|date| self.start_of(date).unwrap_or(Timestamp::MAX));
         // At the ends of time.
         if start <= at && at < end { (start, end) } else { (hour(at), hour(at).plus_micros(HOUR_MICROS)) }
     }

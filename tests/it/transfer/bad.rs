@@ -178,6 +178,10 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
         (changed("usageCounter", |it| it["version"] = json!("9999")), "version: is 9999; must be from 1 to"),
         (changed("thresholdEvent", |it| it["event"]["percent"] = json!(81)), "event.percent: is 81; must be one of"),
         (changed("formerKey", |it| it["deletedAt"] = Value::Null), "deleted_at: is absent"),
+        (changed("spend", |it| it["amounts"]["requests"] = json!("-1")), "amounts: is -1; must be at least 0"),
+        (changed("spend", |it| it["amounts"] = Value::Null), "amounts: is absent"),
+        (changed("spend", |it| it["start"] = json!("2026-01-01T00:30:00Z")), "start: is not on a whole hour"),
+        (repeated("spend", |_| {}), "start: is a duplicate, or out of order"),
         (changed("request", |it| it["fingerprint"] = json!("AA==")), "fingerprint: has 1 bytes; must have 32"),
         // What names nothing, or is there twice.
         (changed("team", |it| it["customerId"] = json!("nobody")), "team.customer_id: there is no customer \"nobody\""),

@@ -54,7 +54,7 @@ async fn a_store_moves_to_postgresql_and_back_and_nothing_is_lost() {
         let resource = format!("{{\"resource\":{{\"{kind}\":");
         assert!(first.contains(&resource), "no {kind}");
     }
-    for kind in ["usageNode", "usageCounter", "formerKey", "thresholdEvent", "token", "request"] {
+    for kind in ["usageNode", "usageCounter", "formerKey", "thresholdEvent", "token", "request", "spend"] {
         assert!(first.contains(&format!("{{\"{kind}\":")), "no {kind}");
     }
 
@@ -70,7 +70,7 @@ async fn a_store_moves_to_postgresql_and_back_and_nothing_is_lost() {
         let next = export(database).await;
         assert_same(records(&next), records(last));
         let (one, two) = (header(last), header(&next));
-        for number in ["lastConfigId", "lastIncarnation", "usageVersion"] {
+        for number in ["lastConfigId", "lastIncarnation", "usageVersion", "spendTimeZone", "spendJoinedUntil"] {
             assert_eq!(one[number], two[number], "{number}");
         }
         assert_ne!(one["storeId"], two["storeId"]);

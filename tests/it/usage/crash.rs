@@ -96,6 +96,10 @@ async fn run(kills: u64, seed: u64, bug: Bug) -> Result<String, String> {
         if told != expected {
             return Err(format!("{what} the last restart, {told:?} are counted instead of {expected:?}"));
         }
+        let spent = limited.spent(&Api(place.borrow().clone())).await;
+        if spent != expected {
+            return Err(format!("{what} the last restart, {spent:?} are spent instead of {expected:?}"));
+        }
         server.kill();
         let channel;
         (server, channel) = Server::start_with(&database, &environment).await;
@@ -120,6 +124,11 @@ async fn found(bug: Bug) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_finds_acknowledgements_that_come_before_the_commit() {
     found(Bug::AckBeforeCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_finds_spend_that_is_added_twice() {
+    found(Bug::SpendAddedTwice).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,7 @@ mod calls;
 mod config;
 mod desired;
 mod reports;
+mod spend;
 mod turns;
 
 /// Histories, and the first seed, where the environment does not say otherwise.
@@ -111,6 +112,10 @@ struct History {
     watcher: Node,
     /// Whether entries may be so large that counters overflow; then what is refused depends on the order.
     huge: bool,
+    /// The time zone of the days of spend.
+    zone: &'static str,
+    /// When the history began.
+    began: Micros,
     names: u32,
     revision: i64,
     writes: usize,
@@ -126,8 +131,11 @@ impl History {
         let mut rig = Rig::new();
         rig.clock = rig::clock(&clock);
         rig.settings.watch.heartbeat_interval = Duration::from_secs(1);
-        // Events are compared to the end, whatever time passes.
+        // Events and spend are compared to the end, whatever time passes.
         rig.settings.retention.audit_retention = Duration::from_secs(100 * 365 * 86_400);
+        rig.settings.spend.day_retention = Duration::from_secs(100 * 365 * 86_400);
+        let zone = spend::zone(&mut rng);
+        rig.settings.spend.time_zone = Some(zone.to_owned());
         rig.start().await;
         let api = rig.api().await;
         let mut history = Self {
@@ -139,6 +147,8 @@ impl History {
             incarnations: Vec::new(),
             watcher: Node::new(&[]),
             huge: seed % 8 == 7,
+            zone,
+            began: now,
             names: 0,
             revision: 0,
             writes: 0,
@@ -167,6 +177,11 @@ impl History {
             if step % 20 == 19 {
                 self.compare_told().await;
             }
+            if step % 5 == 4
+                && let Err(difference) = self.compare_spend().await
+            {
+                panic!("step {step}, {what}: {difference}");
+            }
         }
         if let Err(difference) = self.compare_events().await {
             panic!("{difference}");
@@ -174,6 +189,11 @@ impl History {
         self.restart().await;
         if let Err(difference) = self.compare().await {
             panic!("after a restart: {difference}");
+        }
+        for _ in 0..3 {
+            if let Err(difference) = self.compare_spend().await {
+                panic!("after a restart: {difference}");
+            }
         }
         self.compare_told().await;
         let Self { mut rig, api, watcher, writes, batches, entries, model, .. } = self;

@@ -7,6 +7,7 @@ use tollgate::proto::v1::{LimitKind, ModelConfigScope, UsageEntry};
 
 use window::{Length, Micros};
 
+pub(crate) mod spend;
 pub(crate) mod window;
 
 /// How far ahead an entry may be.
@@ -116,6 +117,7 @@ pub(crate) struct Model {
     pub(crate) former: BTreeMap<String, (Parent, Micros)>,
     /// Limit, kind, window and percentage that was reached, with the ceiling.
     pub(crate) events: BTreeMap<(String, LimitKind, Micros, i32), i64>,
+    pub(crate) spend: spend::Spend,
 }
 
 /// A model without the provider's prefixes.
@@ -167,7 +169,17 @@ impl Model {
     /// Whether it came late; `None` if it does not count at all.
     fn count_entry(&mut self, entry: &UsageEntry) -> Option<bool> {
         let UsageEntry { requests, input_tokens, output_tokens, cost_nano_usd, occurred_at, .. } = entry;
-        if [requests, input_tokens, output_tokens, cost_nano_usd].into_iter().any(|amount| *amount < 0) {
+        let UsageEntry {
+            cached_input_tokens,
+            cache_write_tokens,
+            reasoning_tokens,
+            audio_tokens,
+            unpriced_requests,
+            ..
+        } = entry;
+        let details =
+            [cached_input_tokens, cache_write_tokens, reasoning_tokens, audio_tokens, unpriced_requests].into_iter();
+        if details.chain([requests, input_tokens, output_tokens, cost_nano_usd]).any(|amount| *amount < 0) {
             return None;
         }
         let tokens = input_tokens.checked_add(*output_tokens)?;
@@ -177,8 +189,9 @@ impl Model {
 
         let mut moves = Vec::new();
         let mut late = false;
-        for owner in self.owners(entry)? {
-            for (place, limit) in self.limits.get(&owner).into_iter().flatten().enumerate() {
+        let owners = self.owners(entry)?;
+        for owner in &owners {
+            for (place, limit) in self.limits.get(owner).into_iter().flatten().enumerate() {
                 let (amount, is_money) = match limit.kind {
                     LimitKind::Budget => (*cost_nano_usd, true),
                     LimitKind::Tokens => (tokens, false),
@@ -203,6 +216,7 @@ impl Model {
             let limit = limit.clone();
             self.cross(&limit, start, (was, max), (used, max));
         }
+        self.spend.add(entry, at, &owners);
         Some(late)
     }
 

@@ -12,6 +12,7 @@ use tollgate::proto::v1::LimitKind;
 use tonic::transport::Channel;
 
 use super::history::currents;
+use super::spend::{listed, timestamp};
 use super::*;
 
 /// Batches that a node has on their way at most.
@@ -214,6 +215,29 @@ impl Limited {
             (owner.clone(), Amounts { requests, tokens, cost })
         });
         told.collect()
+    }
+}
+
+impl Limited {
+    /// What is spent by the team and each key, by id.
+    pub(crate) async fn spent(&self, api: &Api) -> BTreeMap<String, Amounts> {
+        let mut spent = self.keys.iter().map(|key| (key.id.clone(), Amounts::default())).collect::<BTreeMap<_, _>>();
+        let now = jiff::Timestamp::now().as_microsecond();
+        let hour = 3_600_000_000;
+        let request = v1::ListSpendRequest {
+            from: timestamp((now / hour - 48) * hour),
+            group_by: vec!["team".to_owned(), "virtual_key".to_owned()],
+            page_size: 1_000,
+            ..Default::default()
+        };
+        for row in listed(api, request).await.unwrap().0 {
+            let v1::SpendAmounts { requests, input_tokens, output_tokens, cost_nano_usd: cost, .. } =
+                row.amounts.unwrap();
+            let amounts = Amounts { requests, tokens: input_tokens + output_tokens, cost };
+            *spent.entry(row.virtual_key_id).or_default() += amounts;
+            *spent.entry(row.team_id).or_default() += amounts;
+        }
+        spent
     }
 }
 

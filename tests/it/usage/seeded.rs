@@ -53,3 +53,8 @@ fn usage_that_is_zeroed_at_a_turn_is_found() {
 fn usage_that_is_acknowledged_before_it_is_committed_is_found() {
     found(Bug::AckBeforeCommit);
 }
+
+#[test]
+fn spend_that_is_added_twice_is_found() {
+    found(Bug::SpendAddedTwice);
+}

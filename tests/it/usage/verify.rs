@@ -28,6 +28,7 @@ async fn folded(cut: bool) -> Rig {
     let store = rig.store().await;
     let usage = store.load_usage().await.unwrap();
     store.fold_usage(&usage.counters.to_vec(), &usage.watermarks).await.unwrap();
+    while !store.fold_spend(i64::MAX).await.unwrap().is_through {}
     if cut {
         store.cut_journal(usage.counters.version()).await.unwrap();
     }
@@ -86,6 +87,10 @@ async fn what_was_altered_in_the_tables_is_found_by_the_journal_and_the_threshol
         (true, "DELETE FROM usage_counter WHERE kind = 3", "which is not what was counted"),
         (true, "UPDATE usage_counter SET version = 1", "which cannot be"),
         (true, "UPDATE usage_node SET last_sequence = 0", "not where its batches led"),
+        (true, "UPDATE spend SET cost_nano_usd = -1", "has a negative amount"),
+        (true, "UPDATE spend SET start = start + 1", "was last used before it"),
+        (true, "UPDATE spend_series SET model = 'other'", "has another id than its texts"),
+        (true, "DELETE FROM spend_series", "its series is missing"),
     ] {
         let rig = folded(cut).await;
         let (agrees, text) = verify(&rig.database, &[]);

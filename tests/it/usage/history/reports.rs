@@ -222,7 +222,11 @@ impl History {
             output_tokens: rng.random_range(0..300),
             cost_nano_usd: rng.random_range(0..300_000),
             occurred_at: None,
-            ..Default::default()
+            cached_input_tokens: rng.random_range(0..200),
+            cache_write_tokens: rng.random_range(0..20),
+            reasoning_tokens: rng.random_range(0..100),
+            audio_tokens: rng.random_range(0..10),
+            unpriced_requests: rng.random_range(-1..40).min(1),
         };
         let amounts =
             [&mut entry.requests, &mut entry.input_tokens, &mut entry.output_tokens, &mut entry.cost_nano_usd];
