@@ -196,7 +196,7 @@ mod tests {
                 .collect();
             let version = from_version + i64::try_from(GROUP).unwrap();
             let moved = Moved { counters, crossings: Vec::new() };
-            let group = UsageGroup { from_version, from_mark, version, mark: version, moved, watermarks: Vec::new() };
+            let group = UsageGroup { from_version, from_mark, version, mark: version, moved, ..UsageGroup::default() };
             self.store.lock().await.unwrap().count(&group).await.unwrap();
             self.fold.journaled(GROUP, []);
             self.fold.wait(self.usage.put(group.moved.counters));

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 use super::journal::unfolded;
-use super::{NO_SERIES, read_calendar};
+use super::{NO_SERIES, first, read_calendar};
 use crate::domain::Timestamp;
 use crate::store::Store;
 use crate::store::entity::{spend, spend_series};
@@ -92,18 +92,10 @@ impl SpendSnapshot {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn first(&self, from: Timestamp, to: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        use spend::Column::Start;
-        let first = spend::Entity::find()
-            .select_only()
-            .column(Start)
-            .filter(Start.gte(from.as_micros()))
-            .filter(Start.lt(to.as_micros()))
-            .order_by_asc(Start)
-            .limit(1);
-        let first: Option<i64> = first.into_tuple().one(&self.tx.0).await?;
+        let first = first(&self.tx.0, from).await?.filter(|first| *first < to);
         let unfolded = self.unfolded.iter().map(|(cell, _)| self.calendar.place(cell.start));
         let unfolded = unfolded.filter(|start| (from..to).contains(start)).min();
-        Ok(first.map(Timestamp::from_micros).into_iter().chain(unfolded).min())
+        Ok(first.into_iter().chain(unfolded).min())
     }
 
     /// What was spent from `from` on and before `to`, by series, in no particular order.

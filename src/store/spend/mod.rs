@@ -235,11 +235,14 @@ async fn join(tx: &DatabaseTransaction, until: Timestamp) -> Result<bool, StoreE
         .map_err(|error| StoreError::reading("spend", &error))?;
     let mut script = Script::new(tx.get_database_backend());
     if hours.is_empty() {
+        // On to the next day that has anything, over those that have nothing.
         let (_, next) = zone.day(joined_until);
+        let first = first(tx, joined_until).await?.unwrap_or(until).min(until);
+        let next = zone.day(first).0.max(next);
         if next > until {
             return Ok(false);
         }
-        // What comes late for it goes to the day from now on.
+        // What comes late for a day goes to it from now on.
         script.upsert(vec![head_row(&SpendCalendar { zone, joined_until: next })]);
     } else {
         script.delete::<spend::Model>(hours.iter().map(Row::key).collect());
@@ -254,6 +257,17 @@ async fn join(tx: &DatabaseTransaction, until: Timestamp) -> Result<bool, StoreE
     }
     script.run(tx).await?;
     Ok(true)
+}
+
+/// The first start from `from` on that has anything.
+async fn first(connection: &impl ConnectionTrait, from: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    let first = spend::Entity::find()
+        .select_only()
+        .column(spend::Column::Start)
+        .filter(spend::Column::Start.gte(from.as_micros()))
+        .order_by_asc(spend::Column::Start)
+        .limit(1);
+    Ok(first.into_tuple().one(connection).await?.map(Timestamp::from_micros))
 }
 
 async fn forget(tx: &DatabaseTransaction, before: Timestamp) -> Result<bool, StoreError> {
