@@ -25,6 +25,7 @@ pub(crate) mod reporter;
 mod seeded;
 pub(crate) mod spend;
 mod spend_cli;
+mod spend_engines;
 mod stream;
 mod thresholds;
 mod time;
