@@ -8,7 +8,9 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::Statuses;
 use super::crud::respond;
-use crate::decision::{self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RuleCheck, Verdict};
+use crate::decision::{
+    self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RejectedFallback, RuleCheck, Verdict,
+};
 use crate::domain::{
     Error, Fallback, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
     Violations, VirtualKey,
@@ -127,6 +129,7 @@ fn render(state: &State, explanation: Explanation, seed: u64) -> v1::ExplainResp
         model,
         key_id,
         fallbacks,
+        rejected_fallbacks,
         matches,
         rules,
         candidates,
@@ -160,11 +163,17 @@ fn render(state: &State, explanation: Explanation, seed: u64) -> v1::ExplainResp
         limits: limits.into_iter().map(render_limit).collect(),
         rules: rules.into_iter().map(render_rule).collect(),
         candidates: candidates.into_iter().map(render_candidate).collect(),
+        rejected_fallbacks: rejected_fallbacks.into_iter().map(render_rejected).collect(),
         price: None,
         model_price: None,
         seed,
         revision: state.revision(),
     }
+}
+
+fn render_rejected(rejected: RejectedFallback) -> v1::RejectedFallback {
+    let RejectedFallback { fallback, verdict, reason } = rejected;
+    v1::RejectedFallback { fallback: render_fallback(&fallback), decision: render_verdict(verdict).into(), reason }
 }
 
 const fn render_verdict(verdict: Verdict) -> v1::Decision {

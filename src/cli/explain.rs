@@ -113,6 +113,9 @@ fn show(answer: &v1::ExplainResponse) -> Result<(), Failure> {
         if !fallbacks.is_empty() {
             print(&format!("then to {}", fallbacks.join(", ")))?;
         }
+        for v1::RejectedFallback { fallback, decision: _, reason } in &answer.rejected_fallbacks {
+            print(&format!("not to {fallback}: {reason}"))?;
+        }
     }
     print(&format!("at revision {}, with seed {}", answer.revision, answer.seed))?;
     if !answer.rules.is_empty() {

@@ -231,7 +231,7 @@ impl Granted {
         self.explanation.key_id.as_deref()
     }
 
-    /// Where to turn next.
+    /// Where to turn next: fallbacks that may be used, each with its model.
     pub fn fallbacks(&self) -> &[Fallback] {
         &self.explanation.fallbacks
     }

@@ -86,7 +86,9 @@ pub(super) fn choose<'a>(
             .map(|provider_config| Fallback { provider: provider_config.provider.clone(), model: "".into() })
             .collect();
     }
-    checks::permitted(key, configs.get(drawn).map(|provider_config| provider_config.id), explanation)
+    let drawn = configs.get(drawn).map(|provider_config| provider_config.id);
+    let Explanation { provider, model, key_id, .. } = &*explanation;
+    checks::permitted(key, drawn, provider, model, key_id.as_deref())
 }
 
 /// The greater weight first; of equal ones, the smaller id.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::chain::{Applied, chain};
 use super::pricing::Free;
-use super::{Caller, Explanation, LimitCheck, Request, Usage, Verdict};
+use super::{Caller, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
     AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, ProviderConfig, RateDimension, RateLimit,
@@ -54,13 +54,14 @@ pub(super) fn config_of<'a>(
     own.clone().find(|provider_config| permits_model(provider_config, model)).or_else(|| own.next())
 }
 
-/// The provider config by which the key may use provider, model and provider key of the explanation; `drawn` goes first.
+/// The provider config by which the key may use provider, model and provider key; `drawn` goes first.
 pub(super) fn permitted<'a>(
     key: &'a Arc<Stored<VirtualKey>>,
     drawn: Option<i64>,
-    explanation: &Explanation,
+    provider: &str,
+    model: &str,
+    key_id: Option<&str>,
 ) -> Result<&'a ProviderConfig, Refusal<'a>> {
-    let (provider, model) = (&*explanation.provider, &*explanation.model);
     let name = &key.resource.name;
     let own: Vec<_> = key
         .resource
@@ -79,7 +80,6 @@ pub(super) fn permitted<'a>(
         );
         return Err(Refusal::new(Verdict::ModelBlocked, reason));
     }
-    let key_id = explanation.key_id.as_deref();
     let mut usable = permitting.into_iter().filter(|provider_config| permits_key(provider_config, key_id));
     let found = usable.clone().find(|provider_config| Some(provider_config.id) == drawn).or_else(|| usable.next());
     found.ok_or_else(|| {

@@ -8,8 +8,10 @@
 mod candidates;
 mod chain;
 mod checks;
+mod fallbacks;
 mod pricing;
 mod routing;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,68 +22,13 @@ use rand::rngs::StdRng;
 pub use chain::{Applied, chain};
 pub use checks::permits_model;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, rates, resolve_price};
+pub use usage::{NoUsage, Usage};
 
 use crate::config::Config;
-use crate::counters::{Counters, ToldUsage};
 use crate::domain::{
-    Budget, Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, RateLimit,
-    RoutingRule, Stored, Team, Timestamp, VirtualKey, Window,
+    Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, RoutingRule, Stored,
+    Team, Timestamp, VirtualKey, Window,
 };
-
-/// What was counted in the current window of a limit.
-pub trait Usage {
-    /// Nano-dollars spent.
-    fn budget(&self, budget: &Budget, window: &Window) -> i64;
-    /// Tokens used.
-    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64;
-    /// Requests made.
-    fn requests(&self, limit: &RateLimit, window: &Window) -> i64;
-}
-
-/// Nothing was counted.
-pub struct NoUsage;
-
-impl Usage for NoUsage {
-    fn budget(&self, _: &Budget, _: &Window) -> i64 {
-        0
-    }
-
-    fn tokens(&self, _: &RateLimit, _: &Window) -> i64 {
-        0
-    }
-
-    fn requests(&self, _: &RateLimit, _: &Window) -> i64 {
-        0
-    }
-}
-
-impl Usage for Counters {
-    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
-        self.used(budget.id.clone(), LimitKind::Budget, window)
-    }
-
-    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(limit.id.clone(), LimitKind::Tokens, window)
-    }
-
-    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(limit.id.clone(), LimitKind::Requests, window)
-    }
-}
-
-impl Usage for ToldUsage {
-    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
-        self.used(&budget.id, LimitKind::Budget, window)
-    }
-
-    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(&limit.id, LimitKind::Tokens, window)
-    }
-
-    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
-        self.used(&limit.id, LimitKind::Requests, window)
-    }
-}
 
 /// The virtual key of a request.
 #[derive(Clone, Copy)]
@@ -229,6 +176,17 @@ pub struct Candidate {
     pub why: String,
 }
 
+/// A fallback that may not be used.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RejectedFallback {
+    /// The fallback, with its model.
+    pub fallback: Fallback,
+    /// What would become of it as a request of its own.
+    pub verdict: Verdict,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// What becomes of a request, and why.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Explanation {
@@ -242,8 +200,10 @@ pub struct Explanation {
     pub model: Box<str>,
     /// The provider key asked for or pinned by a rule.
     pub key_id: Option<Box<str>>,
-    /// Where to turn next.
+    /// Where to turn next: fallbacks that may be used, each with its model.
     pub fallbacks: Vec<Fallback>,
+    /// The fallbacks that may not be used.
+    pub rejected_fallbacks: Vec<RejectedFallback>,
     /// The rules that matched, in order.
     pub matches: Vec<Match>,
     /// The rules that were looked at, in order.
@@ -358,6 +318,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         model,
         key_id,
         fallbacks,
+        rejected_fallbacks: Vec::new(),
         matches,
         rules,
         candidates: Vec::new(),
@@ -370,7 +331,8 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         let found = if explanation.provider.is_empty() {
             candidates::choose(config, usage, request, key, &mut explanation, &mut random)
         } else {
-            checks::permitted(key, None, &explanation)
+            let Explanation { provider, model, key_id, .. } = &explanation;
+            checks::permitted(key, None, provider, model, key_id.as_deref())
         };
         match found {
             Ok(found) => provider_config = Some(found),
@@ -402,18 +364,24 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         }
     }
     explanation.limits = limits;
+    fallbacks::judge(config, usage, request, caller, &mut explanation);
     explanation
 }
 
 /// What is said of a request whose key does not work: it was not routed, and its limits were not looked at.
 fn stopped(request: &Request<'_>, verdict: Verdict, reason: String) -> Explanation {
+    let rejected = |fallback: &Fallback| {
+        let fallback = fallbacks::complete(fallback.clone(), request.model);
+        RejectedFallback { fallback, verdict, reason: reason.clone() }
+    };
     Explanation {
+        rejected_fallbacks: request.fallbacks.iter().map(rejected).collect(),
         verdict,
         reason,
         provider: request.provider.into(),
         model: request.model.into(),
         key_id: (!request.provider_key_id.is_empty()).then(|| request.provider_key_id.into()),
-        fallbacks: request.fallbacks.to_vec(),
+        fallbacks: Vec::new(),
         matches: Vec::new(),
         rules: Vec::new(),
         candidates: Vec::new(),

@@ -26,7 +26,8 @@ fn the_first_rule_that_matches_routes_and_a_missing_header_is_no_match() {
     let explanation = world.explain(Request { headers: &headers, ..asked(&key, "openai", "large") });
     assert_eq!((&*explanation.provider, &*explanation.model), ("groq", "large"));
     assert_eq!(explanation.matches[0].rule, scoped.id);
-    assert_eq!(explanation.fallbacks.len(), 1);
+    let rejected = &explanation.rejected_fallbacks[0];
+    assert_eq!((&*rejected.fallback.model, rejected.verdict), ("large", Verdict::ProviderBlocked));
 }
 
 #[test]
