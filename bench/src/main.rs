@@ -106,6 +106,9 @@ async fn measure(bench: &mut Bench) {
     if bench.wants(11) {
         rows::stalled::stalled(bench).await;
     }
+    if bench.wants(13) || bench.wants(14) {
+        rows::node::node(bench).await;
+    }
     eprintln!("{} s", started.elapsed().as_secs());
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod decisions;
 pub(crate) mod fan_out;
+pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod reads;
 pub(crate) mod sizes;
