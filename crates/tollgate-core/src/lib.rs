@@ -6,12 +6,13 @@
 //!
 //! ```text
 //! usage → decision → config → counters → domain → cel      price → domain
-//!                       wire → domain, proto      reducer → proto
+//! credit → counters      wire → domain, proto      reducer → proto
 //! ```
 //!
 //! - [`domain`]: the resources, as plain validated types: a value that exists is valid. [`cel`]: the conditions of
 //!   routing rules.
 //! - [`config`]: all resources at one revision, indexed for decisions. [`counters`]: what was counted against limits.
+//! - [`credit`]: how many nodes share one hard limit and never exceed it.
 //! - [`decision`]: what becomes of a request, with every reason, and which price applies.
 //! - [`price`]: what a request costs at given rates.
 //! - [`usage`]: which limits a report of usage counts against.
@@ -21,6 +22,7 @@
 pub mod cel;
 pub mod config;
 pub mod counters;
+pub mod credit;
 pub mod decision;
 pub mod domain;
 pub mod price;

@@ -1,0 +1,387 @@
+//! The node's side: the credit that one incarnation holds, and the requests that it covers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Account, Credit, Directive, Hello, Report, Returned, Stated, Want};
+use crate::counters::CounterKey;
+use crate::domain::Timestamp;
+
+/// How long credit lies idle before it is given back.
+const IDLE: Duration = Duration::from_secs(5);
+/// The time over which a node's rate is measured: a grant is at most what it uses in so long.
+const PACE: Duration = Duration::from_secs(10);
+
+/// The time at a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// By the server's clock, as far as the node knows it: decides the window.
+    pub at: Timestamp,
+    /// By the node's monotonic clock: decides what is idle and what has expired.
+    pub elapsed: Duration,
+}
+
+/// The amount that a request may use of one hard limit in the window of its admission. Soft limits are never asked of a purse.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Demand {
+    /// The limit and window.
+    pub key: CounterKey,
+    /// The estimate. A request with a budget in its chain demands at least 1, unless its price is explicitly 0.
+    pub amount: i64,
+    /// Whether the estimate is a guess, which never refuses alone.
+    pub guessed: bool,
+}
+
+/// The credit that a request in flight holds. It ends in [`Purse::settle`] or [`Purse::abandon`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Reservation(Vec<(CounterKey, i64)>);
+
+impl Reservation {
+    /// The limits, each in the window of the admission, and what is held of them.
+    pub fn amounts(&self) -> &[(CounterKey, i64)] {
+        &self.0
+    }
+}
+
+/// Why a request cannot be admitted: these limits lack credit. Ask for it with [`Purse::want`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Short(pub Vec<CounterKey>);
+
+/// The credit of one incarnation of a node.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Purse {
+    /// The connection of the last hello, and when that was sent.
+    connection: u64,
+    hello_sent: Duration,
+    /// The session, while it is valid.
+    session: Option<i64>,
+    last_session: i64,
+    /// When the last message was sent that the server answered.
+    renewed: Option<Duration>,
+    is_closed: bool,
+    held: BTreeMap<CounterKey, Held>,
+}
+
+/// The credit on one limit in one window.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Held {
+    account: Account,
+    /// The part of what was used that a server has acknowledged.
+    acknowledged: i64,
+    /// Held by requests in flight.
+    reserved: i64,
+    max: i64,
+    ends: Timestamp,
+    lease: Option<Duration>,
+    alone: bool,
+    /// Whether an edit moved the limit to another window.
+    is_moved: bool,
+    /// When it was last used.
+    touched: Duration,
+    pace: Pace,
+}
+
+/// The amounts that were reserved in this stretch of time and in the one before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+struct Pace {
+    since: Duration,
+    before: i64,
+    current: i64,
+}
+
+impl Pace {
+    fn note(&mut self, amount: i64, now: Duration) {
+        if now >= self.since + PACE {
+            let is_next = now < self.since + 2 * PACE;
+            *self = Self { since: now, before: if is_next { self.current } else { 0 }, current: 0 };
+        }
+        self.current = self.current.saturating_add(amount);
+    }
+}
+
+impl Held {
+    /// Credit that nothing was told of yet: it admits nothing.
+    fn unknown() -> Self {
+        Self {
+            account: Account::default(),
+            acknowledged: 0,
+            reserved: 0,
+            max: 0,
+            ends: Timestamp::MIN,
+            lease: None,
+            alone: false,
+            is_moved: false,
+            touched: Duration::ZERO,
+            pace: Pace::default(),
+        }
+    }
+
+    /// Credit that neither was used nor is held by a request in flight. Below 0 where requests used more than they held.
+    fn idle(&self) -> i64 {
+        let Account { granted, used, returned } = self.account;
+        granted.saturating_sub(returned).saturating_sub(used).saturating_sub(self.reserved)
+    }
+
+    /// The amount that a request may hold; `None` if it is not admitted.
+    fn covers(&self, demand: &Demand) -> Option<i64> {
+        let Demand { amount, guessed, .. } = demand;
+        let idle = self.idle();
+        let is_last = *guessed && self.alone && self.reserved == 0;
+        match idle {
+            _ if self.account.used >= self.max => None,
+            _ if idle >= *amount => Some(*amount),
+            1.. if is_last => Some(idle),
+            _ => None,
+        }
+    }
+
+    /// Gives idle credit back. Whether there was any.
+    fn give_back(&mut self) -> bool {
+        let idle = self.idle().max(0);
+        self.account.returned = self.account.returned.saturating_add(idle);
+        idle > 0
+    }
+
+    /// Whether nobody needs to know of it any more.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let is_void = self.is_moved || now >= self.ends;
+        is_void && self.reserved == 0 && self.account.outstanding() == 0 && self.acknowledged >= self.account.used
+    }
+}
+
+impl Purse {
+    /// Goes on after a restart with what the outbox knows: the last session, and per limit and window what was used and the
+    /// part of it that was acknowledged. Requests that were in flight must be among what was used. The purse admits nothing
+    /// until a server has told it what it holds.
+    pub fn restore(session: i64, used: impl IntoIterator<Item = (CounterKey, i64, i64)>) -> Self {
+        let held = used.into_iter().map(|(key, used, acknowledged)| {
+            let account = Account { used, ..Account::default() };
+            (key, Held { account, acknowledged, ..Held::unknown() })
+        });
+        Self { last_session: session, held: held.collect(), ..Self::default() }
+    }
+
+    /// Begins a connection, whose number no other of the incarnation may have had, across restarts too.
+    pub fn hello(&mut self, connection: u64, now: Now) -> Report {
+        (self.connection, self.hello_sent, self.session) = (connection, now.elapsed, None);
+        let stated = self.held.iter().map(|(key, held)| {
+            let Held { account: Account { granted, .. }, acknowledged, .. } = held;
+            Stated { key: key.clone(), granted: *granted, acknowledged: *acknowledged }
+        });
+        Report::Hello(Hello { connection, session: self.last_session, stated: stated.collect() })
+    }
+
+    /// Takes a message of the server, and gives the answer to it. Those of other connections and sessions change nothing.
+    pub fn take(&mut self, directive: Directive, now: Now) -> Option<Report> {
+        match directive {
+            Directive::Welcome { connection, session, credits } if connection == self.connection => {
+                // A repeated answer to the same hello is no news.
+                if self.session == Some(session) {
+                    return None;
+                }
+                (self.session, self.last_session) = (Some(session), session);
+                self.renewed = Some(self.hello_sent);
+                let told: BTreeMap<_, _> =
+                    credits.iter().map(|credit| (&credit.key, credit.account.returned)).collect();
+                let own = self.held.iter().map(|(key, held)| (key.clone(), held.account.returned));
+                // The server may not have heard of them, or have lost them.
+                let unknown = own.filter(|(key, returned)| *returned > told.get(key).copied().unwrap_or_default());
+                let returns: Vec<_> = unknown.map(|(key, returned)| Returned { key, returned }).collect();
+                credits.into_iter().for_each(|credit| self.learn(credit, now));
+                (!returns.is_empty()).then_some(Report::Return { session, returns })
+            }
+            Directive::Grant { session, credits } if self.session == Some(session) => {
+                credits.into_iter().for_each(|credit| self.learn(credit, now));
+                None
+            }
+            Directive::Recall { session, keys } if self.session == Some(session) => {
+                self.give_back(|key, _| keys.contains(key))
+            }
+            Directive::Renewed { session, sent } if self.session == Some(session) => {
+                self.renewed = self.renewed.max(Some(sent));
+                None
+            }
+            Directive::Stale { session } if self.session == Some(session) => {
+                self.session = None;
+                None
+            }
+            Directive::Closed => {
+                (self.session, self.is_closed) = (None, true);
+                None
+            }
+            Directive::Welcome { .. }
+            | Directive::Grant { .. }
+            | Directive::Unmet { .. }
+            | Directive::Recall { .. }
+            | Directive::Renewed { .. }
+            | Directive::Stale { .. } => None,
+        }
+    }
+
+    fn learn(&mut self, credit: Credit, now: Now) {
+        let Credit { key, account, max, ends, lease, alone } = credit;
+        let held = self.held.entry(key).or_insert_with(Held::unknown);
+        if account.granted > held.account.granted {
+            held.touched = now.elapsed;
+        }
+        held.account.raise(&account);
+        (held.max, held.ends, held.lease, held.alone) = (max, ends, lease, alone);
+    }
+
+    /// Holds credit for a request on all of these limits, or on none.
+    ///
+    /// # Errors
+    ///
+    /// Some of the limits lack credit.
+    pub fn admit(&mut self, demands: &[Demand], now: Now) -> Result<Reservation, Short> {
+        let covers = |demand: &Demand| {
+            let held = self.held.get(&demand.key)?;
+            let is_valid = !self.is_closed && !held.is_moved && now.at < held.ends && !self.has_expired(held, now);
+            is_valid.then(|| held.covers(demand)).flatten().map(|amount| (demand.key.clone(), amount))
+        };
+        let amounts: Vec<_> = demands.iter().filter_map(covers).collect();
+        if amounts.len() < demands.len() {
+            let is_short = |demand: &&Demand| !amounts.iter().any(|(key, _)| *key == demand.key);
+            return Err(Short(demands.iter().filter(is_short).map(|demand| demand.key.clone()).collect()));
+        }
+        for (key, amount) in &amounts {
+            if let Some(held) = self.held.get_mut(key) {
+                held.reserved = held.reserved.saturating_add(*amount);
+                held.touched = now.elapsed;
+                held.pace.note(*amount, now.elapsed);
+            }
+        }
+        Ok(Reservation(amounts))
+    }
+
+    /// Ends a request with what it used of each limit that it held. It counts in the window in which it was admitted, however
+    /// late it ends. Of a limit on concurrent requests a request uses 0: what it held is free again.
+    pub fn settle(&mut self, reservation: Reservation, used: impl Fn(&CounterKey) -> i64, now: Now) {
+        for (key, amount) in reservation.0 {
+            let used = used(&key);
+            if let Some(held) = self.held.get_mut(&key) {
+                held.reserved = held.reserved.saturating_sub(amount);
+                held.account.used = held.account.used.saturating_add(used);
+                held.touched = now.elapsed;
+            }
+        }
+    }
+
+    /// Ends a request that used nothing.
+    pub fn abandon(&mut self, reservation: Reservation, now: Now) {
+        self.settle(reservation, |_| 0, now);
+    }
+
+    /// Notes usage of a limit that no reservation was made for: its request was admitted before the limit applied to it.
+    pub fn charge(&mut self, key: CounterKey, used: i64) {
+        let held = self.held.entry(key).or_insert_with(Held::unknown);
+        held.account.used = held.account.used.saturating_add(used);
+    }
+
+    /// Asks for what the request needs that has waited longest for credit, on all of its limits or on none, and if there is
+    /// enough, for the requests that wait behind it; `None` while no session is valid.
+    pub fn want(&self, first: &[Demand], behind: &[Demand]) -> Option<Report> {
+        let session = self.session?;
+        let wants = first.iter().map(|Demand { key, amount, guessed }| {
+            let unknown = Held::unknown();
+            let held = self.held.get(key).unwrap_or(&unknown);
+            let Account { used, returned, .. } = held.account;
+            let level = used.saturating_add(returned).saturating_add(held.reserved).saturating_add(*amount);
+            let behind = behind.iter().filter(|demand| demand.key == *key);
+            let waiting = behind.fold(*amount, |sum, demand| sum.saturating_add(demand.amount));
+            let ahead = waiting.max(held.pace.before).max(held.pace.current);
+            Want { key: key.clone(), level, ahead, guessed: *guessed && held.reserved == 0 }
+        });
+        Some(Report::Want { session, wants: wants.collect() })
+    }
+
+    /// Gives back what was idle for five seconds and what a window left over that has ended, and forgets windows of which
+    /// nobody needs to know any more.
+    pub fn tidy(&mut self, now: Now) -> Option<Report> {
+        let report = self.give_back(|_, held| now.at >= held.ends || now.elapsed >= held.touched + IDLE);
+        if self.session.is_some() && report.is_none() {
+            self.held.retain(|_, held| !held.is_over(now.at));
+        }
+        report
+    }
+
+    /// Gives everything back that no request in flight holds: at the end of the node.
+    pub fn give_all_back(&mut self) -> Option<Report> {
+        self.give_back(|_, _| true)
+    }
+
+    /// Admits nothing in a window any more, since an edit moved the limit to another, and gives back what is idle in it. To be
+    /// called when the revision of the edit is applied. Requests in flight stay covered by the old window's credit.
+    pub fn move_window(&mut self, key: &CounterKey) -> Option<Report> {
+        if let Some(held) = self.held.get_mut(key) {
+            held.is_moved = true;
+        }
+        self.give_back(|own, _| own == key)
+    }
+
+    /// The purse admits less before anybody is told. Without a session nothing is given back: the server would drop it, and
+    /// whoever starts from the outbox would not know of it.
+    fn give_back(&mut self, mut which: impl FnMut(&CounterKey, &Held) -> bool) -> Option<Report> {
+        let session = self.session?;
+        let given = self.held.iter_mut().filter_map(|(key, held)| {
+            let any = which(key, held) && held.give_back();
+            any.then(|| Returned { key: key.clone(), returned: held.account.returned })
+        });
+        let returns: Vec<_> = given.collect();
+        (!returns.is_empty()).then_some(Report::Return { session, returns })
+    }
+
+    /// Asks for more time for credit that expires.
+    pub fn renew(&self, now: Now) -> Option<Report> {
+        Some(Report::Renew { session: self.session?, sent: now.elapsed })
+    }
+
+    /// Until when credit may be used, by the node's monotonic clock; `None` if it does not expire. A request that holds a slot
+    /// of a limit on concurrent requests must end by then.
+    pub fn valid_until(&self, key: &CounterKey) -> Option<Duration> {
+        self.held.get(key).and_then(|held| self.expires(held))
+    }
+
+    /// The node stops at 0.8 of the lease, counted from the sending of a message that the server answered: earlier than the
+    /// server, which counts from when it answered.
+    fn expires(&self, held: &Held) -> Option<Duration> {
+        held.lease.map(|lease| self.renewed.map_or(Duration::ZERO, |renewed| renewed + lease * 4 / 5))
+    }
+
+    fn has_expired(&self, held: &Held, now: Now) -> bool {
+        self.expires(held).is_some_and(|expires| now.elapsed >= expires)
+    }
+
+    /// The usage of each limit in each window, cumulative: to be sent with each usage batch that holds it, and to be kept
+    /// in the outbox.
+    pub fn used(&self) -> impl Iterator<Item = (&CounterKey, i64)> {
+        self.held.iter().map(|(key, held)| (key, held.account.used))
+    }
+
+    /// Notes that a server has counted usage up to this much.
+    pub fn acknowledge(&mut self, key: &CounterKey, used: i64) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.acknowledged = held.acknowledged.max(used);
+        }
+    }
+
+    /// The session, while it is valid: without one, [`hello`](Self::hello) is due.
+    pub fn session(&self) -> Option<i64> {
+        self.session
+    }
+
+    /// Whether the server closed the incarnation: the node has to register a new one.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// The account on a limit in a window, as the node knows it.
+    pub fn account(&self, key: &CounterKey) -> Account {
+        self.held.get(key).map(|held| held.account).unwrap_or_default()
+    }
+
+    /// The amount of a limit in a window that requests in flight hold.
+    pub fn reserved(&self, key: &CounterKey) -> i64 {
+        self.held.get(key).map_or(0, |held| held.reserved)
+    }
+}

@@ -1,0 +1,224 @@
+//! Single rules of the book and the purse.
+
+use std::time::Duration;
+
+use super::super::{Account, Answer, Book, Demand, Directive, Now, Outcome, Purse, Report, Terms};
+use super::{key, now, terms};
+use crate::counters::CounterKey;
+use crate::domain::Timestamp;
+
+/// Gives a node's message to the book, and what the book says to that node to its purse. What is said to others stays.
+fn exchange(book: &mut Book, purse: &mut Purse, incarnation: i64, report: Option<Report>, now: Now) -> Outcome {
+    let mut outcome = match report {
+        Some(Report::Hello(hello)) => book.hello(incarnation, &hello, now.at),
+        Some(Report::Want { session, wants }) => book.want(incarnation, session, &wants, |_, left| left, now.at).1,
+        Some(Report::Return { session, returns }) => book.give_back(incarnation, session, &returns),
+        Some(Report::Renew { session, sent }) => book.renew(incarnation, session, sent, now.at),
+        None => Outcome::default(),
+    };
+    let (own, others) = std::mem::take(&mut outcome.directives).into_iter().partition(|(to, _)| *to == incarnation);
+    outcome.directives = others;
+    let own: Vec<(i64, Directive)> = own;
+    for (_, directive) in own {
+        let report = purse.take(directive, now);
+        if report.is_some() {
+            exchange(book, purse, incarnation, report, now);
+        }
+    }
+    outcome
+}
+
+fn connected(book: &mut Book, incarnation: i64) -> Purse {
+    let mut purse = Purse::default();
+    let hello = purse.hello(1, now(0));
+    exchange(book, &mut purse, incarnation, Some(hello), now(0));
+    purse
+}
+
+fn demand(key: CounterKey, amount: i64) -> Demand {
+    Demand { key, amount, guessed: false }
+}
+
+fn ask(book: &mut Book, purse: &mut Purse, incarnation: i64, demands: &[Demand], now: Now) -> Outcome {
+    let want = purse.want(demands, &[]);
+    exchange(book, purse, incarnation, want, now)
+}
+
+fn later(now: Now, seconds: u64) -> Now {
+    let micros = i64::try_from(seconds * 1_000_000).unwrap();
+    Now { at: now.at.plus_micros(micros), elapsed: now.elapsed + Duration::from_secs(seconds) }
+}
+
+#[test]
+fn a_want_that_lacks_one_limit_takes_nothing_of_the_others() {
+    let mut book = Book::default();
+    let narrow = CounterKey { limit_id: "narrow".into(), ..key(0) };
+    book.set_terms(&key(0), terms(0, 10));
+    book.set_terms(&narrow, terms(0, 1));
+    let mut purse = connected(&mut book, 1);
+    let before = book.clone();
+    let both = |amount| [demand(key(0), amount), demand(narrow.clone(), amount)];
+    assert_eq!(ask(&mut book, &mut purse, 1, &both(2), now(0)), Outcome::default());
+    assert!(book == before && purse.admit(&both(2), now(0)).is_err());
+    ask(&mut book, &mut purse, 1, &both(1), now(0));
+    assert!(purse.admit(&both(1), now(0)).is_ok());
+}
+
+#[test]
+fn a_guess_is_met_with_all_that_is_left_once_nobody_else_holds_any() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 10));
+    let (mut other, mut purse) = (connected(&mut book, 1), connected(&mut book, 2));
+    ask(&mut book, &mut other, 1, &[demand(key(0), 1)], now(0));
+    let guess = [Demand { guessed: true, ..demand(key(0), 50) }];
+    let outcome = ask(&mut book, &mut purse, 2, &guess, now(0));
+    let [(1, recall)] = &outcome.directives[..] else { panic!("{outcome:?}") };
+    let answer = other.take(recall.clone(), now(0));
+    exchange(&mut book, &mut other, 1, answer, now(0));
+    ask(&mut book, &mut purse, 2, &guess, now(0));
+    let reservation = purse.admit(&guess, now(0)).unwrap();
+    assert_eq!(reservation.amounts(), [(key(0), 10)]);
+    assert!(purse.admit(&guess, now(0)).is_err(), "one request alone");
+    assert!(purse.admit(&[demand(key(0), 1)], now(0)).is_err());
+}
+
+#[test]
+fn idle_credit_is_given_back_after_five_seconds_and_what_is_in_flight_is_not() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 10));
+    let mut purse = connected(&mut book, 1);
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 7)], now(0));
+    let reservation = purse.admit(&[demand(key(0), 3)], now(0)).unwrap();
+    assert!(purse.tidy(later(now(0), 4)).is_none());
+    let report = purse.tidy(later(now(0), 5));
+    exchange(&mut book, &mut purse, 1, report, now(0));
+    assert_eq!(book.outstanding(&key(0)), 3);
+    purse.settle(reservation, |_| 2, later(now(0), 6));
+    let report = purse.give_all_back();
+    exchange(&mut book, &mut purse, 1, report, now(0));
+    book.set_used(1, &[(key(0), 2)]);
+    assert_eq!(book.account(&key(0), 1), Account { granted: 7, used: 2, returned: 5 });
+    assert_eq!(purse.account(&key(0)), book.account(&key(0), 1));
+}
+
+#[test]
+fn a_lower_limit_recalls_and_a_window_that_moved_keeps_what_is_out() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 10));
+    let mut purse = connected(&mut book, 1);
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 6)], now(0));
+    let outcome = book.set_terms(&key(0), terms(0, 5));
+    assert!(matches!(&outcome.directives[..], [(1, Directive::Recall { keys, .. })] if *keys == [key(0)]));
+    book.set_terms(&key(1), terms(1, 10));
+    book.move_window(&key(0), &key(1));
+    assert_eq!((book.outstanding(&key(1)), book.left(&key(1))), (6, 4));
+    let _reservation = purse.admit(&[demand(key(0), 2)], now(0)).unwrap();
+    let report = purse.move_window(&key(0));
+    exchange(&mut book, &mut purse, 1, report, now(0));
+    assert_eq!(book.left(&key(1)), 8, "what is in flight is still covered");
+    assert!(purse.admit(&[demand(key(0), 1)], now(0)).is_err());
+    assert!(!book.forget(&key(0)).0, "a settlement is still to come");
+    book.set_used(1, &[(key(0), 2)]);
+    assert!(book.forget(&key(0)).0);
+}
+
+#[test]
+fn credit_with_a_lease_ends_at_the_node_before_the_server_frees_it() {
+    let mut book = Book::default();
+    let lease = Duration::from_secs(60);
+    book.set_terms(&key(0), Terms { lease: Some(lease), ..terms(0, 10) });
+    let mut purse = connected(&mut book, 1);
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 10)], now(0));
+    let one = [demand(key(0), 1)];
+    assert!(purse.admit(&one, later(now(0), 47)).is_ok());
+    assert!(purse.admit(&one, later(now(0), 48)).is_err());
+    // A renewal counts from when it was sent.
+    let report = purse.renew(later(now(0), 50));
+    exchange(&mut book, &mut purse, 1, report, later(now(0), 55));
+    assert_eq!(purse.valid_until(&key(0)), Some(Duration::from_secs(98)));
+    assert_eq!(book.expire(later(now(0), 114).at), Outcome::default());
+    assert_eq!(book.expire(later(now(0), 115).at).freed, [key(0)]);
+    assert_eq!(book.outstanding(&key(0)), 0);
+    // The node is told before it gets more.
+    ask(&mut book, &mut purse, 1, &one, later(now(0), 116));
+    assert_eq!(purse.session(), None);
+    let hello = purse.hello(2, later(now(0), 117));
+    exchange(&mut book, &mut purse, 1, Some(hello), later(now(0), 117));
+    assert!(purse.admit(&one, later(now(0), 117)).is_err());
+}
+
+#[test]
+fn a_slot_is_free_again_when_its_request_ends() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 2));
+    let mut purse = connected(&mut book, 1);
+    let slot = [demand(key(0), 1)];
+    for _ in 0..5 {
+        ask(&mut book, &mut purse, 1, &[demand(key(0), 2)], now(0));
+        let both = [(); 2].map(|()| purse.admit(&slot, now(0)).unwrap());
+        assert!(purse.admit(&slot, now(0)).is_err());
+        both.into_iter().for_each(|reservation| purse.settle(reservation, |_| 0, now(0)));
+    }
+    assert_eq!(book.account(&key(0), 1).granted, 2);
+}
+
+#[test]
+fn a_server_that_lost_commits_books_them_again_and_waits_for_the_others() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 10));
+    let (mut purse, mut other) = (connected(&mut book, 1), connected(&mut book, 2));
+    ask(&mut book, &mut other, 2, &[demand(key(0), 1)], now(0));
+    let backup = book.clone();
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 6)], now(0));
+    let reservation = purse.admit(&[demand(key(0), 4)], now(0)).unwrap();
+    purse.settle(reservation, |_| 4, now(0));
+    book.set_used(1, &[(key(0), 4)]);
+    purse.acknowledge(&key(0), 4);
+
+    let mut book = backup;
+    let hello = purse.hello(2, now(0));
+    let outcome = exchange(&mut book, &mut purse, 1, Some(hello), now(0));
+    assert_eq!(outcome.recounted, [(key(0), 4)]);
+    assert_eq!(book.account(&key(0), 1), Account { granted: 6, used: 4, returned: 0 });
+    assert!(matches!(outcome.directives[..], [(2, Directive::Stale { .. })]));
+    let want = |purse: &Purse, amount| match purse.want(&[demand(key(0), amount)], &[]) {
+        Some(Report::Want { session, wants }) => (session, wants),
+        _ => panic!("no session"),
+    };
+    let answer = |book: &mut Book, purse: &Purse, now: Now| {
+        let (session, wants) = want(purse, 4);
+        book.clone().want(1, session, &wants, |_, left| left, now.at).0
+    };
+    assert_eq!(answer(&mut book, &purse, now(0)), Answer::Unmet { recalling: true });
+    assert_eq!(answer(&mut book, &purse, later(now(0), 60)), Answer::Met);
+    let hello = other.hello(2, now(0));
+    exchange(&mut book, &mut other, 2, Some(hello), now(0));
+    assert_eq!(answer(&mut book, &purse, now(0)), Answer::Met);
+}
+
+#[test]
+fn a_closed_incarnation_gets_nothing_and_its_usage_still_counts() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 10));
+    let mut purse = connected(&mut book, 1);
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 10)], now(0));
+    assert_eq!(book.close(1).freed, [key(0)]);
+    assert_eq!(book.left(&key(0)), 10);
+    book.set_used(1, &[(key(0), 3)]);
+    assert_eq!((book.account(&key(0), 1).used, book.outstanding(&key(0))), (3, 0));
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 11)], now(0));
+    assert!(purse.is_closed() && purse.admit(&[demand(key(0), 1)], now(0)).is_err());
+}
+
+#[test]
+fn a_hello_that_is_repeated_begins_no_other_session() {
+    let mut book = Book::default();
+    let mut purse = Purse::default();
+    let Report::Hello(hello) = purse.hello(7, now(0)) else { panic!("no hello") };
+    let first = book.hello(1, &hello, now(0).at).directives;
+    assert_eq!(book.hello(1, &hello, now(0).at).directives, first);
+    // A server that lost sessions never gives one again that the node had.
+    let Report::Hello(hello) = Purse::restore(41, []).hello(8, now(0)) else { panic!("no hello") };
+    let welcome = Book::default().hello(1, &hello, Timestamp::EPOCH).directives;
+    assert!(matches!(welcome[..], [(1, Directive::Welcome { session: 42, .. })]));
+}
