@@ -117,13 +117,14 @@ pub(super) async fn run(args: SpendArgs) -> Result<(), Failure> {
         let zone =
             SpendZone::named(&zone).ok_or_else(|| usage(format!("the server's time zone {zone} is unknown here")))?;
         if let Some(month) = &args.month {
-            let first = day(&format!("{month}-01"), &zone).map_err(|text| usage(format!("--month {month}: {text}")))?;
+            let wrong = || usage(format!("--month {month}: must be a month, as 2026-11"));
+            let first = day(&format!("{month}-01"), &zone).ok_or_else(wrong)?;
             let (start, end) = zone.month(first);
             (request.from, request.to) = (Some(stamp(start)), Some(stamp(end)));
         }
         for (flag, given, bound) in [("--from", &args.from, &mut request.from), ("--to", &args.to, &mut request.to)] {
             if let Some(text) = given {
-                let at = instant(text).or_else(|| day(text, &zone).ok().map(stamp));
+                let at = instant(text).or_else(|| day(text, &zone).map(stamp));
                 let wrong =
                     || usage(format!("{flag} {text}: must be a day, as 2026-11-01, or an instant with its offset"));
                 *bound = Some(at.ok_or_else(wrong)?);
@@ -157,9 +158,8 @@ fn instant(text: &str) -> Option<Timestamp> {
 }
 
 /// The start of a day of the time zone.
-fn day(text: &str, zone: &SpendZone) -> Result<crate::domain::Timestamp, String> {
-    let date: jiff::civil::Date = text.parse().map_err(|_| "is no date".to_owned())?;
-    zone.start_of(date).ok_or_else(|| "is out of range".to_owned())
+fn day(text: &str, zone: &SpendZone) -> Option<crate::domain::Timestamp> {
+    zone.start_of(text.parse().ok()?)
 }
 
 /// The cells of a row by which spend is listed apart.

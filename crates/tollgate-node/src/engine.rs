@@ -166,7 +166,6 @@ impl Engine {
             }
             Err(refused) => {
                 inner.book.hold(id.0, held);
-                inner.counts.refused += 1;
                 Err(RetargetError::Refused(Box::new(refused)))
             }
         }

@@ -67,7 +67,7 @@ async fn the_program_lists_spend_for_people_spreadsheets_and_programs() {
     );
 
     for (args, code, says) in [
-        (&["spend", "--month", "November"][..], 2, "--month November: is no date"),
+        (&["spend", "--month", "November"][..], 2, "--month November: must be a month, as 2026-11"),
         (&["spend", "--from", "noon"], 2, "--from noon: must be a day"),
         (&["spend", "--by", "colour"], 1, "group_by[0]: is no property"),
     ] {
