@@ -7,8 +7,8 @@ use super::pricing::Free;
 use super::{Caller, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
-    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, ProviderConfig, RateDimension, RateLimit,
-    ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
+    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, Provider, ProviderConfig, RateDimension,
+    RateLimit, ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -87,6 +87,23 @@ pub(super) fn permitted<'a>(
         let reason = format!("virtual key {name:?} may not use {which} of {provider:?}; see key_ids");
         Refusal::new(Verdict::ProviderKeyBlocked, reason)
     })
+}
+
+/// Whether the provider has provider keys that the request may use, and none of them serves the model.
+pub(super) fn is_unserved(config: &Config, place: Place<'_>, key_id: Option<&str>) -> bool {
+    let Some(provider) = config.get::<Provider>(place.provider) else { return false };
+    let allowed = place.provider_config.map_or(&AllowList::All, |provider_config| &provider_config.key_ids);
+    let may_use = |id: &str| match (key_id, allowed) {
+        (Some(asked), _) => asked == id,
+        (None, AllowList::All) => true,
+        (None, AllowList::Only(ids)) => ids.iter().any(|allowed| allowed.as_ref() == id),
+    };
+    let model = bare_model(place.model, place.provider);
+    let serves = |models: &[Box<str>]| {
+        models.is_empty() || models.iter().any(|text| ModelPattern::of(text, place.provider).matches(model))
+    };
+    let mut usable = provider.resource.keys.iter().filter(|key| may_use(&key.id)).peekable();
+    usable.peek().is_some() && !usable.any(|key| serves(&key.models))
 }
 
 /// Where a request goes, for its limits.

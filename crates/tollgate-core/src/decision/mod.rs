@@ -358,7 +358,13 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         _ => None,
     };
     if explanation.verdict == Verdict::Allow {
-        explanation.reason = why.to_owned();
+        explanation.reason = match checks::is_unserved(config, place, explanation.key_id.as_deref()) {
+            false => why.to_owned(),
+            true => format!(
+                "{why}; but no provider key of {:?} that it may use serves model {:?}: see the models of the provider's keys",
+                explanation.provider, explanation.model
+            ),
+        };
         if let Some(limit) = explanation.blocking.and_then(|index| limits.get(index)) {
             (explanation.verdict, explanation.reason) = (stopped_by(limit.kind), checks::tell(limit));
         }

@@ -180,3 +180,46 @@ fn a_limit_blocks_when_it_is_reached_and_an_estimate_when_it_would_be_passed() {
         assert_eq!(world.explain(request).verdict, verdict, "{used} and {estimate}");
     }
 }
+
+#[test]
+fn an_allowed_request_says_that_no_provider_key_serves_its_model() {
+    let mut world = World::new();
+    let provider_key = |id: &str, models: &[&str]| v1::ProviderKey {
+        id: id.to_owned(),
+        models: models.iter().map(|it| (*it).to_owned()).collect(),
+        ..Default::default()
+    };
+    let keys = vec![provider_key("own-a", &["gpt-4o", "o*"]), provider_key("own-b", &["gpt-3.5"])];
+    let mine = world.add::<Provider>(v1::Provider { name: "mine".to_owned(), keys, ..Default::default() });
+    let bare = world.add::<Provider>(v1::Provider { name: "bare".to_owned(), ..Default::default() });
+    let (mine, bare, prefixed) = (mine.id.as_str(), bare.id.as_str(), format!("{}/o3", mine.id));
+    let of = |ids: &[&str]| v1::VirtualKeyProviderConfig {
+        key_ids: ids.iter().map(|it| (*it).to_owned()).collect(),
+        ..config(mine, None)
+    };
+    let narrow = world.add::<VirtualKey>(key(vec![of(&["own-a"]), config(bare, None)]));
+    let wide = world.add::<VirtualKey>(v1::VirtualKey {
+        name: "wide".to_owned(),
+        value: "z".repeat(40),
+        ..key(vec![of(&["*"])])
+    });
+    for (key, provider, model, key_id, is_told) in [
+        (Some(&narrow), mine, "gpt-4o", "", false),
+        (Some(&narrow), mine, &prefixed, "", false),
+        (Some(&narrow), mine, "gpt-3.5", "", true),
+        (Some(&wide), mine, "gpt-3.5", "", false),
+        (Some(&wide), mine, "gpt-3.5", "own-a", true),
+        (Some(&wide), mine, "gpt-4", "", true),
+        (None, mine, "gpt-4", "", true),
+        (None, mine, "gpt-4o", "own-b", true),
+        // Nothing is known of the provider's keys, or of the provider.
+        (Some(&narrow), bare, "gpt-4", "", false),
+        (None, "elsewhere", "gpt-4", "", false),
+    ] {
+        let request = key.map_or_else(|| keyless(provider, model), |key| asked(key, provider, model));
+        let explanation = world.explain(Request { provider_key_id: key_id, ..request });
+        assert_eq!(explanation.verdict, Verdict::Allow, "{provider} {model} {key_id}: {}", explanation.reason);
+        let told = explanation.reason.contains("serves model");
+        assert_eq!(told, is_told, "{provider} {model} {key_id}: {}", explanation.reason);
+    }
+}
