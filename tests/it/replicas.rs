@@ -8,6 +8,7 @@ mod threads;
 mod tls;
 mod together;
 mod tokens;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -7,9 +7,7 @@ use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
 use tollgate::proto::v1::UsageAckStatus::{Applied, Duplicate};
 use tollgate::proto::v1::budget_service_client::BudgetServiceClient;
-use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::usage_service_client::UsageServiceClient;
-use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::proto::v1::{WatchMode, WatchReason};
 
 use super::*;
@@ -17,14 +15,14 @@ use crate::engine::Backup;
 use crate::watch::rig::{Node, node, soon};
 
 const WRITES: usize = 40;
-const BATCHES: i64 = 20;
+pub(super) const BATCHES: i64 = 20;
 
-async fn register(api: &Api) -> i64 {
+pub(super) async fn register(api: &Api) -> i64 {
     let request = v1::RegisterNodeRequest { node_id: "node".to_owned(), ..Default::default() };
     UsageServiceClient::new(api.0.clone()).register_node(request).await.unwrap().into_inner().incarnation
 }
 
-async fn report(api: &Api, key: &str, incarnation: i64, sequence: i64) -> v1::ReportUsageResponse {
+pub(super) async fn report(api: &Api, key: &str, incarnation: i64, sequence: i64) -> v1::ReportUsageResponse {
     let entry = v1::UsageEntry {
         virtual_key_id: key.to_owned(),
         provider: "openai".to_owned(),
@@ -45,7 +43,7 @@ async fn used(api: &Api) -> i64 {
 }
 
 /// A key with a budget.
-async fn key(api: &Api) -> v1::VirtualKey {
+pub(super) async fn key(api: &Api) -> v1::VirtualKey {
     let budget = v1::Budget { max_limit: 1.0, reset_duration: "1d".to_owned(), ..Default::default() };
     let key = v1::VirtualKey { name: "key".to_owned(), budgets: vec![budget], ..Default::default() };
     api.create_virtual_key(key).await.unwrap()
@@ -385,40 +383,4 @@ async fn a_running_replica_is_not_harmed_by_what_a_newer_one_adds_and_one_that_i
     let error = tollgate::server::run(listener, settings, std::future::pending()).await.unwrap_err().to_string();
     assert!(error.contains("newer version of tollgate") && error.contains("m9999_future"), "{error}");
     replicas[0].0.stop().await;
-}
-
-/// A node that goes on to another replica is told of all that it reported to the first: it does not add those batches any more, and
-/// its budget must not look emptier than it is.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_of_a_node_begins_with_what_other_replicas_counted() {
-    if !here() {
-        return;
-    }
-    let database = Arc::new(Database::new());
-    let [(mut first, there), (mut second, here)] =
-        <[(Rig, Api); 2]>::try_from(replicas(&database, 2).await).ok().unwrap();
-    let budget = v1::Budget { max_limit: 1.0, reset_duration: "1d".to_owned(), ..Default::default() };
-    let key = v1::VirtualKey { name: "key".to_owned(), budgets: vec![budget], ..Default::default() };
-    let key = there.create_virtual_key(key).await.unwrap();
-    let incarnation = register(&there).await;
-    let mut counted = 0;
-    for sequence in 1..=BATCHES {
-        assert_eq!(report(&there, &key.id, incarnation, sequence).await.status(), Applied);
-        counted += 1_000 + sequence;
-        let request =
-            v1::WatchConfigRequest { include_usage: true, incarnations: vec![incarnation], ..Default::default() };
-        let mut stream = ConfigServiceClient::new(here.0.clone()).watch_config(request).await.unwrap().into_inner();
-        let (mut used, mut last) = (Vec::new(), None);
-        while last.is_none() {
-            let message = soon(stream.message()).await.unwrap().unwrap();
-            if let Some(Event::Usage(update)) = message.event {
-                used.extend(update.limits.iter().map(|limit| limit.used));
-                last = (!update.more).then_some(update.counted);
-            }
-        }
-        let told = v1::CountedBatches { incarnation, sequence };
-        assert_eq!((used, last), (vec![counted], Some(vec![told])));
-    }
-    first.stop().await;
-    second.stop().await;
 }
