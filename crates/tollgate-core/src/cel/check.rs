@@ -18,7 +18,7 @@ pub(super) type Typed = (Node, Type);
 pub(super) struct Checked {
     pub(super) root: Node,
     pub(super) variables: BTreeSet<Variable>,
-    /// What it may not have if it is new, though stored expressions may.
+    /// Faults for which a new expression is refused; a stored one may have them.
     pub(super) objections: Vec<Fault>,
 }
 

@@ -11,7 +11,7 @@ pub(super) fn never_true(root: &Node) -> bool {
     !outcomes(root).may_be_true
 }
 
-/// What a node that yields a bool may yield; neither, if it never has a value.
+/// The values that a boolean node may have; neither, if its evaluation always fails.
 struct Outcomes {
     may_be_true: bool,
     may_be_false: bool,
@@ -45,7 +45,8 @@ fn outcomes(node: &Node) -> Outcomes {
     }
 }
 
-/// What a node yields over all that it reads, if that is but what has few values.
+/// The values of a node over all combinations of the variables that it reads; `None` if it reads more than `request_type` and
+/// `stream`, whose values can be listed.
 fn tried(node: &Node) -> Option<Outcomes> {
     let mut read = BTreeSet::new();
     node.variables(&mut read);

@@ -171,8 +171,8 @@ impl Expression {
         Ok(Self(Arc::new(Compiled { source: source.into(), root, names, reads_usage })))
     }
 
-    /// What a new expression may not have, though stored ones may: what can never match, and patterns that RE2 does not
-    /// take. In the order of the text; at most [`MAX_FAULTS`] faults.
+    /// Faults for which a new expression is refused, though stored ones may have them: comparisons that are never true, and
+    /// patterns that RE2 does not take. In the order of the text; at most [`MAX_FAULTS`] of them.
     pub fn objections(&self) -> Vec<Fault> {
         let mut found = tree_of(self.source()).map_or_else(|faults| faults, |checked| checked.objections);
         if found.is_empty() && fold::never_true(&self.0.root) {

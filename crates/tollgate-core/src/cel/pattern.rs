@@ -50,10 +50,10 @@ pub(super) fn compile(written: &str, limit: usize) -> Result<(Pattern, Vec<Strin
     }
 }
 
-/// What the dialects make differently of a pattern.
+/// The differences between RE2 and the crate `regex` in a pattern.
 struct Dialect<'a> {
     written: &'a str,
-    /// What is written there, and what stands for it; in the order of the text.
+    /// Pieces to replace, and their replacements; in the order of the text.
     pieces: Vec<(Span, &'static str)>,
     objections: Vec<String>,
 }

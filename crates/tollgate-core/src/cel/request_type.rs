@@ -30,7 +30,7 @@ pub(super) fn check(written: &str) -> Result<(), String> {
         Some(bare) => (bare, ", which covers its streaming form, and ask `stream` where it matters"),
         None => (written, ""),
     };
-    // What is cut short is meant by what goes on.
+    // A known type that contains the written text goes first: `chat` means `chat_completion`.
     let order = |known: &&str| (!known.contains(bare), distance(known, bare));
     let nearest = REQUEST_TYPES.into_iter().min_by_key(order).unwrap_or_default();
     Err(format!("there is no request type {written:?}: write {nearest:?}{streams}"))

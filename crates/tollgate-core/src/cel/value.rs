@@ -43,7 +43,7 @@ impl Deref for Words<'_> {
 }
 
 impl<'a> Value<'a> {
-    /// What a variable holds.
+    /// The value of a variable.
     pub(super) fn of(variable: Variable, inputs: &'a Inputs<'a>) -> Self {
         match variable {
             Variable::Model => Self::text(inputs.model),

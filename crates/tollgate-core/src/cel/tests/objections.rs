@@ -1,4 +1,4 @@
-//! What a new expression may not have, though it can be read.
+//! Faults for which a new expression is refused, though a stored one may have them.
 
 use super::*;
 
