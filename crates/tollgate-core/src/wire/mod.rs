@@ -28,7 +28,7 @@ use crate::domain::{
 };
 use crate::proto::v1;
 
-pub use limits::{parse_threshold_owner, render_budget, render_rate_limit, render_threshold_owner};
+pub use limits::{parse_threshold_owner, render_budget, render_enforcement, render_rate_limit, render_threshold_owner};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;
