@@ -4,6 +4,7 @@ mod bugs;
 mod explore;
 mod fleet;
 mod laws;
+mod review;
 mod scenario;
 mod simulate;
 mod world;
