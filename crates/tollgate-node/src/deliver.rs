@@ -193,5 +193,6 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Lost> {
 
 fn request(registration: &Registration, batch: &Batch) -> ReportUsageRequest {
     let ((incarnation, sequence), node_id) = (batch.place, registration.node_id.clone());
-    ReportUsageRequest { node_id, incarnation, sequence, entries: batch.entries.clone() }
+    let credit_used = Vec::new();
+    ReportUsageRequest { node_id, incarnation, sequence, entries: batch.entries.clone(), credit_used }
 }

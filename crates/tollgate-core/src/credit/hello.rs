@@ -167,6 +167,13 @@ impl Book {
         outcome
     }
 
+    /// Forgets a window, since its limit is gone.
+    pub fn discard(&mut self, key: &CounterKey) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.write(Change::Forgotten(key.clone()), &mut outcome);
+        outcome
+    }
+
     /// Forgets a window if no credit is open in it. Whether it did. Until then its counters must be kept.
     pub fn forget(&mut self, key: &CounterKey) -> (bool, Outcome) {
         let mut outcome = Outcome::default();

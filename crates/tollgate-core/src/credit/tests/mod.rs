@@ -4,7 +4,6 @@ mod bugs;
 mod explore;
 mod fleet;
 mod laws;
-mod review;
 mod scenario;
 mod simulate;
 mod world;

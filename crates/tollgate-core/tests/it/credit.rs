@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::{Book, Directive, Hello, Want};
-use crate::counters::{CounterKey, Dimension, add_dimensions};
-use crate::domain::{Customer, Id, LimitKind, LimitOwner, Limits, Path, Timestamp, Violations};
-use crate::proto::v1;
-use crate::wire::Wire as _;
+use tollgate_core::counters::{CounterKey, Dimension, add_dimensions};
+use tollgate_core::credit::{Book, Directive, Hello, Want};
+use tollgate_core::domain::{Customer, Id, LimitKind, LimitOwner, Limits, Path, Timestamp, Violations};
+use tollgate_core::proto::v1;
+use tollgate_core::wire::Wire as _;
 
 const DAY: i64 = 86_400_000_000;
 
