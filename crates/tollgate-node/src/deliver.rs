@@ -193,6 +193,5 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Lost> {
 
 fn request(registration: &Registration, batch: &Batch) -> ReportUsageRequest {
     let ((incarnation, sequence), node_id) = (batch.place, registration.node_id.clone());
-    let credit_used = Vec::new();
-    ReportUsageRequest { node_id, incarnation, sequence, entries: batch.entries.clone(), credit_used }
+    ReportUsageRequest { node_id, incarnation, sequence, entries: batch.entries.clone(), credit_used: Vec::new() }
 }

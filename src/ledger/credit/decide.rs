@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{CreditRequest, Crediting, Freed, INTERVAL, Outbox};
 use crate::counters::CounterKey;
 use crate::credit::{Book, Directive, Hello, Outcome, Report, Stated, Want};
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Enforcement, Error, Timestamp};
 use crate::ledger::retention::ago;
 use crate::state::{State, Tally};
 use crate::store::{CreditGroup, StoreError};
@@ -171,7 +171,8 @@ impl Group<'_, '_> {
     /// Takes what the configuration says of the limit of `key`, and what was counted of it. Whether credit can be asked for in
     /// the window of `key`, which is opened if it is to be.
     fn review(&mut self, key: &CounterKey, opens: bool) -> bool {
-        let Some(limit) = self.state.config().limit(&key.limit_id, key.kind) else { return false };
+        let limit = self.state.config().limit(&key.limit_id, key.kind);
+        let Some(limit) = limit.filter(|limit| limit.enforcement == Enforcement::Hard) else { return false };
         let is_current = limit.counter(self.now) == *key;
         let tally = &*self.tally;
         let counted = |key: &CounterKey| tally.used(key);
