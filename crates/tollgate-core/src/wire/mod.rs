@@ -4,6 +4,7 @@
 //! Parsing settles everything about one message: it collects every violation with its path, and a value that comes out
 //! is valid. What involves other resources is settled in `state`.
 
+mod credit;
 mod customer;
 mod limits;
 mod mcp_client;
@@ -28,6 +29,10 @@ use crate::domain::{
 };
 use crate::proto::v1;
 
+pub use credit::{
+    parse_credit_directive, parse_credit_report, parse_credit_used, render_credit_directive, render_credit_key,
+    render_credit_report, render_credit_used, render_duration,
+};
 pub use limits::{parse_threshold_owner, render_budget, render_enforcement, render_rate_limit, render_threshold_owner};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
@@ -219,11 +224,16 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
     }
 }
 
+/// What a limit counts, from the API; `None` if this version does not know it.
+pub fn read_limit_kind(kind: i32) -> Option<LimitKind> {
+    let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
+    kinds.into_iter().find(|known| i32::from(limit_kind(*known)) == kind)
+}
+
 /// Which window of which limit the stream tells of, and what was counted in it; `None` if it counts what this version does
 /// not know.
 pub fn read_usage(told: &v1::LimitUsage) -> Option<(CounterKey, i64)> {
-    let kind = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
-    let kind = kind.into_iter().find(|kind| limit_kind(*kind) == told.kind())?;
+    let kind = read_limit_kind(told.kind)?;
     let start = told.window_start.unwrap_or_default();
     let window_start = Timestamp::from_parts(start.seconds, start.nanos)?;
     Some((CounterKey { limit_id: told.limit_id.as_str().into(), kind, window_start }, told.used))

@@ -1,6 +1,7 @@
 //! Laws of parsing and rendering, for every kind.
 
 mod cases;
+mod credit;
 
 use proptest::prelude::*;
 use tollgate_core::config::Config;
