@@ -224,6 +224,7 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         last_reset: window.map(|window| timestamp(window.start)),
         next_reset: window.filter(Window::has_end).map(|window| timestamp(window.end)),
         anchor: window.is_none().then(|| timestamp(budget.anchor)),
+        enforcement: 0,
         created_at: Some(timestamp(budget.created_at)),
         updated_at: Some(timestamp(budget.updated_at)),
         owner: Some(match owner {
@@ -264,6 +265,7 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         request_next_reset: request.map(|window| timestamp(window.end)),
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
+        enforcement: 0,
         calendar_aligned: calendar_aligned && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),
