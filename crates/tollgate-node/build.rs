@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto/tollgate/node/v1");
     println!("cargo:rerun-if-changed=build.rs");
 
-    let clients = tonic_prost_build::configure().build_server(false);
+    let clients = tonic_prost_build::configure().build_server(false).build_transport(false);
     let clients = clients.extern_path(".tollgate.v1", "::tollgate_core::proto::v1");
     clients.compile_fds(compiled("proto/tollgate/v1")?.file_descriptor_set())?;
 
