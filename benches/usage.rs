@@ -173,7 +173,8 @@ async fn report(
             ..Default::default()
         };
         let entries = (0..BATCH).map(|_| entry(&mut random)).collect();
-        let batch = v1::ReportUsageRequest { node_id: node.clone(), incarnation, sequence, entries };
+        let batch =
+            v1::ReportUsageRequest { node_id: node.clone(), incarnation, sequence, entries, ..Default::default() };
         if send.send(batch).await.is_err() {
             break;
         }

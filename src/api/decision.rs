@@ -193,7 +193,7 @@ const fn render_verdict(verdict: Verdict) -> v1::Decision {
 
 fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
     use v1::explained_limit::Owner;
-    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, blocks } = limit;
+    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block } = limit;
     v1::ExplainedLimit {
         owner: Some(match owner {
             LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
@@ -210,7 +210,9 @@ fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
         remaining,
         window_start: Some(timestamp(window.start)),
         next_reset: window.has_end().then(|| timestamp(window.end)),
+        enforcement: wire::render_enforcement(enforcement).into(),
         blocks,
+        would_block,
     }
 }
 

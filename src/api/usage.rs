@@ -157,7 +157,7 @@ fn check_text(text: &str, max: usize, field: &str, violations: &mut Violations) 
 
 fn parse(request: v1::ReportUsageRequest, caller: &str) -> Result<Batch, Error> {
     let fingerprint = *blake3::hash(&request.encode_to_vec()).as_bytes();
-    let v1::ReportUsageRequest { node_id, incarnation, sequence, entries } = request;
+    let v1::ReportUsageRequest { node_id, incarnation, sequence, entries, credit_used: _ } = request;
     let mut violations = Violations::new();
     check_node_id(&node_id, &mut violations);
     if entries.len() > MAX_ENTRIES {

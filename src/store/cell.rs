@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    AllowList, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct, StructValue,
-    Timestamp,
+    AllowList, Enforcement, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct,
+    StructValue, Timestamp,
 };
 
 /// The row that is being read, to be named if it is corrupt.
@@ -60,6 +60,10 @@ impl Reading<'_> {
             true => Ok(known),
             false => Err(self.corrupt(format!("{bits} has bits that stand for no kind of request"))),
         }
+    }
+
+    pub(super) fn enforcement(self, name: &str) -> Result<Enforcement, StoreError> {
+        Enforcement::from_name(name).ok_or_else(|| self.corrupt(format!("there is no enforcement {name:?}")))
     }
 
     /// A limit, which is at least 0.

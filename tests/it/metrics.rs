@@ -108,6 +108,7 @@ async fn every_metric_is_documented_and_counts_what_it_says() {
         incarnation,
         sequence: 1,
         entries: vec![entry("openai"), v1::UsageEntry { requests: -1, ..entry("openai") }],
+        ..Default::default()
     };
     let batches = tokio_stream::iter([batch.clone(), batch]);
     let mut acks = usage.report_usage(batches).await.unwrap().into_inner();

@@ -245,7 +245,13 @@ async fn report(api: &Api, keys: &[String]) {
         ..Default::default()
     };
     let entries = keys.iter().zip([1_000_000, 2_500_000, 6_000_000]).map(|(id, cost)| entry(id, cost)).collect();
-    let batch = v1::ReportUsageRequest { node_id: "reporter".to_owned(), incarnation, sequence: 1, entries };
+    let batch = v1::ReportUsageRequest {
+        node_id: "reporter".to_owned(),
+        incarnation,
+        sequence: 1,
+        entries,
+        ..Default::default()
+    };
     let mut acks = client.report_usage(tokio_stream::iter([batch])).await.unwrap().into_inner();
     let ack = acks.message().await.unwrap().unwrap();
     assert!(ack.rejected_entries.is_empty(), "{ack:?}");

@@ -53,7 +53,7 @@ pub(crate) fn entry(key: &str, cost_nano_usd: i64) -> v1::UsageEntry {
 }
 
 pub(crate) fn batch(incarnation: i64, sequence: i64, entries: Vec<v1::UsageEntry>) -> v1::ReportUsageRequest {
-    v1::ReportUsageRequest { node_id: NODE.to_owned(), incarnation, sequence, entries }
+    v1::ReportUsageRequest { node_id: NODE.to_owned(), incarnation, sequence, entries, ..Default::default() }
 }
 
 pub(crate) async fn register(api: &Api) -> i64 {

@@ -85,7 +85,13 @@ async fn report(channel: Channel, keys: Keys, node_id: String, first: usize, cou
                 ..Default::default()
             };
             let entries = (0..ENTRIES).map(entry).collect();
-            let batch = v1::ReportUsageRequest { node_id: node_id.clone(), incarnation, sequence, entries };
+            let batch = v1::ReportUsageRequest {
+                node_id: node_id.clone(),
+                incarnation,
+                sequence,
+                entries,
+                ..Default::default()
+            };
             if send.send(batch).await.is_err() {
                 return;
             }

@@ -34,7 +34,7 @@ pub(crate) fn rate_limit_headers(
 
 #[cfg(test)]
 mod tests {
-    use tollgate_core::domain::{Id, LimitOwner, Window};
+    use tollgate_core::domain::{Enforcement, Id, LimitOwner, Window};
 
     use super::*;
 
@@ -48,7 +48,9 @@ mod tests {
             max,
             remaining,
             window: Window { start: Timestamp::from_micros(0), end: Timestamp::from_micros(60_000_000) },
+            enforcement: Enforcement::Hard,
             blocks: false,
+            would_block: false,
         };
         let limits = [
             limit(LimitKind::Requests, 100, 90),

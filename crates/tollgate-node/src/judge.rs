@@ -2,8 +2,8 @@
 
 use tollgate_core::config::Config;
 use tollgate_core::credit::Demand;
-use tollgate_core::decision::{self, Expected, Explanation, KeyGiven, Verdict};
-use tollgate_core::domain::{Timestamp, bare_model};
+use tollgate_core::decision::{self, Expected, Explanation, KeyGiven, Usage, Verdict};
+use tollgate_core::domain::{Budget, Enforcement, LimitKind, RateLimit, Timestamp, Window, bare_model};
 use tollgate_core::proto::v1::UsageEntry;
 
 use crate::admission::{Target, too_long};
@@ -20,11 +20,43 @@ pub(crate) struct Judge<'a> {
     pub(crate) config: &'a Config,
     pub(crate) book: &'a Book,
     pub(crate) answers: &'a Answers,
+    /// Whether hard limits are decided by credit.
+    pub(crate) needs_credit: bool,
     /// Whether requests are refused whose price nobody knows.
     pub(crate) strict_prices: bool,
     /// Nano-dollars to expect of a request of a model that nothing is known of.
     pub(crate) unpriced: i64,
     pub(crate) at: Timestamp,
+}
+
+/// The usage of limits, for a request whose usage may be a guess: at a limit that credit decides, a guess never refuses alone.
+struct Guesses<'a> {
+    book: &'a Book,
+    needs_credit: bool,
+    expected: Expected,
+}
+
+impl Usage for Guesses<'_> {
+    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
+        self.book.budget(budget, window)
+    }
+
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.book.tokens(limit, window)
+    }
+
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.book.requests(limit, window)
+    }
+
+    fn weighs_estimates(&self, kind: LimitKind, enforcement: Enforcement) -> bool {
+        let is_guess = match kind {
+            LimitKind::Tokens => self.expected.guesses_tokens,
+            LimitKind::Requests => false,
+            LimitKind::Budget => self.expected.guesses_cost,
+        };
+        !(is_guess && self.needs_credit && enforcement == Enforcement::Hard)
+    }
 }
 
 /// A request that may go on, if there is credit for it.
@@ -39,7 +71,7 @@ pub(crate) struct Judged {
 impl Judge<'_> {
     /// The decision on a request, whose weighted draws are decided by its seed, and what it is expected to use where it goes.
     pub(crate) fn request(&self, by: Decide, key: KeyGiven<'_>, request: &Request<'_>) -> Result<Judged, Refused> {
-        let Self { config, book, answers, strict_prices, unpriced, at } = *self;
+        let Self { config, book, answers, needs_credit, strict_prices, unpriced, at } = *self;
         let mut expected = Expected { guesses_tokens: request.estimate.output_tokens.is_none(), ..Expected::default() };
         let mut explanation = decide(by, config, book, key, request, at);
         // The target is known: so is what is to be expected of it.
@@ -60,7 +92,8 @@ impl Judge<'_> {
             expected.is_free = price.is_some_and(|price| price.is_free);
             estimate.cost_nano_usd = Some(cost);
             (expected.tokens, expected.cost) = (estimate.tokens(), cost);
-            explanation = decide(by, config, book, key, &Request { estimate, ..*request }, at);
+            let guesses = Guesses { book, needs_credit, expected };
+            explanation = decide(by, config, &guesses, key, &Request { estimate, ..*request }, at);
         }
         if explanation.is_allowed() {
             let demands = explanation.demands(&expected);

@@ -64,10 +64,12 @@ fn durations(aligned: bool) -> Vec<&'static str> {
 fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
     // Around 9e6 dollars a nano-dollar is about as much as one step of a double.
     let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.0, 0.1 + 0.2, 6e-10, 9.2e9])];
-    let budget = (max_limit, any::<f64>(), any::<i64>()).prop_map(|(max_limit, current_usage, nanos)| v1::Budget {
+    let budget = (max_limit, any::<f64>(), any::<i64>(), 0..=3);
+    let budget = budget.prop_map(|(max_limit, current_usage, nanos, enforcement)| v1::Budget {
         max_limit,
         current_usage,
         max_limit_nano_usd: nanos,
+        enforcement,
         owner: Some(v1::budget::Owner::TeamId("another".to_owned())),
         ..Default::default()
     });
@@ -90,7 +92,7 @@ fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLimit>> {
             maxima.into_iter().zip(lengths).map(with).collect::<Vec<_>>()
         })
     };
-    (dimensions(), dimensions(), any::<i64>()).prop_map(|(tokens, requests, used)| {
+    (dimensions(), dimensions(), any::<i64>(), 0..=3).prop_map(|(tokens, requests, used, enforcement)| {
         let both = tokens.into_iter().zip(requests).filter(|(token, request)| token.is_some() || request.is_some());
         let limits = both.map(|(token, request)| {
             let (token_max_limit, token_reset_duration) = token.unzip();
@@ -101,6 +103,7 @@ fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLimit>> {
                 request_max_limit,
                 request_reset_duration,
                 token_current_usage: used,
+                enforcement,
                 ..Default::default()
             }
         });

@@ -19,6 +19,7 @@ pub struct Model {
     pub max_limit_nano_usd: i64,
     pub reset_duration: String,
     pub anchor: i64,
+    pub enforcement: String,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -114,7 +114,13 @@ async fn register(caller: &Caller, node_id: &str) -> Result<i64, Status> {
 }
 
 async fn report(caller: &Caller, node_id: &str, incarnation: i64) -> Result<v1::UsageAckStatus, Status> {
-    let batch = v1::ReportUsageRequest { node_id: node_id.to_owned(), incarnation, sequence: 1, entries: Vec::new() };
+    let batch = v1::ReportUsageRequest {
+        node_id: node_id.to_owned(),
+        incarnation,
+        sequence: 1,
+        entries: Vec::new(),
+        ..Default::default()
+    };
     let mut acks = UsageServiceClient::new(caller.clone()).report_usage(tokio_stream::once(batch)).await?.into_inner();
     Ok(soon(acks.message()).await?.unwrap().status())
 }

@@ -31,7 +31,13 @@ pub(super) async fn report(api: &Api, key: &str, incarnation: i64, sequence: i64
         cost_nano_usd: 1_000 + sequence,
         ..Default::default()
     };
-    let request = v1::ReportUsageRequest { node_id: "node".to_owned(), incarnation, sequence, entries: vec![entry] };
+    let request = v1::ReportUsageRequest {
+        node_id: "node".to_owned(),
+        incarnation,
+        sequence,
+        entries: vec![entry],
+        ..Default::default()
+    };
     let acks = UsageServiceClient::new(api.0.clone()).report_usage(tokio_stream::iter([request])).await.unwrap();
     acks.into_inner().next().await.unwrap().unwrap()
 }

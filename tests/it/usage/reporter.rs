@@ -154,7 +154,13 @@ impl Reporter {
         }
         self.ledger.push(Reported { incarnation, sequence, consumed, ..Reported::default() });
         let node_id = self.node_id.clone();
-        self.waiting.push_back(v1::ReportUsageRequest { node_id, incarnation, sequence, entries });
+        self.waiting.push_back(v1::ReportUsageRequest {
+            node_id,
+            incarnation,
+            sequence,
+            entries,
+            ..Default::default()
+        });
     }
 }
 

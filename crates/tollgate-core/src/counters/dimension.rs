@@ -2,7 +2,8 @@
 
 use super::CounterKey;
 use crate::domain::{
-    AnyResource, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
+    AnyResource, Enforcement, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp,
+    Window,
 };
 
 /// One dimension of a limit: what is counted, up to where, in which windows.
@@ -16,6 +17,8 @@ pub struct Dimension<'a> {
     pub owner: LimitOwner,
     /// The ceiling: nano-dollars, tokens or requests.
     pub max: i64,
+    /// How the limit holds requests back.
+    pub enforcement: Enforcement,
     /// Whether its owner is calendar-aligned.
     pub owner_aligned: bool,
     anchor: Timestamp,
@@ -54,8 +57,8 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
                 let (limit_id, owner) = (rate.id.clone(), owner.clone());
-                let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
-                found.push(Dimension { limit_id, kind, owner, max, anchor, length, owner_aligned });
+                let (max, anchor, length, enforcement) = (*max_limit, *anchor, reset_duration, rate.enforcement);
+                found.push(Dimension { limit_id, kind, owner, max, enforcement, anchor, length, owner_aligned });
             }
         }
     }
@@ -65,6 +68,7 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
             kind: LimitKind::Budget,
             owner: owner.clone(),
             max: budget.max_limit.nanos(),
+            enforcement: budget.enforcement,
             anchor: budget.anchor,
             length: &budget.reset_duration,
             owner_aligned,

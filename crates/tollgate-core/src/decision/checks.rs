@@ -7,8 +7,8 @@ use super::pricing::Free;
 use super::{Caller, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
-    AllowList, Budget, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, Provider, ProviderConfig, RateDimension,
-    RateLimit, ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
+    AllowList, Budget, Enforcement, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, Provider, ProviderConfig,
+    RateDimension, RateLimit, ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -143,9 +143,11 @@ pub(super) fn check(
     free: &Free<'_>,
     found: &mut Vec<LimitCheck>,
 ) {
-    each(usage, request, limits, aligned, |Used { limit_id, kind, used, max, estimate, window }| {
-        let full = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
-        let blocks = full && !(kind == LimitKind::Budget && free.is_free());
+    each(usage, request, limits, aligned, |Used { limit_id, kind, enforcement, used, max, estimate, window }| {
+        let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
+        let full = used >= max || !fits && usage.weighs_estimates(kind, enforcement);
+        let stops = full && !(kind == LimitKind::Budget && free.is_free());
+        let is_shadow = enforcement == Enforcement::Shadow;
         found.push(LimitCheck {
             owner: owner.clone(),
             limit_id: limit_id.clone(),
@@ -154,7 +156,9 @@ pub(super) fn check(
             max,
             remaining: max.saturating_sub(used).max(0),
             window,
-            blocks,
+            enforcement,
+            blocks: stops && !is_shadow,
+            would_block: stops && is_shadow,
         });
     });
 }
@@ -163,6 +167,7 @@ pub(super) fn check(
 struct Used<'a> {
     limit_id: &'a LimitId,
     kind: LimitKind,
+    enforcement: Enforcement,
     used: i64,
     max: i64,
     estimate: i64,
@@ -175,18 +180,21 @@ fn each(usage: &dyn Usage, request: &Request<'_>, limits: &Limits, aligned: bool
     shortest_first(tokens, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
         let window = at(*anchor, reset_duration);
         let (used, estimate) = (usage.tokens(rate, &window), request.estimated_tokens);
-        visit(Used { limit_id: &rate.id, kind: LimitKind::Tokens, used, max: *max_limit, estimate, window });
+        let (kind, enforcement) = (LimitKind::Tokens, rate.enforcement);
+        visit(Used { limit_id: &rate.id, kind, enforcement, used, max: *max_limit, estimate, window });
     });
     let requests = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.request()?)));
     shortest_first(requests, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
         let window = at(*anchor, reset_duration);
         let used = usage.requests(rate, &window);
-        visit(Used { limit_id: &rate.id, kind: LimitKind::Requests, used, max: *max_limit, estimate: 0, window });
+        let (kind, enforcement) = (LimitKind::Requests, rate.enforcement);
+        visit(Used { limit_id: &rate.id, kind, enforcement, used, max: *max_limit, estimate: 0, window });
     });
     shortest_first(limits.budgets.iter(), budget_place, |budget| {
         let window = at(budget.anchor, &budget.reset_duration);
         let (used, max, estimate) = (usage.budget(budget, &window), budget.max_limit.nanos(), request.estimated_cost);
-        visit(Used { limit_id: &budget.id, kind: LimitKind::Budget, used, max, estimate, window });
+        let (kind, enforcement) = (LimitKind::Budget, budget.enforcement);
+        visit(Used { limit_id: &budget.id, kind, enforcement, used, max, estimate, window });
     });
 }
 
@@ -214,7 +222,7 @@ fn shortest_first<'a, L: Copy>(
 }
 
 /// The greatest percentages used of the limits that apply: of budgets, of token limits, of request limits; 0 where there are
-/// none.
+/// none. Limits that refuse nothing do not count.
 pub(super) fn percentages(
     config: &Config,
     usage: &dyn Usage,
@@ -226,7 +234,11 @@ pub(super) fn percentages(
     for Applied { limits, calendar_aligned, .. } in
         chain(config, caller, place.provider, place.model, place.provider_config)
     {
-        each(usage, request, limits, calendar_aligned, |Used { kind, used, max, .. }| {
+        each(usage, request, limits, calendar_aligned, |Used { kind, enforcement, used, max, .. }| {
+            // It must not change where requests go either.
+            if enforcement == Enforcement::Shadow {
+                return;
+            }
             let greatest = match kind {
                 LimitKind::Budget => &mut budgets,
                 LimitKind::Tokens => &mut tokens,
@@ -242,7 +254,7 @@ pub(super) fn percentages(
 
 /// A limit that stops a request, in words.
 pub(super) fn tell(limit: &LimitCheck) -> String {
-    let LimitCheck { owner, limit_id, kind, used, max, window, remaining: _, blocks: _ } = limit;
+    let LimitCheck { owner, limit_id, kind, used, max, window, .. } = limit;
     let owner = match owner {
         LimitOwner::Customer(id) => format!("customer {id}"),
         LimitOwner::Team(id) => format!("team {id}"),

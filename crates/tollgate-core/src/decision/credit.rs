@@ -3,7 +3,7 @@
 use super::{Explanation, LimitCheck, checks, stopped_by};
 use crate::counters::CounterKey;
 use crate::credit::Demand;
-use crate::domain::LimitKind;
+use crate::domain::{Enforcement, LimitKind};
 
 /// The usage that is expected of a request where it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,7 +41,7 @@ impl Explanation {
             };
             Some(Demand { key: limit.counter(), amount, guessed })
         };
-        self.limits.iter().filter_map(demand).collect()
+        self.limits.iter().filter(|limit| limit.enforcement == Enforcement::Hard).filter_map(demand).collect()
     }
 
     /// The outcome of a request that would be allowed and lacks credit: the first limit that lacks it decides.

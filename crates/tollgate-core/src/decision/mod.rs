@@ -28,8 +28,8 @@ pub use usage::{NoUsage, Usage};
 
 use crate::config::Config;
 use crate::domain::{
-    Customer, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, RoutingRule, Stored,
-    Team, Timestamp, VirtualKey, Window,
+    Customer, Enforcement, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig,
+    RoutingRule, Stored, Team, Timestamp, VirtualKey, Window,
 };
 
 /// The virtual key of a request.
@@ -127,8 +127,12 @@ pub struct LimitCheck {
     pub remaining: i64,
     /// The current window.
     pub window: Window,
+    /// How the limit holds requests back.
+    pub enforcement: Enforcement,
     /// Whether it stops the request.
     pub blocks: bool,
+    /// Whether it would stop the request if it were not one that refuses nothing.
+    pub would_block: bool,
 }
 
 /// A rule that was looked at.

@@ -11,6 +11,8 @@ pub struct Budget {
     pub max_limit: NanoUsd,
     /// Length of the window.
     pub reset_duration: ResetDuration,
+    /// How it holds requests back.
+    pub enforcement: Enforcement,
     /// From where rolling windows are counted: when the budget was created.
     pub anchor: Timestamp,
     /// When it was created.
@@ -39,6 +41,8 @@ pub struct RateLimit {
     pub token: Option<RateDimension>,
     /// Requests per window.
     pub request: Option<RateDimension>,
+    /// How it holds requests back.
+    pub enforcement: Enforcement,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -85,6 +89,37 @@ impl Limits {
     /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
         self.budgets.is_empty() && self.rate_limits.is_empty()
+    }
+}
+
+/// How a limit holds requests back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Enforcement {
+    /// Nodes admit only what they hold credit for.
+    #[default]
+    Hard,
+    /// Each node decides with the usage that it was told.
+    Soft,
+    /// It counts, and refuses nothing.
+    Shadow,
+}
+
+impl Enforcement {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hard, Self::Soft, Self::Shadow];
+
+    /// The name in snake case, as in the tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+            Self::Shadow => "shadow",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|enforcement| enforcement.name() == name)
     }
 }
 

@@ -3,8 +3,8 @@
 use super::text::{self, timestamp};
 use super::{Form, parse_timestamp};
 use crate::domain::{
-    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations,
-    Window,
+    Budget, Enforcement, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp,
+    Violations, Window,
 };
 use crate::proto::v1;
 
@@ -88,11 +88,13 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
     let field = path.field("reset_duration");
     let reset_duration = duration(&message.reset_duration, &field, true, violations)?;
+    let enforcement = enforcement(message.enforcement, path, violations)?;
     let epoch = Timestamp::EPOCH;
     Some(Budget {
         id: id.as_ref().into(),
         max_limit: max_limit?,
         reset_duration,
+        enforcement,
         anchor: epoch,
         created_at: epoch,
         updated_at: epoch,
@@ -142,8 +144,31 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         }
         return None;
     }
+    let enforcement = enforcement(message.enforcement, path, violations)?;
     let epoch = Timestamp::EPOCH;
-    Some(RateLimit { id: id.as_ref().into(), token, request, created_at: epoch, updated_at: epoch })
+    Some(RateLimit { id: id.as_ref().into(), token, request, enforcement, created_at: epoch, updated_at: epoch })
+}
+
+/// How a limit holds requests back, as a client says it.
+fn enforcement(number: i32, path: &Path<'_>, violations: &mut Violations) -> Option<Enforcement> {
+    match v1::Enforcement::try_from(number) {
+        Ok(v1::Enforcement::Unspecified | v1::Enforcement::Hard) => Some(Enforcement::Hard),
+        Ok(v1::Enforcement::Soft) => Some(Enforcement::Soft),
+        Ok(v1::Enforcement::Shadow) => Some(Enforcement::Shadow),
+        Err(_) => {
+            violations.add(path.field("enforcement"), format!("is {number}; must be HARD, SOFT or SHADOW"));
+            None
+        }
+    }
+}
+
+/// How a limit holds requests back, as the API has it.
+pub fn render_enforcement(enforcement: Enforcement) -> v1::Enforcement {
+    match enforcement {
+        Enforcement::Hard => v1::Enforcement::Hard,
+        Enforcement::Soft => v1::Enforcement::Soft,
+        Enforcement::Shadow => v1::Enforcement::Shadow,
+    }
 }
 
 /// Takes over what a client cannot say of the limits that were parsed of the same messages.
@@ -218,13 +243,13 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         max_limit: budget.max_limit.usd(),
         max_limit_nano_usd: budget.max_limit.nanos(),
         reset_duration: budget.reset_duration.to_string(),
+        enforcement: render_enforcement(budget.enforcement).into(),
         calendar_aligned: calendar_aligned && budget.reset_duration.can_align(),
         current_usage: 0.0,
         current_usage_nano_usd: 0,
         last_reset: window.map(|window| timestamp(window.start)),
         next_reset: window.filter(Window::has_end).map(|window| timestamp(window.end)),
         anchor: window.is_none().then(|| timestamp(budget.anchor)),
-        enforcement: 0,
         created_at: Some(timestamp(budget.created_at)),
         updated_at: Some(timestamp(budget.updated_at)),
         owner: Some(match owner {
@@ -265,7 +290,7 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         request_next_reset: request.map(|window| timestamp(window.end)),
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
-        enforcement: 0,
+        enforcement: render_enforcement(limit.enforcement).into(),
         calendar_aligned: calendar_aligned && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),

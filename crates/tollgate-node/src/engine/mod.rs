@@ -250,8 +250,9 @@ impl Engine {
     }
 
     fn judge<'a>(&self, inner: &'a Inner, config: &'a Config, at: Timestamp) -> Judge<'a> {
-        let Inner { book, answers, .. } = inner;
-        Judge { config, book, answers, strict_prices: self.policy.strict_prices, unpriced: UNPRICED, at }
+        let Inner { book, answers, credit, .. } = inner;
+        let (needs_credit, strict_prices) = (credit.is_needed(), self.policy.strict_prices);
+        Judge { config, book, answers, needs_credit, strict_prices, unpriced: UNPRICED, at }
     }
 
     /// Gives an admission its whole time again. Whether it was open.

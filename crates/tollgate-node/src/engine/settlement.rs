@@ -2,7 +2,7 @@
 
 use tollgate_core::config::Config;
 use tollgate_core::counters::CounterKey;
-use tollgate_core::domain::Timestamp;
+use tollgate_core::domain::{Enforcement, Timestamp};
 use tollgate_core::proto::v1::UsageEntry;
 
 use super::{Engine, Inner};
@@ -37,7 +37,7 @@ impl Engine {
                 counts.uncovered += u64::from(!covers(&open.estimate, &entry));
                 answers.note(&entry.provider, &entry.model, entry.output_tokens, entry.cost_nano_usd);
                 let amounts = counted(config, &mut entry, now);
-                let uncovered = if credit.is_needed() { uncovered(&amounts, &open.credit) } else { Vec::new() };
+                let uncovered = if credit.is_needed() { uncovered(config, &amounts, &open.credit) } else { Vec::new() };
                 outbox.write(vec![closed_uncovered(id.0, How::Settled, Some(entry.clone()), &uncovered)])?;
                 let held = book.release(&id.0).map(|held| held.credit).unwrap_or_default();
                 credit.settle(held, &entry, &uncovered, self.credit_time(now));
@@ -51,7 +51,7 @@ impl Engine {
                 let entry = pricing.entry(config, used, &of, now);
                 let mut more = Used::above(entry, &of.estimate);
                 let amounts = more.as_mut().map(|more| counted(config, more, now)).unwrap_or_default();
-                let uncovered = if credit.is_needed() { uncovered(&amounts, &[]) } else { Vec::new() };
+                let uncovered = if credit.is_needed() { uncovered(config, &amounts, &[]) } else { Vec::new() };
                 outbox.write(vec![closed_uncovered(id.0, How::Settled, more.clone(), &uncovered)])?;
                 let more = more.unwrap_or_default();
                 credit.settle(Default::default(), &more, &uncovered, self.credit_time(now));
@@ -107,7 +107,10 @@ fn counted(config: &Config, entry: &mut UsageEntry, now: Timestamp) -> Vec<(Coun
     amounts
 }
 
-/// The amounts that no credit is held for.
-fn uncovered(amounts: &[(CounterKey, i64)], credit: &[CounterKey]) -> Vec<(CounterKey, i64)> {
-    amounts.iter().filter(|(key, _)| !credit.contains(key)).cloned().collect()
+/// The amounts of hard limits that no credit is held for.
+fn uncovered(config: &Config, amounts: &[(CounterKey, i64)], credit: &[CounterKey]) -> Vec<(CounterKey, i64)> {
+    let is_hard = |key: &CounterKey| {
+        config.limit(&key.limit_id, key.kind).is_some_and(|limit| limit.enforcement == Enforcement::Hard)
+    };
+    amounts.iter().filter(|(key, _)| !credit.contains(key) && is_hard(key)).cloned().collect()
 }

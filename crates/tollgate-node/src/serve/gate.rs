@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
 use tollgate_core::domain::{Fallback, LimitOwner, Path, Timestamp, Violations};
 use tollgate_core::proto::v1 as control;
-use tollgate_core::wire::{limit_kind, parse_fallbacks, render_fallback, timestamp};
+use tollgate_core::wire::{limit_kind, parse_fallbacks, render_enforcement, render_fallback, timestamp};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -319,7 +319,7 @@ fn decision(refusal: Refusal) -> control::Decision {
 
 fn limit(limit: &LimitCheck) -> control::ExplainedLimit {
     use control::explained_limit::Owner;
-    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, blocks } = limit;
+    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block } = limit;
     control::ExplainedLimit {
         owner: Some(match owner {
             LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
@@ -336,7 +336,9 @@ fn limit(limit: &LimitCheck) -> control::ExplainedLimit {
         remaining: *remaining,
         window_start: Some(timestamp(window.start)),
         next_reset: window.has_end().then(|| timestamp(window.end)),
+        enforcement: render_enforcement(*enforcement).into(),
         blocks: *blocks,
+        would_block: *would_block,
     }
 }
 

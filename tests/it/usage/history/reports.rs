@@ -91,7 +91,13 @@ impl History {
             self.entries += entries.len();
             let Incarnation { node_id, number, log, .. } = &mut self.incarnations[incarnation];
             let sequence = i64::try_from(log.len()).unwrap() + 1;
-            log.push(v1::ReportUsageRequest { node_id: node_id.clone(), incarnation: *number, sequence, entries });
+            log.push(v1::ReportUsageRequest {
+                node_id: node_id.clone(),
+                incarnation: *number,
+                sequence,
+                entries,
+                ..Default::default()
+            });
         }
     }
 

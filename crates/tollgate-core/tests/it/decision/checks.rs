@@ -182,6 +182,33 @@ fn a_limit_blocks_when_it_is_reached_and_an_estimate_when_it_would_be_passed() {
 }
 
 #[test]
+fn a_shadow_limit_says_that_it_would_block_and_changes_nothing() {
+    for enforcement in
+        [v1::Enforcement::Unspecified, v1::Enforcement::Hard, v1::Enforcement::Soft, v1::Enforcement::Shadow]
+    {
+        let is_shadow = enforcement == v1::Enforcement::Shadow;
+        let mut world = World::new();
+        let tried = v1::Budget { enforcement: enforcement.into(), ..budget(1.0, "1d") };
+        let rates = rate(100, 10).into_iter().map(|it| v1::RateLimit { enforcement: enforcement.into(), ..it });
+        let rate_limits = rates.collect();
+        let limited = v1::VirtualKey { budgets: vec![tried], rate_limits, ..key(vec![config("openai", None)]) };
+        let key = world.add::<VirtualKey>(limited);
+        world.used.0.insert(key.resource.limits.budgets[0].id.to_string(), 1_000_000_000);
+        world.add::<RoutingRule>(rule(1, "budget_used >= 100", Some("openai"), Some("cheap")));
+        let explanation = world.explain(asked(&key, "openai", "m"));
+        assert_eq!(explanation.model.as_ref(), if is_shadow { "m" } else { "cheap" }, "{enforcement:?}");
+        assert_eq!(explanation.verdict, if is_shadow { Verdict::Allow } else { Verdict::BudgetExceeded });
+        let told: Vec<_> = explanation.limits.iter().map(|it| (it.kind, it.blocks, it.would_block)).collect();
+        let budget = (LimitKind::Budget, !is_shadow, is_shadow);
+        assert_eq!(told, [(LimitKind::Tokens, false, false), (LimitKind::Requests, false, false), budget]);
+        // An estimate that does not fit is told in the same way.
+        let request = Request { estimated_tokens: 101, ..asked(&key, "openai", "m") };
+        let limits = world.explain(request).limits;
+        assert_eq!((limits[0].blocks, limits[0].would_block), (!is_shadow, is_shadow), "{enforcement:?}");
+    }
+}
+
+#[test]
 fn an_allowed_request_says_that_no_provider_key_serves_its_model() {
     let mut world = World::new();
     let provider_key = |id: &str, models: &[&str]| v1::ProviderKey {

@@ -243,6 +243,17 @@ fn an_owner_has_one_limit_on_tokens_and_one_on_requests_of_each_length() {
 }
 
 #[test]
+fn an_enforcement_that_nobody_knows_is_refused() {
+    for (enforcement, expected) in
+        [(0, vec![]), (3, vec![]), (4, vec!["budgets[0].enforcement"]), (-1, vec!["budgets[0].enforcement"])]
+    {
+        let [budget] = &budgets(&["1d"])[..] else { panic!("one budget") };
+        let team = v1::Team { budgets: vec![v1::Budget { enforcement, ..budget.clone() }], ..team() };
+        assert_eq!(refused::<Team>(team), expected, "{enforcement}");
+    }
+}
+
+#[test]
 fn only_a_budget_may_never_be_reset() {
     let rate_limit = v1::RateLimit {
         token_max_limit: Some(1),
