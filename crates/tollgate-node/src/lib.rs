@@ -54,6 +54,8 @@ mod refused;
 pub mod serve;
 mod server;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use admission::{AdmissionId, Granted, NoAdmissionId, RetargetError, SettleError, Settled, Target, Used};
 pub use backlog::{Backlog, Counts, CreditCounts, CreditStatus, Standing};
