@@ -70,7 +70,7 @@ async fn complete(State(gateway): State<Arc<Gateway>>, headers: HeaderMap, body:
         estimate: Estimate::of(input_tokens, call["max_tokens"].as_i64()),
         ..Asked::default()
     };
-    let granted = match gateway.node.admit(&asked) {
+    let granted = match gateway.node.admit(&asked).await {
         Ok(granted) => granted,
         Err(refused) => return refusal(&refused),
     };

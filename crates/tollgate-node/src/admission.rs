@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tollgate_core::decision::Explanation;
-use tollgate_core::domain::{Fallback, Timestamp};
+use tollgate_core::domain::Fallback;
 use tollgate_core::price;
 use tollgate_core::proto::v1::UsageEntry;
 
 use crate::decide::Estimate;
-use crate::engine::{Engine, stamp};
+use crate::engine::Engine;
 use crate::headers::rate_limit_headers;
 use crate::outbox::{Durable, OutboxError};
 use crate::refused::Refused;
@@ -112,8 +112,8 @@ impl Used {
         }
     }
 
-    /// The usage entry of an admission. Its cost is 0 if nobody knows it.
-    pub(crate) fn entry(&self, admitted: &UsageEntry, at: Timestamp) -> UsageEntry {
+    /// The usage entry of an admission, at the instant of that. Its cost is 0 if nobody knows it.
+    pub(crate) fn entry(&self, admitted: &UsageEntry) -> UsageEntry {
         let or = |given: &String, other: &String| if given.is_empty() { other.clone() } else { given.clone() };
         UsageEntry {
             virtual_key_id: admitted.virtual_key_id.clone(),
@@ -125,7 +125,7 @@ impl Used {
             cost_nano_usd: self.cost_nano_usd.unwrap_or_default(),
             cached_input_tokens: self.cache_read_tokens,
             cache_write_tokens: self.cache_creation_tokens,
-            occurred_at: Some(stamp(at)),
+            occurred_at: admitted.occurred_at,
             ..UsageEntry::default()
         }
     }
@@ -275,13 +275,14 @@ impl Granted {
     }
 
     /// Moves it to another target, before the gateway tries that: what is held there is held no more, and the limits of the new
-    /// target are asked. It has its whole time again then. Its fallbacks stay.
+    /// target are asked. It has its whole time again then. Its fallbacks stay. Where it lacks credit, it waits as
+    /// [`Node::admit`](crate::Node::admit) does.
     ///
     /// # Errors
     ///
     /// [`RetargetError`]: it stays what it was.
-    pub fn retarget(&mut self, target: &Target<'_>) -> Result<(), RetargetError> {
-        let (explanation, estimate) = self.engine.retarget(self.id, target)?;
+    pub async fn retarget(&mut self, target: &Target<'_>) -> Result<(), RetargetError> {
+        let (explanation, estimate) = self.engine.retarget(self.id, target).await?;
         let fallbacks = std::mem::take(&mut self.explanation.fallbacks);
         self.explanation = Explanation { fallbacks, ..explanation };
         self.estimate = estimate;

@@ -30,4 +30,48 @@ pub struct Backlog {
     pub incarnation: Option<i64>,
     /// How often what happened to requests since the start.
     pub counts: Counts,
+    /// The credit that the node holds for hard limits.
+    pub credit: CreditStatus,
+}
+
+/// Whether the control plane grants credit to the node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Standing {
+    /// No server has said it yet: hard limits are decided as soft ones, by the usage that the node was told.
+    #[default]
+    Unknown,
+    /// It does: hard limits are decided by credit, whether a session is there at the moment or not.
+    Granted,
+    /// It does not, for this reason: hard limits are decided as soft ones.
+    Withheld(String),
+}
+
+/// The credit of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CreditStatus {
+    /// Whether the control plane grants any.
+    pub standing: Standing,
+    /// The session, while there is one.
+    pub session: Option<i64>,
+    /// Nano-dollars that are held of budgets, those of requests in flight included.
+    pub nano_usd: i64,
+    /// LLM tokens that are held of rate limits.
+    pub tokens: i64,
+    /// Requests that are held of rate limits.
+    pub requests: i64,
+    /// Requests that wait for credit.
+    pub waiting: usize,
+    /// How often what happened since the start.
+    pub counts: CreditCounts,
+}
+
+/// How often what happened to credit since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CreditCounts {
+    /// Credit was asked for.
+    pub wants: u64,
+    /// A server asked for credit back.
+    pub recalls: u64,
+    /// Requests were refused since the node lacked credit.
+    pub refused: u64,
 }

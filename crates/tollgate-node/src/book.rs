@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_core::config::Config;
 use tollgate_core::counters::{CounterKey, ToldUsage};
+use tollgate_core::credit;
 use tollgate_core::decision::Usage;
 use tollgate_core::domain::{Budget, LimitId, LimitKind, RateLimit, Timestamp, Window};
 use tollgate_core::proto::v1::UsageEntry;
 use tollgate_core::usage::{Entry, FormerKeys, assign};
 
+use crate::engine::stamp;
 use crate::outbox::state::{Batch, Id, Place, State};
 
 /// How much of which windows.
@@ -20,6 +22,8 @@ type Amounts = HashMap<CounterKey, i64>;
 /// The reservation of a request in flight.
 pub(crate) struct Reservation {
     amounts: Vec<(CounterKey, i64)>,
+    /// The credit that the request holds.
+    pub(crate) credit: credit::Reservation,
     until: Instant,
 }
 
@@ -58,8 +62,14 @@ impl Book {
     }
 
     /// Holds what a request may use, until it ends or time is up.
-    pub(crate) fn reserve(&mut self, id: Id, amounts: Vec<(CounterKey, i64)>, until: Instant) {
-        self.hold(id, Reservation { amounts, until });
+    pub(crate) fn reserve(
+        &mut self,
+        id: Id,
+        amounts: Vec<(CounterKey, i64)>,
+        credit: credit::Reservation,
+        until: Instant,
+    ) {
+        self.hold(id, Reservation { amounts, credit, until });
     }
 
     /// Holds a reservation.
@@ -84,6 +94,11 @@ impl Book {
         take(&mut self.reserved, &reservation.amounts);
         self.deadlines.remove(&(reservation.until, *id));
         Some(reservation)
+    }
+
+    /// Takes the credit from all requests in flight: the incarnation is another one.
+    pub(crate) fn void_credit(&mut self) {
+        self.open.values_mut().for_each(|reservation| reservation.credit = credit::Reservation::default());
     }
 
     /// Those whose time is up.
@@ -165,7 +180,7 @@ fn take(amounts: &mut Amounts, less: &[(CounterKey, i64)]) {
 
 /// The windows that an entry counts against, and how much, as the control plane will count it; none if it will refuse the entry.
 pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
-    let occurred_at = entry.occurred_at.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos));
+    let occurred_at = occurred_at(entry);
     let entry = Entry {
         virtual_key_id: entry.virtual_key_id.as_str().into(),
         provider: entry.provider.as_str().into(),
@@ -181,6 +196,19 @@ pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Ve
         Ok(assigned) => assigned.amounts.into_iter().map(|amount| (amount.key, amount.amount)).collect(),
         Err(_) => Vec::new(),
     }
+}
+
+fn occurred_at(entry: &UsageEntry) -> Option<Timestamp> {
+    entry.occurred_at.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos))
+}
+
+/// Puts an entry at the beginning of its second, but not before a window that it counts in began: entries with the same time are
+/// in the same windows, and may be added up.
+pub(crate) fn align(entry: &mut UsageEntry, amounts: &[(CounterKey, i64)]) {
+    let Some(at) = occurred_at(entry).filter(|_| !amounts.is_empty()) else { return };
+    let second = at.plus_micros(-at.as_micros().rem_euclid(1_000_000));
+    let windows = amounts.iter().map(|(key, _)| key.window_start).filter(|start| *start <= at);
+    entry.occurred_at = Some(stamp(windows.fold(second, Timestamp::max)));
 }
 
 /// The time that an admission has, from now.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tollgate_core::counters::ToldUsage;
 use tollgate_core::proto::v1::WatchConfigRequest;
@@ -14,8 +14,9 @@ use tollgate_core::reducer::{ConfigCopy, Reducer};
 use tollgate_core::wire::read_usage;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
+use crate::credit::Patience;
 use crate::deliver::Delivery;
-use crate::engine::{Engine, OnFull, Policy, places};
+use crate::engine::{Engine, OnFull, OnOutage, Policy, places};
 use crate::events::Teller;
 use crate::follow::follow;
 use crate::follower::Follower;
@@ -23,6 +24,7 @@ use crate::kept::{Keeper, Kept};
 use crate::node::{Node, Status};
 use crate::outbox::{DirectoryError, Outbox, OutboxError};
 use crate::server::{Bearer, NoAccessToken, Servers, with_causes};
+use crate::session::Session;
 
 /// How long the first copy may take.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,7 +34,9 @@ const ADMISSION_TTL: Duration = Duration::from_secs(600);
 const LONGEST_TTL: Duration = Duration::from_secs(86_400);
 /// Bytes that the outbox may have.
 const OUTBOX_MAX_BYTES: u64 = 1 << 30;
-/// How often admissions are looked at whose time may be up.
+/// How long a request may wait for credit.
+const CREDIT_WAIT: Patience = Patience { usual: Duration::from_millis(50), recall: Duration::from_millis(250) };
+/// How often admissions are looked at whose time may be up, and credit that may be idle.
 const EXPIRY: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -93,6 +97,8 @@ pub struct Builder {
     outbox_max_bytes: u64,
     on_full: OnFull,
     strict_prices: bool,
+    credit_wait: Patience,
+    on_outage: OnOutage,
 }
 
 impl fmt::Debug for Builder {
@@ -120,6 +126,8 @@ impl Builder {
             outbox_max_bytes: OUTBOX_MAX_BYTES,
             on_full: OnFull::default(),
             strict_prices: false,
+            credit_wait: CREDIT_WAIT,
+            on_outage: OnOutage::default(),
         }
     }
 
@@ -200,7 +208,23 @@ impl Builder {
         self
     }
 
-    /// Connects, and waits until the copy is whole. If the control plane cannot be reached, or does not answer within
+    /// How long a request waits that needs credit which the node does not hold: for the control plane to answer, and where that asks other
+    /// nodes to give credit back, for them. The default is 50 and 250 milliseconds.
+    #[must_use]
+    pub const fn credit_wait(mut self, usual: Duration, recall: Duration) -> Self {
+        self.credit_wait = Patience { usual, recall };
+        self
+    }
+
+    /// What becomes of requests that need credit which the node does not hold, while no server can be asked. The default is to
+    /// refuse them.
+    #[must_use]
+    pub const fn on_outage(mut self, on_outage: OnOutage) -> Self {
+        self.on_outage = on_outage;
+        self
+    }
+
+    /// Connects, and waits until the copy is whole and it is known whether the control plane grants credit. If the control plane cannot be reached, or does not answer within
     /// [`start_timeout`](Self::start_timeout), the node starts with the copy in its directory, if there is one: its status is
     /// [`Status::Stale`] then, and it goes on trying.
     ///
@@ -227,19 +251,25 @@ impl Builder {
             on_full: self.on_full,
             keeps_copy: data_dir.is_some(),
             strict_prices: self.strict_prices,
+            credit_wait: self.credit_wait,
+            on_outage: self.on_outage,
         };
         let engine = Engine::start(copy.clone(), outbox, policy)?;
         let kept_since = kept.map(|Begun { usage, counted, since }| {
             engine.tell(usage, &counted);
             since
         });
-        let registered = Arc::new(Notify::new());
-        let delivery = Delivery {
+        let delivery = Delivery { servers: servers.clone(), node_id: node_id.clone(), engine: Arc::clone(&engine) };
+        let (leave, is_leaving) = watch::channel(false);
+        let (has_left, left) = watch::channel(false);
+        let session = Session {
             servers: servers.clone(),
-            node_id: node_id.clone(),
             engine: Arc::clone(&engine),
-            registered: Arc::clone(&registered),
+            max_staleness: self.max_staleness,
+            leave: is_leaving,
+            left: has_left,
         };
+        let mut registered = engine.incarnation();
         let (proved, to_keep) = watch::channel(None);
         let mut keeper = data_dir.map(|directory| Keeper::new(directory, Arc::clone(&engine), to_keep));
         let (unheard, teller) = (status.clone(), Teller::new());
@@ -272,13 +302,14 @@ impl Builder {
                     tokio::select! {
                         never = follow(&servers, &request, &mut reducer, &mut follower) => match never {},
                         // The stream begins again, and names the incarnation.
-                        () = registered.notified() => {}
+                        Ok(()) = registered.changed() => {}
                     }
                 }
             };
             tokio::select! {
                 () = following => {}
                 never = delivery.run() => match never {},
+                never = session.run() => match never {},
                 () = expire(&expiring) => {}
                 () = keep(keeper.as_mut()) => {}
                 // The sender is gone, or says so.
@@ -290,13 +321,15 @@ impl Builder {
             follower.status.send_replace(Status::Stopped);
         });
         let max_staleness = self.max_staleness;
-        let node = Node { copy, engine, max_staleness, status: seen.clone(), stop, node_id: named, teller };
+        let node =
+            Node { copy, engine, max_staleness, status: seen.clone(), stop, leave, left, node_id: named, teller };
         // What came before the time was over, if no copy did.
         let mut last = String::from("the control plane has not answered");
-        let begun = tokio::time::timeout(start_timeout, async {
+        let deadline = Instant::now() + start_timeout;
+        let begun = tokio::time::timeout_at(deadline, async {
             loop {
                 match &*seen.borrow_and_update() {
-                    Status::Ready { .. } => return Ok(()),
+                    Status::Ready { .. } => break,
                     Status::Rejected { why, .. } => {
                         return Err(StartError::Rejected { address: address.clone(), why: why.clone() });
                     }
@@ -309,6 +342,9 @@ impl Builder {
                     std::future::pending::<()>().await;
                 }
             }
+            // Where that takes too long, it is known later.
+            let _ = tokio::time::timeout_at(deadline, node.engine.credit_is_settled()).await;
+            Ok(())
         });
         let error = match begun.await {
             Ok(Ok(())) => return Ok(node),
@@ -380,11 +416,12 @@ fn channel(address: &str, tls: Option<ClientTlsConfig>) -> Result<Channel, Start
     Ok(endpoint.http2_keep_alive_interval(KEEP_ALIVE_INTERVAL).keep_alive_timeout(KEEP_ALIVE_TIMEOUT).connect_lazy())
 }
 
-/// Looks for admissions whose time is up, for ever.
+/// Looks for admissions whose time is up and for credit that is idle, for ever.
 async fn expire(engine: &Engine) {
     let mut tick = tokio::time::interval(EXPIRY);
     loop {
         tick.tick().await;
         engine.expire();
+        engine.tidy_credit();
     }
 }

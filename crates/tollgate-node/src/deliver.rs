@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tollgate_core::proto::v1::{RegisterNodeRequest, ReportUsageRequest, ReportUsageResponse, UsageAckStatus};
 use tonic::{Code, Status};
@@ -31,8 +31,6 @@ pub(crate) struct Delivery {
     pub(crate) servers: Servers,
     pub(crate) node_id: String,
     pub(crate) engine: Arc<Engine>,
-    /// Told when there is another incarnation, so that the stream of usage names it.
-    pub(crate) registered: Arc<Notify>,
 }
 
 impl Delivery {
@@ -48,6 +46,10 @@ impl Delivery {
                 Err(lost) => lost,
             };
             self.servers.failed(at);
+            if lost.for_good && self.engine.registration().is_none() {
+                // Without an incarnation there is no credit.
+                self.engine.withhold(&lost.why);
+            }
             if delivered {
                 (backoff, said) = (MIN_BACKOFF, String::new());
             }
@@ -95,9 +97,15 @@ impl Delivery {
         let mut on_the_way = 0_usize;
         let mut heard = tokio::time::Instant::now();
         loop {
-            if is_renamed && on_the_way == 0 && self.engine.due(sent).is_empty() {
-                *must_register = true;
-                return Err(Lost::again("the node has another name than before, and registers by it"));
+            if on_the_way == 0 && self.engine.due(sent).is_empty() {
+                let why = match self.engine.is_closed() {
+                    true => Some("the incarnation was closed, and the node registers anew"),
+                    false => is_renamed.then_some("the node has another name than before, and registers by it"),
+                };
+                if let Some(why) = why {
+                    *must_register = true;
+                    return Err(Lost::again(why));
+                }
             }
             for batch in self.engine.due(sent) {
                 if on_the_way == ON_THE_WAY || send.try_send(request(&registration, &batch)).is_err() {
@@ -118,6 +126,7 @@ impl Delivery {
                     *delivered = true;
                 }
                 _ = tick.tick() => self.batch().await?,
+                () = self.engine.closed() => {}
                 () = tokio::time::sleep_until(heard + PATIENCE), if on_the_way > 0 => {
                     return Err(Lost::again("a batch of usage was not acknowledged for too long"));
                 }
@@ -141,7 +150,6 @@ impl Delivery {
         let registration =
             Registration { incarnation: answer.incarnation, store_id: answer.store_id, node_id: self.node_id.clone() };
         self.engine.register(registration.clone()).map_err(lost)?.reached().await.map_err(lost)?;
-        self.registered.notify_one();
         tracing::info!(incarnation = registration.incarnation, store.id = %registration.store_id, "registered");
         Ok(registration)
     }
@@ -193,5 +201,6 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Lost> {
 
 fn request(registration: &Registration, batch: &Batch) -> ReportUsageRequest {
     let ((incarnation, sequence), node_id) = (batch.place, registration.node_id.clone());
-    ReportUsageRequest { node_id, incarnation, sequence, entries: batch.entries.clone(), credit_used: Vec::new() }
+    let Batch { entries, credit_used, .. } = batch.clone();
+    ReportUsageRequest { node_id, incarnation, sequence, entries, credit_used }
 }

@@ -62,8 +62,15 @@ impl Sink<ConfigCopy> for Follower {
 
     fn progress(&mut self, progress: &Progress<AnyResource>, reducer: &Reducer<ConfigCopy>) -> ControlFlow<Self::End> {
         match progress {
-            Progress::Applied(changes) => self.teller.changed(reducer.state().revision, changes),
-            Progress::Bookmarked { dropped: Some(_), .. } => self.teller.replaced(),
+            Progress::Applied(changes) => {
+                self.engine.applied_revision(reducer.state().revision, Some(changes));
+                self.teller.changed(reducer.state().revision, changes);
+            }
+            Progress::Bookmarked { dropped: Some(_), .. } => {
+                self.engine.applied_revision(reducer.state().revision, None);
+                self.teller.replaced();
+            }
+            Progress::Bookmarked { .. } => self.engine.applied_revision(reducer.state().revision, Some(&[])),
             _ => {}
         }
         match progress {

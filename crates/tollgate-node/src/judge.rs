@@ -1,8 +1,9 @@
 //! Whether a request may go where it is to go, and what it is expected to use there.
 
 use tollgate_core::config::Config;
-use tollgate_core::decision::{self, Explanation, KeyGiven, Verdict};
-use tollgate_core::domain::{Timestamp, bare_model};
+use tollgate_core::credit::Demand;
+use tollgate_core::decision::{self, Expected, Explanation, KeyGiven, Usage, Verdict};
+use tollgate_core::domain::{Budget, Enforcement, LimitKind, RateLimit, Timestamp, Window, bare_model};
 use tollgate_core::proto::v1::UsageEntry;
 
 use crate::admission::{Target, too_long};
@@ -19,6 +20,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) config: &'a Config,
     pub(crate) book: &'a Book,
     pub(crate) answers: &'a Answers,
+    /// Whether hard limits are decided by credit.
+    pub(crate) needs_credit: bool,
     /// Whether requests are refused whose price nobody knows.
     pub(crate) strict_prices: bool,
     /// Nano-dollars to expect of a request of a model that nothing is known of.
@@ -26,21 +29,55 @@ pub(crate) struct Judge<'a> {
     pub(crate) at: Timestamp,
 }
 
+/// The usage of limits, for a request whose usage may be a guess: at a limit that credit decides, a guess never refuses alone.
+struct Guesses<'a> {
+    book: &'a Book,
+    needs_credit: bool,
+    expected: Expected,
+}
+
+impl Usage for Guesses<'_> {
+    fn budget(&self, budget: &Budget, window: &Window) -> i64 {
+        self.book.budget(budget, window)
+    }
+
+    fn tokens(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.book.tokens(limit, window)
+    }
+
+    fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
+        self.book.requests(limit, window)
+    }
+
+    fn weighs_estimates(&self, kind: LimitKind, enforcement: Enforcement) -> bool {
+        let is_guess = match kind {
+            LimitKind::Tokens => self.expected.guesses_tokens,
+            LimitKind::Requests => false,
+            LimitKind::Budget => self.expected.guesses_cost,
+        };
+        !(is_guess && self.needs_credit && enforcement == Enforcement::Hard)
+    }
+}
+
+/// A request that may go on, if there is credit for it.
+pub(crate) struct Judged {
+    pub(crate) explanation: Explanation,
+    /// The usage that is expected of it where it goes.
+    pub(crate) estimate: Estimate,
+    /// The credit that it needs.
+    pub(crate) demands: Vec<Demand>,
+}
+
 impl Judge<'_> {
-    /// The decision on a request, and what it is expected to use where it goes.
-    pub(crate) fn request(
-        &self,
-        by: Decide,
-        key: KeyGiven<'_>,
-        request: &Request<'_>,
-    ) -> Result<(Explanation, Estimate), Refused> {
-        let Self { config, book, answers, strict_prices, unpriced, at } = *self;
-        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
-        let mut explanation = decide(by, config, book, key, &request, at);
+    /// The decision on a request, whose weighted draws are decided by its seed, and what it is expected to use where it goes.
+    pub(crate) fn request(&self, by: Decide, key: KeyGiven<'_>, request: &Request<'_>) -> Result<Judged, Refused> {
+        let Self { config, book, answers, needs_credit, strict_prices, unpriced, at } = *self;
+        let mut expected = Expected { guesses_tokens: request.estimate.output_tokens.is_none(), ..Expected::default() };
+        let mut explanation = decide(by, config, book, key, request, at);
         // The target is known: so is what is to be expected of it.
         let mut estimate = answers.complete(request.estimate, &explanation);
         if explanation.is_allowed() {
-            let price = estimated_cost(config, key, &request, estimate, &explanation, at);
+            let price = estimated_cost(config, key, request, estimate, &explanation, at);
             if let Some(why) = too_long(&explanation.provider, &explanation.model) {
                 let verdict = Verdict::ModelBlocked;
                 return Err(Refused::of(Explanation { verdict, reason: why, ..explanation }, at));
@@ -49,15 +86,25 @@ impl Judge<'_> {
                 return Err(Refused::unpriced(explanation));
             }
             let known = || answers.dearest(&explanation.provider, &explanation.model);
-            let cost = estimate.cost_nano_usd.or(price).or_else(known);
-            estimate.cost_nano_usd = Some(cost.unwrap_or(unpriced));
-            explanation = decide(by, config, book, key, &Request { estimate, ..request }, at);
+            let by_price = price.as_ref().map(|price| price.cost);
+            let cost = estimate.cost_nano_usd.or(by_price).or_else(known).unwrap_or(unpriced);
+            expected.guesses_cost = estimate.cost_nano_usd.is_none() && (price.is_none() || expected.guesses_tokens);
+            expected.is_free = price.is_some_and(|price| price.is_free);
+            estimate.cost_nano_usd = Some(cost);
+            (expected.tokens, expected.cost) = (estimate.tokens(), cost);
+            let guesses = Guesses { book, needs_credit, expected };
+            explanation = decide(by, config, &guesses, key, &Request { estimate, ..*request }, at);
         }
-        if explanation.is_allowed() { Ok((explanation, estimate)) } else { Err(Refused::of(explanation, at)) }
+        if explanation.is_allowed() {
+            let demands = explanation.demands(&expected);
+            Ok(Judged { explanation, estimate, demands })
+        } else {
+            Err(Refused::of(explanation, at))
+        }
     }
 
     /// What an open admission becomes with another target. Routing rules had their say when it was admitted.
-    pub(crate) fn target(&self, before: &Open, target: &Target<'_>) -> Result<(Explanation, Open, Estimate), Refused> {
+    pub(crate) fn target(&self, before: &Open, target: &Target<'_>, seed: u64) -> Result<(Judged, Open), Refused> {
         let Open { estimate: entry, request_type, .. } = before;
         let credential = match entry.virtual_key_id.as_str() {
             "" => Credential::None,
@@ -74,14 +121,15 @@ impl Judge<'_> {
                 output_tokens: target.estimate.output_tokens.or(Some(entry.output_tokens)),
                 cost_nano_usd: target.estimate.cost_nano_usd,
             },
+            seed: Some(seed),
             ..Request::default()
         };
         let key = key_of(self.config, credential, self.at);
         // Its gateway may have said what it costs, elsewhere.
         let judge = Judge { unpriced: entry.cost_nano_usd, ..*self };
-        let (explanation, estimate) = judge.request(decision::judge, key, &request)?;
-        let open = admission(entry.virtual_key_id.clone(), request_type, &explanation, estimate, self.at);
-        Ok((explanation, open, estimate))
+        let judged = judge.request(decision::judge, key, &request)?;
+        let open = admission(entry.virtual_key_id.clone(), request_type, &judged, self.at);
+        Ok((judged, open))
     }
 }
 
@@ -89,8 +137,7 @@ impl Judge<'_> {
 pub(crate) fn admission(
     virtual_key_id: String,
     request_type: &str,
-    to: &Explanation,
-    estimate: Estimate,
+    Judged { explanation: to, estimate, .. }: &Judged,
     at: Timestamp,
 ) -> Open {
     let estimate = UsageEntry {
@@ -105,7 +152,7 @@ pub(crate) fn admission(
         ..UsageEntry::default()
     };
     let provider_key_id = to.key_id.as_deref().unwrap_or_default().to_owned();
-    Open { estimate, provider_key_id, request_type: request_type.to_owned() }
+    Open { estimate, provider_key_id, request_type: request_type.to_owned(), credit: Vec::new() }
 }
 
 /// Whether a request was admitted for what it used.

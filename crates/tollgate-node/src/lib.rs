@@ -8,7 +8,7 @@
 //! let node = Node::builder("http://127.0.0.1:50051").access_token("tg_…").node_id("gateway-1").data_dir("gateway-1").start().await?;
 //! let estimate = Estimate::of(1_200, Some(400));
 //! let request = Request { credential: Credential::Value("sk-…"), model: "gpt-4o", estimate, ..Request::default() };
-//! match node.admit(&request) {
+//! match node.admit(&request).await {
 //!     Ok(granted) => {
 //!         println!("goes to {} of {}", granted.model(), granted.provider());
 //!         let used = Used { input_tokens: 1_180, output_tokens: 312, cost_nano_usd: Some(6_070_000), ..Used::default() };
@@ -35,6 +35,7 @@ mod backlog;
 mod book;
 mod builder;
 mod clock;
+mod credit;
 mod decide;
 mod deliver;
 mod engine;
@@ -52,12 +53,15 @@ mod refused;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod server;
+mod session;
+#[cfg(test)]
+mod tests;
 
 pub use admission::{AdmissionId, Granted, NoAdmissionId, RetargetError, SettleError, Settled, Target, Used};
-pub use backlog::{Backlog, Counts};
+pub use backlog::{Backlog, Counts, CreditCounts, CreditStatus, Standing};
 pub use builder::{Builder, StartError};
 pub use decide::{Credential, Estimate, Request};
-pub use engine::OnFull;
+pub use engine::{OnFull, OnOutage};
 pub use events::{Events, NodeEvent};
 pub use node::{Node, Status};
 pub use outbox::{DirectoryError, OutboxError};

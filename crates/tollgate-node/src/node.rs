@@ -22,6 +22,9 @@ use crate::refused::Refused;
 /// How long what was used may take to be delivered when the node stops.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
+/// How long the session may take to end when the node stops.
+const LAST_SESSION: Duration = Duration::from_secs(2);
+
 /// How the copy of a node stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Status {
@@ -79,6 +82,9 @@ pub struct Node {
     pub(crate) max_staleness: Option<Duration>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) stop: watch::Sender<()>,
+    /// Asks the session to give all credit back and to end, and hears that it has.
+    pub(crate) leave: watch::Sender<bool>,
+    pub(crate) left: watch::Receiver<bool>,
     pub(crate) node_id: String,
     pub(crate) teller: Teller,
 }
@@ -105,8 +111,8 @@ impl Node {
         self.engine.decide(request, at)
     }
 
-    /// What [`admit`](Self::admit) would say of a request now, and the estimate that it would hold. Nothing is held, and there is
-    /// nothing to end.
+    /// What [`admit`](Self::admit) would say of a request now if the node has credit enough, and the estimate that it would hold.
+    /// Nothing is held, and there is nothing to end.
     ///
     /// # Errors
     ///
@@ -116,15 +122,16 @@ impl Node {
         self.engine.check(request, self.engine.now())
     }
 
-    /// Admits a request, or refuses it. It waits for nothing. What it is expected to use is held until it ends, or until
-    /// the time of the admission is up.
+    /// Admits a request, or refuses it. What it is expected to use is held until it ends, or until the time of the admission is
+    /// up. It waits for nothing but credit for hard limits that the node does not hold, and not for long
+    /// ([`Builder::credit_wait`]).
     ///
     /// # Errors
     ///
     /// [`Refused`].
-    pub fn admit(&self, request: &Request<'_>) -> Result<Granted, Refused> {
+    pub async fn admit(&self, request: &Request<'_>) -> Result<Granted, Refused> {
         self.without_server()?;
-        self.engine.admit(request, self.engine.now())
+        self.engine.admit(request).await
     }
 
     /// Refuses if the node has been without its control plane for too long.
@@ -152,14 +159,18 @@ impl Node {
         self.engine.abandon(id)
     }
 
-    /// Moves an admission to another target, before the gateway tries that, and gives it its whole time again. Where it goes now,
-    /// and the estimate that is held there.
+    /// Moves an admission to another target, before the gateway tries that, and gives it its whole time again. Where it lacks
+    /// credit there, it waits as [`admit`](Self::admit) does. Where it goes now, and the estimate that is held there.
     ///
     /// # Errors
     ///
     /// [`RetargetError`]: it stays what it was.
-    pub fn retarget(&self, id: AdmissionId, target: &Target<'_>) -> Result<(Explanation, Estimate), RetargetError> {
-        self.engine.retarget(id, target)
+    pub async fn retarget(
+        &self,
+        id: AdmissionId,
+        target: &Target<'_>,
+    ) -> Result<(Explanation, Estimate), RetargetError> {
+        self.engine.retarget(id, target).await
     }
 
     /// Gives an admission its whole time again. Whether it was open.
@@ -212,7 +223,7 @@ impl Node {
         Events::new(self.status.clone(), self.teller.listen())
     }
 
-    /// Delivers what was used, if that can be done within 5 seconds, and stops. What is not delivered stays in the outbox, whose
+    /// Delivers what was used, if that can be done within 5 seconds, gives all credit back, and stops. What is not delivered stays in the outbox, whose
     /// directory another node may have from then on; nothing is admitted or settled any more.
     pub async fn shutdown(&self) {
         let delivered = async {
@@ -222,6 +233,9 @@ impl Node {
         };
         // Whether it was delivered, the next start sees.
         let _ = tokio::time::timeout(LAST_DELIVERY, delivered).await;
+        self.leave.send_replace(true);
+        // Where it does not answer, the credit is outstanding until the next start.
+        let _ = tokio::time::timeout(LAST_SESSION, self.left.clone().wait_for(|left| *left)).await;
         self.end().await;
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Pricing {
 impl Pricing {
     /// The usage of a request, with its cost: what its caller says, else what the price of its model makes of it, else 0.
     pub(crate) fn entry(&mut self, config: &Config, used: &Used, open: &Open, at: Timestamp) -> UsageEntry {
-        let mut entry = used.entry(&open.estimate, at);
+        let mut entry = used.entry(&open.estimate);
         if used.cost_nano_usd.is_some() {
             return entry;
         }
@@ -60,6 +60,14 @@ impl Pricing {
     }
 }
 
+/// The cost that is expected of a request.
+pub(crate) struct Estimated {
+    /// Nano-dollars.
+    pub(crate) cost: i64,
+    /// Whether the price is explicitly 0.
+    pub(crate) is_free: bool,
+}
+
 /// The cost that is expected of a request, by the price of the model where it goes; `None` if nobody knows that price.
 pub(crate) fn estimated_cost(
     config: &Config,
@@ -68,7 +76,7 @@ pub(crate) fn estimated_cost(
     estimate: Estimate,
     explanation: &Explanation,
     at: Timestamp,
-) -> Option<i64> {
+) -> Option<Estimated> {
     let request = PriceRequest {
         virtual_key_id: match key {
             KeyGiven::Key(key) => key.id.as_str(),
@@ -85,5 +93,6 @@ pub(crate) fn estimated_cost(
         output_tokens: count(estimate.output_tokens),
         ..price::Usage::default()
     };
-    rates(config, &request, at).map(|rates| cost(&rates, &used).nanos())
+    let rates = rates(config, &request, at)?;
+    Some(Estimated { cost: cost(&rates, &used).nanos(), is_free: rates.are_free() })
 }

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use tollgate_core::counters::CounterKey;
 use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
 use tollgate_core::domain::Timestamp;
 
 use crate::outbox::OutboxError;
+
+/// When a request that lacked credit may be tried again at the latest.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Why a request was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +33,9 @@ pub struct Refused {
     pub reason: String,
     /// When it may be tried again, if that is known.
     pub retry_after: Option<Duration>,
+    /// Whether the limit that decided has something left, and the node holds no credit for it: other nodes do, or requests in
+    /// flight.
+    pub for_credit: bool,
     /// The limits that apply, rules, candidates; absent where there was no decision.
     pub explanation: Option<Box<Explanation>>,
 }
@@ -45,14 +52,22 @@ impl Refused {
             refusal: Refusal::Decided(explanation.verdict),
             reason: explanation.reason.clone(),
             retry_after,
+            for_credit: false,
             explanation: Some(Box::new(explanation)),
         }
+    }
+
+    /// Refused since the node lacks credit of these limits. Credit that others do not need is back within seconds.
+    pub(crate) fn for_credit(explanation: Explanation, lacking: &[CounterKey], at: Timestamp) -> Self {
+        let refused = Self::of(explanation.without_credit(lacking), at);
+        let retry_after = refused.retry_after.unwrap_or(SOON).min(SOON);
+        Self { retry_after: Some(retry_after), for_credit: true, ..refused }
     }
 
     pub(crate) fn unrecorded(explanation: Explanation, error: &OutboxError) -> Self {
         let retry_after = Some(Duration::from_secs(5));
         let explanation = Some(Box::new(explanation));
-        Self { refusal: Refusal::Unrecorded, reason: error.to_string(), retry_after, explanation }
+        Self { refusal: Refusal::Unrecorded, reason: error.to_string(), retry_after, for_credit: false, explanation }
     }
 
     pub(crate) fn unpriced(explanation: Explanation) -> Self {
@@ -61,12 +76,13 @@ impl Refused {
             "no price of {model} at {provider:?} is known, and this node refuses what it cannot price; give it one with `tollgate \
              prices import`, or start the node without --strict-prices"
         );
-        Self { refusal: Refusal::Unpriced, reason, retry_after: None, explanation: Some(Box::new(explanation)) }
+        let explanation = Some(Box::new(explanation));
+        Self { refusal: Refusal::Unpriced, reason, retry_after: None, for_credit: false, explanation }
     }
 
     pub(crate) fn stale(why: String) -> Self {
         let retry_after = Some(Duration::from_secs(5));
-        Self { refusal: Refusal::NodeStale, reason: why, retry_after, explanation: None }
+        Self { refusal: Refusal::NodeStale, reason: why, retry_after, for_credit: false, explanation: None }
     }
 
     /// The limit that decided.

@@ -77,7 +77,7 @@ async fn a_budget_is_spent_to_its_last_request_and_no_further() {
     let node = world.builder().start().await.unwrap();
     let mut admitted = 0;
     let refused = loop {
-        let granted = match node.admit(&world.request()) {
+        let granted = match node.admit(&world.request()).await {
             Ok(granted) => granted,
             Err(refused) => break refused,
         };
@@ -98,7 +98,7 @@ async fn a_budget_is_spent_to_its_last_request_and_no_further() {
     // Not once it is counted, either.
     let mut seen = 0;
     while node.backlog().entries > 0 || seen < 3 {
-        assert!(node.admit(&world.request()).is_err());
+        assert!(node.admit(&world.request()).await.is_err());
         tokio::time::sleep(Duration::from_millis(400)).await;
         seen += 1;
     }
@@ -115,14 +115,14 @@ async fn what_is_in_flight_is_held_and_what_is_given_up_is_free_again() {
         estimate: Estimate { cost_nano_usd: Some(1_500_000), ..world.request().estimate },
         ..world.request()
     };
-    let first = node.admit(&whole).unwrap();
-    assert!(node.admit(&whole).is_err(), "both would not fit");
+    let first = node.admit(&whole).await.unwrap();
+    assert!(node.admit(&whole).await.is_err(), "both would not fit");
     drop(first);
-    let second = node.admit(&whole).unwrap();
+    let second = node.admit(&whole).await.unwrap();
     second.abandon().unwrap();
     assert_eq!(node.backlog().counts.abandoned, 2);
     // Nobody says what became of it: it is charged at its estimate, and what it used above that when it is said.
-    let id = node.admit(&whole).unwrap().detach();
+    let id = node.admit(&whole).await.unwrap().detach();
     world.until_counted(1_500_000).await;
     assert_eq!((node.backlog().in_flight, node.backlog().counts.expired, node.touch(id)), (0, 1, false));
     assert_eq!(node.settle(id, &used(1_600_000)).await.unwrap().cost_nano_usd, 1_600_000);
@@ -131,7 +131,7 @@ async fn what_is_in_flight_is_held_and_what_is_given_up_is_free_again() {
 
     let unknown = "00000000000000000000000000000001".parse().unwrap();
     assert_eq!(node.settle(unknown, &used(1)).await, Err(SettleError::Unknown));
-    let id = node.admit(&world.request()).unwrap().detach();
+    let id = node.admit(&world.request()).await.unwrap().detach();
     let negative = node.settle(id, &used(-1)).await.unwrap_err();
     assert_eq!(negative.to_string(), "cost_nano_usd is -1; must be at least 0");
     let sum = Used { input_tokens: i64::MAX, output_tokens: 1, ..Used::default() };
@@ -150,13 +150,13 @@ async fn a_node_that_ends_in_the_middle_goes_on_where_it_was() {
     let node = world.builder().start().await.unwrap();
     let in_use = world.builder().start().await.map(drop);
     assert!(matches!(in_use, Err(StartError::Directory(DirectoryError::InUse { .. }))), "{in_use:?}");
-    let open = node.admit(&world.request()).unwrap().detach();
-    let settled = node.admit(&world.request()).unwrap().detach();
+    let open = node.admit(&world.request()).await.unwrap().detach();
+    let settled = node.admit(&world.request()).await.unwrap().detach();
     // The control plane goes away: decisions go on, and what is used is kept.
     world.rig.stop().await;
     soon(node.statuses().wait_for(|status| matches!(status, Status::Stale { .. }))).await.unwrap();
     for _ in 0..5 {
-        node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+        node.admit(&world.request()).await.unwrap().settle(used(COST)).await.unwrap();
     }
     node.settle(settled, &used(COST + 1)).await.unwrap();
     // It ends without a word, as if it were killed, and begins again when the control plane is there again.
@@ -178,7 +178,7 @@ async fn a_node_that_ends_in_the_middle_goes_on_where_it_was() {
     world.until_counted(7 * COST + 1).await;
     assert_eq!(node.settle(settled, &used(5)).await.unwrap().cost_nano_usd, COST + 1, "as the first time");
     assert_eq!(node.settle(open, &used(COST - 5)).await.unwrap().cost_nano_usd, COST);
-    node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(used(COST)).await.unwrap();
     world.until_counted(8 * COST + 1).await;
     node.shutdown().await;
     let World { mut rig, .. } = world;
@@ -196,22 +196,22 @@ async fn a_node_refuses_what_it_may_not_admit() {
         }
     })
     .await;
-    let refused = node.admit(&world.request()).unwrap_err();
+    let refused = node.admit(&world.request()).await.unwrap_err();
     assert_eq!((refused.refusal, refused.http_status()), (Refusal::Unrecorded, 503));
     assert!(refused.reason.contains("full"), "{}", refused.reason);
     node.shutdown().await;
     let node = world.builder_at(full.path()).outbox_max_bytes(1, OnFull::Serve).start().await.unwrap();
-    node.admit(&world.request()).unwrap().settle(used(3)).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(used(3)).await.unwrap();
     world.until_counted(3).await;
     node.shutdown().await;
 
     let node = world.builder().max_staleness(Duration::ZERO).start().await.unwrap();
-    assert!(node.admit(&world.request()).is_ok());
+    assert!(node.admit(&world.request()).await.is_ok());
     let World { mut rig, key, .. } = world;
     rig.stop().await;
     soon(node.statuses().wait_for(|status| matches!(status, Status::Stale { .. }))).await.unwrap();
     let request = Request { credential: Credential::Value(&key.value), model: "gpt-4o", ..Request::default() };
-    let refused = node.admit(&request).unwrap_err();
+    let refused = node.admit(&request).await.unwrap_err();
     assert_eq!((refused.refusal, refused.http_status()), (Refusal::NodeStale, 503));
     node.shutdown().await;
 }
@@ -230,19 +230,19 @@ async fn a_node_that_is_renamed_delivers_what_it_has_first() {
     let mut world = World::new().await;
     let node = world.builder().start().await.unwrap();
     for _ in 0..3 {
-        node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+        node.admit(&world.request()).await.unwrap().settle(used(COST)).await.unwrap();
     }
     world.until_counted(3 * COST).await;
     world.rig.stop().await;
     for _ in 0..2 {
-        node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+        node.admit(&world.request()).await.unwrap().settle(used(COST)).await.unwrap();
     }
     node.shutdown().await;
     drop(node);
     world.rig.start().await;
     world.api = world.rig.api().await;
     let node = world.builder().node_id("renamed").start().await.unwrap();
-    node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(used(COST)).await.unwrap();
     world.until_counted(6 * COST).await;
     let registered = async {
         while node.backlog().entries > 0 {
@@ -250,13 +250,13 @@ async fn a_node_that_is_renamed_delivers_what_it_has_first() {
         }
     };
     soon(registered).await;
-    node.admit(&world.request()).unwrap().settle(used(COST)).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(used(COST)).await.unwrap();
     world.until_counted(7 * COST).await;
     // A name that no node may have is refused, and nothing is lost.
     let long = "m".repeat(257);
     let too_long = Request { model: &long, ..world.request() };
-    assert_eq!(node.admit(&too_long).unwrap_err().http_status(), 403);
-    let id = node.admit(&world.request()).unwrap().detach();
+    assert_eq!(node.admit(&too_long).await.unwrap_err().http_status(), 403);
+    let id = node.admit(&world.request()).await.unwrap().detach();
     let refused = node.settle(id, &Used { model: long.clone(), ..used(COST) }).await.unwrap_err();
     assert!(matches!(refused, SettleError::Invalid { field: "model", .. }), "{refused}");
     assert_eq!(node.settle(id, &used(COST)).await.unwrap().cost_nano_usd, COST);

@@ -53,7 +53,7 @@ async fn a_node_starts_from_what_it_kept() {
     let nowhere = format!("http://{}", world.rig.address());
     let node = world.again(&nowhere).await.unwrap();
     for _ in 0..10 {
-        node.admit(&world.request()).unwrap().settle(used()).await.unwrap();
+        node.admit(&world.request()).await.unwrap().settle(used()).await.unwrap();
     }
     world.until_counted(10 * COST).await;
     node.shutdown().await;
@@ -67,7 +67,7 @@ async fn a_node_starts_from_what_it_kept() {
     assert!(matches!(node.status(), Status::Stale { revision: 1.., .. }), "{:?}", node.status());
     let mut admitted = 0;
     let refused = loop {
-        match node.admit(&world.request()) {
+        match node.admit(&world.request()).await {
             Ok(granted) => granted.settle(used()).await.unwrap(),
             Err(refused) => break refused,
         };
@@ -77,7 +77,7 @@ async fn a_node_starts_from_what_it_kept() {
     drop(node);
     // What was used meanwhile is known to the next start, too.
     let node = world.again(&nowhere).await.unwrap();
-    assert!(node.admit(&world.request()).is_err());
+    assert!(node.admit(&world.request()).await.is_err());
     drop(node);
 
     // When the control plane is there again, all is counted once.
@@ -85,7 +85,7 @@ async fn a_node_starts_from_what_it_kept() {
     world.api = world.rig.api().await;
     let node = world.again(&format!("http://{}", world.rig.address())).await.unwrap();
     assert!(node.status().is_ready());
-    assert!(node.admit(&world.request()).is_err());
+    assert!(node.admit(&world.request()).await.is_err());
     world.until_counted(100 * COST).await;
     node.shutdown().await;
     let World { mut rig, .. } = world;
@@ -106,7 +106,7 @@ async fn a_budget_is_spent_to_its_last_request_whenever_the_node_ends() {
         }
         let node = world.again(&address).await.unwrap();
         for _ in 0..4 {
-            match node.admit(&world.request()) {
+            match node.admit(&world.request()).await {
                 Ok(granted) => granted.settle(used()).await.map(drop).unwrap(),
                 Err(no) => {
                     refused = Some(no);
@@ -153,12 +153,12 @@ async fn what_was_kept_serves_only_as_long_as_it_may() {
     File::open(world.copy()).unwrap().set_modified(then).unwrap();
     let builder = || Node::builder(&address).data_dir(world.directory.path());
     let node = builder().max_staleness(Duration::from_secs(3_600)).start().await.unwrap();
-    let refused = node.admit(&world.request()).unwrap_err();
+    let refused = node.admit(&world.request()).await.unwrap_err();
     assert_eq!((refused.refusal, refused.http_status()), (Refusal::NodeStale, 503));
     node.shutdown().await;
     drop(node);
     let node = builder().max_staleness(Duration::from_secs(3 * 3_600)).start().await.unwrap();
-    assert!(node.admit(&world.request()).is_ok());
+    assert!(node.admit(&world.request()).await.is_ok());
     node.shutdown().await;
     drop(node);
 
@@ -189,12 +189,12 @@ async fn a_node_goes_on_to_another_server() {
     let (first, second) = (format!("http://{}", other.address), format!("http://{}", world.rig.address()));
     let builder = || Node::builder(&first).fallback_addresses([&second]).data_dir(world.directory.path());
     let node = builder().start().await.unwrap();
-    node.admit(&world.request()).unwrap().settle(used()).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(used()).await.unwrap();
     world.until_counted(COST).await;
     let mut statuses = node.statuses();
     other.retarget(([127, 0, 0, 1], 1).into());
     other.cut();
-    node.admit(&world.request()).unwrap().settle(used()).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(used()).await.unwrap();
     world.until_counted(2 * COST).await;
     // It was never without its control plane.
     let change = v1::Team { name: "seen".to_owned(), ..Default::default() };

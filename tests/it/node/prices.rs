@@ -27,7 +27,7 @@ async fn a_settlement_without_a_cost_is_priced() {
     let node = world.builder().start().await.unwrap();
     let request = Request { estimate: Estimate::of(100, Some(20)), ..world.request() };
     // 100 · 2,500 + 20 · 10,000
-    let granted = node.admit(&request).unwrap();
+    let granted = node.admit(&request).await.unwrap();
     assert_eq!(granted.estimate().cost_nano_usd, Some(450_000));
     let used = Used { input_tokens: 100, cache_read_tokens: 40, output_tokens: 10, ..Used::default() };
     // 60 · 2,500 + 40 · 1,250 + 10 · 10,000
@@ -35,7 +35,7 @@ async fn a_settlement_without_a_cost_is_priced() {
     world.until_counted(300_000).await;
     // Whoever says a cost is believed.
     let told = Used { cost_nano_usd: Some(7), ..used.clone() };
-    assert_eq!(node.admit(&request).unwrap().settle(told).await.unwrap().cost_nano_usd, 7);
+    assert_eq!(node.admit(&request).await.unwrap().settle(told).await.unwrap().cost_nano_usd, 7);
 
     // A price of the key's own overlays that of the model.
     let cheaper = v1::PricingOverride {
@@ -55,14 +55,14 @@ async fn a_settlement_without_a_cost_is_priced() {
     )
     .await
     .unwrap();
-    let granted = node.admit(&request).unwrap();
+    let granted = node.admit(&request).await.unwrap();
     assert_eq!(granted.estimate().cost_nano_usd, Some(270_000));
     let id = granted.detach();
     assert_eq!(node.settle(id, &used).await.unwrap().cost_nano_usd, 210_000);
 
     // A budget stops what its price does not leave room for.
     let large = Request { estimate: Estimate::of(1_000_000, None), ..world.request() };
-    assert_eq!(node.admit(&large).unwrap_err().refusal, Refusal::Decided(Verdict::BudgetExceeded));
+    assert_eq!(node.admit(&large).await.unwrap_err().refusal, Refusal::Decided(Verdict::BudgetExceeded));
     assert_eq!(node.backlog().counts.unpriced, 0);
     node.shutdown().await;
     let World { mut rig, .. } = world;
@@ -75,13 +75,13 @@ async fn a_model_without_a_price_costs_nothing_and_that_is_said_or_is_refused() 
     let node = world.builder().start().await.unwrap();
     let used = Used { input_tokens: 100, output_tokens: 10, ..Used::default() };
     // Of an estimate of the caller, since $0.01 is more than the key has.
-    let granted = node.admit(&world.request()).unwrap();
+    let granted = node.admit(&world.request()).await.unwrap();
     assert_eq!(granted.settle(used).await.unwrap().cost_nano_usd, 0);
     assert_eq!(node.backlog().counts.unpriced, 1);
     node.shutdown().await;
     drop(node);
     let node = world.builder().strict_prices(true).start().await.unwrap();
-    let refused = node.admit(&world.request()).unwrap_err();
+    let refused = node.admit(&world.request()).await.unwrap_err();
     assert_eq!((refused.refusal, refused.http_status()), (Refusal::Unpriced, 403));
     assert!(refused.reason.contains("gpt-4o") && refused.reason.contains("openai"), "{}", refused.reason);
     // Free is a price.
@@ -89,7 +89,7 @@ async fn a_model_without_a_price_costs_nothing_and_that_is_said_or_is_refused() 
     soon(node.statuses().wait_for(|status| matches!(status, Status::Ready { revision } if *revision >= free.revision)))
         .await
         .unwrap();
-    node.admit(&world.request()).unwrap().abandon().unwrap();
+    node.admit(&world.request()).await.unwrap().abandon().unwrap();
     node.shutdown().await;
     let World { mut rig, .. } = world;
     rig.stop().await;
@@ -111,7 +111,7 @@ async fn a_refusal_says_when_to_come_back_only_if_that_helps() {
         let key = made::<v1::VirtualKey>(&world.api, key).await;
         let node = world.builder().start().await.unwrap();
         let request = Request { credential: Credential::Value(&key.value), ..world.request() };
-        let refused = node.admit(&request).unwrap_err();
+        let refused = node.admit(&request).await.unwrap_err();
         assert_eq!(refused.refusal, Refusal::Decided(Verdict::BudgetExceeded), "{name}");
         assert_eq!(refused.retry_after, None, "{name}");
         node.shutdown().await;

@@ -49,25 +49,25 @@ async fn an_attempt_elsewhere_is_held_there_and_nowhere_else() {
     };
     let llama =
         Target { estimate: Estimate { cost_nano_usd: Some(1_500_000), ..Estimate::default() }, ..to("groq", "llama") };
-    let mut first = node.admit(&most).unwrap();
-    assert!(node.admit(&most).is_err(), "both would not fit");
+    let mut first = node.admit(&most).await.unwrap();
+    assert!(node.admit(&most).await.is_err(), "both would not fit");
     // What it may not use, it does not get, and it stays what it was.
-    assert_eq!(refusal(first.retarget(&to("groq", "gpt-4o"))), Refusal::Decided(Verdict::ModelBlocked));
-    assert_eq!(refusal(first.retarget(&to("anthropic", ""))), Refusal::Decided(Verdict::ProviderBlocked));
-    assert!(node.admit(&most).is_err());
+    assert_eq!(refusal(first.retarget(&to("groq", "gpt-4o")).await), Refusal::Decided(Verdict::ModelBlocked));
+    assert_eq!(refusal(first.retarget(&to("anthropic", "")).await), Refusal::Decided(Verdict::ProviderBlocked));
+    assert!(node.admit(&most).await.is_err());
     // Not even its own reservation is in its way.
-    first.retarget(&to("openai", "o3")).unwrap();
-    first.retarget(&llama).unwrap();
+    first.retarget(&to("openai", "o3")).await.unwrap();
+    first.retarget(&llama).await.unwrap();
     assert_eq!((first.provider(), first.model()), ("groq", "llama"));
     assert_eq!(first.estimate().input_tokens, Some(2), "as it was");
-    let second = node.admit(&most).unwrap();
+    let second = node.admit(&most).await.unwrap();
     let id = second.id();
-    assert_eq!(refusal(node.retarget(id, &llama)), Refusal::Decided(Verdict::BudgetExceeded));
+    assert_eq!(refusal(node.retarget(id, &llama).await), Refusal::Decided(Verdict::BudgetExceeded));
     let settled = first.settle(Used { cost_nano_usd: Some(1_000_000), ..Used::default() }).await.unwrap();
     assert_eq!(settled.cost_nano_usd, 1_000_000);
-    assert_eq!(refusal(node.retarget(id, &llama)), Refusal::Decided(Verdict::BudgetExceeded), "that is used now");
+    assert_eq!(refusal(node.retarget(id, &llama).await), Refusal::Decided(Verdict::BudgetExceeded), "that is used now");
     second.abandon().unwrap();
-    assert_eq!(node.retarget(id, &llama), Err(RetargetError::Ended));
+    assert_eq!(node.retarget(id, &llama).await, Err(RetargetError::Ended));
     world.until_counted(1_000_000).await;
     assert_eq!(counted(&world).await, [0, 1_000_000]);
     assert_eq!(node.backlog().counts.uncovered, 0);
@@ -75,9 +75,9 @@ async fn an_attempt_elsewhere_is_held_there_and_nowhere_else() {
     // A target that was never asked for is counted where it was used, and told.
     let elsewhere = Used { provider: "groq".to_owned(), cost_nano_usd: Some(5), ..Used::default() };
     let elsewhere = Used { model: "llama".to_owned(), ..elsewhere };
-    node.admit(&world.request()).unwrap().settle(elsewhere).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(elsewhere).await.unwrap();
     let same = Used { model: "openai/gpt-4o".to_owned(), cost_nano_usd: Some(7), ..Used::default() };
-    node.admit(&world.request()).unwrap().settle(same).await.unwrap();
+    node.admit(&world.request()).await.unwrap().settle(same).await.unwrap();
     world.until_counted(1_000_012).await;
     assert_eq!(counted(&world).await, [7, 1_000_005]);
     assert_eq!((node.backlog().counts.uncovered, node.backlog().in_flight), (1, 0));
@@ -90,9 +90,9 @@ async fn an_attempt_elsewhere_is_held_there_and_nowhere_else() {
 async fn what_was_in_flight_elsewhere_is_charged_there_after_a_crash() {
     let world = world().await;
     let node = world.builder().start().await.unwrap();
-    let id = node.admit(&world.request()).unwrap().detach();
+    let id = node.admit(&world.request()).await.unwrap().detach();
     let estimate = Estimate { cost_nano_usd: Some(3 * COST), ..Estimate::default() };
-    let (explanation, held) = node.retarget(id, &Target { estimate, ..to("groq", "llama") }).unwrap();
+    let (explanation, held) = node.retarget(id, &Target { estimate, ..to("groq", "llama") }).await.unwrap();
     assert_eq!((&*explanation.provider, held.cost_nano_usd), ("groq", Some(3 * COST)));
     // It ends without a word, as if it were killed.
     drop(node);

@@ -15,6 +15,7 @@
 mod account;
 mod book;
 mod desk;
+mod held;
 mod hello;
 mod message;
 mod pool;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::held::Held;
 use super::{Account, Credit, Directive, Hello, Report, Returned, Stated, Want};
 use crate::counters::CounterKey;
 use crate::domain::Timestamp;
 
 /// How long credit lies idle before it is given back.
 const IDLE: Duration = Duration::from_secs(5);
-/// The time over which a node's rate is measured: a grant is at most what it uses in so long.
-const PACE: Duration = Duration::from_secs(10);
 
 /// The time at a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,93 +61,6 @@ pub struct Purse {
     held: BTreeMap<CounterKey, Held>,
 }
 
-/// The credit on one limit in one window.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Held {
-    account: Account,
-    /// The part of what was used that a server has acknowledged.
-    acknowledged: i64,
-    /// Held by requests in flight.
-    reserved: i64,
-    max: i64,
-    ends: Timestamp,
-    lease: Option<Duration>,
-    alone: bool,
-    /// Whether an edit moved the limit to another window.
-    is_moved: bool,
-    /// When it was last used.
-    touched: Duration,
-    pace: Pace,
-}
-
-/// The amounts that were reserved in this stretch of time and in the one before.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-struct Pace {
-    since: Duration,
-    before: i64,
-    current: i64,
-}
-
-impl Pace {
-    fn note(&mut self, amount: i64, now: Duration) {
-        if now >= self.since + PACE {
-            let is_next = now < self.since + 2 * PACE;
-            *self = Self { since: now, before: if is_next { self.current } else { 0 }, current: 0 };
-        }
-        self.current = self.current.saturating_add(amount);
-    }
-}
-
-impl Held {
-    /// Credit that nothing was told of yet: it admits nothing.
-    fn unknown() -> Self {
-        Self {
-            account: Account::default(),
-            acknowledged: 0,
-            reserved: 0,
-            max: 0,
-            ends: Timestamp::MIN,
-            lease: None,
-            alone: false,
-            is_moved: false,
-            touched: Duration::ZERO,
-            pace: Pace::default(),
-        }
-    }
-
-    /// Credit that neither was used nor is held by a request in flight. Below 0 where requests used more than they held.
-    fn idle(&self) -> i64 {
-        let Account { granted, used, returned } = self.account;
-        granted.saturating_sub(returned).saturating_sub(used).saturating_sub(self.reserved)
-    }
-
-    /// The amount that a request may hold; `None` if it is not admitted.
-    fn covers(&self, demand: &Demand) -> Option<i64> {
-        let Demand { amount, guessed, .. } = demand;
-        let idle = self.idle();
-        let is_last = *guessed && self.alone && self.reserved == 0;
-        match idle {
-            _ if self.account.used >= self.max => None,
-            _ if idle >= *amount => Some(*amount),
-            1.. if is_last => Some(idle),
-            _ => None,
-        }
-    }
-
-    /// Gives idle credit back. Whether there was any.
-    fn give_back(&mut self) -> bool {
-        let idle = self.idle().max(0);
-        self.account.returned = self.account.returned.saturating_add(idle);
-        idle > 0
-    }
-
-    /// Whether nobody needs to know of it any more.
-    fn is_over(&self, now: Timestamp) -> bool {
-        let is_void = self.is_moved || now >= self.ends;
-        is_void && self.reserved == 0 && self.account.outstanding() == 0 && self.acknowledged >= self.account.used
-    }
-}
-
 impl Purse {
     /// Goes on after a restart with what the outbox knows: the last session, and per limit and window what was used and the
     /// part of it that was acknowledged. Requests that were in flight must be among what was used. The purse admits nothing
@@ -187,11 +99,11 @@ impl Purse {
                 // The server may not have heard of them, or have lost them.
                 let unknown = own.filter(|(key, returned)| *returned > told.get(key).copied().unwrap_or_default());
                 let returns: Vec<_> = unknown.map(|(key, returned)| Returned { key, returned }).collect();
-                credits.into_iter().for_each(|credit| self.learn(credit, now));
+                self.learn(credits, now);
                 (!returns.is_empty()).then_some(Report::Return { session, returns })
             }
             Directive::Grant { session, credits } if self.session == Some(session) => {
-                credits.into_iter().for_each(|credit| self.learn(credit, now));
+                self.learn(credits, now);
                 None
             }
             Directive::Recall { session, keys } if self.session == Some(session) => {
@@ -218,14 +130,10 @@ impl Purse {
         }
     }
 
-    fn learn(&mut self, credit: Credit, now: Now) {
-        let Credit { key, account, max, ends, lease, alone } = credit;
-        let held = self.held.entry(key).or_insert_with(Held::unknown);
-        if account.granted > held.account.granted {
-            held.touched = now.elapsed;
+    fn learn(&mut self, credits: Vec<Credit>, now: Now) {
+        for credit in credits {
+            self.held.entry(credit.key.clone()).or_insert_with(Held::unknown).learn(credit, now.elapsed);
         }
-        held.account.raise(&account);
-        (held.max, held.ends, held.lease, held.alone) = (max, ends, lease, alone);
     }
 
     /// Holds credit for a request on all of these limits, or on none.
@@ -246,12 +154,28 @@ impl Purse {
         }
         for (key, amount) in &amounts {
             if let Some(held) = self.held.get_mut(key) {
-                held.reserved = held.reserved.saturating_add(*amount);
-                held.touched = now.elapsed;
-                held.pace.note(*amount, now.elapsed);
+                held.reserve(*amount, now.elapsed);
             }
         }
         Ok(Reservation(amounts))
+    }
+
+    /// Holds credit on these limits in place of what a request holds already: it does not compete with itself. What it held is
+    /// free again then.
+    ///
+    /// # Errors
+    ///
+    /// The request holds what it held before, since some of the limits lack credit.
+    pub fn exchange(&mut self, before: &[&Reservation], demands: &[Demand], now: Now) -> Result<Reservation, Short> {
+        let reserve = |purse: &mut Self, sign: i64| {
+            for (key, amount) in before.iter().flat_map(|reservation| &reservation.0) {
+                if let Some(held) = purse.held.get_mut(key) {
+                    held.reserve(sign * amount, now.elapsed);
+                }
+            }
+        };
+        reserve(self, -1);
+        self.admit(demands, now).inspect_err(|_| reserve(self, 1))
     }
 
     /// Ends a request with what it used of each limit that it held. It counts in the window in which it was admitted, however
@@ -289,7 +213,7 @@ impl Purse {
             let level = used.saturating_add(returned).saturating_add(held.reserved).saturating_add(*amount);
             let behind = behind.iter().filter(|demand| demand.key == *key);
             let waiting = behind.fold(*amount, |sum, demand| sum.saturating_add(demand.amount));
-            let ahead = waiting.max(held.pace.before).max(held.pace.current);
+            let ahead = waiting.max(held.pace.most());
             Want { key: key.clone(), level, ahead, guessed: *guessed && held.reserved == 0 }
         });
         Some(Report::Want { session, wants: wants.collect() })
@@ -336,6 +260,11 @@ impl Purse {
         Some(Report::Renew { session: self.session?, sent: now.elapsed })
     }
 
+    /// The shortest time after which credit is freed that is not renewed; `None` if none expires.
+    pub fn lease(&self) -> Option<Duration> {
+        self.held.values().filter_map(|held| held.lease).min()
+    }
+
     /// Until when credit may be used, by the node's monotonic clock; `None` if it does not expire. A request that holds a slot
     /// of a limit on concurrent requests must end by then.
     pub fn valid_until(&self, key: &CounterKey) -> Option<Duration> {
@@ -378,6 +307,16 @@ impl Purse {
     /// The account on a limit in a window, as the node knows it.
     pub fn account(&self, key: &CounterKey) -> Account {
         self.held.get(key).map(|held| held.account).unwrap_or_default()
+    }
+
+    /// Whether anything is known of a limit in a window.
+    pub fn knows(&self, key: &CounterKey) -> bool {
+        self.held.contains_key(key)
+    }
+
+    /// All accounts, by limit and window.
+    pub fn accounts(&self) -> impl Iterator<Item = (&CounterKey, &Account)> {
+        self.held.iter().map(|(key, held)| (key, &held.account))
     }
 
     /// The amount of a limit in a window that requests in flight hold.

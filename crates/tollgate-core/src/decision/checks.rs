@@ -144,7 +144,8 @@ pub(super) fn check(
     found: &mut Vec<LimitCheck>,
 ) {
     each(usage, request, limits, aligned, |Used { limit_id, kind, enforcement, used, max, estimate, window }| {
-        let full = used >= max || estimate > 0 && used.saturating_add(estimate) > max;
+        let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
+        let full = used >= max || !fits && usage.weighs_estimates(kind, enforcement);
         let stops = full && !(kind == LimitKind::Budget && free.is_free());
         let is_shadow = enforcement == Enforcement::Shadow;
         found.push(LimitCheck {

@@ -8,6 +8,7 @@
 mod candidates;
 mod chain;
 mod checks;
+mod credit;
 mod fallbacks;
 mod pricing;
 mod routing;
@@ -21,6 +22,7 @@ use rand::rngs::StdRng;
 
 pub use chain::{Applied, chain};
 pub use checks::permits_model;
+pub use credit::Expected;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, rates, resolve_price};
 pub use usage::{NoUsage, Usage};
 

@@ -1,7 +1,7 @@
 //! What was counted already, as decisions ask for it.
 
 use crate::counters::{Counters, ToldUsage};
-use crate::domain::{Budget, LimitKind, RateLimit, Window};
+use crate::domain::{Budget, Enforcement, LimitKind, RateLimit, Window};
 
 /// What was counted in the current window of a limit.
 pub trait Usage {
@@ -11,6 +11,10 @@ pub trait Usage {
     fn tokens(&self, limit: &RateLimit, window: &Window) -> i64;
     /// Requests made.
     fn requests(&self, limit: &RateLimit, window: &Window) -> i64;
+    /// Whether an estimate that does not fit stops a request at a limit that is not used up. Where credit decides, a guess does not.
+    fn weighs_estimates(&self, _kind: LimitKind, _enforcement: Enforcement) -> bool {
+        true
+    }
 }
 
 /// Nothing was counted.

@@ -181,6 +181,14 @@ pub fn render_credit_key(key: &CounterKey) -> v1::CreditKey {
     }
 }
 
+/// The limit and window of a message that was rendered here; `None` if it is none.
+pub fn read_credit_key(message: &v1::CreditKey) -> Option<CounterKey> {
+    let v1::CreditKey { limit_id, kind, window_start } = message;
+    let start = window_start.as_ref()?;
+    let window_start = Timestamp::from_parts(start.seconds, start.nanos)?;
+    Some(CounterKey { limit_id: limit_id.as_str().into(), kind: read_limit_kind(*kind)?, window_start })
+}
+
 /// The span of time as protobuf has it.
 pub fn render_duration(duration: Duration) -> prost_types::Duration {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);

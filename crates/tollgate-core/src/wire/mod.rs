@@ -30,8 +30,8 @@ use crate::domain::{
 use crate::proto::v1;
 
 pub use credit::{
-    parse_credit_directive, parse_credit_report, parse_credit_used, render_credit_directive, render_credit_key,
-    render_credit_report, render_credit_used, render_duration,
+    parse_credit_directive, parse_credit_report, parse_credit_used, read_credit_key, render_credit_directive,
+    render_credit_key, render_credit_report, render_credit_used, render_duration,
 };
 pub use limits::{parse_threshold_owner, render_budget, render_enforcement, render_rate_limit, render_threshold_owner};
 pub use model_config::parse_model_config_scope;

@@ -3,6 +3,7 @@
 
 mod disk;
 pub(crate) mod record;
+pub(crate) mod spending;
 pub(crate) mod state;
 mod sync;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tollgate_core::counters::CounterKey;
 
 pub use disk::DirectoryError;
 use disk::Disk;
@@ -111,6 +113,11 @@ impl Outbox {
             self.begun = 0;
             let _ = self.write(Vec::new());
         }
+    }
+
+    /// Forgets usage by credit that nobody needs to know any more. A restart may know of it again, and forgets it then.
+    pub(crate) fn retain_spending(&mut self, is_known: impl Fn(&CounterKey) -> bool) {
+        self.state.retain_spending(is_known);
     }
 
     /// Takes nothing more, and lets another node have the directory.

@@ -2,7 +2,7 @@
 //! that was cut is seen.
 
 use prost::Message as _;
-use tollgate_core::proto::v1::UsageEntry;
+use tollgate_core::proto::v1::{CreditKey, CreditUsed, UsageEntry};
 
 /// Bytes before each record: its length and its CRC-32, both little-endian.
 const HEAD: usize = 8;
@@ -12,7 +12,7 @@ const LONGEST: usize = 64 << 20;
 /// Something that happened, in the order in which it happened.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Record {
-    #[prost(oneof = "Event", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Event", tags = "1, 2, 3, 4, 5, 6")]
     pub(crate) event: Option<Event>,
 }
 
@@ -33,6 +33,9 @@ pub(crate) enum Event {
     /// The control plane has counted a batch.
     #[prost(message, tag = "5")]
     Acknowledged(Acknowledged),
+    /// The node has a session.
+    #[prost(message, tag = "6")]
+    Session(Session),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -60,6 +63,9 @@ pub(crate) struct Admitted {
     pub(crate) provider_key_id: String,
     #[prost(string, tag = "4")]
     pub(crate) request_type: String,
+    /// The limits that it holds credit for.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) credit: Vec<CreditKey>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -74,6 +80,9 @@ pub(crate) struct Closed {
     /// When it expired, if it did: seconds since 1970.
     #[prost(int64, tag = "4")]
     pub(crate) expired_at: i64,
+    /// The usage of hard limits that it held no credit for.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) uncovered: Vec<CreditUsed>,
 }
 
 /// How an admission ended.
@@ -104,6 +113,9 @@ pub(crate) struct Entries {
     /// Whether it was acknowledged, at the beginning of a file.
     #[prost(bool, tag = "3")]
     pub(crate) is_acknowledged: bool,
+    /// The usage by credit, cumulative, that the control plane books with it.
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) credit_used: Vec<CreditUsed>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -112,6 +124,30 @@ pub(crate) struct Acknowledged {
     pub(crate) incarnation: i64,
     #[prost(int64, tag = "2")]
     pub(crate) sequence: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Session {
+    #[prost(int64, tag = "1")]
+    pub(crate) session: i64,
+    /// All usage by credit, at the beginning of a file.
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) spent: Vec<Spent>,
+}
+
+/// The usage of a limit in a window by credit, cumulative.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Spent {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) key: Option<CreditKey>,
+    #[prost(int64, tag = "2")]
+    pub(crate) used: i64,
+    /// The part of it that is in batches.
+    #[prost(int64, tag = "3")]
+    pub(crate) batched: i64,
+    /// The part of it that the control plane has acknowledged.
+    #[prost(int64, tag = "4")]
+    pub(crate) acknowledged: i64,
 }
 
 impl From<Event> for Record {

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use tollgate_core::proto::v1::UsageEntry;
+use tollgate_core::counters::CounterKey;
+use tollgate_core::proto::v1::{CreditUsed, UsageEntry};
+use tollgate_core::wire::{read_credit_key, render_credit_key, render_credit_used};
 
 use super::record::{Acknowledged, Admitted, Batched, Closed, Entries, Event, How, Record, Registered};
+use super::spending::{Spending, amount, read};
 
 /// Entries in one batch; more of them are in the next.
 const BATCH: usize = 5_000;
@@ -34,6 +37,8 @@ pub(crate) struct Ended {
 pub(crate) struct Batch {
     pub(crate) place: Place,
     pub(crate) entries: Vec<UsageEntry>,
+    /// The usage by credit, cumulative, with this batch.
+    pub(crate) credit_used: Vec<CreditUsed>,
     pub(crate) is_acknowledged: bool,
 }
 
@@ -53,6 +58,15 @@ pub(crate) struct Open {
     /// The provider key, and the kind of the request, which decide its price.
     pub(crate) provider_key_id: String,
     pub(crate) request_type: String,
+    /// The limits that it holds credit for.
+    pub(crate) credit: Vec<CounterKey>,
+}
+
+impl Open {
+    /// An admission that was charged so much, of which nothing else is known any more.
+    pub(crate) fn charged(estimate: UsageEntry) -> Self {
+        Self { estimate, provider_key_id: String::new(), request_type: String::new(), credit: Vec::new() }
+    }
 }
 
 /// The content of an outbox.
@@ -69,10 +83,14 @@ pub(crate) struct State {
     expired: VecDeque<(i64, Id)>,
     waiting: Waiting,
     batches: VecDeque<Batch>,
+    spending: Spending,
 }
 
 /// Usage that is in no batch.
-type Waiting = BTreeMap<(String, String, String, i64), UsageEntry>;
+type Waiting = BTreeMap<Key, UsageEntry>;
+
+/// The key of an entry.
+type Key = (String, String, String, (i64, i32));
 
 impl State {
     /// The incarnation by which the node delivers, if it ever registered.
@@ -110,22 +128,34 @@ impl State {
         self.waiting.len() + self.due().map(|batch| batch.entries.len()).sum::<usize>()
     }
 
+    /// The usage by credit, and the last session.
+    pub(crate) fn spending(&self) -> &Spending {
+        &self.spending
+    }
+
+    pub(super) fn retain_spending(&mut self, is_known: impl Fn(&CounterKey) -> bool) {
+        self.spending.retain(is_known);
+    }
+
     /// Takes a record. A record that does not fit the content changes nothing.
     pub(crate) fn apply(&mut self, record: Record) {
         match record.event {
             Some(Event::Registered(registered)) => self.register(registered),
-            Some(Event::Admitted(Admitted { id, estimate, provider_key_id, request_type })) => {
+            Some(Event::Admitted(Admitted { id, estimate, provider_key_id, request_type, credit })) => {
                 if let (Ok(id), Some(estimate)) = (Id::try_from(id), estimate) {
-                    self.open.insert(id, Open { estimate, provider_key_id, request_type });
+                    let credit = credit.iter().filter_map(read_credit_key).collect();
+                    self.open.insert(id, Open { estimate, provider_key_id, request_type, credit });
                 }
             }
             Some(Event::Closed(closed)) => self.close(closed),
             Some(Event::Batched(batched)) => self.batch(batched),
             Some(Event::Acknowledged(Acknowledged { incarnation, sequence })) => {
-                for batch in &mut self.batches {
-                    batch.is_acknowledged |= batch.place == (incarnation, sequence);
+                for batch in self.batches.iter_mut().filter(|batch| batch.place == (incarnation, sequence)) {
+                    batch.is_acknowledged = true;
+                    self.spending.acknowledged(&batch.credit_used);
                 }
             }
+            Some(Event::Session(session)) => self.spending.take(session),
             None => {}
         }
     }
@@ -136,14 +166,21 @@ impl State {
         self.next_sequence = next_sequence.max(1);
         for batch in self.batches.iter_mut().filter(|batch| !batch.is_acknowledged) {
             batch.place = (incarnation, self.next_sequence);
+            batch.credit_used.clear();
             self.next_sequence += 1;
         }
+        // Credit is of the incarnation that it was granted to.
+        self.spending = Spending::default();
+        self.open.values_mut().for_each(|open| open.credit.clear());
     }
 
-    fn close(&mut self, Closed { id, how, entry, expired_at }: Closed) {
+    fn close(&mut self, Closed { id, how, entry, expired_at, uncovered }: Closed) {
         let (Ok(id), Ok(how)) = (Id::try_from(id), How::try_from(how)) else { return };
-        self.open.remove(&id);
+        let open = self.open.remove(&id);
         if let Some(entry) = &entry {
+            let covered = open.into_iter().flat_map(|open| open.credit);
+            covered.for_each(|key| self.spending.add(key.clone(), amount(entry, key.kind)));
+            read(&uncovered).for_each(|(key, used)| self.spending.add(key, used));
             self.wait(entry.clone());
         }
         if id == NOBODY {
@@ -181,7 +218,7 @@ impl State {
         }
     }
 
-    /// Puts an entry to those of the same key, provider, model and second.
+    /// Puts an entry to those of the same key, provider, model and time.
     fn wait(&mut self, entry: UsageEntry) {
         match self.waiting.get_mut(&key(&entry)) {
             Some(held) => add(held, &entry),
@@ -197,8 +234,12 @@ impl State {
         }
         let entries: Vec<_> = self.waiting.values().cloned().collect();
         let batch = |entries: &[UsageEntry]| Entries { entries: entries.to_vec(), ..Entries::default() };
-        let batches = entries.chunks(BATCH).map(|entries| Batched { batches: vec![batch(entries)] });
-        batches.map(|batched| Event::Batched(batched).into()).collect()
+        let mut batches: Vec<_> = entries.chunks(BATCH).map(batch).collect();
+        if let Some(last) = batches.last_mut() {
+            // With an earlier one, credit would count as spent whose usage is not counted yet.
+            last.credit_used = self.spending.unbatched();
+        }
+        batches.into_iter().map(|batch| Event::Batched(Batched { batches: vec![batch] }).into()).collect()
     }
 
     fn batch(&mut self, Batched { batches }: Batched) {
@@ -206,7 +247,7 @@ impl State {
             // At the beginning of a file.
             self.waiting.clear();
         }
-        for Entries { entries, place, is_acknowledged } in batches {
+        for Entries { entries, place, is_acknowledged, credit_used } in batches {
             let place = match place {
                 Some(Acknowledged { incarnation, sequence }) => (incarnation, sequence),
                 None => {
@@ -218,7 +259,8 @@ impl State {
             for entry in &entries {
                 self.waiting.remove(&key(entry));
             }
-            self.batches.push_back(Batch { place, entries, is_acknowledged });
+            self.spending.batched(&credit_used);
+            self.batches.push_back(Batch { place, entries, credit_used, is_acknowledged });
         }
     }
 
@@ -235,9 +277,10 @@ impl State {
     /// Records that lead to this state: the beginning of a new file.
     pub(crate) fn to_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
-        let batches = self.batches.iter().map(|Batch { place: (incarnation, sequence), entries, is_acknowledged }| {
-            let place = Some(Acknowledged { incarnation: *incarnation, sequence: *sequence });
-            Entries { entries: entries.clone(), place, is_acknowledged: *is_acknowledged }
+        let batches = self.batches.iter().map(|batch| {
+            let Batch { place: (incarnation, sequence), entries, credit_used, is_acknowledged } = batch.clone();
+            let place = Some(Acknowledged { incarnation, sequence });
+            Entries { entries, place, is_acknowledged, credit_used }
         });
         if let Some(Registration { incarnation, store_id, node_id }) = self.registration.clone() {
             // Before the batches, which it would number anew.
@@ -257,30 +300,40 @@ impl State {
             records.push(closed(NOBODY, How::Settled, Some(entry.clone())));
         }
         records.extend(self.open.iter().map(|(id, open)| admitted(*id, open.clone())));
+        records.push(Event::Session(self.spending.to_record()).into());
         records
     }
 }
 
 /// A request was admitted.
 pub(crate) fn admitted(id: Id, open: Open) -> Record {
-    let Open { estimate, provider_key_id, request_type } = open;
-    Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(estimate), provider_key_id, request_type }).into()
+    let Open { estimate, provider_key_id, request_type, credit } = open;
+    let credit = credit.iter().map(render_credit_key).collect();
+    Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(estimate), provider_key_id, request_type, credit })
+        .into()
 }
 
 /// An admission ended.
 pub(crate) fn closed(id: Id, how: How, entry: Option<UsageEntry>) -> Record {
-    Event::Closed(Closed { id: id.to_vec(), how: how.into(), entry, expired_at: 0 }).into()
+    closed_uncovered(id, how, entry, &[])
+}
+
+/// An admission ended that used so much of hard limits that it held no credit for.
+pub(crate) fn closed_uncovered(id: Id, how: How, entry: Option<UsageEntry>, uncovered: &[(CounterKey, i64)]) -> Record {
+    let uncovered = render_credit_used(uncovered.iter().map(|(key, used)| (key, *used)));
+    Event::Closed(Closed { id: id.to_vec(), how: how.into(), entry, expired_at: 0, uncovered }).into()
 }
 
 /// The time of an admission was up, at this second.
 pub(crate) fn expired(id: Id, charged: Option<UsageEntry>, expired_at: i64) -> Record {
-    Event::Closed(Closed { id: id.to_vec(), how: How::Expired.into(), entry: charged, expired_at }).into()
+    let how = How::Expired.into();
+    Event::Closed(Closed { id: id.to_vec(), how, entry: charged, expired_at, uncovered: Vec::new() }).into()
 }
 
 /// The key of an entry: entries with the same key are added up.
-fn key(entry: &UsageEntry) -> (String, String, String, i64) {
-    let second = entry.occurred_at.map_or(0, |at| at.seconds);
-    (entry.virtual_key_id.clone(), entry.provider.clone(), entry.model.clone(), second)
+fn key(entry: &UsageEntry) -> Key {
+    let at = entry.occurred_at.map_or((0, 0), |at| (at.seconds, at.nanos));
+    (entry.virtual_key_id.clone(), entry.provider.clone(), entry.model.clone(), at)
 }
 
 /// Adds what `more` used.

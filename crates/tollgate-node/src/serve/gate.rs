@@ -46,7 +46,7 @@ impl Gate {
         Self { node, drained }
     }
 
-    pub(super) fn admit(&self, request: v1::AdmitRequest) -> Result<v1::AdmitResponse, Status> {
+    pub(super) async fn admit(&self, request: v1::AdmitRequest) -> Result<v1::AdmitResponse, Status> {
         let v1::AdmitRequest { credential, provider, model, provider_key_id, request_type, .. } = request;
         let mut violations = Violations::new();
         if model.trim().is_empty() {
@@ -90,7 +90,7 @@ impl Gate {
         let admitted = if request.validate_only {
             self.node.check(&asked).map(|(explanation, estimate)| self.admission(&explanation, estimate))
         } else {
-            self.node.admit(&asked).map(|granted| {
+            self.node.admit(&asked).await.map(|granted| {
                 let admission = self.admission(granted.explanation(), granted.estimate());
                 let admission_id = granted.detach().to_string();
                 v1::Admission { admission_id, expire_time: Some(self.expiry()), ..admission }
@@ -151,7 +151,7 @@ impl Gate {
         Ok(v1::AbandonResponse { was_open })
     }
 
-    pub(super) fn touch(&self, request: &v1::TouchRequest) -> Result<v1::TouchResponse, Status> {
+    pub(super) async fn touch(&self, request: &v1::TouchRequest) -> Result<v1::TouchResponse, Status> {
         let v1::TouchRequest { admission_id, provider, model, provider_key_id, estimate } = request;
         let id = id_of(admission_id)?;
         let mut violations = Violations::new();
@@ -164,7 +164,7 @@ impl Gate {
         if [provider, model, provider_key_id].iter().all(|name| name.is_empty()) {
             return if self.node.touch(id) { Ok(touched(None)) } else { Err(ended()) };
         }
-        match self.node.retarget(id, &Target { provider, model, provider_key_id, estimate }) {
+        match self.node.retarget(id, &Target { provider, model, provider_key_id, estimate }).await {
             Ok((explanation, estimate)) => {
                 let admission = self.admission(&explanation, estimate);
                 let admission = v1::Admission { admission_id: id.to_string(), ..admission };
@@ -181,10 +181,10 @@ impl Gate {
     async fn call(&self, message: v1::GateRequest) -> v1::GateResponse {
         let v1::GateRequest { sequence, call } = message;
         let answer = match call {
-            Some(Call::Admit(request)) => self.admit(request).map(Answer::Admit),
+            Some(Call::Admit(request)) => self.admit(request).await.map(Answer::Admit),
             Some(Call::Settle(request)) => self.settle(request).await.map(Answer::Settle),
             Some(Call::Abandon(request)) => self.abandon(&request).map(Answer::Abandon),
-            Some(Call::Touch(request)) => self.touch(&request).map(Answer::Touch),
+            Some(Call::Touch(request)) => self.touch(&request).await.map(Answer::Touch),
             None => {
                 let mut violations = Violations::new();
                 violations.add(Path::root("call"), "is missing; give admit, settle, abandon or touch");
@@ -201,7 +201,7 @@ impl Gate {
 #[tonic::async_trait]
 impl GateService for Gate {
     async fn admit(&self, request: Request<v1::AdmitRequest>) -> Result<Response<v1::AdmitResponse>, Status> {
-        self.admit(request.into_inner()).map(Response::new)
+        self.admit(request.into_inner()).await.map(Response::new)
     }
 
     async fn settle(&self, request: Request<v1::SettleRequest>) -> Result<Response<v1::SettleResponse>, Status> {
@@ -213,7 +213,7 @@ impl GateService for Gate {
     }
 
     async fn touch(&self, request: Request<v1::TouchRequest>) -> Result<Response<v1::TouchResponse>, Status> {
-        self.touch(request.get_ref()).map(Response::new)
+        self.touch(request.get_ref()).await.map(Response::new)
     }
 
     type GateStream = Pin<Box<dyn Stream<Item = Result<v1::GateResponse, Status>> + Send>>;
@@ -286,6 +286,7 @@ fn refusal(refused: &Refused) -> v1::Refusal {
         http_status: i32::from(refused.http_status()),
         retry_after: refused.retry_after.map(whole_millis),
         limit: refused.limit().map(limit),
+        for_credit: refused.for_credit,
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn routes(service: Service, grpc: Router) -> Router {
         .route(
             "/v1/admit",
             post(async |State(it): State<Service>, request: Request| {
-                it.call(request, async |gate: &Gate, message| gate.admit(message)).await
+                it.call(request, async |gate: &Gate, message| gate.admit(message).await).await
             }),
         )
         .route(
@@ -66,7 +66,7 @@ pub(super) fn routes(service: Service, grpc: Router) -> Router {
         .route(
             "/v1/touch",
             post(async |State(it): State<Service>, request: Request| {
-                it.call(request, async |gate: &Gate, message| gate.touch(&message)).await
+                it.call(request, async |gate: &Gate, message| gate.touch(&message).await).await
             }),
         )
         .route(

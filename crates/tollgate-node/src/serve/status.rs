@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status as Refused};
 
-use crate::backlog::{Backlog, Counts};
+use crate::backlog::{Backlog, Counts, CreditStatus, Standing};
 use crate::node::{Node, Status};
 use crate::proto::node::v1;
 use crate::proto::node::v1::node_status_service_server::NodeStatusService;
@@ -25,7 +25,7 @@ impl StatusOf {
             Status::Rejected { since, why } => (v1::NodeState::Rejected, Some(since), why),
             Status::Stopped => (v1::NodeState::Stopped, None, String::new()),
         };
-        let Backlog { in_flight, entries, incarnation, counts } = node.backlog();
+        let Backlog { in_flight, entries, incarnation, counts, credit } = node.backlog();
         let Counts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } = counts;
         let reason = match &admits {
             Err(refused) if why.is_empty() => refused.clone(),
@@ -51,7 +51,29 @@ impl StatusOf {
                 unpriced: count(unpriced),
                 uncovered: count(uncovered),
             }),
+            credit: Some(credit_status(credit)),
         }
+    }
+}
+
+fn credit_status(credit: CreditStatus) -> v1::CreditStatus {
+    let CreditStatus { standing, session, nano_usd, tokens, requests, waiting, counts } = credit;
+    let (standing, reason) = match standing {
+        Standing::Unknown => (v1::CreditStanding::Unknown, String::new()),
+        Standing::Granted => (v1::CreditStanding::Granted, String::new()),
+        Standing::Withheld(why) => (v1::CreditStanding::Withheld, why),
+    };
+    v1::CreditStatus {
+        standing: standing.into(),
+        reason,
+        session: session.unwrap_or_default(),
+        held_nano_usd: nano_usd,
+        held_tokens: tokens,
+        held_requests: requests,
+        waiting: count(waiting),
+        wants: count(counts.wants),
+        recalls: count(counts.recalls),
+        refused: count(counts.refused),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Account, Answer, Book, Demand, Directive, Now, Outcome, Purse, Report, Terms};
+use super::super::{Account, Answer, Book, Demand, Directive, Now, Outcome, Purse, Report, Short, Terms};
 use super::{key, now, terms};
 use crate::counters::CounterKey;
 use crate::domain::Timestamp;
@@ -62,6 +62,25 @@ fn a_want_that_lacks_one_limit_takes_nothing_of_the_others() {
     assert!(book == before && purse.admit(&both(2), now(0)).is_err());
     ask(&mut book, &mut purse, 1, &both(1), now(0));
     assert!(purse.admit(&both(1), now(0)).is_ok());
+}
+
+#[test]
+fn a_request_that_moves_does_not_compete_with_itself_and_keeps_what_it_has_where_it_cannot() {
+    let mut book = Book::default();
+    let other = CounterKey { limit_id: "other".into(), ..key(0) };
+    book.set_terms(&key(0), terms(0, 10));
+    book.set_terms(&other, terms(0, 5));
+    let mut purse = connected(&mut book, 1);
+    let now = now(0);
+    let both = |amount| [demand(key(0), 10), demand(other.clone(), amount)];
+    ask(&mut book, &mut purse, 1, &both(5), now);
+    let first = purse.admit(&[demand(key(0), 10)], now).unwrap();
+    let moved = purse.exchange(&[&first], &both(5), now).unwrap();
+    assert_eq!((purse.reserved(&key(0)), purse.reserved(&other)), (10, 5));
+    assert_eq!(purse.exchange(&[&moved], &both(6), now), Err(Short(vec![other.clone()])));
+    assert_eq!((purse.reserved(&key(0)), purse.reserved(&other)), (10, 5));
+    purse.abandon(moved, now);
+    assert_eq!((purse.reserved(&key(0)), purse.reserved(&other)), (0, 0));
 }
 
 #[test]

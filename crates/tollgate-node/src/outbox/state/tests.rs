@@ -1,6 +1,7 @@
 use proptest::prelude::*;
+use tollgate_core::domain::{LimitKind, Timestamp};
 
-use super::super::record::{frame, read};
+use super::super::record::{Session, frame, read};
 use super::*;
 
 fn entry(key: u8, second: i64, tokens: i64) -> UsageEntry {
@@ -14,15 +15,33 @@ fn entry(key: u8, second: i64, tokens: i64) -> UsageEntry {
     }
 }
 
+/// Limits that an admission holds credit for.
+fn limits(id: u8) -> Vec<CounterKey> {
+    vec![limit(id % 2, LimitKind::Budget), limit(id % 3, LimitKind::Tokens)]
+}
+
+fn limit(number: u8, kind: LimitKind) -> CounterKey {
+    let limit_id = number.to_string().as_str().into();
+    CounterKey { limit_id, kind, window_start: Timestamp::from_micros(5_000_000) }
+}
+
 /// Something that a node does, by numbers.
 fn step(state: &State, (what, id, tokens): (u8, u8, i64)) -> Option<Record> {
     let bytes = [id + 1; 16];
     match what {
         0 => (!state.open.contains_key(&bytes) && state.ended(&bytes).is_none()).then(|| {
             let (provider_key_id, request_type) = (id.to_string(), "embedding".to_owned());
-            admitted(bytes, Open { estimate: entry(id % 3, 5, 100), provider_key_id, request_type })
+            admitted(bytes, Open { estimate: entry(id % 3, 5, 100), provider_key_id, request_type, credit: limits(id) })
         }),
-        1 => state.open.contains_key(&bytes).then(|| closed(bytes, How::Settled, Some(entry(id % 3, tokens, tokens)))),
+        1 => state.open.contains_key(&bytes).then(|| {
+            let uncovered = [(limit(9, LimitKind::Budget), tokens)];
+            closed_uncovered(
+                bytes,
+                How::Settled,
+                Some(entry(id % 3, tokens, tokens)),
+                &uncovered[..usize::from(id % 2)],
+            )
+        }),
         2 => state.open.contains_key(&bytes).then(|| closed(bytes, How::Abandoned, None)),
         3 => state.open.get(&bytes).map(|open| expired(bytes, Some(open.estimate.clone()), tokens)),
         4 => state.to_batches().into_iter().next(),
@@ -38,6 +57,7 @@ fn step(state: &State, (what, id, tokens): (u8, u8, i64)) -> Option<Record> {
                     .into(),
             )
         }
+        7 => Some(Event::Session(Session { session: tokens, spent: Vec::new() }).into()),
         // A settlement of what had expired.
         _ => state
             .ended(&bytes)
@@ -68,6 +88,48 @@ fn much_that_waits_goes_into_several_records() {
     assert_eq!((state.batches.len(), state.waiting.len(), tokens(&state)), (2, 0, 5_001));
 }
 
+/// Credit used by this key, as the last batch that tells it has it, and what a restart restores.
+fn spent(state: &State, key: &CounterKey) -> (Option<i64>, Option<(i64, i64)>) {
+    let batched = state.batches.iter().flat_map(|batch| super::super::spending::read(&batch.credit_used));
+    let batched = batched.filter(|(of, _)| of == key).map(|(_, used)| used).max();
+    let restored = state.spending().used().find(|(of, _, _)| of == key);
+    (batched, restored.map(|(_, used, acknowledged)| (used, acknowledged)))
+}
+
+#[test]
+fn usage_by_credit_is_told_with_the_last_batch_that_has_it_and_ends_with_the_incarnation() {
+    let registered = |incarnation| {
+        Record::from(Event::Registered(Registered { incarnation, next_sequence: 1, ..Registered::default() }))
+    };
+    let open = || Open { credit: vec![limit(1, LimitKind::Budget)], ..Open::charged(entry(1, 5, 100)) };
+    let budget = limit(1, LimitKind::Budget);
+    let mut state = State::default();
+    state.apply(registered(1));
+    for id in 1..=3 {
+        state.apply(admitted([id; 16], open()));
+    }
+    // What is in flight is no usage yet.
+    assert_eq!(spent(&state, &budget), (None, None));
+    let settle = |id: u8| closed([id; 16], How::Settled, Some(entry(1, 5, 10)));
+    state.apply(settle(1));
+    let others = 0..i64::try_from(BATCH).unwrap();
+    others.for_each(|second| state.apply(closed(NOBODY, How::Settled, Some(entry(2, second, 1)))));
+    state.to_batches().into_iter().for_each(|record| state.apply(record));
+    let told: Vec<_> = state.batches.iter().map(|batch| batch.credit_used.len()).collect();
+    assert_eq!((told, spent(&state, &budget)), (vec![0, 1], (Some(70), Some((70, 0)))));
+    // Cumulative, and acknowledged as far as the batch is.
+    state.apply(settle(2));
+    state.to_batches().into_iter().for_each(|record| state.apply(record));
+    state.apply(Event::Acknowledged(Acknowledged { incarnation: 1, sequence: 2 }).into());
+    assert_eq!(spent(&state, &budget), (Some(140), Some((140, 70))));
+    // Another incarnation has nothing of it, and what was in flight holds no credit there.
+    state.apply(registered(2));
+    state.apply(settle(3));
+    state.to_batches().into_iter().for_each(|record| state.apply(record));
+    let due: Vec<_> = state.due().map(|batch| batch.credit_used.clone()).collect();
+    assert_eq!((due.concat(), spent(&state, &budget).1), (Vec::new(), None));
+}
+
 #[test]
 fn an_admission_that_expired_is_remembered_for_a_day() {
     let mut state = State::default();
@@ -85,7 +147,7 @@ fn an_admission_that_expired_is_remembered_for_a_day() {
 
 proptest! {
     #[test]
-    fn a_file_begun_anew_leads_to_the_same_and_nothing_is_lost(steps in prop::collection::vec((0..8_u8, 0..12_u8, 1..9_i64), 0..120)) {
+    fn a_file_begun_anew_leads_to_the_same_and_nothing_is_lost(steps in prop::collection::vec((0..9_u8, 0..12_u8, 1..9_i64), 0..120)) {
         let (mut state, mut bytes, mut settled) = (State::default(), Vec::new(), 0);
         for numbers in steps {
             let Some(record) = step(&state, numbers) else { continue };

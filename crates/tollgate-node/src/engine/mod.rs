@@ -1,0 +1,289 @@
+//! Admissions and what they used, behind one lock: each changes the outbox, the credit that the node holds, and what limits
+//! have used as the node sees it.
+
+mod credit;
+mod delivery;
+mod settlement;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tollgate_core::config::Config;
+use tollgate_core::credit::{Reservation, Short};
+use tollgate_core::decision::{Explanation, KeyGiven, explain};
+use tollgate_core::domain::Timestamp;
+use tollgate_core::proto::v1::CountedBatches;
+use tollgate_core::reducer::{ConfigCopy, StateReader};
+
+use crate::admission::{AdmissionId, Granted, RetargetError, Target};
+use crate::answers::{Answers, UNPRICED};
+use crate::backlog::Counts;
+use crate::book::{Book, amounts, deadline};
+use crate::clock::Clock;
+use crate::credit::{Credit, Patience};
+use crate::decide::{Estimate, Request, decide, key_of};
+use crate::judge::{Judge, Judged, admission};
+use crate::outbox::state::{Id, Open, admitted, expired};
+use crate::outbox::{Outbox, OutboxError};
+use crate::pricing::Pricing;
+use crate::refused::Refused;
+use credit::{Signals, Stop, beyond};
+
+/// The treatment of requests that cannot be recorded, since the disk or the outbox is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnFull {
+    /// They are refused: nothing is used that may never be counted.
+    #[default]
+    Refuse,
+    /// They are admitted: what they use is lost if the process ends before there is room.
+    Serve,
+}
+
+/// The treatment of requests that need credit which the node does not hold, while no server can be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnOutage {
+    /// They are refused: no hard limit is exceeded.
+    #[default]
+    Refuse,
+    /// They are admitted as long as the limit is not used up as far as the node knows.
+    Admit,
+}
+
+/// How a node treats admissions.
+#[derive(Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) admission_ttl: Duration,
+    pub(crate) on_full: OnFull,
+    /// Whether a start begins with what was kept on disk, and not with what the control plane tells then.
+    pub(crate) keeps_copy: bool,
+    /// Whether requests are refused whose price nobody knows.
+    pub(crate) strict_prices: bool,
+    /// How long a request may wait for credit.
+    pub(crate) credit_wait: Patience,
+    pub(crate) on_outage: OnOutage,
+}
+
+pub(crate) struct Engine {
+    copy: StateReader<ConfigCopy>,
+    clock: Clock,
+    /// When it began, by the machine's steady clock.
+    began: Instant,
+    inner: Mutex<Inner>,
+    policy: Policy,
+    signals: Signals,
+}
+
+struct Inner {
+    outbox: Outbox,
+    book: Book,
+    credit: Credit,
+    /// Whether the book knows of what the outbox held at the start.
+    is_assessed: bool,
+    answers: Answers,
+    pricing: Pricing,
+    counts: Counts,
+}
+
+impl Engine {
+    /// Goes on with an outbox. Requests that were in flight when it was used last are charged at their estimates.
+    ///
+    /// # Errors
+    ///
+    /// The outbox cannot be written.
+    pub(crate) fn start(
+        copy: StateReader<ConfigCopy>,
+        mut outbox: Outbox,
+        policy: Policy,
+    ) -> Result<Arc<Self>, OutboxError> {
+        let clock = Clock::new();
+        let open = outbox.state().open().iter();
+        let now = clock.now().parts().0;
+        let ended: Vec<_> = open.map(|(id, open)| expired(*id, Some(open.estimate.clone()), now)).collect();
+        if !ended.is_empty() {
+            tracing::warn!(
+                requests = ended.len(),
+                "requests were in flight when the node ended: they are charged at their estimate"
+            );
+            outbox.write(ended)?;
+        }
+        let signals = Signals::new(outbox.state().registration().map_or(0, |known| known.incarnation));
+        let credit = Credit::new(outbox.state().spending(), policy.credit_wait, Arc::clone(&signals.reports));
+        let inner = Inner {
+            outbox,
+            book: Book::default(),
+            credit,
+            is_assessed: false,
+            answers: Answers::default(),
+            pricing: Pricing::default(),
+            counts: Counts::default(),
+        };
+        Ok(Arc::new(Self { copy, clock, began: Instant::now(), inner: Mutex::new(inner), policy, signals }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic in it would leave at worst a reservation that nobody ends.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The control plane's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Hears of the control plane's time.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The decision on a request, without a reservation.
+    pub(crate) fn decide(&self, request: &Request<'_>, at: Timestamp) -> Explanation {
+        let config = &self.copy.state().config;
+        decide(explain, config, &self.lock().book, key_of(config, request.credential, at), request, at)
+    }
+
+    /// Admits a request, or refuses it. Where it lacks credit, it waits for that, and not for long.
+    pub(crate) async fn admit(self: &Arc<Self>, request: &Request<'_>) -> Result<Granted, Refused> {
+        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
+        let admitted = self.with_credit(|inner, got| self.try_admit(inner, &request, got)).await;
+        admitted.inspect_err(|refused| {
+            let mut inner = self.lock();
+            inner.counts.refused += 1;
+            if refused.for_credit {
+                inner.credit.count_refused();
+            }
+        })
+    }
+
+    /// Admits a request with the credit that the node holds, some of which it may have got while it waited.
+    fn try_admit(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        request: &Request<'_>,
+        got: &mut Reservation,
+    ) -> Result<Granted, Stop<Refused>> {
+        let (config, at) = (&self.copy.state().config, self.now());
+        let key = key_of(config, request.credential, at);
+        let judged = self.judge(inner, config, at).request(explain, key, request).map_err(Stop::Refused)?;
+        let virtual_key_id = match key {
+            KeyGiven::Key(key) => key.id.to_string(),
+            _ => String::new(),
+        };
+        let mut open = admission(virtual_key_id, request.request_type, &judged, at);
+        let Judged { explanation, estimate, demands } = judged;
+        let credit = match self.cover(inner, [got, &mut Reservation::default()], &demands, at) {
+            Ok(credit) => credit,
+            Err(Short(lacking)) => return Err(Stop::Short(demands, Refused::for_credit(explanation, &lacking, at))),
+        };
+        open.credit = credit.amounts().iter().map(|(key, _)| key.clone()).collect();
+        let amounts = amounts(config, &open.estimate, at);
+        let id: Id = rand::random();
+        if let Err(error) = inner.record(id, open, self.policy.on_full) {
+            inner.credit.abandon(credit, self.credit_time(at));
+            return Err(Stop::Refused(Refused::unrecorded(explanation, &error)));
+        }
+        inner.book.reserve(id, amounts, credit, deadline(self.policy.admission_ttl));
+        inner.counts.admitted += 1;
+        Ok(Granted::new(Arc::clone(self), AdmissionId(id), explanation, estimate))
+    }
+
+    /// Moves an admission to another target, or leaves it as it is. Where it lacks credit there, it waits as an admission does.
+    pub(crate) async fn retarget(
+        &self,
+        id: AdmissionId,
+        target: &Target<'_>,
+    ) -> Result<(Explanation, Estimate), RetargetError> {
+        let seed = rand::random();
+        self.with_credit(|inner, got| self.try_retarget(inner, id, target, seed, got)).await
+    }
+
+    fn try_retarget(
+        &self,
+        inner: &mut Inner,
+        id: AdmissionId,
+        target: &Target<'_>,
+        seed: u64,
+        got: &mut Reservation,
+    ) -> Result<(Explanation, Estimate), Stop<RetargetError>> {
+        let (config, at) = (&self.copy.state().config, self.now());
+        let ended = || Stop::Refused(RetargetError::Ended);
+        let before = inner.outbox.state().open().get(&id.0).cloned().ok_or_else(ended)?;
+        // It does not compete with itself.
+        let mut held = inner.book.release(&id.0).ok_or_else(ended)?;
+        let was = held.credit.clone();
+        let moved = self.judge(inner, config, at).target(&before, target, seed).map_err(Stop::Refused);
+        let moved = moved.and_then(|(Judged { explanation, estimate, demands }, mut open)| {
+            let credit = match self.cover(inner, [got, &mut held.credit], &demands, at) {
+                Ok(credit) => credit,
+                Err(Short(lacking)) => {
+                    let demands = beyond(demands, &held.credit);
+                    return Err(Stop::Short(demands, Refused::for_credit(explanation, &lacking, at)));
+                }
+            };
+            open.credit = credit.amounts().iter().map(|(key, _)| key.clone()).collect();
+            let amounts = amounts(config, &open.estimate, at);
+            match inner.record(id.0, open, self.policy.on_full) {
+                Ok(()) => {
+                    inner.book.reserve(id.0, amounts, credit, deadline(self.policy.admission_ttl));
+                    Ok((explanation, estimate))
+                }
+                Err(error) => {
+                    held.credit = inner.credit.exchange_back(credit, &was, self.credit_time(at));
+                    Err(Stop::Refused(Refused::unrecorded(explanation, &error)))
+                }
+            }
+        });
+        moved.map_err(|stop| {
+            inner.book.hold(id.0, held);
+            stop.map(|refused| RetargetError::Refused(Box::new(refused)))
+        })
+    }
+
+    /// What [`admit`](Self::admit) would say if the node holds credit enough, and the estimate that it would hold.
+    pub(crate) fn check(&self, request: &Request<'_>, at: Timestamp) -> Result<(Explanation, Estimate), Refused> {
+        let config = &self.copy.state().config;
+        let request = Request { seed: Some(request.seed.unwrap_or_else(rand::random)), ..*request };
+        let key = key_of(config, request.credential, at);
+        let judged = self.judge(&self.lock(), config, at).request(explain, key, &request)?;
+        Ok((judged.explanation, judged.estimate))
+    }
+
+    fn judge<'a>(&self, inner: &'a Inner, config: &'a Config, at: Timestamp) -> Judge<'a> {
+        let Inner { book, answers, credit, .. } = inner;
+        let (needs_credit, strict_prices) = (credit.is_needed(), self.policy.strict_prices);
+        Judge { config, book, answers, needs_credit, strict_prices, unpriced: UNPRICED, at }
+    }
+
+    /// Gives an admission its whole time again. Whether it was open.
+    pub(crate) fn touch(&self, id: AdmissionId) -> bool {
+        self.lock().book.extend(&id.0, deadline(self.policy.admission_ttl))
+    }
+}
+
+impl Inner {
+    /// Records an admission, if that can be done or need not be.
+    fn record(&mut self, id: Id, open: Open, on_full: OnFull) -> Result<(), OutboxError> {
+        let written = match self.outbox.is_full() {
+            Some(full) => Err(full),
+            None => self.outbox.write(vec![admitted(id, open.clone())]),
+        };
+        match (written, on_full) {
+            (Err(OutboxError::Disk(_) | OutboxError::Full { .. }), OnFull::Serve) => {
+                self.outbox.hold(admitted(id, open));
+                Ok(())
+            }
+            (written, _) => written,
+        }
+    }
+}
+
+/// Of each incarnation, the last of its batches that is counted.
+pub(crate) fn places(counted: &[CountedBatches]) -> HashMap<i64, i64> {
+    counted.iter().map(|it| (it.incarnation, it.sequence)).collect()
+}
+
+pub(crate) fn stamp(at: Timestamp) -> prost_types::Timestamp {
+    let (seconds, nanos) = at.parts();
+    prost_types::Timestamp { seconds, nanos }
+}

@@ -1,0 +1,99 @@
+//! The usage by credit of one incarnation, cumulative for each limit and window: what a restart has to know of the purse.
+
+use std::collections::BTreeMap;
+
+use tollgate_core::counters::CounterKey;
+use tollgate_core::domain::LimitKind;
+use tollgate_core::proto::v1::{CreditUsed, UsageEntry};
+use tollgate_core::wire::{read_credit_key, render_credit_key};
+
+use super::record::{Session, Spent as SpentRecord};
+
+/// See the module.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Spending {
+    /// The last session.
+    pub(crate) session: i64,
+    spent: BTreeMap<CounterKey, Spent>,
+}
+
+/// The usage of a limit in a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Spent {
+    used: i64,
+    /// The part of it that is in batches.
+    batched: i64,
+    /// The part of it that the control plane has acknowledged.
+    acknowledged: i64,
+}
+
+impl Spending {
+    /// All that was used and the part of it that was acknowledged, by limit and window.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (CounterKey, i64, i64)> {
+        self.spent.iter().map(|(key, spent)| (key.clone(), spent.used, spent.acknowledged))
+    }
+
+    pub(super) fn add(&mut self, key: CounterKey, amount: i64) {
+        let spent = self.spent.entry(key).or_default();
+        spent.used = spent.used.saturating_add(amount);
+    }
+
+    /// The usage that a batch has to tell, since it is in none yet.
+    pub(super) fn unbatched(&self) -> Vec<CreditUsed> {
+        let unbatched = self.spent.iter().filter(|(_, spent)| spent.used > spent.batched);
+        unbatched.map(|(key, spent)| CreditUsed { key: Some(render_credit_key(key)), used: spent.used }).collect()
+    }
+
+    pub(super) fn batched(&mut self, credit_used: &[CreditUsed]) {
+        self.raise(credit_used, |spent, used| spent.batched = spent.batched.max(used));
+    }
+
+    pub(super) fn acknowledged(&mut self, credit_used: &[CreditUsed]) {
+        self.raise(credit_used, |spent, used| spent.acknowledged = spent.acknowledged.max(used));
+    }
+
+    fn raise(&mut self, credit_used: &[CreditUsed], raise: impl Fn(&mut Spent, i64)) {
+        for (key, used) in read(credit_used) {
+            if let Some(spent) = self.spent.get_mut(&key) {
+                raise(spent, used);
+            }
+        }
+    }
+
+    /// Forgets the limits and windows that nobody needs to know any more.
+    pub(super) fn retain(&mut self, is_known: impl Fn(&CounterKey) -> bool) {
+        self.spent.retain(|key, _| is_known(key));
+    }
+
+    /// Takes a session, and at the beginning of a file all that was used.
+    pub(super) fn take(&mut self, Session { session, spent }: Session) {
+        self.session = session;
+        for SpentRecord { key, used, batched, acknowledged } in spent {
+            if let Some(key) = key.as_ref().and_then(read_credit_key) {
+                self.spent.insert(key, Spent { used, batched, acknowledged });
+            }
+        }
+    }
+
+    pub(super) fn to_record(&self) -> Session {
+        let spent = self.spent.iter().map(|(key, spent)| {
+            let Spent { used, batched, acknowledged } = *spent;
+            SpentRecord { key: Some(render_credit_key(key)), used, batched, acknowledged }
+        });
+        Session { session: self.session, spent: spent.collect() }
+    }
+}
+
+/// Usage by credit, as records have it.
+pub(crate) fn read(credit_used: &[CreditUsed]) -> impl Iterator<Item = (CounterKey, i64)> {
+    credit_used.iter().filter_map(|CreditUsed { key, used }| Some((read_credit_key(key.as_ref()?)?, *used)))
+}
+
+/// The part of an entry that a limit of this kind counts.
+pub(crate) fn amount(entry: &UsageEntry, kind: LimitKind) -> i64 {
+    match kind {
+        LimitKind::Budget => entry.cost_nano_usd,
+        LimitKind::Tokens => entry.input_tokens.saturating_add(entry.output_tokens),
+        LimitKind::Requests => entry.requests,
+    }
+}
