@@ -24,6 +24,11 @@ examples:
     examples/run.sh target/debug/tollgate
     examples/mtls/run.sh target/debug/tollgate
 
+# Checks the Python package against a server and a node of its own.
+python:
+    cargo build
+    clients/python/test.sh
+
 # Measures a release build beside etcd, PostgreSQL and plain tonic (docs/benchmarks.md): all rows, or those named, as in
 # `just bench --quick 1 3`.
 bench *args:

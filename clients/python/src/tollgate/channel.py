@@ -1,0 +1,46 @@
+"""Channels of gRPC to a server or a node."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+SERVER = "http://127.0.0.1:50051"
+"""Where a server listens if nothing else is said."""
+NODE = "127.0.0.1:50052"
+"""Where a node listens if nothing else is said."""
+
+
+def retries(*names: dict[str, str], codes: list[str]) -> list[tuple[str, Any]]:
+    """Options of a channel that sends the named methods again when they fail with one of the codes."""
+    policy = {
+        "maxAttempts": 5,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": codes,
+    }
+    config = {"methodConfig": [{"name": list(names), "retryPolicy": policy}]}
+    return [("grpc.service_config", json.dumps(config))]
+
+
+def to_server(url: str | None, tls_ca: str | os.PathLike[str] | None, options: list[tuple[str, Any]]) -> grpc.Channel:
+    """A channel to a server; over TLS to one at https://, whose certificate `tls_ca` or the system vouches for."""
+    url = url or os.environ.get("TOLLGATE_SERVER") or SERVER
+    tls_ca = tls_ca or os.environ.get("TOLLGATE_TLS_CA") or None
+    scheme, _, address = url.rpartition("://")
+    if scheme not in ("", "http", "https"):
+        raise ValueError(f"{url!r} is no address of a server; write it as http://HOST:PORT or https://HOST:PORT")
+    if scheme != "https":
+        return grpc.insecure_channel(address, options)
+    certificates = Path(tls_ca).read_bytes() if tls_ca else None
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(certificates), options)
+
+
+def node_target(place: str | None) -> str:
+    """The target of a channel to a node: `HOST:PORT`, or `unix:///PATH`."""
+    return place or os.environ.get("TOLLGATE_NODE") or NODE

@@ -1,0 +1,1 @@
+"""Messages and stubs of the node, made from `proto/tollgate/node/v1`."""

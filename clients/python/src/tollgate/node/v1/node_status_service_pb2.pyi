@@ -1,0 +1,73 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union, Any as _Any
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class NodeState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_STATE_UNSPECIFIED: _ClassVar[NodeState]
+    NODE_STATE_STARTING: _ClassVar[NodeState]
+    NODE_STATE_READY: _ClassVar[NodeState]
+    NODE_STATE_STALE: _ClassVar[NodeState]
+    NODE_STATE_REJECTED: _ClassVar[NodeState]
+    NODE_STATE_STOPPED: _ClassVar[NodeState]
+NODE_STATE_UNSPECIFIED: NodeState
+NODE_STATE_STARTING: NodeState
+NODE_STATE_READY: NodeState
+NODE_STATE_STALE: NodeState
+NODE_STATE_REJECTED: NodeState
+NODE_STATE_STOPPED: NodeState
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("state", "reason", "stale_for", "admits", "revision", "node_id", "version", "incarnation", "in_flight", "unreported_entries", "requests")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    STALE_FOR_FIELD_NUMBER: _ClassVar[int]
+    ADMITS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    UNREPORTED_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    state: NodeState
+    reason: str
+    stale_for: _duration_pb2.Duration
+    admits: bool
+    revision: int
+    node_id: str
+    version: str
+    incarnation: int
+    in_flight: int
+    unreported_entries: int
+    requests: RequestCounts
+    def __init__(self, state: _Optional[_Union[NodeState, str]] = ..., reason: _Optional[str] = ..., stale_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., admits: bool = ..., revision: _Optional[int] = ..., node_id: _Optional[str] = ..., version: _Optional[str] = ..., incarnation: _Optional[int] = ..., in_flight: _Optional[int] = ..., unreported_entries: _Optional[int] = ..., requests: _Optional[_Union[RequestCounts, _Mapping[str, _Any]]] = ...) -> None: ...
+
+class RequestCounts(_message.Message):
+    __slots__ = ("admitted", "refused", "settled", "abandoned", "expired", "unpriced", "uncovered")
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    ABANDONED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    UNPRICED_FIELD_NUMBER: _ClassVar[int]
+    UNCOVERED_FIELD_NUMBER: _ClassVar[int]
+    admitted: int
+    refused: int
+    settled: int
+    abandoned: int
+    expired: int
+    unpriced: int
+    uncovered: int
+    def __init__(self, admitted: _Optional[int] = ..., refused: _Optional[int] = ..., settled: _Optional[int] = ..., abandoned: _Optional[int] = ..., expired: _Optional[int] = ..., unpriced: _Optional[int] = ..., uncovered: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,113 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union, Any as _Any
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Enforcement(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENFORCEMENT_UNSPECIFIED: _ClassVar[Enforcement]
+    ENFORCEMENT_HARD: _ClassVar[Enforcement]
+    ENFORCEMENT_SOFT: _ClassVar[Enforcement]
+    ENFORCEMENT_SHADOW: _ClassVar[Enforcement]
+ENFORCEMENT_UNSPECIFIED: Enforcement
+ENFORCEMENT_HARD: Enforcement
+ENFORCEMENT_SOFT: Enforcement
+ENFORCEMENT_SHADOW: Enforcement
+
+class Budget(_message.Message):
+    __slots__ = ("id", "max_limit", "reset_duration", "calendar_aligned", "current_usage", "last_reset", "next_reset", "created_at", "updated_at", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "max_limit_nano_usd", "current_usage_nano_usd", "anchor", "enforcement")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RESET_DURATION_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_ALIGNED_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_USAGE_FIELD_NUMBER: _ClassVar[int]
+    LAST_RESET_FIELD_NUMBER: _ClassVar[int]
+    NEXT_RESET_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    TEAM_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MAX_LIMIT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_USAGE_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_FIELD_NUMBER: _ClassVar[int]
+    ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    max_limit: float
+    reset_duration: str
+    calendar_aligned: bool
+    current_usage: float
+    last_reset: _timestamp_pb2.Timestamp
+    next_reset: _timestamp_pb2.Timestamp
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    virtual_key_id: str
+    team_id: str
+    customer_id: str
+    provider_config_id: int
+    model_config_id: str
+    provider: str
+    max_limit_nano_usd: int
+    current_usage_nano_usd: int
+    anchor: _timestamp_pb2.Timestamp
+    enforcement: Enforcement
+    def __init__(self, id: _Optional[str] = ..., max_limit: _Optional[float] = ..., reset_duration: _Optional[str] = ..., calendar_aligned: bool = ..., current_usage: _Optional[float] = ..., last_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., next_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., max_limit_nano_usd: _Optional[int] = ..., current_usage_nano_usd: _Optional[int] = ..., anchor: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., enforcement: _Optional[_Union[Enforcement, str]] = ...) -> None: ...
+
+class RateLimit(_message.Message):
+    __slots__ = ("id", "token_max_limit", "token_reset_duration", "request_max_limit", "request_reset_duration", "token_current_usage", "token_last_reset", "token_next_reset", "request_current_usage", "request_last_reset", "request_next_reset", "created_at", "updated_at", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "calendar_aligned", "token_anchor", "request_anchor", "enforcement")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_MAX_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_RESET_DURATION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_MAX_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_RESET_DURATION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_CURRENT_USAGE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_LAST_RESET_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_NEXT_RESET_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_CURRENT_USAGE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_LAST_RESET_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_NEXT_RESET_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    TEAM_ID_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_ALIGNED_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_ANCHOR_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ANCHOR_FIELD_NUMBER: _ClassVar[int]
+    ENFORCEMENT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    token_max_limit: int
+    token_reset_duration: str
+    request_max_limit: int
+    request_reset_duration: str
+    token_current_usage: int
+    token_last_reset: _timestamp_pb2.Timestamp
+    token_next_reset: _timestamp_pb2.Timestamp
+    request_current_usage: int
+    request_last_reset: _timestamp_pb2.Timestamp
+    request_next_reset: _timestamp_pb2.Timestamp
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    virtual_key_id: str
+    team_id: str
+    customer_id: str
+    provider_config_id: int
+    model_config_id: str
+    provider: str
+    calendar_aligned: bool
+    token_anchor: _timestamp_pb2.Timestamp
+    request_anchor: _timestamp_pb2.Timestamp
+    enforcement: Enforcement
+    def __init__(self, id: _Optional[str] = ..., token_max_limit: _Optional[int] = ..., token_reset_duration: _Optional[str] = ..., request_max_limit: _Optional[int] = ..., request_reset_duration: _Optional[str] = ..., token_current_usage: _Optional[int] = ..., token_last_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., token_next_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., request_current_usage: _Optional[int] = ..., request_last_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., request_next_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., calendar_aligned: bool = ..., token_anchor: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., request_anchor: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., enforcement: _Optional[_Union[Enforcement, str]] = ...) -> None: ...

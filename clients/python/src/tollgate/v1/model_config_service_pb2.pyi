@@ -1,0 +1,118 @@
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from tollgate.v1 import model_config_pb2 as _model_config_pb2
+from tollgate.v1 import resource_pb2 as _resource_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union, Any as _Any
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ListModelConfigsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope", "scope_id", "provider", "search")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    from_memory: bool
+    view: _resource_pb2.ResourceView
+    scope: _model_config_pb2.ModelConfigScope
+    scope_id: str
+    provider: str
+    search: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope: _Optional[_Union[_model_config_pb2.ModelConfigScope, str]] = ..., scope_id: _Optional[str] = ..., provider: _Optional[str] = ..., search: _Optional[str] = ...) -> None: ...
+
+class ListModelConfigsResponse(_message.Message):
+    __slots__ = ("model_configs", "next_page_token", "total_size")
+    MODEL_CONFIGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    model_configs: _containers.RepeatedCompositeFieldContainer[_model_config_pb2.ModelConfig]
+    next_page_token: str
+    total_size: int
+    def __init__(self, model_configs: _Optional[_Iterable[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ...) -> None: ...
+
+class CreateModelConfigRequest(_message.Message):
+    __slots__ = ("model_config", "request_id", "validate_only")
+    MODEL_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    model_config: _model_config_pb2.ModelConfig
+    request_id: str
+    validate_only: bool
+    def __init__(self, model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class CreateModelConfigResponse(_message.Message):
+    __slots__ = ("model_config",)
+    MODEL_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    model_config: _model_config_pb2.ModelConfig
+    def __init__(self, model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ...) -> None: ...
+
+class GetModelConfigRequest(_message.Message):
+    __slots__ = ("id", "from_memory", "view")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    from_memory: bool
+    view: _resource_pb2.ResourceView
+    def __init__(self, id: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ...) -> None: ...
+
+class GetModelConfigResponse(_message.Message):
+    __slots__ = ("model_config",)
+    MODEL_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    model_config: _model_config_pb2.ModelConfig
+    def __init__(self, model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ...) -> None: ...
+
+class UpdateModelConfigRequest(_message.Message):
+    __slots__ = ("model_config", "update_mask", "request_id", "validate_only", "reset_budget_usage", "reset_rate_limit_usage")
+    MODEL_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    RESET_BUDGET_USAGE_FIELD_NUMBER: _ClassVar[int]
+    RESET_RATE_LIMIT_USAGE_FIELD_NUMBER: _ClassVar[int]
+    model_config: _model_config_pb2.ModelConfig
+    update_mask: _field_mask_pb2.FieldMask
+    request_id: str
+    validate_only: bool
+    reset_budget_usage: bool
+    reset_rate_limit_usage: bool
+    def __init__(self, model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping[str, _Any]]] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., reset_budget_usage: bool = ..., reset_rate_limit_usage: bool = ...) -> None: ...
+
+class UpdateModelConfigResponse(_message.Message):
+    __slots__ = ("model_config", "also_changed")
+    MODEL_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    ALSO_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    model_config: _model_config_pb2.ModelConfig
+    also_changed: _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceKey]
+    def __init__(self, model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ..., also_changed: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ...) -> None: ...
+
+class DeleteModelConfigRequest(_message.Message):
+    __slots__ = ("id", "revision", "request_id", "validate_only")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    revision: int
+    request_id: str
+    validate_only: bool
+    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class DeleteModelConfigResponse(_message.Message):
+    __slots__ = ("revision", "also_changed", "total_changed_count")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ALSO_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    also_changed: _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceKey]
+    total_changed_count: int
+    def __init__(self, revision: _Optional[int] = ..., also_changed: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ..., total_changed_count: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,31 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tollgate.v1 import limits_pb2 as _limits_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union, Any as _Any
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ProviderGovernance(_message.Message):
+    __slots__ = ("id", "provider", "budgets", "rate_limits", "calendar_aligned", "revision", "created_at", "updated_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    RATE_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_ALIGNED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    provider: str
+    budgets: _containers.RepeatedCompositeFieldContainer[_limits_pb2.Budget]
+    rate_limits: _containers.RepeatedCompositeFieldContainer[_limits_pb2.RateLimit]
+    calendar_aligned: bool
+    revision: int
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
