@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp as Time;
 
 use crate::counters::{Counter, CounterKey};
-use crate::domain::{Id, KeyOwner, LimitKind, Path, Sha256Hash, Timestamp, Token, Violations};
+use crate::domain::{AlertPercents, Id, KeyOwner, LimitKind, Path, Sha256Hash, Timestamp, Token, Violations};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{self as file, former_key};
 use crate::proto::v1;
-use crate::state::{Crossing, THRESHOLDS};
+use crate::state::Crossing;
 use crate::store::{Record, Registration, Remembered, UsageNode};
 use crate::usage::FormerKey;
 use crate::wire::{self, Form, timestamp};
@@ -197,8 +197,10 @@ fn parse_crossing(event: file::ThresholdEvent, fields: &mut Fields<'_>) -> Optio
     let v1::ThresholdEvent { limit_id, kind, owner, percent, window_start, used, max, crossed_at } =
         event.unwrap_or_default();
     let key = fields.counter(&limit_id, kind, window_start, "event.");
-    if !THRESHOLDS.contains(&percent) {
-        fields.0.add("event.percent", format!("is {percent}; must be one of {THRESHOLDS:?}"));
+    let range = AlertPercents::RANGE;
+    if !range.contains(&percent) {
+        let text = format!("is {percent}; must be from {} to {}", range.start(), range.end());
+        fields.0.add("event.percent", text);
     }
     if owner.is_none() {
         fields.0.add("event.owner", "is absent");

@@ -25,7 +25,8 @@ pub(super) fn apply(state: &mut State, news: CatchUpDelta) -> Result<(Moved, Vec
     state.advance(position.head, prefixes, resources, removed);
     let waiting = state.usage_mut().put(counters.iter().cloned());
     state.usage_mut().reach(position.usage_version, position.usage_mark);
-    Ok((Moved { counters, crossings: Vec::new() }, waiting))
+    let urgent = counters.iter().any(|(_, counter)| counter.used == 0);
+    Ok((Moved { counters, crossings: Vec::new(), urgent }, waiting))
 }
 
 /// The starts of the chains of these revisions, which must be the next.

@@ -36,6 +36,8 @@ pub(super) struct CommitBatchBuilder {
     counters: HashMap<CounterKey, Counter>,
     /// Thresholds that it crosses thereby.
     crossings: Vec<Crossing>,
+    /// Whether that is to be told at once.
+    urgent: bool,
     /// Keys that the changes delete.
     former_keys: Vec<(Box<str>, FormerKey)>,
 }
@@ -61,6 +63,7 @@ impl CommitBatchBuilder {
             now,
             counters: HashMap::new(),
             crossings: Vec::new(),
+            urgent: false,
             former_keys: Vec::new(),
         }
     }
@@ -149,12 +152,13 @@ impl CommitBatchBuilder {
 
     /// Applies what was decided to the working copy, and notes what is to be written of it. `head` has no chain yet.
     fn apply(&mut self, decision: &Decision, head: Head) {
-        let Moved { counters, crossings } = settle_usage(self.state.usage(), decision, self.now);
+        let Moved { counters, crossings, urgent } = settle_usage(self.state.usage(), decision, self.now);
         self.state.usage_mut().set(counters.iter().cloned());
         self.counters.extend(counters);
         self.crossings.extend(crossings);
         self.state.apply(&decision.changes, head);
         for change in &decision.changes {
+        self.urgent |= urgent;
             if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
                 let former = FormerKey { owner: key.resource.owner.clone(), deleted_at: self.now };
                 self.former_keys.push((key.id.as_str().into(), former));
@@ -187,7 +191,11 @@ impl CommitBatchBuilder {
                 from_mark,
                 version,
                 mark,
-                moved: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
+                moved: Moved {
+                    counters: self.counters.into_iter().collect(),
+                    crossings: self.crossings,
+                    urgent: self.urgent,
+                },
                 ..UsageGroup::default()
             },
             former_keys: self.former_keys,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use super::spend::SpendFold;
-use crate::counters::{Counter, CounterKey};
+use crate::counters::CounterKey;
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Moved, State, Tally, UsageMoves};
@@ -65,8 +65,7 @@ pub(super) fn note(moves: &Moves, moved: &Moved, batches: bool) {
         }
         moves.batches |= batches;
         moves.keys.extend(moved.counters.iter().map(|(key, _)| key.clone()));
-        let was_reset = |(_, counter): &(_, Counter)| counter.used == 0;
-        moves.urgent |= !moved.crossings.is_empty() || moved.counters.iter().any(was_reset);
+        moves.urgent |= moved.urgent;
         true
     });
 }

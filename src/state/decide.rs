@@ -170,7 +170,7 @@ pub fn update<R: Rules>(
     check_name_free(state, &after)?;
     after.resource.check_taken(Some(&before.id), state, cx.now)?;
     let changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }];
-    Ok(Decision { subject, changes, reset })
+    Ok(Decision { reset, ..Decision::new(subject, changes) })
 }
 
 /// Deletes the resource `id`, with what `docs/design/semantics.md §5` says goes or changes with it.
@@ -309,7 +309,7 @@ pub fn govern(
         (_, true) => None,
         (_, false) => Some(ProviderGovernance::wrap(cx.changed(&base, resource))),
     };
-    Ok(Decision { subject, changes: vec![Change { before: wrapped, after }], reset })
+    Ok(Decision { reset, ..Decision::new(subject, vec![Change { before: wrapped, after }]) })
 }
 
 /// Deletes the limits of the provider `name`, if it has any.

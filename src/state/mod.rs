@@ -38,7 +38,7 @@ pub use marks::{Mark, Marked, Slot};
 pub use prices::upsert_prices;
 pub use query::{Page, Query};
 pub use rules::Rules;
-pub use usage::{Crossing, Moved, Reset, THRESHOLDS, Tally, UsageMoves, settle_usage};
+pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, settle_usage};
 
 /// Everything at one revision.
 #[derive(Clone)]

@@ -10,10 +10,10 @@ use crate::counters::{Counter, CounterKey, CounterKeys, Counters, Dimension, dim
 use crate::domain::{AnyResource, LimitKind, LimitOwner, Timestamp};
 use crate::usage::Amount;
 
-/// Percentages of a limit whose crossing is recorded.
-pub const THRESHOLDS: [i32; 3] = [80, 90, 100];
+/// Percentages of a limit whose crossing those who follow usage are told of at once, whatever is recorded of it.
+const URGENT: [i32; 3] = [80, 90, 100];
 
-/// A limit that reached one of the [`THRESHOLDS`].
+/// A limit that reached one of its thresholds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Crossing {
     /// The window that it was crossed in.
@@ -39,6 +39,8 @@ pub struct Moved {
     pub counters: Vec<(CounterKey, Counter)>,
     /// The thresholds that they cross.
     pub crossings: Vec<Crossing>,
+    /// Whether it is to be told at once: requests may have to be stopped, or are let through again.
+    pub urgent: bool,
 }
 
 /// Which counters moved since whoever follows usage looked last.
@@ -50,7 +52,7 @@ pub struct UsageMoves {
     pub keys: CounterKeys,
     /// Whether batches were counted, perhaps without moving a counter.
     pub batches: bool,
-    /// Whether it is to be told at once: one of them crossed a threshold, or was reset, which lets requests through again.
+    /// Whether it is to be told at once: one of them came near its ceiling, or was reset, which lets requests through again.
     pub urgent: bool,
     /// Whether memory was read anew, so that anything may have moved.
     pub anything: bool,
@@ -67,6 +69,7 @@ pub struct Tally<'a> {
 struct Move {
     used: i64,
     max: i64,
+    alert_percents: AlertPercents,
     /// Used and ceiling before, for what is crossed between then and now.
     before: (i64, i64),
 }
@@ -83,7 +86,7 @@ impl<'a> Tally<'a> {
     ///
     /// The counter that would overflow.
     pub fn add(&mut self, amounts: &[Amount]) -> Result<(), CounterKey> {
-        for (place, Amount { key, amount, max }) in amounts.iter().enumerate() {
+        for (place, Amount { key, amount, max, alert_percents }) in amounts.iter().enumerate() {
             let added = match self.moved.entry(key.clone()) {
                 Entry::Occupied(mut moved) => {
                     let moved = moved.get_mut();
@@ -92,7 +95,8 @@ impl<'a> Tally<'a> {
                 Entry::Vacant(vacant) => {
                     let before = self.counters.get(key).used;
                     before.checked_add(*amount).map(|used| {
-                        vacant.insert(Move { used, max: *max, before: (before, *max) });
+                        let (before, alert_percents) = ((before, *max), alert_percents.clone());
+                        vacant.insert(Move { used, max: *max, alert_percents, before });
                     })
                 }
             };
@@ -118,7 +122,8 @@ impl<'a> Tally<'a> {
 
     /// Sets what a window of `dimension` has counted. `before` are used and ceiling before.
     fn set(&mut self, key: CounterKey, used: i64, before: (i64, i64), dimension: &Dimension<'_>) {
-        self.moved.insert(key, Move { used, max: dimension.max, before });
+        let (max, alert_percents) = (dimension.max, dimension.alert_percents.clone());
+        self.moved.insert(key, Move { used, max, alert_percents, before });
     }
 
     /// Sets all to zero that can be counted in. The current window is written in any case: those who follow usage may have
@@ -138,13 +143,17 @@ impl<'a> Tally<'a> {
         let mut moves: Vec<_> = self.moved.into_iter().collect();
         // In the order of the keys, so that replicas never wait for each other in a circle.
         moves.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let mut moved = Moved { counters: Vec::with_capacity(moves.len()), crossings: Vec::new() };
-        for ((key, Move { used, max, before }), version) in moves.into_iter().zip(self.counters.version() + 1..) {
-            for percent in THRESHOLDS.into_iter().filter(|percent| crosses(before, (used, max), *percent)) {
+        let mut moved = Moved { counters: Vec::with_capacity(moves.len()), ..Moved::default() };
+        for ((key, Move { used, max, alert_percents, before }), version) in
+            moves.into_iter().zip(self.counters.version() + 1..)
+        {
+            let crossed = |percent: &&i32| crosses(before, (used, max), **percent);
+            for percent in alert_percents.percents().iter().filter(crossed) {
                 let Some(owner) = owner_of(&key) else { continue };
-                let (key, crossed_at) = (key.clone(), self.now);
+                let (key, percent, crossed_at) = (key.clone(), *percent, self.now);
                 moved.crossings.push(Crossing { key, owner, percent, used, max, version, crossed_at });
             }
+            moved.urgent |= used == 0 || URGENT.iter().any(|percent| crossed(&percent));
             moved.counters.push((key, Counter { used, version }));
         }
         moved

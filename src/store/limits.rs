@@ -9,7 +9,7 @@ use std::hash::Hash;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, TryGetable};
 
-use super::cell::Reading;
+use super::cell::{self, Reading};
 use super::entity::{budget, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
 use super::persist::{Row, Rows, Which, each};
@@ -65,7 +65,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
     rows.budget.extend(limits.budgets.iter().zip(0..).map(|(budget, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let Budget { id, max_limit, reset_duration, anchor, created_at, updated_at } = budget;
+        let Budget { id, max_limit, reset_duration, alert_percents, anchor, created_at, updated_at } = budget;
         budget::Model {
             id: id.to_string(),
             customer_id,
@@ -77,6 +77,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             ord,
             max_limit_nano_usd: max_limit.nanos(),
             reset_duration: reset_duration.to_string(),
+            alert_percents: cell::alert_percents(alert_percents),
             anchor: anchor.as_micros(),
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
@@ -85,7 +86,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
     rows.rate_limit.extend(limits.rate_limits.iter().zip(0..).map(|(rate_limit, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let RateLimit { id, token, request, created_at, updated_at } = rate_limit;
+        let RateLimit { id, token, request, alert_percents, created_at, updated_at } = rate_limit;
         rate_limit::Model {
             id: id.to_string(),
             customer_id,
@@ -101,6 +102,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             request_max_limit: request.as_ref().map(|request| request.max_limit),
             request_reset_duration: request.as_ref().map(|request| request.reset_duration.to_string()),
             request_anchor: request.as_ref().map(|request| request.anchor.as_micros()),
+            alert_percents: cell::alert_percents(alert_percents),
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
         }
@@ -199,35 +201,44 @@ where
     let mut limits: HashMap<K, Parts> = HashMap::new();
     let [budgets, rate_limits] = (of.owned)(&of, which);
     {
-        use budget::Column::{Anchor, CreatedAt, Id as IdColumn, MaxLimitNanoUsd, Ord, ResetDuration, UpdatedAt};
+        use budget::Column::{
+            AlertPercents, Anchor, CreatedAt, Id as IdColumn, MaxLimitNanoUsd, Ord, ResetDuration, UpdatedAt,
+        };
         let select = budget::Entity::find()
             .select_only()
-            .columns([of.budget, IdColumn, Ord, MaxLimitNanoUsd, ResetDuration, Anchor, CreatedAt, UpdatedAt])
+            .columns([of.budget, IdColumn, Ord, MaxLimitNanoUsd, ResetDuration])
+            .columns([AlertPercents, Anchor, CreatedAt, UpdatedAt])
             .filter(budgets)
-            .into_tuple::<(K, String, i32, i64, String, i64, i64, i64)>();
-        each(tx, "budget", select, |(owner, id, ord, max_limit, reset_duration, anchor, created_at, updated_at)| {
-            let reading = Reading { table: "budget", id: &id };
-            let budget = Budget {
-                id: id.as_str().into(),
-                max_limit: NanoUsd::from_nanos(reading.limit(max_limit)?),
-                reset_duration: reading.duration(&reset_duration)?,
-                anchor: reading.time(anchor)?,
-                created_at: reading.time(created_at)?,
-                updated_at: reading.time(updated_at)?,
-            };
-            limits.entry(owner).or_default().budgets.push((ord, budget));
-            Ok(())
-        })
+            .into_tuple::<(K, String, i32, i64, String, Option<String>, i64, i64, i64)>();
+        each(
+            tx,
+            "budget",
+            select,
+            |(owner, id, ord, max_limit, reset_duration, percents, anchor, created_at, updated_at)| {
+                let reading = Reading { table: "budget", id: &id };
+                let budget = Budget {
+                    id: id.as_str().into(),
+                    max_limit: NanoUsd::from_nanos(reading.limit(max_limit)?),
+                    reset_duration: reading.duration(&reset_duration)?,
+                    alert_percents: reading.alert_percents(percents.as_deref())?,
+                    anchor: reading.time(anchor)?,
+                    created_at: reading.time(created_at)?,
+                    updated_at: reading.time(updated_at)?,
+                };
+                limits.entry(owner).or_default().budgets.push((ord, budget));
+                Ok(())
+            },
+        )
         .await?;
     }
     {
         use rate_limit::Column::{
-            CreatedAt, Id as IdColumn, Ord, RequestAnchor, RequestMaxLimit, RequestResetDuration, TokenAnchor,
-            TokenMaxLimit, TokenResetDuration, UpdatedAt,
+            AlertPercents, CreatedAt, Id as IdColumn, Ord, RequestAnchor, RequestMaxLimit, RequestResetDuration,
+            TokenAnchor, TokenMaxLimit, TokenResetDuration, UpdatedAt,
         };
         let select = rate_limit::Entity::find()
             .select_only()
-            .columns([of.rate_limit, IdColumn, Ord, CreatedAt, UpdatedAt])
+            .columns([of.rate_limit, IdColumn, Ord, AlertPercents, CreatedAt, UpdatedAt])
             .columns([TokenMaxLimit, TokenResetDuration, TokenAnchor])
             .columns([RequestMaxLimit, RequestResetDuration, RequestAnchor])
             .filter(rate_limits)
@@ -235,6 +246,7 @@ where
                 K,
                 String,
                 i32,
+                Option<String>,
                 i64,
                 i64,
                 Option<i64>,
@@ -244,7 +256,7 @@ where
                 Option<String>,
                 Option<i64>,
             )>();
-        each(tx, "rate_limit", select, |(owner, id, ord, created_at, updated_at, t1, t2, t3, r1, r2, r3)| {
+        each(tx, "rate_limit", select, |(owner, id, ord, percents, created_at, updated_at, t1, t2, t3, r1, r2, r3)| {
             let reading = Reading { table: "rate_limit", id: &id };
             let token = dimension(reading, (t1, t2, t3))?;
             let request = dimension(reading, (r1, r2, r3))?;
@@ -255,6 +267,7 @@ where
                 id: id.as_str().into(),
                 token,
                 request,
+                alert_percents: reading.alert_percents(percents.as_deref())?,
                 created_at: reading.time(created_at)?,
                 updated_at: reading.time(updated_at)?,
             };

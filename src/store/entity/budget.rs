@@ -18,6 +18,7 @@ pub struct Model {
     pub ord: i32,
     pub max_limit_nano_usd: i64,
     pub reset_duration: String,
+    pub alert_percents: Option<String>,
     pub anchor: i64,
     pub created_at: i64,
     pub updated_at: i64,

@@ -22,6 +22,7 @@ pub struct Model {
     pub request_max_limit: Option<i64>,
     pub request_reset_duration: Option<String>,
     pub request_anchor: Option<i64>,
+    pub alert_percents: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
 }

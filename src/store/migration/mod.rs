@@ -23,6 +23,7 @@ mod m0008_chain_version;
 mod m0009_model_price;
 mod m0010_rate_limits;
 mod m0011_spend;
+mod m0013_limits;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_model_price::Migration),
             Box::new(m0010_rate_limits::Migration),
             Box::new(m0011_spend::Migration),
+            Box::new(m0013_limits::Migration),
         ]
     }
 }

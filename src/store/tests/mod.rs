@@ -19,9 +19,9 @@ use tempfile::TempDir;
 use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
-    AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd, PreviousSecret,
-    Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource, ResourceKey, Secret,
-    Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
+    AlertPercents, AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd,
+    PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
+    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
 };
 use crate::state::Op;
 
@@ -222,6 +222,7 @@ fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
         max_limit: NanoUsd::from_nanos(nanos),
         reset_duration: ResetDuration::parse(duration).unwrap(),
         anchor: at(-5),
+        alert_percents: AlertPercents::new(vec![50, 200]).unwrap(),
         created_at: at(-4),
         updated_at: at(-3),
     }
@@ -232,7 +233,8 @@ fn dimension(max_limit: i64, duration: &str) -> RateDimension {
 }
 
 fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimension>) -> RateLimit {
-    RateLimit { id: id.into(), token, request, created_at: at(-8), updated_at: at(-7) }
+    let alert_percents = AlertPercents::default();
+    RateLimit { id: id.into(), token, request, alert_percents, created_at: at(-8), updated_at: at(-7) }
 }
 
 /// Limits whose ids begin with `prefix`, in an order that is not that of the ids.

@@ -36,6 +36,8 @@ pub(crate) struct Limit {
     pub(crate) length: Length,
     pub(crate) anchor: Micros,
     pub(crate) aligned: bool,
+    /// Percentages whose crossing is recorded.
+    pub(crate) alerts: Vec<i32>,
     /// By the start of the window.
     pub(crate) counted: BTreeMap<Micros, i64>,
 }
@@ -266,7 +268,7 @@ impl Model {
 
     /// Notes the thresholds that are reached by (used, ceiling) `after` and were not `before`.
     fn cross(&mut self, limit: &Limit, start: Micros, before: (i64, i64), after: (i64, i64)) {
-        for percent in [80, 90, 100] {
+        for percent in limit.alerts.iter().copied() {
             let reached =
                 |(used, max): (i64, i64)| used > 0 && i128::from(used) * 100 / i128::from(percent) >= max.into();
             if reached(after) && !reached(before) {

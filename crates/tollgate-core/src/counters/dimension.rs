@@ -2,7 +2,8 @@
 
 use super::CounterKey;
 use crate::domain::{
-    AnyResource, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp, Window,
+    AlertPercents, AnyResource, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration, Timestamp,
+    Window,
 };
 
 /// One dimension of a limit: what is counted, up to where, in which windows.
@@ -16,6 +17,8 @@ pub struct Dimension<'a> {
     pub owner: LimitOwner,
     /// The ceiling: nano-dollars, tokens or requests.
     pub max: i64,
+    /// The percentages of the ceiling whose crossing is recorded.
+    pub alert_percents: &'a AlertPercents,
     /// Whether its owner is calendar-aligned.
     pub owner_aligned: bool,
     anchor: Timestamp,
@@ -55,7 +58,8 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
                 let (limit_id, owner) = (rate.id.clone(), owner.clone());
                 let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
-                found.push(Dimension { limit_id, kind, owner, max, anchor, length, owner_aligned });
+                let alert_percents = &rate.alert_percents;
+                found.push(Dimension { limit_id, kind, owner, max, alert_percents, anchor, length, owner_aligned });
             }
         }
     }
@@ -65,6 +69,7 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
             kind: LimitKind::Budget,
             owner: owner.clone(),
             max: budget.max_limit.nanos(),
+            alert_percents: &budget.alert_percents,
             anchor: budget.anchor,
             length: &budget.reset_duration,
             owner_aligned,

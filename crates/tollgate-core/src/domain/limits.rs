@@ -1,6 +1,8 @@
 //! Budgets and rate limits: parts of their owners.
 
-use super::{Customer, Id, LimitId, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey};
+use super::{
+    AlertPercents, Customer, Id, LimitId, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey,
+};
 
 /// A ceiling on spending per window.
 #[derive(Clone, PartialEq, Debug)]
@@ -11,6 +13,8 @@ pub struct Budget {
     pub max_limit: NanoUsd,
     /// Length of the window.
     pub reset_duration: ResetDuration,
+    /// The percentages of the ceiling whose crossing is recorded.
+    pub alert_percents: AlertPercents,
     /// From where rolling windows are counted: when the budget was created.
     pub anchor: Timestamp,
     /// When it was created.
@@ -39,6 +43,8 @@ pub struct RateLimit {
     pub token: Option<RateDimension>,
     /// Requests per window.
     pub request: Option<RateDimension>,
+    /// The percentages of the ceilings whose crossing is recorded.
+    pub alert_percents: AlertPercents,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.

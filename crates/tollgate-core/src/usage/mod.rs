@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::counters::{CounterKey, Dimension, add_dimensions};
 use crate::decision::{Applied, Caller, address, chain, permits_model};
-use crate::domain::{KeyOwner, LimitKind, Timestamp, VirtualKey, Window};
+use crate::domain::{AlertPercents, KeyOwner, LimitKind, Timestamp, VirtualKey, Window};
 
 /// How long the owners of a deleted key are remembered, so that its usage still counts for them.
 pub const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -71,6 +71,8 @@ pub struct Amount {
     pub amount: i64,
     /// The ceiling.
     pub max: i64,
+    /// The percentages of the ceiling whose crossing is recorded.
+    pub alert_percents: AlertPercents,
 }
 
 /// What an entry moves.
@@ -177,8 +179,9 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
             LimitKind::Requests => (*requests, own.start),
         };
         if amount > 0 {
-            let Dimension { limit_id, kind, max, .. } = dimension;
-            assigned.amounts.push(Amount { key: CounterKey { limit_id, kind, window_start }, amount, max });
+            let Dimension { limit_id, kind, max, alert_percents, .. } = dimension;
+            let (key, alert_percents) = (CounterKey { limit_id, kind, window_start }, alert_percents.clone());
+            assigned.amounts.push(Amount { key, amount, max, alert_percents });
         }
     }
     Ok(assigned)

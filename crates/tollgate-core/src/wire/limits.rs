@@ -3,8 +3,8 @@
 use super::text::{self, timestamp};
 use super::{Form, parse_timestamp};
 use crate::domain::{
-    Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp, Violations,
-    Window,
+    AlertPercents, Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp,
+    Violations, Window,
 };
 use crate::proto::v1;
 
@@ -86,6 +86,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
         violations.add(path.field("calendar_aligned"), text);
     }
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
+    let alert_percents = alert_percents(message.alert_percents, &path.field("alert_percents"), violations);
     let field = path.field("reset_duration");
     let reset_duration = duration(&message.reset_duration, &field, true, violations)?;
     let epoch = Timestamp::EPOCH;
@@ -93,6 +94,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
         id: id.as_ref().into(),
         max_limit: max_limit?,
         reset_duration,
+        alert_percents,
         anchor: epoch,
         created_at: epoch,
         updated_at: epoch,
@@ -136,6 +138,7 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         ["request_max_limit", "request_reset_duration"],
     );
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
+    let alert_percents = alert_percents(message.alert_percents, &path.field("alert_percents"), violations);
     if token.is_none() && request.is_none() {
         if is_empty {
             violations.add(path, "limits nothing; set token_max_limit or request_max_limit, or leave the entry out");
@@ -143,7 +146,33 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         return None;
     }
     let epoch = Timestamp::EPOCH;
-    Some(RateLimit { id: id.as_ref().into(), token, request, created_at: epoch, updated_at: epoch })
+    Some(RateLimit { id: id.as_ref().into(), token, request, alert_percents, created_at: epoch, updated_at: epoch })
+}
+
+/// The thresholds of a limit; the usual ones where something is wrong with those that were named.
+fn alert_percents(named: Vec<i32>, path: &Path<'_>, violations: &mut Violations) -> AlertPercents {
+    if named.len() > AlertPercents::MAX_COUNT {
+        violations.add(path, format!("has {} entries; may have {}", named.len(), AlertPercents::MAX_COUNT));
+        return AlertPercents::default();
+    }
+    for (index, percent) in named.iter().enumerate() {
+        if !AlertPercents::RANGE.contains(percent) {
+            let range = AlertPercents::RANGE;
+            let text = format!("is {percent}; must be a percentage from {} to {}", range.start(), range.end());
+            violations.add(path.index(index), text);
+        } else if named.iter().take(index).any(|other| other == percent) {
+            violations.add(path.index(index), format!("is {percent}, which is in the list already; leave it out"));
+        }
+    }
+    AlertPercents::new(named).unwrap_or_default()
+}
+
+/// The thresholds of a limit as a list: answers name the usual ones, too.
+fn render_percents(percents: &AlertPercents, form: Form) -> Vec<i32> {
+    match form {
+        Form::Stream | Form::Log if percents.are_usual() => Vec::new(),
+        Form::Answer(_) | Form::Stream | Form::Log => percents.percents().to_vec(),
+    }
 }
 
 /// Takes over what a client cannot say of the limits that were parsed of the same messages.
@@ -224,6 +253,7 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         last_reset: window.map(|window| timestamp(window.start)),
         next_reset: window.filter(Window::has_end).map(|window| timestamp(window.end)),
         anchor: window.is_none().then(|| timestamp(budget.anchor)),
+        alert_percents: render_percents(&budget.alert_percents, form),
         created_at: Some(timestamp(budget.created_at)),
         updated_at: Some(timestamp(budget.updated_at)),
         owner: Some(match owner {
@@ -264,6 +294,7 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         request_next_reset: request.map(|window| timestamp(window.end)),
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
+        alert_percents: render_percents(&limit.alert_percents, form),
         calendar_aligned: calendar_aligned && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),

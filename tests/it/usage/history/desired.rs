@@ -12,6 +12,7 @@ use crate::usage::model::window::{Length, Micros};
 use crate::usage::model::{Config, Limit};
 
 const LENGTHS: [&str; 11] = ["1d", "2d", "1w", "2w", "1M", "3M", "1Q", "1Y", "7d", "30d", "2Y"];
+const ALERTS: [&[i32]; 5] = [&[], &[], &[1_000, 50, 1], &[100], &[300, 95, 90]];
 const CLOCK_LENGTHS: [&str; 4] = ["1h", "24h", "90m", "45s"];
 
 /// Limits that a client asks for.
@@ -31,9 +32,18 @@ fn budget_length(rng: &mut StdRng) -> String {
     if rng.random_bool(0.1) { "never".to_owned() } else { length(rng) }
 }
 
+fn alerts(rng: &mut StdRng) -> Vec<i32> {
+    ALERTS[rng.random_range(0..ALERTS.len())].to_vec()
+}
+
+/// The thresholds of a limit that names these.
+fn recorded(named: &[i32]) -> Vec<i32> {
+    if named.is_empty() { vec![80, 90, 100] } else { named.to_vec() }
+}
+
 fn budget(rng: &mut StdRng, id: &str, reset_duration: String) -> v1::Budget {
     let max_limit = f64::from(rng.random_range(0..60)) / 20_000.0;
-    v1::Budget { id: id.to_owned(), max_limit, reset_duration, ..Default::default() }
+    v1::Budget { id: id.to_owned(), max_limit, reset_duration, alert_percents: alerts(rng), ..Default::default() }
 }
 
 impl Desired {
@@ -75,6 +85,7 @@ impl Desired {
                 token_reset_duration,
                 request_max_limit,
                 request_reset_duration,
+                alert_percents: alerts(rng),
                 ..Default::default()
             };
             if limit.token_max_limit.or(limit.request_max_limit).is_some() {
@@ -102,9 +113,9 @@ impl Desired {
     ) -> Vec<Limit> {
         assert_eq!(budgets.len(), self.budgets.len());
         let mut limits = Vec::new();
-        let mut add = |id: &str, kind, max, text: &str| {
-            let (id, length) = (id.to_owned(), Length::new(text));
-            limits.push(Limit { id, kind, max, length, anchor: at, aligned, counted: Default::default() });
+        let mut add = |id: &str, kind, max, text: &str, alerts: &[i32]| {
+            let (id, length, alerts) = (id.to_owned(), Length::new(text), recorded(alerts));
+            limits.push(Limit { id, kind, max, length, anchor: at, aligned, alerts, counted: Default::default() });
         };
         let mut unclaimed: Vec<&Limit> = old.iter().filter(|it| it.kind == LimitKind::Budget).collect();
         unclaimed.retain(|limit| self.budgets.iter().all(|desired| desired.id != limit.id));
@@ -123,7 +134,8 @@ impl Desired {
                 }
             };
             assert_eq!(answered.id, id, "a budget that is kept keeps its id");
-            add(&id, LimitKind::Budget, (desired.max_limit * 1e9).round() as i64, &desired.reset_duration);
+            let max = (desired.max_limit * 1e9).round() as i64;
+            add(&id, LimitKind::Budget, max, &desired.reset_duration, &desired.alert_percents);
         }
         assert_eq!(rate_limits.len(), self.rate_limits.len());
         let claimed = self.claimed(old, aligned);
@@ -134,10 +146,10 @@ impl Desired {
                 None => assert!(old.iter().all(|it| it.id != *id), "a new rate limit has the id of an old one"),
             }
             if let (Some(max), Some(text)) = (desired.token_max_limit, &desired.token_reset_duration) {
-                add(id, LimitKind::Tokens, max, text);
+                add(id, LimitKind::Tokens, max, text, &desired.alert_percents);
             }
             if let (Some(max), Some(text)) = (desired.request_max_limit, &desired.request_reset_duration) {
-                add(id, LimitKind::Requests, max, text);
+                add(id, LimitKind::Requests, max, text, &desired.alert_percents);
             }
         }
         limits
