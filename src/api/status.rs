@@ -112,6 +112,11 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.set_resource_info(resource_type(holder.kind.name()), cut(&holder.id), "", format!("holds {field}"));
             status(Code::AlreadyExists, text, details)
         }
+        Error::NoLimit(ref id) => {
+            let mut details = info(ErrorReason::NotFound, [("kind", "limit".to_owned()), ("id", cut(id))]);
+            details.set_resource_info(resource_type("limit"), cut(id), "", "does not exist");
+            status(Code::NotFound, format!("limit {:?} does not exist", cut(id)), details)
+        }
         Error::NoToken(ref id) => {
             let mut details = info(ErrorReason::NotFound, [("kind", "token".to_owned()), ("id", cut(id))]);
             details.set_resource_info(resource_type("token"), cut(id), "", "does not exist");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp as Time;
 
 use crate::counters::{Counter, CounterKey};
-use crate::domain::{AlertPercents, Id, KeyOwner, LimitKind, Path, Sha256Hash, Timestamp, Token, Violations};
+use crate::domain::{AlertPercents, Id, KeyOwner, Path, Sha256Hash, Timestamp, Token, Violations};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{self as file, former_key};
 use crate::proto::v1;
@@ -259,15 +259,11 @@ impl Fields<'_> {
     fn counter(&mut self, limit_id: &str, kind: i32, start: Option<Time>, within: &str) -> Option<CounterKey> {
         let window_start = self.time(start, &format!("{within}window_start"));
         let limit_id = self.id(limit_id, &format!("{within}limit_id")).into();
-        let kind = match v1::LimitKind::try_from(kind) {
-            Ok(v1::LimitKind::Tokens) => LimitKind::Tokens,
-            Ok(v1::LimitKind::Requests) => LimitKind::Requests,
-            Ok(v1::LimitKind::Budget) => LimitKind::Budget,
-            Ok(v1::LimitKind::Unspecified) | Err(_) => {
-                self.0.add(format!("{within}kind"), "is missing or unknown; must be a value of LimitKind");
-                return None;
-            }
-        };
+        let kind = wire::parse_limit_kind(kind);
+        if kind.is_none() {
+            self.0.add(format!("{within}kind"), "is missing or unknown; must be a value of LimitKind");
+        }
+        let kind = kind?;
         Some(CounterKey { limit_id, kind, window_start })
     }
 }

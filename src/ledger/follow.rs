@@ -95,6 +95,7 @@ mod tests {
                 method: "M".to_owned(),
                 request_id: String::new(),
                 request_digest: None,
+                adjustment: None,
                 rows: Vec::new(),
             };
             txn.chain = txn.chain_after(Chain::ORIGIN);

@@ -127,6 +127,7 @@ impl CommitBatchBuilder {
             accepted_at: committed_at,
         });
         if !decision.changes.is_empty() {
+            let adjustment = decision.adjustment.as_ref();
             let mut txn = RevisionRecord {
                 revision,
                 chain: before,
@@ -137,6 +138,7 @@ impl CommitBatchBuilder {
                 method: call.method.to_owned(),
                 request_id: call.request_id.clone(),
                 request_digest: request.as_ref().map(Remembered::digest),
+                adjustment: adjustment.map(|it| wire::render_adjustment(it).encode_to_vec().into()),
                 rows,
             };
             txn.chain = txn.chain_after(before);
@@ -156,9 +158,9 @@ impl CommitBatchBuilder {
         self.state.usage_mut().set(counters.iter().cloned());
         self.counters.extend(counters);
         self.crossings.extend(crossings);
+        self.urgent |= urgent;
         self.state.apply(&decision.changes, head);
         for change in &decision.changes {
-        self.urgent |= urgent;
             if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
                 let former = FormerKey { owner: key.resource.owner.clone(), deleted_at: self.now };
                 self.former_keys.push((key.id.as_str().into(), former));

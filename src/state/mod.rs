@@ -4,6 +4,7 @@
 //! readers never meet a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod adjust;
 mod decide;
 mod facet;
 mod first;
@@ -29,6 +30,7 @@ use crate::domain::{
 };
 use crate::seeded::{self, Bug};
 
+pub use adjust::adjust;
 pub use decide::{Change, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update};
 pub use facet::{Facet, Listed};
 pub use first::furnish;

@@ -6,8 +6,8 @@ use std::collections::hash_map::Entry;
 use foldhash::fast::RandomState;
 
 use super::{Change, Decision};
-use crate::counters::{Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
-use crate::domain::{AnyResource, LimitKind, LimitOwner, Timestamp};
+use crate::counters::{Adjustment, Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
+use crate::domain::{AlertPercents, AnyResource, LimitKind, LimitOwner, Timestamp};
 use crate::usage::Amount;
 
 /// Percentages of a limit whose crossing those who follow usage are told of at once, whatever is recorded of it.
@@ -190,7 +190,8 @@ impl Reset {
     }
 }
 
-/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets limits to zero; alignment that is
+/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets limits to zero, a correction one limit to
+/// what is right; alignment that is
 /// switched on begins at zero; a window whose bounds move otherwise takes along what it counted, so that it is in one
 /// window still. A dimension of a rate limit that was left out for a while begins at zero. A ceiling or an end that
 /// moves changes nothing that was counted, but its share or how long it counts; that too is told to those who follow
@@ -227,6 +228,12 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
         }
     }
     let after = || decision.changes.iter().filter_map(|change| change.after.as_ref());
+    if let Some(Adjustment { key, before, used, .. }) = &decision.adjustment {
+        let limit = after().flat_map(dimensions).find(|it| it.limit_id == key.limit_id && it.kind == key.kind);
+        if let Some(limit) = limit {
+            tally.set(key.clone(), *used, (*before, limit.max), &limit);
+        }
+    }
     tally.close(|key| {
         let mut owned = after().flat_map(dimensions);
         owned.find(|owned| owned.limit_id == key.limit_id && owned.kind == key.kind).map(|owned| owned.owner)

@@ -15,6 +15,7 @@ use tonic::Code;
 use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
+mod adjust;
 mod alerts;
 mod cli;
 mod counted;

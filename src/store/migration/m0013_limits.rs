@@ -1,8 +1,8 @@
-//! What limits have got: thresholds of their own.
+//! What limits have got: thresholds of their own, and corrections of what they counted in the audit trail.
 
 use sea_orm_migration::prelude::*;
 
-use super::columns::text_or_null;
+use super::columns::{bytes_or_null, text_or_null};
 
 pub(super) struct Migration;
 
@@ -19,7 +19,8 @@ impl MigrationTrait for Migration {
             let column = text_or_null("alert_percents");
             manager.alter_table(Table::alter().table(table).add_column(column).take()).await?;
         }
-        Ok(())
+        let column = bytes_or_null("adjustment");
+        manager.alter_table(Table::alter().table("change_txn").add_column(column).take()).await
     }
 
     /// As in `m0001_first`.

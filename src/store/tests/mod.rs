@@ -80,6 +80,7 @@ impl Bench {
                 method: "tollgate.v1.TestService/Test".to_owned(),
                 request_id: String::new(),
                 request_digest: None,
+                adjustment: None,
                 rows,
             };
             head.chain = txn.chain_after(head.chain);
@@ -221,8 +222,8 @@ fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
         id: id.into(),
         max_limit: NanoUsd::from_nanos(nanos),
         reset_duration: ResetDuration::parse(duration).unwrap(),
-        anchor: at(-5),
         alert_percents: AlertPercents::new(vec![50, 200]).unwrap(),
+        anchor: at(-5),
         created_at: at(-4),
         updated_at: at(-3),
     }

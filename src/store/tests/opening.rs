@@ -133,7 +133,8 @@ async fn a_newer_database_is_refused() {
 /// The last migration, and what undoes it as far as it can be applied again.
 const LAST: (&str, &str) = (
     "m0013_limits",
-    "ALTER TABLE budget DROP COLUMN alert_percents; ALTER TABLE rate_limit DROP COLUMN alert_percents",
+    "ALTER TABLE budget DROP COLUMN alert_percents; ALTER TABLE rate_limit DROP COLUMN alert_percents; \
+     ALTER TABLE change_txn DROP COLUMN adjustment",
 );
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {

@@ -23,6 +23,7 @@ use crate::watch::rig::{self, Node, Rig};
 use calls::micros;
 use reports::Incarnation;
 
+mod adjust;
 mod calls;
 mod config;
 mod desired;
@@ -207,7 +208,8 @@ impl History {
             0..38 => self.report().await,
             38..48 if self.huge => self.report().await,
             38..48 => self.burst().await,
-            48..75 => {
+            48..53 => self.adjust().await,
+            53..75 => {
                 let done = self.configure().await;
                 self.tick(1_000);
                 if done { "a write" } else { "a refused write" }

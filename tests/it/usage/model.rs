@@ -299,6 +299,18 @@ impl Model {
         }
     }
 
+    /// Corrects what a limit has counted in its current window. What it was, what it is, and the start of the window.
+    pub(crate) fn adjust(&mut self, owner: &Owner, place: usize, delta: i64) -> (i64, i64, Micros) {
+        let limit = &mut self.limits.get_mut(owner).unwrap()[place];
+        let start = limit.window(self.now).0;
+        let before = limit.used(start);
+        let used = (before + delta).max(0);
+        limit.counted.insert(start, used);
+        let limit = limit.clone();
+        self.cross(&limit, start, (before, limit.max), (used, limit.max));
+        (before, used, start)
+    }
+
     pub(crate) fn delete_customer(&mut self, id: &str) {
         self.customers.remove(id);
         self.limits.remove(&Owner::Customer(id.to_owned()));

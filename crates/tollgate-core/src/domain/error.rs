@@ -82,6 +82,9 @@ pub enum Error {
         /// Who has it.
         holder: ResourceKey,
     },
+    /// No such limit.
+    #[error("there is no limit {0:?}")]
+    NoLimit(Arc<str>),
     /// No such token.
     #[error("there is no token {0:?}")]
     NoToken(Arc<str>),

@@ -21,7 +21,7 @@ mod virtual_key;
 
 use prost::Message;
 
-use crate::counters::CounterKey;
+use crate::counters::{Adjustment, CounterKey};
 use crate::domain::{
     AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
     ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
@@ -219,11 +219,30 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
     }
 }
 
+/// What a limit counts; `None` if the API does not say.
+pub fn parse_limit_kind(number: i32) -> Option<LimitKind> {
+    let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
+    kinds.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)
+}
+
+/// A correction of usage, as the API has it.
+pub fn render_adjustment(adjustment: &Adjustment) -> v1::UsageAdjustment {
+    let Adjustment { key: CounterKey { limit_id, kind, window_start }, delta, before, used, reason } = adjustment;
+    v1::UsageAdjustment {
+        limit_id: limit_id.to_string(),
+        kind: limit_kind(*kind).into(),
+        window_start: Some(timestamp(*window_start)),
+        delta: *delta,
+        used_before: *before,
+        used: *used,
+        reason: reason.to_string(),
+    }
+}
+
 /// Which window of which limit the stream tells of, and what was counted in it; `None` if it counts what this version does
 /// not know.
 pub fn read_usage(told: &v1::LimitUsage) -> Option<(CounterKey, i64)> {
-    let kind = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
-    let kind = kind.into_iter().find(|kind| limit_kind(*kind) == told.kind())?;
+    let kind = parse_limit_kind(told.kind)?;
     let start = told.window_start.unwrap_or_default();
     let window_start = Timestamp::from_parts(start.seconds, start.nanos)?;
     Some((CounterKey { limit_id: told.limit_id.as_str().into(), kind, window_start }, told.used))
