@@ -148,6 +148,9 @@ fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
         })
         .transpose()
     };
+    let adjustment = txn.adjustment.map(v1::UsageAdjustment::decode).transpose().map_err(|error| {
+        Error::Internal(format!("the adjustment of revision {} cannot be read: {error}", txn.revision))
+    })?;
     Ok(v1::Change {
         revision: txn.revision,
         kind: wire::kind(row.kind).into(),
@@ -160,6 +163,7 @@ fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
         peer: txn.peer,
         method: txn.method,
         request_id: txn.request_id,
+        adjustment,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The services: messages in, messages out. A handler names its call, parses through `wire`, decides through `ledger`
 //! or reads from memory or the tables, and renders. What all kinds have in common is in `crud`, once.
 
+mod adjust;
 mod auth;
 mod body;
 mod call;

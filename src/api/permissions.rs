@@ -116,6 +116,7 @@ const TABLE: [(Who, &[&str]); 6] = [
             "tollgate.v1.TeamService/UpdateTeam",
             "tollgate.v1.TokenService/CreateToken",
             "tollgate.v1.TokenService/RevokeToken",
+            "tollgate.v1.UsageService/AdjustUsage",
             "tollgate.v1.VirtualKeyService/CreateVirtualKey",
             "tollgate.v1.VirtualKeyService/DeleteVirtualKey",
             "tollgate.v1.VirtualKeyService/LookupVirtualKey",

@@ -123,6 +123,11 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.add_precondition_failure_violation("NODE_NOT_REGISTERED", cut(node_id), &text);
             status(Code::FailedPrecondition, text, details)
         }
+        Error::NoLimit(ref id) => {
+            let mut details = info(ErrorReason::NotFound, [("kind", "limit".to_owned()), ("id", cut(id))]);
+            details.set_resource_info(resource_type("limit"), cut(id), "", "does not exist");
+            status(Code::NotFound, format!("limit {:?} does not exist", cut(id)), details)
+        }
         Error::NoToken(ref id) => {
             let mut details = info(ErrorReason::NotFound, [("kind", "token".to_owned()), ("id", cut(id))]);
             details.set_resource_info(resource_type("token"), cut(id), "", "does not exist");

@@ -1,12 +1,13 @@
 //! Usage from nodes.
 
+use std::mem;
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _, future};
 use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::call::{Statuses, principal, speaks_for};
+use super::call::{self, Statuses, principal, speaks_for};
 use super::crud::respond;
 use super::{Api, CallNotes};
 use crate::access::Principal;
@@ -87,6 +88,16 @@ impl UsageService for Api {
     ) -> Result<Response<v1::ListSpendResponse>, Status> {
         let statuses = Statuses::of(&request);
         respond(self.spend(request.into_inner()).await, &statuses)
+    }
+
+    async fn adjust_usage(
+        &self,
+        request: Request<v1::AdjustUsageRequest>,
+    ) -> Result<Response<v1::AdjustUsageResponse>, Status> {
+        let (call, statuses, request) = call::enter(request, "tollgate.v1.UsageService/AdjustUsage", |r| {
+            (mem::take(&mut r.request_id), r.validate_only)
+        })?;
+        respond(self.adjust(call, request).await, &statuses)
     }
 }
 

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp as Time;
 
 use crate::counters::{Counter, CounterKey};
-use crate::domain::{Id, KeyOwner, LimitKind, Path, Sha256Hash, Timestamp, Token, Violations};
+use crate::domain::{AlertPercents, Id, KeyOwner, Path, Sha256Hash, Timestamp, Token, Violations};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{self as file, former_key};
 use crate::proto::v1;
-use crate::state::{Crossing, THRESHOLDS};
+use crate::state::Crossing;
 use crate::store::{Record, Registration, Remembered, UsageNode};
 use crate::usage::FormerKey;
 use crate::wire::{self, Form, timestamp};
@@ -197,8 +197,10 @@ fn parse_crossing(event: file::ThresholdEvent, fields: &mut Fields<'_>) -> Optio
     let v1::ThresholdEvent { limit_id, kind, owner, percent, window_start, used, max, crossed_at } =
         event.unwrap_or_default();
     let key = fields.counter(&limit_id, kind, window_start, "event.");
-    if !THRESHOLDS.contains(&percent) {
-        fields.0.add("event.percent", format!("is {percent}; must be one of {THRESHOLDS:?}"));
+    let range = AlertPercents::RANGE;
+    if !range.contains(&percent) {
+        let text = format!("is {percent}; must be from {} to {}", range.start(), range.end());
+        fields.0.add("event.percent", text);
     }
     if owner.is_none() {
         fields.0.add("event.owner", "is absent");
@@ -257,15 +259,11 @@ impl Fields<'_> {
     fn counter(&mut self, limit_id: &str, kind: i32, start: Option<Time>, within: &str) -> Option<CounterKey> {
         let window_start = self.time(start, &format!("{within}window_start"));
         let limit_id = self.id(limit_id, &format!("{within}limit_id")).into();
-        let kind = match v1::LimitKind::try_from(kind) {
-            Ok(v1::LimitKind::Tokens) => LimitKind::Tokens,
-            Ok(v1::LimitKind::Requests) => LimitKind::Requests,
-            Ok(v1::LimitKind::Budget) => LimitKind::Budget,
-            Ok(v1::LimitKind::Unspecified) | Err(_) => {
-                self.0.add(format!("{within}kind"), "is missing or unknown; must be a value of LimitKind");
-                return None;
-            }
-        };
+        let kind = wire::read_limit_kind(kind);
+        if kind.is_none() {
+            self.0.add(format!("{within}kind"), "is missing or unknown; must be a value of LimitKind");
+        }
+        let kind = kind?;
         Some(CounterKey { limit_id, kind, window_start })
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::Failure;
-use super::remote::{RemoteArgs, dynamic, moment, print, print_json_line, refused};
+use super::remote::{RemoteArgs, amount, dynamic, kind_name, moment, print, print_json_line, refused};
 use crate::domain::Kind;
 use crate::proto::v1;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
@@ -89,7 +89,8 @@ pub(super) async fn run(args: ChangesArgs) -> Result<(), Failure> {
 }
 
 fn show(change: &v1::Change) -> Result<(), Failure> {
-    let v1::Change { revision, id, commit_time, actor, peer, method, request_id, before, after, .. } = change;
+    let v1::Change { revision, id, commit_time, actor, peer, method, request_id, before, after, adjustment, .. } =
+        change;
     let at = commit_time.as_ref().map(moment).unwrap_or_default();
     let kind = change.kind().as_str_name().trim_start_matches("RESOURCE_KIND_").to_lowercase();
     let op = change.op().as_str_name().trim_start_matches("CHANGE_OP_").to_lowercase();
@@ -101,6 +102,11 @@ fn show(change: &v1::Change) -> Result<(), Failure> {
     let request = if request_id.is_empty() { String::new() } else { format!(", request {request_id}") };
     let from = if peer.is_empty() { String::new() } else { format!(" from {peer}") };
     print(&format!("    by {actor}{from}, {method}{request}"))?;
+    if let Some(v1::UsageAdjustment { limit_id, used_before, used, reason, .. }) = adjustment {
+        let kind = adjustment.as_ref().map_or(v1::LimitKind::Unspecified, v1::UsageAdjustment::kind);
+        let (of, before, after) = (kind_name(kind), amount(kind, *used_before), amount(kind, *used));
+        print(&format!("    {of} of limit {limit_id}: {before} used → {after}, since {reason:?}"))?;
+    }
     for line in differences(&before, &after) {
         print(&format!("    {line}"))?;
     }

@@ -227,7 +227,7 @@ mod tests {
                 .map(|(version, key)| (key.clone(), Counter { used: self.usage.get(&key).used + 1, version }))
                 .collect();
             let version = from_version + i64::try_from(GROUP).unwrap();
-            let moved = Moved { counters, crossings: Vec::new() };
+            let moved = Moved { counters, ..Moved::default() };
             let group = UsageGroup { from_version, from_mark, version, mark: version, moved, ..UsageGroup::default() };
             self.store.lock().await.unwrap().count(&group).await.unwrap();
             self.fold.journaled(GROUP, []);

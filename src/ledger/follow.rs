@@ -26,7 +26,8 @@ pub(super) fn apply(state: &mut State, news: CatchUpDelta) -> Result<(Moved, Vec
     credit.changes.into_iter().for_each(|change| state.credit_mut().apply(change));
     let waiting = state.usage_mut().put(counters.iter().cloned());
     state.usage_mut().reach(position.usage_version, position.usage_mark);
-    Ok((Moved { counters, crossings: Vec::new() }, waiting))
+    let urgent = counters.iter().any(|(_, counter)| counter.used == 0);
+    Ok((Moved { counters, crossings: Vec::new(), urgent }, waiting))
 }
 
 /// The starts of the chains of these revisions, which must be the next.
@@ -95,6 +96,7 @@ mod tests {
                 method: "M".to_owned(),
                 request_id: String::new(),
                 request_digest: None,
+                adjustment: None,
                 rows: Vec::new(),
             };
             txn.chain = txn.chain_after(Chain::ORIGIN);

@@ -36,6 +36,8 @@ pub(super) struct CommitBatchBuilder {
     counters: HashMap<CounterKey, Counter>,
     /// Thresholds that it crosses thereby.
     crossings: Vec<Crossing>,
+    /// Whether that is to be told at once.
+    urgent: bool,
     /// Keys that the changes delete.
     former_keys: Vec<(Box<str>, FormerKey)>,
 }
@@ -61,6 +63,7 @@ impl CommitBatchBuilder {
             now,
             counters: HashMap::new(),
             crossings: Vec::new(),
+            urgent: false,
             former_keys: Vec::new(),
         }
     }
@@ -124,6 +127,7 @@ impl CommitBatchBuilder {
             accepted_at: committed_at,
         });
         if !decision.changes.is_empty() {
+            let adjustment = decision.adjustment.as_ref();
             let mut txn = RevisionRecord {
                 revision,
                 chain: before,
@@ -134,6 +138,7 @@ impl CommitBatchBuilder {
                 method: call.method.to_owned(),
                 request_id: call.request_id.clone(),
                 request_digest: request.as_ref().map(Remembered::digest),
+                adjustment: adjustment.map(|it| wire::render_adjustment(it).encode_to_vec().into()),
                 rows,
             };
             txn.chain = txn.chain_after(before);
@@ -149,10 +154,11 @@ impl CommitBatchBuilder {
 
     /// Applies what was decided to the working copy, and notes what is to be written of it. `head` has no chain yet.
     fn apply(&mut self, decision: &Decision, head: Head) {
-        let Moved { counters, crossings } = settle_usage(self.state.usage(), decision, self.now);
+        let Moved { counters, crossings, urgent } = settle_usage(self.state.usage(), decision, self.now);
         self.state.usage_mut().set(counters.iter().cloned());
         self.counters.extend(counters);
         self.crossings.extend(crossings);
+        self.urgent |= urgent;
         self.state.apply(&decision.changes, head);
         for change in &decision.changes {
             if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
@@ -187,7 +193,11 @@ impl CommitBatchBuilder {
                 from_mark,
                 version,
                 mark,
-                moved: Moved { counters: self.counters.into_iter().collect(), crossings: self.crossings },
+                moved: Moved {
+                    counters: self.counters.into_iter().collect(),
+                    crossings: self.crossings,
+                    urgent: self.urgent,
+                },
                 ..UsageGroup::default()
             },
             former_keys: self.former_keys,

@@ -71,8 +71,7 @@ pub(super) fn note(moves: &Moves, moved: &Moved, batches: bool) {
         }
         moves.batches |= batches;
         moves.keys.extend(moved.counters.iter().map(|(key, _)| key.clone()));
-        let was_reset = |(_, counter): &(_, Counter)| counter.used == 0;
-        moves.urgent |= !moved.crossings.is_empty() || moved.counters.iter().any(was_reset);
+        moves.urgent |= moved.urgent;
         true
     });
 }

@@ -14,7 +14,7 @@ use crate::domain::{
     AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,
     ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
 };
-use tollgate_core::counters::owned_limits;
+use tollgate_core::counters::{Adjustment, owned_limits};
 
 /// Resources that one call may change at most, so that whatever is accepted can be written while others wait for it.
 pub const MAX_CHANGES: usize = 100_000;
@@ -50,11 +50,13 @@ pub struct Decision {
     pub changes: Vec<Change>,
     /// The usage of the subject that is set to zero.
     pub reset: Reset,
+    /// The correction of the usage of a limit of the subject.
+    pub adjustment: Option<Adjustment>,
 }
 
 impl Decision {
     pub(super) fn new(subject: ResourceKey, changes: Vec<Change>) -> Self {
-        Self { subject, changes, reset: Reset::default() }
+        Self { subject, changes, reset: Reset::default(), adjustment: None }
     }
 
     /// What else changes.
@@ -170,7 +172,7 @@ pub fn update<R: Rules>(
     check_name_free(state, &after)?;
     after.resource.check_taken(Some(&before.id), state, cx.now)?;
     let changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }];
-    Ok(Decision { subject, changes, reset })
+    Ok(Decision { reset, ..Decision::new(subject, changes) })
 }
 
 /// Deletes the resource `id`, with what `docs/design/semantics.md §5` says goes or changes with it.
@@ -309,7 +311,7 @@ pub fn govern(
         (_, true) => None,
         (_, false) => Some(ProviderGovernance::wrap(cx.changed(&base, resource))),
     };
-    Ok(Decision { subject, changes: vec![Change { before: wrapped, after }], reset })
+    Ok(Decision { reset, ..Decision::new(subject, vec![Change { before: wrapped, after }]) })
 }
 
 /// Deletes the limits of the provider `name`, if it has any.

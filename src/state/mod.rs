@@ -4,6 +4,7 @@
 //! readers never meet a writer. `decide` turns commands into changes, `State::apply` turns changes into the next state. The ledger calls
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod adjust;
 mod decide;
 mod facet;
 mod first;
@@ -30,6 +31,7 @@ use crate::domain::{
 };
 use crate::seeded::{self, Bug};
 
+pub use adjust::adjust;
 pub use decide::{Change, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update};
 pub use facet::{Facet, Listed};
 pub use first::furnish;
@@ -39,7 +41,7 @@ pub use marks::{Mark, Marked, Slot};
 pub use prices::upsert_prices;
 pub use query::{Page, Query};
 pub use rules::Rules;
-pub use usage::{Crossing, Moved, Reset, THRESHOLDS, Tally, UsageMoves, settle_usage};
+pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, settle_usage};
 
 /// Everything at one revision.
 #[derive(Clone)]

@@ -6,14 +6,14 @@ use std::collections::hash_map::Entry;
 use foldhash::fast::RandomState;
 
 use super::{Change, Decision};
-use crate::counters::{Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
-use crate::domain::{AnyResource, LimitKind, LimitOwner, Timestamp};
+use crate::counters::{Adjustment, Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
+use crate::domain::{AlertPercents, AnyResource, LimitKind, LimitOwner, Timestamp};
 use crate::usage::Amount;
 
-/// Percentages of a limit whose crossing is recorded.
-pub const THRESHOLDS: [i32; 3] = [80, 90, 100];
+/// Percentages of a limit whose crossing those who follow usage are told of at once, whatever is recorded of it.
+const URGENT: [i32; 3] = [80, 90, 100];
 
-/// A limit that reached one of the [`THRESHOLDS`].
+/// A limit that reached one of its thresholds.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Crossing {
     /// The window that it was crossed in.
@@ -39,6 +39,8 @@ pub struct Moved {
     pub counters: Vec<(CounterKey, Counter)>,
     /// The thresholds that they cross.
     pub crossings: Vec<Crossing>,
+    /// Whether it is to be told at once: requests may have to be stopped, or are let through again.
+    pub urgent: bool,
 }
 
 /// Which counters moved since whoever follows usage looked last.
@@ -50,7 +52,7 @@ pub struct UsageMoves {
     pub keys: CounterKeys,
     /// Whether batches were counted, perhaps without moving a counter.
     pub batches: bool,
-    /// Whether it is to be told at once: one of them crossed a threshold, or was reset, which lets requests through again.
+    /// Whether it is to be told at once: one of them came near its ceiling, or was reset, which lets requests through again.
     pub urgent: bool,
     /// Whether memory was read anew, so that anything may have moved.
     pub anything: bool,
@@ -67,6 +69,7 @@ pub struct Tally<'a> {
 struct Move {
     used: i64,
     max: i64,
+    alert_percents: AlertPercents,
     /// Used and ceiling before, for what is crossed between then and now.
     before: (i64, i64),
 }
@@ -83,7 +86,7 @@ impl<'a> Tally<'a> {
     ///
     /// The counter that would overflow.
     pub fn add(&mut self, amounts: &[Amount]) -> Result<(), CounterKey> {
-        for (place, Amount { key, amount, max }) in amounts.iter().enumerate() {
+        for (place, Amount { key, amount, max, max_before, alert_percents }) in amounts.iter().enumerate() {
             let added = match self.moved.entry(key.clone()) {
                 Entry::Occupied(mut moved) => {
                     let moved = moved.get_mut();
@@ -92,7 +95,8 @@ impl<'a> Tally<'a> {
                 Entry::Vacant(vacant) => {
                     let before = self.counters.get(key).used;
                     before.checked_add(*amount).map(|used| {
-                        vacant.insert(Move { used, max: *max, before: (before, *max) });
+                        let (before, alert_percents) = ((before, *max_before), alert_percents.clone());
+                        vacant.insert(Move { used, max: *max, alert_percents, before });
                     })
                 }
             };
@@ -132,7 +136,8 @@ impl<'a> Tally<'a> {
 
     /// Sets what a window of `dimension` has counted. `before` are used and ceiling before.
     fn set(&mut self, key: CounterKey, used: i64, before: (i64, i64), dimension: &Dimension<'_>) {
-        self.moved.insert(key, Move { used, max: dimension.max, before });
+        let (max, alert_percents) = (dimension.max(self.now), dimension.alert_percents.clone());
+        self.moved.insert(key, Move { used, max, alert_percents, before });
     }
 
     /// Sets all to zero that can be counted in. The current window is written in any case: those who follow usage may have
@@ -142,7 +147,7 @@ impl<'a> Tally<'a> {
         for at in [current.start.plus_micros(-1), current.start, current.end] {
             let key = dimension.counter(at);
             if at == current.start || self.counters.get(&key).used != 0 {
-                self.set(key, 0, (0, dimension.max), dimension);
+                self.set(key, 0, (0, dimension.max(self.now)), dimension);
             }
         }
     }
@@ -152,13 +157,17 @@ impl<'a> Tally<'a> {
         let mut moves: Vec<_> = self.moved.into_iter().collect();
         // In the order of the keys, so that replicas never wait for each other in a circle.
         moves.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let mut moved = Moved { counters: Vec::with_capacity(moves.len()), crossings: Vec::new() };
-        for ((key, Move { used, max, before }), version) in moves.into_iter().zip(self.counters.version() + 1..) {
-            for percent in THRESHOLDS.into_iter().filter(|percent| crosses(before, (used, max), *percent)) {
+        let mut moved = Moved { counters: Vec::with_capacity(moves.len()), ..Moved::default() };
+        for ((key, Move { used, max, alert_percents, before }), version) in
+            moves.into_iter().zip(self.counters.version() + 1..)
+        {
+            let crossed = |percent: &&i32| crosses(before, (used, max), **percent);
+            for percent in alert_percents.percents().iter().filter(crossed) {
                 let Some(owner) = owner_of(&key) else { continue };
-                let (key, crossed_at) = (key.clone(), self.now);
+                let (key, percent, crossed_at) = (key.clone(), *percent, self.now);
                 moved.crossings.push(Crossing { key, owner, percent, used, max, version, crossed_at });
             }
+            moved.urgent |= used == 0 || URGENT.iter().any(|percent| crossed(&percent));
             moved.counters.push((key, Counter { used, version }));
         }
         moved
@@ -195,7 +204,8 @@ impl Reset {
     }
 }
 
-/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets limits to zero; alignment that is
+/// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets limits to zero, a correction one limit to
+/// what is right; alignment that is
 /// switched on begins at zero; a window whose bounds move otherwise takes along what it counted, so that it is in one
 /// window still. A dimension of a rate limit that was left out for a while begins at zero. A ceiling or an end that
 /// moves changes nothing that was counted, but its share or how long it counts; that too is told to those who follow
@@ -219,19 +229,26 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
             let (from, to) = (old.counter(now), new.counter(now));
             let was = counters.get(&from).used;
             if was != 0 && from != to {
-                tally.set(from, 0, (0, old.max), &new);
+                tally.set(from, 0, (0, old.max(now)), &new);
             }
-            let ends_otherwise = old.window(now).end != new.window(now).end;
+            let ends_otherwise = old.holds_until(now) != new.holds_until(now);
             let used = match (reset.concerns(&new), new.aligned() && !old.owner_aligned) {
                 (true, _) | (_, true) => 0,
                 (false, false) => was,
             };
-            if used != counters.get(&to).used || (used != 0 && (new.max != old.max || ends_otherwise)) {
-                tally.set(to, used, (was, old.max), &new);
+            if used != counters.get(&to).used || (used != 0 && (new.max(now) != old.max(now) || ends_otherwise)) {
+                tally.set(to, used, (was, old.max(now)), &new);
             }
         }
     }
     let after = || decision.changes.iter().filter_map(|change| change.after.as_ref());
+    if let Some(Adjustment { key, before, used, .. }) = &decision.adjustment {
+        let limit = after().flat_map(dimensions).find(|it| it.limit_id == key.limit_id && it.kind == key.kind);
+        if let Some(limit) = limit {
+            let max_before = limit.greatest_max(&limit.window(now), now);
+            tally.set(key.clone(), *used, (*before, max_before), &limit);
+        }
+    }
     tally.close(|key| {
         let mut owned = after().flat_map(dimensions);
         owned.find(|owned| owned.limit_id == key.limit_id && owned.kind == key.kind).map(|owned| owned.owner)

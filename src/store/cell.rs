@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    AllowList, Enforcement, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind, Sha256Hash, Struct,
-    StructValue, Timestamp,
+    AlertPercents, AllowList, Enforcement, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind,
+    Sha256Hash, Struct, StructValue, Timestamp,
 };
 
 /// The row that is being read, to be named if it is corrupt.
@@ -39,6 +39,16 @@ impl Reading<'_> {
 
     pub(super) fn duration(self, text: &str) -> Result<ResetDuration, StoreError> {
         ResetDuration::parse(text).ok_or_else(|| self.corrupt(format!("{text:?} is no duration")))
+    }
+
+    /// Thresholds of a limit, separated by commas; the usual ones are left out.
+    pub(super) fn alert_percents(self, text: Option<&str>) -> Result<AlertPercents, StoreError> {
+        let Some(text) = text else { return Ok(AlertPercents::default()) };
+        let percents = text.split(',').map(|percent| percent.parse().ok()).collect::<Option<Vec<i32>>>();
+        percents
+            .and_then(AlertPercents::new)
+            .filter(|percents| !percents.are_usual())
+            .ok_or_else(|| self.corrupt(format!("{text:?} is no list of percentages other than the usual ones")))
     }
 
     /// Parts in the order of the client's list, each with its place in it.
@@ -145,6 +155,12 @@ fn value(raw: &RawValue) -> Option<StructValue> {
         }
         _ => StructValue::Number(text.parse().ok().filter(|number: &f64| number.is_finite())?),
     })
+}
+
+/// Thresholds of a limit, separated by commas; `None` for the usual ones.
+pub(super) fn alert_percents(percents: &AlertPercents) -> Option<String> {
+    let listed = || percents.percents().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    (!percents.are_usual()).then(listed)
 }
 
 /// A list of strings as JSON.

@@ -65,7 +65,7 @@ impl RevisionRecord {
 
     fn record_after(&self, before: Chain) -> Chain {
         let Self { revision, chain: _, chain_version: _, committed_at, actor, peer, method, request_id, .. } = self;
-        let Self { request_digest, rows, .. } = self;
+        let Self { request_digest, adjustment, rows, .. } = self;
         let mut hasher = blake3::Hasher::new_derive_key(RECORD);
         hasher.update(&before.0);
         hasher.update(&revision.to_be_bytes());
@@ -82,6 +82,10 @@ impl RevisionRecord {
             for body in [before, after] {
                 put_optional(&mut hasher, body.as_ref().map(LogBody::bytes).as_deref());
             }
+        }
+        // Revisions without one have the hashes that they had before there were any.
+        if let Some(adjustment) = adjustment {
+            put(&mut hasher, adjustment);
         }
         Chain(*hasher.finalize().as_bytes())
     }
@@ -139,6 +143,7 @@ mod tests {
             method: "tollgate.v1.TeamService/UpdateTeam".to_owned(),
             request_id: "r".to_owned(),
             request_digest: Some([3; 32]),
+            adjustment: None,
             rows: vec![row("a", Some(b"before")), row("b", None)],
         }
     }

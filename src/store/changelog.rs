@@ -50,6 +50,7 @@ pub(super) fn append(script: &mut Script, txns: &[RevisionRecord]) {
             method,
             request_id,
             request_digest,
+            adjustment,
             rows: _,
         } = txn;
         change_txn::Model {
@@ -62,6 +63,7 @@ pub(super) fn append(script: &mut Script, txns: &[RevisionRecord]) {
             method: method.clone(),
             request_id: request_id.clone(),
             request_digest: request_digest.map(|digest| digest.to_vec()),
+            adjustment: adjustment.as_deref().map(Into::into),
         }
     });
     script.insert(heads.collect());
@@ -99,6 +101,7 @@ fn txn(row: change_txn::Model) -> Result<RevisionRecord, StoreError> {
         request_id: row.request_id,
         request_digest: request_digest
             .map_err(|_| corrupt("the digest of its request is not 32 bytes long".to_owned()))?,
+        adjustment: row.adjustment.map(Into::into),
         rows: Vec::new(),
     })
 }

@@ -50,6 +50,8 @@ pub struct RevisionRecord {
     pub request_id: String,
     /// Hash of what is remembered of the request, if anything is.
     pub request_digest: Option<[u8; 32]>,
+    /// The correction of usage that it made, encoded.
+    pub adjustment: Option<Bytes>,
     /// What changed, in order.
     pub rows: Vec<LogRow>,
 }

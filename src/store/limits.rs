@@ -7,14 +7,17 @@ use std::fmt;
 use std::hash::Hash;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, TryGetable};
+use sea_orm::{
+    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult, QuerySelect as _,
+    QueryTrait as _, TryGetable,
+};
 
-use super::cell::Reading;
+use super::cell::{self, Reading};
 use super::entity::{budget, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
 use super::persist::{Row, Rows, Which, each};
 use super::tx::ReadTx;
-use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit};
+use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit, TemporaryIncrease};
 
 impl Row for budget::Model {
     type Key = String;
@@ -65,7 +68,18 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
     rows.budget.extend(limits.budgets.iter().zip(0..).map(|(budget, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let Budget { id, max_limit, reset_duration, enforcement, anchor, created_at, updated_at } = budget;
+        let Budget {
+            id,
+            max_limit,
+            temporary_increase,
+            reset_duration,
+            enforcement,
+            alert_percents,
+            anchor,
+            created_at,
+            updated_at,
+        } = budget;
+        let increase = temporary_increase.as_deref();
         budget::Model {
             id: id.to_string(),
             customer_id,
@@ -76,7 +90,10 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             provider,
             ord,
             max_limit_nano_usd: max_limit.nanos(),
+            temporary_increase_nano_usd: increase.map(|increase| increase.amount.nanos()),
+            temporary_increase_until: increase.map(|increase| increase.until.as_micros()),
             reset_duration: reset_duration.to_string(),
+            alert_percents: cell::alert_percents(alert_percents),
             anchor: anchor.as_micros(),
             enforcement: enforcement.name().to_owned(),
             created_at: created_at.as_micros(),
@@ -86,7 +103,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
     rows.rate_limit.extend(limits.rate_limits.iter().zip(0..).map(|(rate_limit, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let RateLimit { id, token, request, enforcement, created_at, updated_at } = rate_limit;
+        let RateLimit { id, token, request, enforcement, alert_percents, created_at, updated_at } = rate_limit;
         rate_limit::Model {
             id: id.to_string(),
             customer_id,
@@ -103,6 +120,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             request_reset_duration: request.as_ref().map(|request| request.reset_duration.to_string()),
             request_anchor: request.as_ref().map(|request| request.anchor.as_micros()),
             enforcement: enforcement.name().to_owned(),
+            alert_percents: cell::alert_percents(alert_percents),
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
         }
@@ -200,104 +218,169 @@ where
 {
     let mut limits: HashMap<K, Parts> = HashMap::new();
     let [budgets, rate_limits] = (of.owned)(&of, which);
-    {
-        use budget::Column::{
-            Anchor, CreatedAt, Enforcement, Id as IdColumn, MaxLimitNanoUsd, Ord, ResetDuration, UpdatedAt,
+    let select = budget::Entity::find()
+        .select_only()
+        .columns(BudgetRow::COLUMNS)
+        .column_as(of.budget, OWNER)
+        .filter(budgets)
+        .into_model::<OwnedRow<K, BudgetRow>>();
+    each(tx, "budget", select, |OwnedRow { owner, row }| {
+        let reading = Reading { table: "budget", id: &row.id };
+        let budget = Budget {
+            id: row.id.as_str().into(),
+            max_limit: NanoUsd::from_nanos(reading.limit(row.max_limit_nano_usd)?),
+            temporary_increase: temporary_increase(
+                reading,
+                row.temporary_increase_nano_usd,
+                row.temporary_increase_until,
+            )?,
+            reset_duration: reading.duration(&row.reset_duration)?,
+            enforcement: reading.enforcement(&row.enforcement)?,
+            alert_percents: reading.alert_percents(row.alert_percents.as_deref())?,
+            anchor: reading.time(row.anchor)?,
+            created_at: reading.time(row.created_at)?,
+            updated_at: reading.time(row.updated_at)?,
         };
-        let select = budget::Entity::find()
-            .select_only()
-            .columns([
-                of.budget,
-                IdColumn,
-                Ord,
-                MaxLimitNanoUsd,
-                ResetDuration,
-                Anchor,
-                Enforcement,
-                CreatedAt,
-                UpdatedAt,
-            ])
-            .filter(budgets)
-            .into_tuple::<(K, String, i32, i64, String, i64, String, i64, i64)>();
-        each(
-            tx,
-            "budget",
-            select,
-            |(owner, id, ord, max_limit, reset_duration, anchor, enforcement, created_at, updated_at)| {
-                let reading = Reading { table: "budget", id: &id };
-                let budget = Budget {
-                    id: id.as_str().into(),
-                    max_limit: NanoUsd::from_nanos(reading.limit(max_limit)?),
-                    reset_duration: reading.duration(&reset_duration)?,
-                    enforcement: reading.enforcement(&enforcement)?,
-                    anchor: reading.time(anchor)?,
-                    created_at: reading.time(created_at)?,
-                    updated_at: reading.time(updated_at)?,
-                };
-                limits.entry(owner).or_default().budgets.push((ord, budget));
-                Ok(())
-            },
-        )
-        .await?;
-    }
-    {
-        use rate_limit::Column::{
-            CreatedAt, Enforcement, Id as IdColumn, Ord, RequestAnchor, RequestMaxLimit, RequestResetDuration,
-            TokenAnchor, TokenMaxLimit, TokenResetDuration, UpdatedAt,
+        limits.entry(owner).or_default().budgets.push((row.ord, budget));
+        Ok(())
+    })
+    .await?;
+    let select = rate_limit::Entity::find()
+        .select_only()
+        .columns(RateLimitRow::COLUMNS)
+        .column_as(of.rate_limit, OWNER)
+        .filter(rate_limits)
+        .into_model::<OwnedRow<K, RateLimitRow>>();
+    each(tx, "rate_limit", select, |OwnedRow { owner, row }| {
+        let reading = Reading { table: "rate_limit", id: &row.id };
+        let token = dimension(reading, row.token_max_limit, row.token_reset_duration, row.token_anchor)?;
+        let request = dimension(reading, row.request_max_limit, row.request_reset_duration, row.request_anchor)?;
+        if token.is_none() && request.is_none() {
+            return Err(reading.corrupt("it limits nothing"));
+        }
+        let rate_limit = RateLimit {
+            id: row.id.as_str().into(),
+            token,
+            request,
+            enforcement: reading.enforcement(&row.enforcement)?,
+            alert_percents: reading.alert_percents(row.alert_percents.as_deref())?,
+            created_at: reading.time(row.created_at)?,
+            updated_at: reading.time(row.updated_at)?,
         };
-        let select = rate_limit::Entity::find()
-            .select_only()
-            .columns([of.rate_limit, IdColumn, Ord, Enforcement, CreatedAt, UpdatedAt])
-            .columns([TokenMaxLimit, TokenResetDuration, TokenAnchor])
-            .columns([RequestMaxLimit, RequestResetDuration, RequestAnchor])
-            .filter(rate_limits)
-            .into_tuple::<(
-                K,
-                String,
-                i32,
-                String,
-                i64,
-                i64,
-                Option<i64>,
-                Option<String>,
-                Option<i64>,
-                Option<i64>,
-                Option<String>,
-                Option<i64>,
-            )>();
-        each(
-            tx,
-            "rate_limit",
-            select,
-            |(owner, id, ord, enforcement, created_at, updated_at, t1, t2, t3, r1, r2, r3)| {
-                let reading = Reading { table: "rate_limit", id: &id };
-                let token = dimension(reading, (t1, t2, t3))?;
-                let request = dimension(reading, (r1, r2, r3))?;
-                if token.is_none() && request.is_none() {
-                    return Err(reading.corrupt("it limits nothing"));
-                }
-                let rate_limit = RateLimit {
-                    id: id.as_str().into(),
-                    token,
-                    request,
-                    enforcement: reading.enforcement(&enforcement)?,
-                    created_at: reading.time(created_at)?,
-                    updated_at: reading.time(updated_at)?,
-                };
-                limits.entry(owner).or_default().rate_limits.push((ord, rate_limit));
-                Ok(())
-            },
-        )
-        .await?;
-    }
+        limits.entry(owner).or_default().rate_limits.push((row.ord, rate_limit));
+        Ok(())
+    })
+    .await?;
     Ok(Owned(limits))
+}
+
+/// The column under which the owner of a limit is read, whichever it is.
+const OWNER: &str = "owner";
+
+/// A row with its owner.
+struct OwnedRow<K, R> {
+    owner: K,
+    row: R,
+}
+
+impl<K: TryGetable, R: FromQueryResult> FromQueryResult for OwnedRow<K, R> {
+    fn from_query_result(result: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self { owner: result.try_get(prefix, OWNER)?, row: R::from_query_result(result, prefix)? })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct BudgetRow {
+    id: String,
+    ord: i32,
+    max_limit_nano_usd: i64,
+    temporary_increase_nano_usd: Option<i64>,
+    temporary_increase_until: Option<i64>,
+    reset_duration: String,
+    enforcement: String,
+    alert_percents: Option<String>,
+    anchor: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl BudgetRow {
+    const COLUMNS: [budget::Column; 11] = {
+        use budget::Column::*;
+        [
+            Id,
+            Ord,
+            MaxLimitNanoUsd,
+            TemporaryIncreaseNanoUsd,
+            TemporaryIncreaseUntil,
+            ResetDuration,
+            Enforcement,
+            AlertPercents,
+            Anchor,
+            CreatedAt,
+            UpdatedAt,
+        ]
+    };
+}
+
+#[derive(FromQueryResult)]
+struct RateLimitRow {
+    id: String,
+    ord: i32,
+    token_max_limit: Option<i64>,
+    token_reset_duration: Option<String>,
+    token_anchor: Option<i64>,
+    request_max_limit: Option<i64>,
+    request_reset_duration: Option<String>,
+    request_anchor: Option<i64>,
+    enforcement: String,
+    alert_percents: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl RateLimitRow {
+    const COLUMNS: [rate_limit::Column; 12] = {
+        use rate_limit::Column::*;
+        [
+            Id,
+            Ord,
+            TokenMaxLimit,
+            TokenResetDuration,
+            TokenAnchor,
+            RequestMaxLimit,
+            RequestResetDuration,
+            RequestAnchor,
+            Enforcement,
+            AlertPercents,
+            CreatedAt,
+            UpdatedAt,
+        ]
+    };
+}
+
+fn temporary_increase(
+    reading: Reading<'_>,
+    amount: Option<i64>,
+    until: Option<i64>,
+) -> Result<Option<Box<TemporaryIncrease>>, StoreError> {
+    match (amount, until) {
+        (None, None) => Ok(None),
+        (Some(amount), Some(until)) => {
+            let (amount, until) = (NanoUsd::from_nanos(reading.limit(amount)?), reading.time(until)?);
+            Ok(Some(Box::new(TemporaryIncrease { amount, until })))
+        }
+        _ => Err(reading.corrupt("an increase has no amount or no end")),
+    }
 }
 
 fn dimension(
     reading: Reading<'_>,
-    columns: (Option<i64>, Option<String>, Option<i64>),
+    max_limit: Option<i64>,
+    reset_duration: Option<String>,
+    anchor: Option<i64>,
 ) -> Result<Option<RateDimension>, StoreError> {
-    match columns {
+    match (max_limit, reset_duration, anchor) {
         (None, None, None) => Ok(None),
         (Some(max_limit), Some(reset_duration), Some(anchor)) => Ok(Some(RateDimension {
             max_limit: reading.limit(max_limit)?,

@@ -22,7 +22,7 @@ fn run(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// How each command fails at once, by something that is no setting.
-const FAILING: [(&str, &[&str]); 22] = [
+const FAILING: [(&str, &[&str]); 23] = [
     ("serve", &["--listen", "127.0.0.1:0", "--database", "sqlite://no/such/place.db"]),
     ("watch", &["--once", "--server", "http://127.0.0.1:1"]),
     ("explain", &["--model", "m", "--server", "http://127.0.0.1:1"]),
@@ -45,6 +45,7 @@ const FAILING: [(&str, &[&str]); 22] = [
     ("prices unpriced", &["--server", "http://127.0.0.1:1"]),
     ("spend", &["--server", "http://127.0.0.1:1"]),
     ("usage", &["--server", "http://127.0.0.1:1"]),
+    ("usage adjust", &["x", "--usd", "-1", "--reason", "r", "--server", "http://127.0.0.1:1"]),
 ];
 
 /// The names under `Commands:` in a help text.

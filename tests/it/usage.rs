@@ -15,11 +15,14 @@ use tonic::Code;
 use crate::watch::api::Api;
 use crate::watch::rig::Rig;
 
+mod adjust;
+mod alerts;
 mod cli;
 mod counted;
 mod crash;
 mod disk;
 mod history;
+mod increase;
 mod model;
 pub(crate) mod reporter;
 mod seeded;

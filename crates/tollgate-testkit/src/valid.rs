@@ -61,18 +61,27 @@ fn durations(aligned: bool) -> Vec<&'static str> {
     [of_calendar, &["1Q", "1500ms", "90s", "1h30m", "24h", "05h", "0h10m"]].concat()
 }
 
+fn alert_percents() -> impl Strategy<Value = Vec<i32>> {
+    subsequence(vec![1, 50, 80, 90, 100, 250, 1_000], 0..=4).prop_shuffle()
+}
+
 fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
     // Around 9e6 dollars a nano-dollar is about as much as one step of a double.
     let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.0, 0.1 + 0.2, 6e-10, 9.2e9])];
-    let budget = (max_limit, any::<f64>(), any::<i64>(), 0..=3);
-    let budget = budget.prop_map(|(max_limit, current_usage, nanos, enforcement)| v1::Budget {
-        max_limit,
-        current_usage,
-        max_limit_nano_usd: nanos,
-        enforcement,
-        owner: Some(v1::budget::Owner::TeamId("another".to_owned())),
-        ..Default::default()
-    });
+    let increase = option::of((prop_oneof![1e-9..1.0, 1.0..9.2e9], time(NOW_SECONDS + 1..4_000_000_000)));
+    let parts = (max_limit, increase, alert_percents(), 0..=3, any::<f64>(), any::<i64>());
+    let budget =
+        parts.prop_map(|(max_limit, increase, alert_percents, enforcement, current_usage, nanos)| v1::Budget {
+            max_limit,
+            temporary_increase: increase.as_ref().map_or(0.0, |(increase, _)| *increase),
+            temporary_increase_until: increase.map(|(_, until)| until),
+            alert_percents,
+            current_usage,
+            max_limit_nano_usd: nanos,
+            enforcement,
+            owner: Some(v1::budget::Owner::TeamId("another".to_owned())),
+            ..Default::default()
+        });
     let lengths = subsequence([&durations(aligned)[..], &["never"]].concat(), 0..=3).prop_shuffle();
     (lengths, vec(budget, 3), any::<bool>()).prop_map(move |(lengths, budgets, flag)| {
         let with = |(length, budget): (&str, v1::Budget)| v1::Budget {
@@ -92,7 +101,8 @@ fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLimit>> {
             maxima.into_iter().zip(lengths).map(with).collect::<Vec<_>>()
         })
     };
-    (dimensions(), dimensions(), any::<i64>(), 0..=3).prop_map(|(tokens, requests, used, enforcement)| {
+    let parts = (dimensions(), dimensions(), alert_percents(), 0..=3, any::<i64>());
+    parts.prop_map(|(tokens, requests, alert_percents, enforcement, used)| {
         let both = tokens.into_iter().zip(requests).filter(|(token, request)| token.is_some() || request.is_some());
         let limits = both.map(|(token, request)| {
             let (token_max_limit, token_reset_duration) = token.unzip();
@@ -104,6 +114,7 @@ fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLimit>> {
                 request_reset_duration,
                 token_current_usage: used,
                 enforcement,
+                alert_percents: alert_percents.clone(),
                 ..Default::default()
             }
         });

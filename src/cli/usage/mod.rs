@@ -1,8 +1,9 @@
-//! `tollgate usage`: the limits that are nearest to exhaustion, and whose they are.
+//! `tollgate usage`: the limits that are nearest to exhaustion, and whose they are; and corrections of what they counted.
 //!
 //! One mechanism for one look and for many: the watch stream brings, as of one moment, all that is used and the owners
 //! with their names. Lists would be dozens of calls with 100,000 keys, each as of another moment, and without the owners.
 
+mod adjust;
 mod board;
 mod owner;
 #[cfg(test)]
@@ -12,8 +13,8 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use clap::{Args, Subcommand};
 use serde_json::json;
 use tokio::time::Instant;
 use tollgate_node::follow::Lost;
@@ -37,6 +38,7 @@ const REST_OF_LINE: &str = "\x1b[K";
 const REST_OF_SCREEN: &str = "\x1b[J";
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 One line per limit that has usage in its current window, the one nearest to exhaustion \
 first. Percentages are rounded down. With --watch the table is drawn anew whenever it changes, on a \
@@ -48,8 +50,25 @@ Examples:
   tollgate usage --owner team,customer --watch
       Those of teams and customers, live.
   tollgate usage --json --limit 1000 | jq -r '.limits[] | select(.percent >= 80) | .ownerName'
-      The owners of limits that are used to 80 percent.")]
+      The owners of limits that are used to 80 percent.
+  tollgate usage adjust 0190a8f0-… --usd -12.50 --reason 'refund of the provider'
+      Take 12.50 USD off what a budget has counted.")]
 pub(super) struct UsageArgs {
+    #[command(subcommand)]
+    command: Option<UsageCommand>,
+
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum UsageCommand {
+    /// Correct what a limit has counted in its current window
+    Adjust(adjust::AdjustArgs),
+}
+
+#[derive(Args, Debug)]
+struct ShowArgs {
     #[command(flatten)]
     target: Target,
 
@@ -83,20 +102,23 @@ fn owner(text: &str) -> Result<OwnerKind, String> {
     })
 }
 
-/// Looks once, or until a signal.
+/// Looks once, or until a signal; or makes a correction.
 pub(super) async fn run(args: UsageArgs) -> Result<(), Failure> {
+    if let Some(UsageCommand::Adjust(args)) = args.command {
+        return adjust::run(args).await;
+    }
     let mut stop = stop_signal()?;
     let stdout = io::stdout();
     let in_place = stdout.is_terminal();
     tokio::select! {
-        shown = show(args, BufWriter::new(stdout), in_place) => shown,
+        shown = show(args.show, BufWriter::new(stdout), in_place) => shown,
         _ = stop.received() => Ok(()),
     }
 }
 
 /// Shows tables on `out`; `in_place` if it is a terminal.
-async fn show<W: Write>(args: UsageArgs, out: W, in_place: bool) -> Result<(), Failure> {
-    let UsageArgs { target, json, limit, mut owners, watch, node_id } = args;
+async fn show<W: Write>(args: ShowArgs, out: W, in_place: bool) -> Result<(), Failure> {
+    let ShowArgs { target, json, limit, mut owners, watch, node_id } = args;
     if owners.is_empty() {
         owners = OwnerKind::ALL.to_vec();
     }

@@ -13,7 +13,7 @@ use crate::proto::v1::{
 #[derive(Parser)]
 struct Only {
     #[command(flatten)]
-    args: UsageArgs,
+    args: ShowArgs,
 }
 
 /// Runs `tollgate usage` with `flags` against the scripts, to its end. What came of it, what was asked, what was shown.

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::Verification;
 use crate::counters::{Counter, CounterKey, Dimension, dimensions};
-use crate::domain::{AnyResource, LimitId, LimitKind, Timestamp};
-use crate::state::{Crossing, THRESHOLDS};
+use crate::domain::{AlertPercents, AnyResource, LimitId, LimitKind, Timestamp};
+use crate::state::Crossing;
 use crate::store::{JournalEntry, RecordedUsage};
 use crate::usage::is_past;
 
@@ -127,16 +127,20 @@ impl<'a> Check<'a> {
         now: Timestamp,
     ) -> Option<String> {
         let Crossing { key, owner, percent, used, max, version, crossed_at } = crossing;
-        let is_threshold = THRESHOLDS.contains(percent);
+        let is_threshold = AlertPercents::RANGE.contains(percent);
         let reached = is_threshold && *used > 0 && i128::from(*used) * 100 >= i128::from(*max) * i128::from(*percent);
         if !reached || !(1..=self.recorded.version).contains(version) {
             return Some(format!("usage: {key} cannot have reached {percent} % with {used} of {max}"));
         }
         let limit = limits.get(&(key.limit_id.clone(), key.kind));
         let unchanged = |updated_at: &Timestamp| updated_at < crossed_at;
-        if limit.is_some_and(|(limit, updated_at)| limit.owner != *owner || unchanged(updated_at) && limit.max != *max)
+        let is_as_told =
+            |limit: &Dimension<'_>| limit.max(*crossed_at) == *max && limit.alert_percents.percents().contains(percent);
+        if limit.is_some_and(|(limit, updated_at)| limit.owner != *owner || unchanged(updated_at) && !is_as_told(limit))
         {
-            return Some(format!("usage: {key} reached {percent} %, but its limit has another owner or maximum"));
+            return Some(format!(
+                "usage: {key} reached {percent} %, but its limit has another owner, maximum or alert_percents"
+            ));
         }
         let has =
             |counter: Counter| counter.version > *version || (counter.version == *version && counter.used == *used);

@@ -17,6 +17,7 @@ pub struct Model {
     pub method: String,
     pub request_id: String,
     pub request_digest: Option<Vec<u8>>,
+    pub adjustment: Option<Vec<u8>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

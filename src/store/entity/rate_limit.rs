@@ -23,6 +23,7 @@ pub struct Model {
     pub request_reset_duration: Option<String>,
     pub request_anchor: Option<i64>,
     pub enforcement: String,
+    pub alert_percents: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -19,9 +19,9 @@ use tempfile::TempDir;
 use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
-    AllowList, AnyResource, Budget, Customer, Enforcement, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd,
-    PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
-    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
+    AlertPercents, AllowList, AnyResource, Budget, Customer, Enforcement, Id, KeyOwner, Limits, McpClient, McpConfig,
+    NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
+    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease, VirtualKey,
 };
 use crate::state::Op;
 
@@ -80,6 +80,7 @@ impl Bench {
                 method: "tollgate.v1.TestService/Test".to_owned(),
                 request_id: String::new(),
                 request_digest: None,
+                adjustment: None,
                 rows,
             };
             head.chain = txn.chain_after(head.chain);
@@ -220,8 +221,11 @@ fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
     Budget {
         id: id.into(),
         max_limit: NanoUsd::from_nanos(nanos),
+        temporary_increase: (nanos % 2 == 1)
+            .then(|| Box::new(TemporaryIncrease { amount: NanoUsd::from_nanos(7), until: at(50) })),
         reset_duration: ResetDuration::parse(duration).unwrap(),
         enforcement: Enforcement::Soft,
+        alert_percents: AlertPercents::new(vec![50, 200]).unwrap(),
         anchor: at(-5),
         created_at: at(-4),
         updated_at: at(-3),
@@ -238,6 +242,7 @@ fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimens
         token,
         request,
         enforcement: Enforcement::Shadow,
+        alert_percents: AlertPercents::default(),
         created_at: at(-8),
         updated_at: at(-7),
     }

@@ -176,7 +176,7 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
         (changed("usageCounter", |it| it["kind"] = json!(9)), "kind: is missing or unknown"),
         (changed("usageCounter", |it| it["used"] = json!("-5")), "used: is -5; must be at least 0"),
         (changed("usageCounter", |it| it["version"] = json!("9999")), "version: is 9999; must be from 1 to"),
-        (changed("thresholdEvent", |it| it["event"]["percent"] = json!(81)), "event.percent: is 81; must be one of"),
+        (changed("thresholdEvent", |it| it["event"]["percent"] = json!(1_001)), "event.percent: is 1001; must be from"),
         (changed("formerKey", |it| it["deletedAt"] = Value::Null), "deleted_at: is absent"),
         (changed("spend", |it| it["amounts"]["requests"] = json!("-1")), "amounts: is -1; must be at least 0"),
         (changed("spend", |it| it["amounts"] = Value::Null), "amounts: is absent"),

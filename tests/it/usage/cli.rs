@@ -9,8 +9,12 @@ use super::*;
 use crate::watch::rig::soon;
 
 fn program(rig: &Rig, flags: &[&str]) -> Command {
+    called(&["usage"], rig, flags)
+}
+
+fn called(words: &[&str], rig: &Rig, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.args(["usage", "--server", &format!("http://{}", rig.address())]).args(flags).stdin(Stdio::null());
+    command.args(words).args(["--server", &format!("http://{}", rig.address())]).args(flags).stdin(Stdio::null());
     command
 }
 
@@ -57,5 +61,29 @@ async fn the_program_shows_what_is_used_and_keeps_it_live_until_it_is_interrupte
     assert!(interrupted.success());
     assert_eq!(aside(move || live.wait().unwrap()).await.code(), Some(0));
     drop((next, api));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_program_adjusts_what_was_counted_and_shows_it_in_the_audit_trail() {
+    let (mut rig, api) = Rig::started().await;
+    let (team, key) = hierarchy(&api).await;
+    report(&api, vec![batch(register(&api).await, 1, vec![entry(&key.id, 900_000_000)])]).await;
+    let id = team.budgets[0].id.as_str();
+    let ran = async |words: &[&str], flags: &[&str]| {
+        let mut command = called(words, &rig, flags);
+        let output = aside(move || command.output().unwrap()).await;
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refund = [id, "--usd", "-0.25", "--reason", "a refund"];
+    let tried = ran(&["usage", "adjust"], &[&refund[..], &["--dry-run"]].concat()).await;
+    assert!(tried.ends_with(": 0.90 USD used → 0.65 USD; would be adjusted\n"), "{tried}");
+    let made = ran(&["usage", "adjust"], &refund).await;
+    assert!(made.contains(": 0.90 USD used → 0.65 USD; adjusted at revision "), "{made}");
+    let trail = ran(&["changes"], &["--id", &team.id, "--limit", "1"]).await;
+    let told = format!("    budget of limit {id}: 0.90 USD used → 0.65 USD, since \"a refund\"");
+    assert!(trail.lines().any(|line| line == told), "{trail}");
+    drop(api);
     rig.stop().await;
 }

@@ -23,6 +23,7 @@ use crate::watch::rig::{self, Node, Rig};
 use calls::micros;
 use reports::Incarnation;
 
+mod adjust;
 mod calls;
 mod config;
 mod desired;
@@ -207,7 +208,8 @@ impl History {
             0..38 => self.report().await,
             38..48 if self.huge => self.report().await,
             38..48 => self.burst().await,
-            48..75 => {
+            48..53 => self.adjust().await,
+            53..75 => {
                 let done = self.configure().await;
                 self.tick(1_000);
                 if done { "a write" } else { "a refused write" }
@@ -325,7 +327,7 @@ pub(crate) async fn currents(api: &Api, from_memory: bool) -> Currents {
     for it in answer.budgets {
         // What never ends has no next window.
         let window = (time(it.last_reset), it.next_reset.map_or(Micros::MAX, micros));
-        let current = Current { used: it.current_usage_nano_usd, max: it.max_limit_nano_usd, window };
+        let current = Current { used: it.current_usage_nano_usd, max: it.effective_max_limit_nano_usd, window };
         all.insert((it.id, LimitKind::Budget), current);
     }
     let request = v1::ListRateLimitsRequest { page_size: 1_000, from_memory, ..Default::default() };

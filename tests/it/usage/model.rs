@@ -32,10 +32,15 @@ pub(crate) enum Owner {
 pub(crate) struct Limit {
     pub(crate) id: String,
     pub(crate) kind: LimitKind,
+    /// The ceiling without an increase.
     pub(crate) max: i64,
+    /// The ceiling with an increase, and until when.
+    pub(crate) raised: Option<(i64, Micros)>,
     pub(crate) length: Length,
     pub(crate) anchor: Micros,
     pub(crate) aligned: bool,
+    /// Percentages whose crossing is recorded.
+    pub(crate) alerts: Vec<i32>,
     /// By the start of the window.
     pub(crate) counted: BTreeMap<Micros, i64>,
 }
@@ -43,6 +48,15 @@ pub(crate) struct Limit {
 impl Limit {
     pub(crate) fn window(&self, at: Micros) -> (Micros, Micros) {
         self.length.window(self.anchor, self.aligned, at)
+    }
+
+    pub(crate) fn max_at(&self, at: Micros) -> i64 {
+        self.raised.filter(|(_, until)| at < *until).map_or(self.max, |(raised, _)| raised)
+    }
+
+    /// The ceiling that what was counted before in this window is measured by: the raised one, if that ended in it.
+    fn max_before(&self, start: Micros, now: Micros) -> i64 {
+        self.raised.filter(|(_, until)| start < *until).map_or(self.max_at(now), |(raised, _)| raised)
     }
 
     fn used(&self, start: Micros) -> i64 {
@@ -148,7 +162,7 @@ impl Model {
     pub(crate) fn currents(&self) -> Currents {
         let current = |limit: &Limit| {
             let window = limit.window(self.now);
-            let current = Current { used: limit.used(window.0), max: limit.max, window };
+            let current = Current { used: limit.used(window.0), max: limit.max_at(self.now), window };
             ((limit.id.clone(), limit.kind), current)
         };
         self.limits.values().flatten().map(current).collect()
@@ -212,9 +226,9 @@ impl Model {
         for (owner, place, start, used) in moves {
             let limit = &mut self.limits.get_mut(&owner).unwrap()[place];
             let was = limit.counted.insert(start, used).unwrap_or_default();
-            let max = limit.max;
+            let (before, max) = (limit.max_before(start, now), limit.max_at(now));
             let limit = limit.clone();
-            self.cross(&limit, start, (was, max), (used, max));
+            self.cross(&limit, start, (was, before), (used, max));
         }
         self.spend.add(entry, at, &owners);
         Some(late)
@@ -266,7 +280,7 @@ impl Model {
 
     /// Notes the thresholds that are reached by (used, ceiling) `after` and were not `before`.
     fn cross(&mut self, limit: &Limit, start: Micros, before: (i64, i64), after: (i64, i64)) {
-        for percent in [80, 90, 100] {
+        for percent in limit.alerts.iter().copied() {
             let reached =
                 |(used, max): (i64, i64)| used > 0 && i128::from(used) * 100 / i128::from(percent) >= max.into();
             if reached(after) && !reached(before) {
@@ -288,13 +302,26 @@ impl Model {
                 let zero = reset.concerns(limit.kind) || (limit.aligned && limit.length.can_align() && !old.aligned);
                 let used = if zero { 0 } else { was };
                 limit.counted.insert(to.0, used);
-                self.cross(&limit, to.0, (was, old.max), (used, limit.max));
+                self.cross(&limit, to.0, (was, old.max_at(now)), (used, limit.max_at(now)));
             }
             limits.push(limit);
         }
         if !limits.is_empty() {
             self.limits.insert(owner, limits);
         }
+    }
+
+    /// Corrects what a limit has counted in its current window. What it was, what it is, and the start of the window.
+    pub(crate) fn adjust(&mut self, owner: &Owner, place: usize, delta: i64) -> (i64, i64, Micros) {
+        let limit = &mut self.limits.get_mut(owner).unwrap()[place];
+        let start = limit.window(self.now).0;
+        let before = limit.used(start);
+        let used = (before + delta).max(0);
+        limit.counted.insert(start, used);
+        let limit = limit.clone();
+        let max_before = limit.max_before(start, self.now);
+        self.cross(&limit, start, (before, max_before), (used, limit.max_at(self.now)));
+        (before, used, start)
     }
 
     pub(crate) fn delete_customer(&mut self, id: &str) {

@@ -1,4 +1,4 @@
-//! Limits that reach 80, 90 or 100 percent: recorded once per window, in the transaction that crossed it.
+//! Limits that reach a threshold: recorded once per window, in the transaction that crossed it.
 
 use super::*;
 
@@ -7,12 +7,12 @@ async fn page(api: &Api, request: v1::ListThresholdEventsRequest) -> v1::ListThr
 }
 
 /// Percentage, used and ceiling of all events of an owner, newest first.
-async fn events(api: &Api, request: v1::ListThresholdEventsRequest) -> Vec<(i32, i64, i64)> {
+pub(super) async fn events(api: &Api, request: v1::ListThresholdEventsRequest) -> Vec<(i32, i64, i64)> {
     let events = page(api, request).await.events;
     events.iter().map(|event| (event.percent, event.used, event.max)).collect()
 }
 
-fn of_team(team: &v1::Team) -> v1::ListThresholdEventsRequest {
+pub(super) fn of_team(team: &v1::Team) -> v1::ListThresholdEventsRequest {
     v1::ListThresholdEventsRequest { team_id: team.id.clone(), ..Default::default() }
 }
 

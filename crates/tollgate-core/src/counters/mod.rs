@@ -1,5 +1,6 @@
 //! Limits as they count: their dimensions and windows, and what was counted in each.
 
+mod adjustment;
 mod dimension;
 mod told;
 
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
+pub use adjustment::Adjustment;
 pub use dimension::{Dimension, add_dimensions, dimensions, owned_limits};
 pub use told::ToldUsage;
 

@@ -95,6 +95,9 @@ pub enum Error {
         /// The incarnation.
         incarnation: i64,
     },
+    /// No such limit.
+    #[error("there is no limit {0:?}")]
+    NoLimit(Arc<str>),
     /// No such token.
     #[error("there is no token {0:?}")]
     NoToken(Arc<str>),

@@ -1,6 +1,7 @@
 //! The vocabulary of Tollgate: plain, validated types. A value that exists is valid; it is made by `wire` from messages
 //! and by `store` from rows. Nothing here knows of protobuf, of SQL or of a runtime.
 
+mod alert_percents;
 mod allow_list;
 mod customer;
 mod digest;
@@ -29,13 +30,14 @@ mod virtual_key;
 mod window;
 
 pub use crate::cel::REQUEST_TYPES;
+pub use alert_percents::AlertPercents;
 pub use allow_list::AllowList;
 pub use customer::Customer;
 pub use digest::resource_digest;
 pub use duration::{ResetDuration, Unit};
 pub use error::{Error, Reference};
 pub use id::{Id, LimitId};
-pub use limits::{Budget, Enforcement, LimitKind, LimitOwner, Limits, RateDimension, RateLimit};
+pub use limits::{Budget, Enforcement, LimitKind, LimitOwner, Limits, RateDimension, RateLimit, TemporaryIncrease};
 pub use mcp_client::McpClient;
 pub use model::{ModelPattern, bare_model};
 pub use model_config::ModelConfig;

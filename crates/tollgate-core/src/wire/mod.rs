@@ -22,7 +22,7 @@ mod virtual_key;
 
 use prost::Message;
 
-use crate::counters::CounterKey;
+use crate::counters::{Adjustment, CounterKey};
 use crate::domain::{
     AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
     ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
@@ -224,10 +224,24 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
     }
 }
 
-/// What a limit counts, from the API; `None` if this version does not know it.
-pub fn read_limit_kind(kind: i32) -> Option<LimitKind> {
+/// What a limit counts; `None` if the API does not say.
+pub fn read_limit_kind(number: i32) -> Option<LimitKind> {
     let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
-    kinds.into_iter().find(|known| i32::from(limit_kind(*known)) == kind)
+    kinds.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)
+}
+
+/// A correction of usage, as the API has it.
+pub fn render_adjustment(adjustment: &Adjustment) -> v1::UsageAdjustment {
+    let Adjustment { key: CounterKey { limit_id, kind, window_start }, delta, before, used, reason } = adjustment;
+    v1::UsageAdjustment {
+        limit_id: limit_id.to_string(),
+        kind: limit_kind(*kind).into(),
+        window_start: Some(timestamp(*window_start)),
+        delta: *delta,
+        used_before: *before,
+        used: *used,
+        reason: reason.to_string(),
+    }
 }
 
 /// Which window of which limit the stream tells of, and what was counted in it; `None` if it counts what this version does

@@ -45,6 +45,7 @@ fn log(changes: &[Change<'_>]) -> Log {
             method: String::new(),
             request_id: format!("r{revision}"),
             request_digest: None,
+            adjustment: None,
             rows: vec![row],
         });
     }
