@@ -154,7 +154,7 @@ impl History {
                 id: answered.id,
                 provider: asked.provider.clone(),
                 allowed: asked.allowed_models.clone(),
-                blacklisted: asked.blacklisted_models.clone(),
+                blocked: asked.blocked_models.clone(),
             });
         }
         let kept: Vec<i64> = configs.iter().map(|config| config.id).collect();

@@ -208,7 +208,7 @@ pub(super) fn config(rng: &mut StdRng, old: Option<(&Config, &[Limit])>) -> (v1:
         id: old.map_or(0, |(old, _)| old.id),
         provider: old.map_or_else(|| PROVIDERS[rng.random_range(0..2)].to_owned(), |(old, _)| old.provider.clone()),
         allowed_models: some(rng, &[&["*"], &["gpt-4o"], &["openai/gpt-*", "o3"], &[]]),
-        blacklisted_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
+        blocked_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
         budgets: desired.budgets.clone(),
         rate_limits: desired.rate_limits.clone(),
         ..Default::default()
