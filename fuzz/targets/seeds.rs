@@ -63,7 +63,7 @@ fn text(name: &str) -> &'static str {
         "provider" | "provider_id" => "openai",
         "cel_expression" => "model == \"gpt-4o\" && headers[\"x-tier\"] != \"gold\"",
         "fallbacks" => "openai/gpt-4o",
-        "model" | "model_name" | "pattern" | "allowed_models" | "blacklisted_models" => "gpt-4o",
+        "model" | "model_name" | "pattern" | "allowed_models" | "blocked_models" => "gpt-4o",
         "key_ids" | "tools_to_execute" => "*",
         "page_token" | "resume_token" => "",
         name if name.ends_with("duration") => "1M",

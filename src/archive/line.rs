@@ -49,20 +49,31 @@ impl From<Violations> for Fault {
 
 static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
 
-/// The messages of format 1, where an owner had one `rateLimit`. Numbers of fields are the same in all formats, so that a
-/// message of one format is read as one of another.
-static FIRST: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| {
+/// The messages of the formats before the last one, from format 1 on. Numbers of fields are the same in all formats, so
+/// that a message of one format is read as one of another.
+static EARLIER: [LazyLock<Option<DescriptorPool>>; FORMAT as usize - 1] =
+    [LazyLock::new(|| earlier(1)), LazyLock::new(|| earlier(2))];
+
+fn earlier(format: i32) -> Option<DescriptorPool> {
     let mut set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).ok()?;
     let messages = set.file.iter_mut().flat_map(|file| &mut file.message_type);
-    for field in messages.flat_map(|message| &mut message.field).filter(|field| field.name() == "rate_limits") {
-        field.set_label(Label::Optional);
-        field.json_name = Some("rateLimit".to_owned());
+    for field in messages.flat_map(|message| &mut message.field) {
+        match field.name() {
+            // An owner had one `rateLimit`.
+            "rate_limits" if format < 2 => {
+                field.set_label(Label::Optional);
+                field.json_name = Some("rateLimit".to_owned());
+            }
+            "blocked_models" if format < 3 => field.json_name = Some("blacklistedModels".to_owned()),
+            _ => {}
+        }
     }
     DescriptorPool::from_file_descriptor_set(set).ok()
-});
+}
 
 fn descriptor(format: i32) -> Result<MessageDescriptor, Fault> {
-    let pool = if format < FORMAT { &FIRST } else { &POOL };
+    let earlier = usize::try_from(format - 1).ok().and_then(|place| EARLIER.get(place));
+    let pool = earlier.unwrap_or(&POOL);
     let descriptor = pool.as_ref().and_then(|pool| pool.get_message_by_name(&Line::full_name()));
     descriptor.ok_or_else(|| Fault("has no descriptor".to_owned()))
 }

@@ -1,7 +1,10 @@
-//! How the limits that a client asks for become limits that are stored (`docs/design/semantics.md §3`).
+//! How the parts that a client asks for become parts that are stored: limits, and what a key may do with providers and MCP
+//! clients (`docs/design/semantics.md §§3, 4`).
 
 use super::Context;
-use crate::domain::{Budget, LimitId, Limits, Path, RateDimension, RateLimit, ResetDuration, Violations};
+use crate::domain::{
+    Budget, LimitId, Limits, McpConfig, Path, ProviderConfig, RateDimension, RateLimit, ResetDuration, Violations,
+};
 
 /// Completes the desired limits of an owner, given those it has: an entry with an id changes that limit in place; one
 /// without takes an unclaimed one that is like it, or is new; what nobody claims is gone. What is kept of a limit keeps
@@ -19,7 +22,7 @@ pub(super) fn settle_limits(
 
     let list = path.field("budgets");
     let alike = |entry: &Budget, other: &Budget| same(&entry.reset_duration, &other.reset_duration);
-    let claimed = claim(&desired.budgets, budgets, |it| &it.id, &[&alike], (&list, "budget"), violations);
+    let claimed = claim(&desired.budgets, budgets, &[&alike], &list, violations);
     for ((index, entry), existing) in desired.budgets.iter_mut().enumerate().zip(claimed) {
         let (new, old) = (&entry.temporary_increase, existing.map(|existing| &existing.temporary_increase));
         if let Some(increase) = new
@@ -41,35 +44,116 @@ pub(super) fn settle_limits(
         equal(entry.token(), other.token()) && equal(entry.request(), other.request())
     };
     let passes: [Pass<'_, RateLimit>; 2] = [&alike, &|_, _| true];
-    let claimed = claim(&desired.rate_limits, rate_limits, |it| &it.id, &passes, (&list, "rate limit"), violations);
+    let claimed = claim(&desired.rate_limits, rate_limits, &passes, &list, violations);
     for (entry, existing) in desired.rate_limits.iter_mut().zip(claimed) {
         settle_rate_limit(entry, existing, cx);
     }
 }
 
-/// Whether a desired entry without an id may take an existing one.
-type Pass<'a, L> = &'a dyn Fn(&L, &L) -> bool;
-
-/// For each desired entry the existing one that it takes the place of. Entries with ids claim first, wherever they stand
-/// in the list; of the others in each pass those that are left, in order.
-fn claim<'a, L>(
-    desired: &[L],
-    existing: &'a [L],
-    id: impl Fn(&L) -> &LimitId,
-    passes: &[Pass<'_, L>],
-    (list, what): (&Path<'_>, &str),
+/// Completes the desired provider configs of a key, given those it has. One that is kept keeps its id, and so what was used
+/// of its limits.
+pub(super) fn settle_provider_configs(
+    desired: &mut [ProviderConfig],
+    before: &[ProviderConfig],
+    calendar_aligned: bool,
+    list: &Path<'_>,
     violations: &mut Violations,
-) -> Vec<Option<&'a L>> {
-    let mut unclaimed: Vec<&L> = existing.iter().collect();
-    let mut claim = |matches: &dyn Fn(&L) -> bool| {
+    cx: &mut Context<'_>,
+) {
+    let same = |entry: &ProviderConfig, other: &ProviderConfig| entry.provider == other.provider;
+    let alike = |entry: &ProviderConfig, other: &ProviderConfig| {
+        same(entry, other) && entry.allowed_models == other.allowed_models
+    };
+    let claimed = claim(desired, before, &[&alike, &same], list, violations);
+    for (index, (entry, existing)) in desired.iter_mut().zip(claimed).enumerate() {
+        let limits = existing.map(|existing| &existing.limits);
+        settle_limits(&mut entry.limits, limits, calendar_aligned, &list.index(index), violations, cx);
+        entry.id = existing.map_or_else(|| cx.new_config_id(), |existing| existing.id);
+    }
+}
+
+/// Completes the desired MCP configs of a key, given those it has.
+pub(super) fn settle_mcp_configs(
+    desired: &mut [McpConfig],
+    before: &[McpConfig],
+    list: &Path<'_>,
+    violations: &mut Violations,
+    cx: &mut Context<'_>,
+) {
+    let same = |entry: &McpConfig, other: &McpConfig| entry.mcp_client == other.mcp_client;
+    let claimed = claim(desired, before, &[&same], list, violations);
+    for (entry, existing) in desired.iter_mut().zip(claimed) {
+        entry.id = existing.map_or_else(|| cx.new_config_id(), |existing| existing.id);
+    }
+}
+
+/// A part of a resource, in a list that a client sends whole.
+trait Part {
+    type Id: PartialEq;
+    /// The name that messages give it.
+    const WHAT: &'static str;
+
+    /// Its id; `None` in a desired state that leaves it out.
+    fn id(&self) -> Option<&Self::Id>;
+}
+
+impl Part for Budget {
+    type Id = LimitId;
+    const WHAT: &'static str = "budget";
+
+    fn id(&self) -> Option<&LimitId> {
+        (!self.id.is_none()).then_some(&self.id)
+    }
+}
+
+impl Part for RateLimit {
+    type Id = LimitId;
+    const WHAT: &'static str = "rate limit";
+
+    fn id(&self) -> Option<&LimitId> {
+        (!self.id.is_none()).then_some(&self.id)
+    }
+}
+
+impl Part for ProviderConfig {
+    type Id = i64;
+    const WHAT: &'static str = "provider config";
+
+    fn id(&self) -> Option<&i64> {
+        (self.id != 0).then_some(&self.id)
+    }
+}
+
+impl Part for McpConfig {
+    type Id = i64;
+    const WHAT: &'static str = "MCP config";
+
+    fn id(&self) -> Option<&i64> {
+        (self.id != 0).then_some(&self.id)
+    }
+}
+
+/// Whether a desired part without an id may take the place of an existing one.
+type Pass<'a, P> = &'a dyn Fn(&P, &P) -> bool;
+
+/// For each desired part the existing one that it takes the place of. Parts with ids claim first, wherever they stand in
+/// the list; of the others in each pass those that are left, in order.
+fn claim<'a, P: Part>(
+    desired: &[P],
+    existing: &'a [P],
+    passes: &[Pass<'_, P>],
+    list: &Path<'_>,
+    violations: &mut Violations,
+) -> Vec<Option<&'a P>> {
+    let mut unclaimed: Vec<&P> = existing.iter().collect();
+    let mut claim = |matches: &dyn Fn(&P) -> bool| {
         unclaimed.iter().position(|other| matches(other)).map(|place| unclaimed.remove(place))
     };
     let mut claimed = Vec::with_capacity(desired.len());
-    for (index, entry) in desired.iter().enumerate() {
-        let named = !id(entry).is_none();
-        let found = if named { claim(&|other| id(other) == id(entry)) } else { None };
-        if named && found.is_none() {
-            let twice = desired.iter().take(index).any(|other| id(other) == id(entry));
+    for (index, part) in desired.iter().enumerate() {
+        let found = part.id().and_then(|id| claim(&|other| other.id() == Some(id)));
+        if found.is_none() && part.id().is_some() {
+            let (twice, what) = (desired.iter().take(index).any(|other| other.id() == part.id()), P::WHAT);
             let why =
                 if twice { "is named twice".to_owned() } else { format!("is not the id of a {what} of this owner") };
             violations.add(list.index(index).field("id"), format!("{why}; leave the id out for a new {what}"));
@@ -77,9 +161,9 @@ fn claim<'a, L>(
         claimed.push(found);
     }
     for pass in passes {
-        for (entry, claimed) in desired.iter().zip(&mut claimed) {
-            if claimed.is_none() && id(entry).is_none() {
-                *claimed = claim(&|other| pass(entry, other));
+        for (part, claimed) in desired.iter().zip(&mut claimed) {
+            if claimed.is_none() && part.id().is_none() {
+                *claimed = claim(&|other| pass(part, other));
             }
         }
     }

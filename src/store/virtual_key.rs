@@ -86,7 +86,7 @@ impl Persist for VirtualKey {
             created_by: created_by.to_string(),
         });
         for (ord, config) in unlike(provider_configs, other.map(|other| &*other.resource.provider_configs)) {
-            let ProviderConfig { id: config_id, provider, weight, allowed_models, blacklisted_models, key_ids, limits } =
+            let ProviderConfig { id: config_id, provider, weight, allowed_models, blocked_models, key_ids, limits } =
                 config;
             rows.virtual_key_provider_config.push(virtual_key_provider_config::Model {
                 id: *config_id,
@@ -95,7 +95,7 @@ impl Persist for VirtualKey {
                 provider: provider.to_string(),
                 weight: *weight,
                 allowed_models: cell::permit(allowed_models),
-                blacklisted_models: cell::permit(blacklisted_models),
+                blocked_models: cell::permit(blocked_models),
                 key_ids: cell::permit(key_ids),
             });
             limits::lay(&LimitOwner::ProviderConfig(*config_id), limits, None, rows);
@@ -193,7 +193,7 @@ async fn fetch_provider_configs(
             provider: names.share(&row.provider),
             weight: row.weight,
             allowed_models: reading.permit(&row.allowed_models)?,
-            blacklisted_models: reading.permit(&row.blacklisted_models)?,
+            blocked_models: reading.permit(&row.blocked_models)?,
             key_ids: reading.permit(&row.key_ids)?,
             limits: limits.of(reading, &row.id)?,
         };

@@ -179,7 +179,7 @@ fn lower(table: &str, name: &str) -> Option<String> {
 fn other_text(table: &str, name: &str) -> String {
     match name {
         "cel_expression" => format!("'!(' || {name} || ')'"),
-        "allowed_models" | "blacklisted_models" | "key_ids" | "models" | "tools" | "tools_to_execute" => {
+        "allowed_models" | "blocked_models" | "key_ids" | "models" | "tools" | "tools_to_execute" => {
             "'[\"another\"]'".to_owned()
         }
         "fallbacks" => "'[\"openai/another\"]'".to_owned(),

@@ -25,6 +25,7 @@ mod operations;
 mod prices;
 mod process;
 mod proxy;
+mod reconciliation;
 mod replicas;
 mod retention;
 mod settings;

@@ -100,6 +100,7 @@ pub(crate) async fn fill(api: &Api) {
         provider_configs: vec![v1::VirtualKeyProviderConfig {
             provider: provider.name.clone(),
             key_ids: vec!["key-1".to_owned()],
+            blocked_models: vec!["o3".to_owned()],
             weight: Some(1.0 / 3.0),
             ..Default::default()
         }],

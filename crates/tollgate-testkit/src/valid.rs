@@ -197,7 +197,7 @@ fn provider_config(aligned: bool) -> impl Strategy<Value = v1::VirtualKeyProvide
         provider: provider.to_owned(),
         weight,
         allowed_models: models.0,
-        blacklisted_models: models.1,
+        blocked_models: models.1,
         key_ids: match keys {
             0 => Vec::new(),
             1 => vec!["*".to_owned()],

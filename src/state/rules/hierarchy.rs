@@ -86,32 +86,16 @@ impl Rules for VirtualKey {
             None => {}
         }
 
-        let list = root.field("provider_configs");
-        let configs = existing.map_or(&[][..], |key| &key.provider_configs);
-        let mut claimed = Vec::new();
-        for (index, config) in self.provider_configs.iter_mut().enumerate() {
-            let path = list.index(index);
+        for config in &mut self.provider_configs {
             share(state, &mut config.provider);
-            let own = configs.iter().find(|own| own.id == config.id);
-            check_config_id(config.id, own.is_some(), &mut claimed, &path, &mut violations);
-            settle_limits(&mut config.limits, own.map(|own| &own.limits), aligned, &path, &mut violations, cx);
-            if config.id == 0 {
-                config.id = cx.new_config_id();
-            }
         }
-
-        let list = root.field("mcp_configs");
-        let configs = existing.map_or(&[][..], |key| &key.mcp_configs);
-        let mut claimed = Vec::new();
-        for (index, config) in self.mcp_configs.iter_mut().enumerate() {
-            let path = list.index(index);
+        for config in &mut self.mcp_configs {
             share(state, &mut config.mcp_client);
-            let own = configs.iter().any(|own| own.id == config.id);
-            check_config_id(config.id, own, &mut claimed, &path, &mut violations);
-            if config.id == 0 {
-                config.id = cx.new_config_id();
-            }
         }
+        let (list, before) = (root.field("provider_configs"), existing.map_or(&[][..], |key| &key.provider_configs));
+        settle_provider_configs(&mut self.provider_configs, before, aligned, &list, &mut violations, cx);
+        let (list, before) = (root.field("mcp_configs"), existing.map_or(&[][..], |key| &key.mcp_configs));
+        settle_mcp_configs(&mut self.mcp_configs, before, &list, &mut violations, cx);
         Ok(violations.or(())?)
     }
 

@@ -7,7 +7,7 @@ mod scoped;
 
 use std::sync::Arc;
 
-use super::reconcile::settle_limits;
+use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs};
 use super::{Change, Context, Facet, Listed, State};
 use crate::domain::{
     AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride,
@@ -97,18 +97,6 @@ pub(super) fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>
         };
         missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
     }
-}
-
-fn check_config_id(id: i64, own: bool, claimed: &mut Vec<i64>, path: &Path<'_>, violations: &mut Violations) {
-    if id == 0 {
-        return;
-    }
-    if !own {
-        violations.add(path.field("id"), format!("is {id}, which is no entry of this key; leave it 0 for a new entry"));
-    } else if claimed.contains(&id) {
-        violations.add(path.field("id"), format!("is {id}, which is named twice; leave it 0 for a new entry"));
-    }
-    claimed.push(id);
 }
 
 /// A provider key must exist, and be one of `provider` if that is said.

@@ -16,7 +16,7 @@ pub struct Model {
     /// JSON list.
     pub allowed_models: String,
     /// JSON list.
-    pub blacklisted_models: String,
+    pub blocked_models: String,
     /// JSON list.
     pub key_ids: String,
 }

@@ -9,7 +9,8 @@
 //!
 //! Where no server of the version before may go on, because the new one could not follow what it writes, the migration
 //! leaves a new column without its default, so that the database refuses those writes: `m0008_chain_version` does. The
-//! changelog says that all servers have to be stopped for such an upgrade.
+//! changelog says that all servers have to be stopped for such an upgrade, and then a migration may rename too:
+//! `m0015_hierarchy` does.
 
 mod columns;
 mod m0001_first;
@@ -26,6 +27,7 @@ mod m0011_spend;
 mod m0012_enforcement;
 mod m0013_limits;
 mod m0014_credit;
+mod m0015_hierarchy;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -50,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_enforcement::Migration),
             Box::new(m0013_limits::Migration),
             Box::new(m0014_credit::Migration),
+            Box::new(m0015_hierarchy::Migration),
         ]
     }
 }

@@ -302,7 +302,7 @@ fn provider_config(id: i64, provider: &str) -> ProviderConfig {
         provider: Id::new(provider),
         weight: None,
         allowed_models: AllowList::none(),
-        blacklisted_models: AllowList::none(),
+        blocked_models: AllowList::none(),
         key_ids: AllowList::none(),
         limits: Limits::default(),
     }

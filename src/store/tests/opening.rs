@@ -131,10 +131,8 @@ async fn a_newer_database_is_refused() {
 }
 
 /// The last migration, and what undoes it as far as it can be applied again.
-const LAST: (&str, &str) = (
-    "m0014_credit",
-    "DROP TABLE credit_pool; DROP TABLE credit_account; DROP TABLE credit_node; DROP TABLE node_status",
-);
+const LAST: (&str, &str) =
+    ("m0015_hierarchy", "ALTER TABLE virtual_key_provider_config RENAME COLUMN blocked_models TO blacklisted_models");
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()
@@ -143,7 +141,10 @@ fn pending(migrations: &[Migration]) -> Vec<&str> {
 #[tokio::test]
 async fn an_older_database_is_read_by_nobody_until_it_is_brought_up_to_date() {
     let mut bench = Bench::new().await;
-    bench.commit(&[vec![put("a", 1, customer("a"))]]).await;
+    let blocked_models = AllowList::Only(strings(&["o3", "gpt-4*"]).into());
+    let provider_configs = [ProviderConfig { blocked_models, ..provider_config(1, "openai") }].into();
+    let key = VirtualKey { provider_configs, ..virtual_key("k") };
+    bench.commit(&[vec![put("a", 1, customer("a")), put("k", 1, key)]]).await;
     let (last, undo) = LAST;
     bench.store.writer.get().execute_unprepared(undo).await.unwrap();
     let forget = format!("DELETE FROM seaql_migrations WHERE version = '{last}'");

@@ -55,7 +55,7 @@ fn rich_key() -> VirtualKey {
             ProviderConfig {
                 weight: Some(0.1 + 0.2),
                 allowed_models: AllowList::All,
-                blacklisted_models: AllowList::Only(strings(&[STRANGE, "b", "a"]).into()),
+                blocked_models: AllowList::Only(strings(&[STRANGE, "b", "a"]).into()),
                 key_ids: AllowList::Only(strings(&["pk2"]).into()),
                 limits: limits("c9"),
                 ..provider_config(9, "openai")

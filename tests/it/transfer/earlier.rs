@@ -1,4 +1,4 @@
-//! Stores and files of earlier versions, in which an owner had one rate limit at most.
+//! Stores and files of earlier versions: an owner had one rate limit at most, and `blocked_models` had another name.
 
 use serde_json::Value;
 use tollgate::proto::v1::config_resource::Resource;
@@ -6,6 +6,7 @@ use tollgate::proto::v1::provider_governance_service_client::ProviderGovernanceS
 use tollgate::proto::v1::rate_limit::Owner;
 use tollgate::proto::v1::rate_limit_service_client::RateLimitServiceClient;
 
+use super::bad::File;
 use super::*;
 use crate::engine::on_postgres;
 use crate::process::verify;
@@ -66,6 +67,26 @@ async fn a_file_with_one_rate_limit_for_each_owner_is_imported() {
     let database = Database::new();
     import(&database, FILE).await.unwrap();
     assert_eq!(values(&export(&database).await), expected());
+}
+
+#[tokio::test]
+async fn a_file_with_the_earlier_name_of_blocked_models_is_imported() {
+    let (mut rig, api) = Rig::started().await;
+    fill(&api).await;
+    drop(api);
+    rig.stop().await;
+    let file = export(&rig.database).await;
+    assert_eq!(file.matches("\"blockedModels\":[\"o3\"]").count(), 1);
+    let earlier = file.replacen("\"formatVersion\":3", "\"formatVersion\":2", 1);
+    let earlier = earlier.replace("\"blockedModels\"", "\"blacklistedModels\"");
+    let lines = |file: &str| File(file.lines().map(str::to_owned).collect());
+    let database = Database::new();
+    import(&database, &lines(&earlier).signed()).await.unwrap();
+    assert_eq!(values(&export(&database).await), values(&file));
+
+    let mixed = lines(&file.replace("\"blockedModels\"", "\"blacklistedModels\"")).signed();
+    let error = import(&Database::new(), &mixed).await.unwrap_err().to_string();
+    assert!(error.contains("blacklistedModels"), "each format has its own name: {error}");
 }
 
 async fn rate_limits(api: &Api) -> Vec<v1::RateLimit> {

@@ -77,7 +77,7 @@ pub(crate) struct Config {
     pub(crate) id: i64,
     pub(crate) provider: String,
     pub(crate) allowed: Vec<String>,
-    pub(crate) blacklisted: Vec<String>,
+    pub(crate) blocked: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ fn names(pattern: &str, model: &str, provider: &str) -> bool {
 
 fn permits(config: &Config, model: &str) -> bool {
     let named = |patterns: &[String]| patterns.iter().any(|pattern| names(pattern, model, &config.provider));
-    named(&config.allowed) && !named(&config.blacklisted)
+    named(&config.allowed) && !named(&config.blocked)
 }
 
 impl Model {

@@ -24,7 +24,7 @@ impl Refusal<'_> {
     }
 }
 
-/// Whether the provider config permits the model. What is blacklisted is not permitted.
+/// Whether the provider config permits the model. What is blocked is not permitted.
 pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
     let provider = provider_config.provider.as_str();
     let model = bare_model(model, provider);
@@ -32,7 +32,7 @@ pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
         AllowList::All => true,
         AllowList::Only(patterns) => patterns.iter().any(|text| ModelPattern::of(text, provider).matches(model)),
     };
-    names(&provider_config.allowed_models) && !names(&provider_config.blacklisted_models)
+    names(&provider_config.allowed_models) && !names(&provider_config.blocked_models)
 }
 
 fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
@@ -76,7 +76,7 @@ pub(super) fn permitted<'a>(
     let permitting: Vec<_> = own.into_iter().filter(|provider_config| permits_model(provider_config, model)).collect();
     if permitting.is_empty() {
         let reason = format!(
-            "virtual key {name:?} may not use model {model:?} of {provider:?}; see allowed_models and blacklisted_models"
+            "virtual key {name:?} may not use model {model:?} of {provider:?}; see allowed_models and blocked_models"
         );
         return Err(Refusal::new(Verdict::ModelBlocked, reason));
     }

@@ -73,7 +73,7 @@ pub struct ProviderConfig {
     /// Models allowed.
     pub allowed_models: AllowList,
     /// Models refused even if allowed.
-    pub blacklisted_models: AllowList,
+    pub blocked_models: AllowList,
     /// Provider keys allowed.
     pub key_ids: AllowList,
     /// What may be spent through it, and how fast.

@@ -112,8 +112,8 @@ impl Wire for VirtualKey {
     fn review(message: &v1::VirtualKey, path: &Path<'_>, violations: &mut Violations) {
         let list = path.field("provider_configs");
         for (index, config) in message.provider_configs.iter().enumerate() {
-            let v1::VirtualKeyProviderConfig { provider, allowed_models, blacklisted_models, .. } = config;
-            for (field, models) in [("allowed_models", allowed_models), ("blacklisted_models", blacklisted_models)] {
+            let v1::VirtualKeyProviderConfig { provider, allowed_models, blocked_models, .. } = config;
+            for (field, models) in [("allowed_models", allowed_models), ("blocked_models", blocked_models)] {
                 let path = list.index(index);
                 let path = path.field(field);
                 model_patterns(models, provider, &path, violations);
@@ -265,7 +265,7 @@ fn provider_config(
         provider,
         weight,
         allowed_models,
-        blacklisted_models,
+        blocked_models,
         key_ids,
         allow_all_keys: _,
         keys: _,
@@ -284,7 +284,7 @@ fn provider_config(
         provider: Id::new(reference(&provider, &path.field("provider"), violations)),
         weight,
         allowed_models: permit(&allowed_models, &path.field("allowed_models"), violations),
-        blacklisted_models: permit(&blacklisted_models, &path.field("blacklisted_models"), violations),
+        blocked_models: permit(&blocked_models, &path.field("blocked_models"), violations),
         key_ids: permit(&key_ids, &path.field("key_ids"), violations),
         limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
     }
@@ -298,7 +298,7 @@ fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form:
         provider: config.provider.to_string(),
         weight: config.weight,
         allowed_models: config.allowed_models.to_list(),
-        blacklisted_models: config.blacklisted_models.to_list(),
+        blocked_models: config.blocked_models.to_list(),
         key_ids: config.key_ids.to_list(),
         allow_all_keys: config.key_ids == AllowList::All,
         keys: Vec::new(),

@@ -63,7 +63,7 @@ fn an_allow_list_a_limit_a_price_a_condition_and_a_count_agree_on_what_a_model_i
         let about = format!("{pattern} and {model} of {provider}");
         let mut world = World::new();
         let allowed = v1::VirtualKeyProviderConfig { allowed_models: listed(&[pattern]), ..config(provider, None) };
-        let blocked = v1::VirtualKeyProviderConfig { blacklisted_models: listed(&[pattern]), ..config(provider, None) };
+        let blocked = v1::VirtualKeyProviderConfig { blocked_models: listed(&[pattern]), ..config(provider, None) };
         let allowed = world.add::<VirtualKey>(key(vec![allowed]));
         let blocked = world.add::<VirtualKey>(key(vec![blocked]));
         let limited = world.add::<ModelConfig>(model_config(pattern, provider));

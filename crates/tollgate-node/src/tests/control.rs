@@ -131,7 +131,7 @@ impl State {
                 for want in &wants {
                     if let Some(limit) = self.config.limit(&want.key.limit_id, want.key.kind) {
                         let ends = limit.window(want.key.window_start).end;
-                        let outcome = self.book.set_terms(&want.key, Terms { max: limit.max, ends, lease: None });
+                        let outcome = self.book.set_terms(&want.key, Terms { max: limit.max(at), ends, lease: None });
                         self.publish(outcome);
                     }
                 }

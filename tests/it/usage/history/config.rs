@@ -8,7 +8,7 @@ use tollgate::proto::v1::config_resource::Resource;
 use tonic::{Code, Status};
 
 use super::calls::{Answer, create, update};
-use super::desired::{Desired, config};
+use super::desired::{Desired, claimed, configs};
 use super::{History, PATTERNS, PROVIDERS};
 use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent, Reset};
 
@@ -117,14 +117,14 @@ impl History {
         let desired = Desired::new(&mut self.rng, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let parent = self.parent();
-        let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None, self.model.now));
-        let configs: Vec<_> = configs.collect();
+        let more = self.rng.random_range(0..3);
+        let configs = self.configs("", &[], more);
         let key = v1::VirtualKey {
             name: self.name(),
             budgets,
             rate_limits,
             calendar_aligned,
-            provider_configs: configs.iter().map(|(config, _)| config.clone()).collect(),
+            provider_configs: configs.iter().map(|config| config.asked.clone()).collect(),
             ..with_parent(&parent)
         };
         let answer = create(&self.api, Resource::VirtualKey(key)).await?;
@@ -135,26 +135,40 @@ impl History {
         Ok(())
     }
 
+    /// Provider configs to ask for instead of those that a key has, each with its limits.
+    fn configs(&mut self, key: &str, old: &[Config], more: usize) -> Vec<AskedConfig> {
+        let asked = configs(&mut self.rng, old, more);
+        let claimed = claimed(&asked, old);
+        let with_limits = |(asked, claimed): (v1::VirtualKeyProviderConfig, Option<i64>)| {
+            let old = claimed.map(|id| self.limits(&Owner::Config(key.to_owned(), id))).unwrap_or_default();
+            let desired = Desired::instead_of(&mut self.rng, &old, self.model.now);
+            let Desired { budgets, rate_limits } = desired.clone();
+            AskedConfig { asked: v1::VirtualKeyProviderConfig { budgets, rate_limits, ..asked }, claimed, desired }
+        };
+        asked.into_iter().zip(claimed).map(with_limits).collect()
+    }
+
     /// The key of the answer has these provider configs from now on.
-    fn set_configs(
-        &mut self,
-        asked: &[(v1::VirtualKeyProviderConfig, Desired)],
-        (aligned, reset): (bool, Reset),
-        answer: &Answer,
-    ) {
+    fn set_configs(&mut self, asked: &[AskedConfig], (aligned, reset): (bool, Reset), answer: &Answer) {
         assert_eq!(answer.configs.len(), asked.len());
         let mut configs = Vec::new();
-        for ((asked, desired), answered) in asked.iter().zip(&answer.configs) {
+        for (AskedConfig { asked, claimed, desired }, answered) in asked.iter().zip(&answer.configs) {
             let owner = Owner::Config(answer.id.clone(), answered.id);
             let old = self.limits(&owner);
-            assert!(asked.id == answered.id || (asked.id == 0 && old.is_empty()));
+            match claimed {
+                Some(claimed) => assert_eq!(answered.id, *claimed, "a provider config that is kept keeps its id"),
+                None => assert!(
+                    self.model.keys.values().flat_map(|key| &key.configs).all(|held| held.id != answered.id),
+                    "a new provider config has the id of an old one"
+                ),
+            }
             let limits = desired.answered(&old, &answered.budgets, &answered.rate_limits, aligned, answer.at);
             self.model.set_limits(owner, limits, reset, answer.at);
             configs.push(Config {
                 id: answered.id,
                 provider: asked.provider.clone(),
                 allowed: asked.allowed_models.clone(),
-                blacklisted: asked.blacklisted_models.clone(),
+                blocked: asked.blocked_models.clone(),
             });
         }
         let kept: Vec<i64> = configs.iter().map(|config| config.id).collect();
@@ -258,18 +272,10 @@ impl History {
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.reset();
         let desired = Desired::instead_of(&mut self.rng, &old, self.model.now);
-        let mut configs = Vec::new();
-        for old in &key.configs {
-            if self.rng.random_bool(0.85) {
-                let limits = self.limits(&Owner::Config(id.to_owned(), old.id));
-                configs.push(config(&mut self.rng, Some((old, &limits)), self.model.now));
-            }
-        }
-        if self.rng.random_bool(0.2) {
-            configs.push(config(&mut self.rng, None, self.model.now));
-        }
+        let more = usize::from(self.rng.random_bool(0.2));
+        let configs = self.configs(id, &key.configs, more);
         let Desired { budgets, rate_limits } = desired.clone();
-        let provider_configs = configs.iter().map(|(config, _)| config.clone()).collect();
+        let provider_configs = configs.iter().map(|config| config.asked.clone()).collect();
         let key = v1::VirtualKey {
             id: id.to_owned(),
             budgets,
@@ -347,6 +353,14 @@ impl History {
         };
         Ok(())
     }
+}
+
+/// A provider config that a client asks for.
+struct AskedConfig {
+    asked: v1::VirtualKeyProviderConfig,
+    /// The id of the one that it takes the place of.
+    claimed: Option<i64>,
+    desired: Desired,
 }
 
 fn with_parent(parent: &Parent) -> v1::VirtualKey {

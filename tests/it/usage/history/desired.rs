@@ -249,24 +249,42 @@ fn dimension(rng: &mut StdRng, old: Option<&Limit>, most: i64) -> (Option<i64>, 
     (Some(max), Some(length))
 }
 
-/// A provider config that a client asks for.
-pub(super) fn config(
-    rng: &mut StdRng,
-    old: Option<(&Config, &[Limit])>,
-    now: Micros,
-) -> (v1::VirtualKeyProviderConfig, Desired) {
-    let desired = Desired::instead_of(rng, old.map_or(&[], |(_, limits)| limits), now);
+/// Provider configs that a client asks for who has `old` before its eyes, still without limits. Some leave the id out.
+pub(super) fn configs(rng: &mut StdRng, old: &[Config], more: usize) -> Vec<v1::VirtualKeyProviderConfig> {
+    let kept: Vec<_> = old.iter().filter(|_| rng.random_bool(0.85)).map(Some).collect();
+    let mut configs: Vec<_> =
+        kept.into_iter().chain(std::iter::repeat_n(None, more)).map(|old| config(rng, old)).collect();
+    if rng.random_bool(0.2) {
+        configs.reverse();
+    }
+    configs
+}
+
+fn config(rng: &mut StdRng, old: Option<&Config>) -> v1::VirtualKeyProviderConfig {
     let some = |rng: &mut StdRng, lists: &[&[&str]]| {
         lists.iter().choose(rng).unwrap().iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()
     };
-    let asked = v1::VirtualKeyProviderConfig {
-        id: old.map_or(0, |(old, _)| old.id),
-        provider: old.map_or_else(|| PROVIDERS[rng.random_range(0..2)].to_owned(), |(old, _)| old.provider.clone()),
-        allowed_models: some(rng, &[&["*"], &["gpt-4o"], &["openai/gpt-*", "o3"], &[]]),
-        blacklisted_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
-        budgets: desired.budgets.clone(),
-        rate_limits: desired.rate_limits.clone(),
+    let allowed = old.filter(|_| rng.random_bool(0.5)).map(|old| old.allowed.clone());
+    v1::VirtualKeyProviderConfig {
+        id: old.filter(|_| rng.random_bool(0.5)).map_or(0, |old| old.id),
+        provider: old.map_or_else(|| PROVIDERS[rng.random_range(0..2)].to_owned(), |old| old.provider.clone()),
+        allowed_models: allowed.unwrap_or_else(|| some(rng, &[&["*"], &["gpt-4o"], &["openai/gpt-*", "o3"], &[]])),
+        blocked_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
         ..Default::default()
-    };
-    (asked, desired)
+    }
+}
+
+/// The provider configs of `old` that the asked ones take the place of: by id, then those with the same allow list at the
+/// same provider, then those of the same provider in order.
+pub(super) fn claimed(asked: &[v1::VirtualKeyProviderConfig], old: &[Config]) -> Vec<Option<i64>> {
+    let mut unclaimed: Vec<&Config> = old.iter().filter(|old| asked.iter().all(|it| it.id != old.id)).collect();
+    let mut claimed: Vec<_> = asked.iter().map(|asked| Some(asked.id).filter(|id| *id != 0)).collect();
+    for alike_only in [true, false] {
+        for (asked, claimed) in asked.iter().zip(&mut claimed).filter(|(_, claimed)| claimed.is_none()) {
+            let alike = |old: &Config| old.allowed == asked.allowed_models || !alike_only;
+            let place = unclaimed.iter().position(|old| old.provider == asked.provider && alike(old));
+            *claimed = place.map(|place| unclaimed.remove(place).id);
+        }
+    }
+    claimed
 }

@@ -8,7 +8,7 @@ fn a_key_may_do_what_it_was_given_and_nothing_else() {
     let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let narrow = v1::VirtualKeyProviderConfig {
         allowed_models: listed(&["gpt-4o", "o3"]),
-        blacklisted_models: listed(&["o3"]),
+        blocked_models: listed(&["o3"]),
         key_ids: listed(&["openai-key"]),
         ..config("openai", None)
     };
