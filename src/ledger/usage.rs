@@ -13,7 +13,7 @@ use super::credit::{CreditRequest, Crediting};
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use super::spend::SpendFold;
-use crate::counters::{Counter, CounterKey};
+use crate::counters::CounterKey;
 use crate::credit::Change;
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};

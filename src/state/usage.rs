@@ -116,11 +116,14 @@ impl<'a> Tally<'a> {
     }
 
     /// Raises what a window has counted: of batches that were counted in a history that is lost.
-    pub fn raise(&mut self, key: &CounterKey, used: i64, max: i64) {
+    /// The window is of `limit`, if that still is there.
+    pub fn raise(&mut self, key: &CounterKey, used: i64, limit: Option<&Dimension<'_>>) {
         let amount = used.saturating_sub(self.used(key));
         if amount > 0 {
+            let max = limit.map_or(i64::MAX, |limit| limit.max(self.now));
+            let alert_percents = limit.map(|limit| limit.alert_percents.clone()).unwrap_or_default();
             // It does not overflow: the sum is `used`.
-            let _ = self.add(&[Amount { key: key.clone(), amount, max }]);
+            let _ = self.add(&[Amount { key: key.clone(), amount, max, max_before: max, alert_percents }]);
         }
     }
 

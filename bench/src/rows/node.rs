@@ -72,8 +72,8 @@ async fn in_process(bench: &mut Bench, server: &Process, keys: &Keys) {
     for _ in 0..bench.rounds {
         let started = Instant::now();
         for number in 0..TIMES {
-            let granted =
-                memory.admit(&request(&keys.ids[number as usize * 7 % KEYS])).expect("it is within its limits");
+            let key = &keys.ids[number as usize * 7 % KEYS];
+            let granted = memory.admit(&request(key)).await.expect("it is within its limits");
             black_box(granted.settle(USED).await.expect("it is open"));
         }
         micros.push(started.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES));
@@ -81,7 +81,8 @@ async fn in_process(bench: &mut Bench, server: &Process, keys: &Keys) {
         let call = move |_| {
             let (node, keys, number) = (Arc::clone(&node), keys.clone(), next.fetch_add(7, Ordering::Relaxed));
             async move {
-                let granted = node.admit(&request(&keys.ids[number % KEYS])).expect("it is within its limits");
+                let key = &keys.ids[number % KEYS];
+                let granted = node.admit(&request(key)).await.expect("it is within its limits");
                 granted.settle(USED).await.expect("it is open");
             }
         };

@@ -188,8 +188,8 @@ impl Group<'_, '_> {
         }
         let outcome = self.book.hello(incarnation, hello, self.now);
         for (key, counted) in &outcome.recounted {
-            let max = self.book.pool(key).map_or(0, |row| row.terms.max);
-            self.tally.raise(key, *counted, max);
+            let limit = self.state.config().limit(&key.limit_id, key.kind);
+            self.tally.raise(key, *counted, limit.as_ref());
         }
         outcome
     }
