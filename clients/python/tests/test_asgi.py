@@ -8,17 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Program, eventually, new_key
+from conftest import NEVER, Program, eventually, new_key, spent
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from tollgate import Admin, Gate
 from tollgate.asgi import Tollgate
 
-NEVER = [{"max_limit": 1000, "reset_duration": "never"}]
-COUNTED = [
-    {"token_max_limit": 10**9, "token_reset_duration": "10Y", "request_max_limit": 3, "request_reset_duration": "10Y"}
-]
+LIMITED = [{"request_max_limit": 3, "request_reset_duration": "1h"}]
 
 
 def application(node: str) -> FastAPI:
@@ -69,29 +66,30 @@ async def ask(client: httpx.AsyncClient, key: str, **fields: Any) -> httpx.Respo
 async def test_what_an_answer_says_is_settled(
     admin: Admin, gate: Gate, client: httpx.AsyncClient, stream: bool
 ) -> None:
-    key = new_key(admin, gate, f"asgi {stream}", rate_limits=COUNTED)
+    key = new_key(admin, gate, f"asgi {stream}", budgets=NEVER, rate_limits=LIMITED)
     answer = await ask(client, key.value, stream=stream)
     assert answer.status_code == 200
     assert answer.headers["x-ratelimit-limit-requests"] == "3"
     assert stream or answer.json()["model"] == "openai/gpt-4o"
-    eventually(lambda: admin.virtual_keys.get(key.id).rate_limits[0].token_current_usage == 120, "the server counts")
+    # 50 LLM tokens at 2.50 dollars per million, 50 from the cache at 1.25, and 20 at 10.
+    eventually(lambda: spent(admin, key.id) == 387_500, "the server counts")
     assert gate.status().in_flight == 0
 
 
 async def test_the_application_may_say_it_instead(admin: Admin, gate: Gate, client: httpx.AsyncClient) -> None:
     key = new_key(admin, gate, "asgi says", budgets=NEVER)
     await ask(client, key.value, says=True)
-    eventually(lambda: admin.virtual_keys.get(key.id).budgets[0].current_usage_nano_usd == 9, "the server counts")
+    eventually(lambda: spent(admin, key.id) == 9, "the server counts")
 
 
 async def test_a_stream_that_breaks_is_charged_for_what_was_sent(
     admin: Admin, gate: Gate, client: httpx.AsyncClient
 ) -> None:
-    key = new_key(admin, gate, "asgi breaks", rate_limits=COUNTED)
+    key = new_key(admin, gate, "asgi breaks", budgets=NEVER)
     answer = await ask(client, key.value, stream=True, breaks=True, messages=[{"role": "user", "content": "x" * 36}])
     assert "usage" not in answer.text
-    # 40 bytes of text in the prompt, and one event.
-    eventually(lambda: admin.virtual_keys.get(key.id).rate_limits[0].token_current_usage == 11, "the server counts")
+    # 40 bytes of text in the prompt are 10 LLM tokens, and the event is one.
+    eventually(lambda: spent(admin, key.id) == 35_000, "the server counts")
     assert gate.status().in_flight == 0
 
 
