@@ -16,6 +16,8 @@ from tollgate import Admin, Gate
 from tollgate.v1.hierarchy_pb2 import VirtualKey
 
 ROOT = Path(__file__).resolve().parents[3]
+NEVER = [{"max_limit": 1000, "reset_duration": "never"}]
+"""A budget that counts and is not used up."""
 T = TypeVar("T")
 
 
@@ -114,3 +116,8 @@ def new_key(admin: Admin, gate: Gate, name: str, *providers: str, **fields: obje
     key = admin.virtual_keys.create(name=name, provider_configs=configs, **fields)
     eventually(lambda: gate.status().revision >= key.revision, "the node hears of the key")
     return key
+
+
+def spent(admin: Admin, key: str) -> int:
+    """Nano-dollars that the server has counted against the budget of a key."""
+    return admin.virtual_keys.get(key).budgets[0].current_usage_nano_usd

@@ -5,15 +5,9 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from conftest import Program, eventually, new_key
+from conftest import NEVER, Program, eventually, new_key, spent
 
 from tollgate import Admin, AsyncGate, Gate, Refused, errors
-
-NEVER = [{"max_limit": 1000, "reset_duration": "never"}]
-
-
-def spent(admin: Admin, id: str) -> int:
-    return admin.virtual_keys.get(id).budgets[0].current_usage_nano_usd
 
 
 def test_a_block_settles_what_was_used(admin: Admin, gate: Gate) -> None:

@@ -37,6 +37,17 @@ class Refused(TollgateError):
         """The limit that is used up, if one decided."""
 
 
+def no_key() -> Refused:
+    """The refusal of a request that must have a virtual key and has none."""
+    return Refused(
+        gate_service_pb2.Refusal(
+            decision=decision_service_pb2.DECISION_UNKNOWN_KEY,
+            reason="the request has no key; send one as `authorization: Bearer …`",
+            http_status=401,
+        )
+    )
+
+
 @dataclass(frozen=True)
 class Violation:
     """A fault of a request."""

@@ -117,6 +117,11 @@ class Held:
         """Says what is known to have been used so far; the last word counts when the block is left."""
         self._used = used
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known to have been used."""
+        return self._used is not None
+
     def _moved(self, moved: Admission | None) -> None:
         if moved is not None:
             fallbacks = self.admission.fallbacks
@@ -149,13 +154,17 @@ class Granted(Held):
     def __enter__(self) -> Granted:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Ends the admission, if that is not done: settles what `used` has said, or abandons it if nothing was said."""
         if self.ended:
             return
         if self._used is None:
             self.abandon()
         else:
             self.settle(**self._used)
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
 
 class AsyncGranted(Held):
@@ -183,13 +192,17 @@ class AsyncGranted(Held):
     async def __aenter__(self) -> AsyncGranted:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def end(self) -> None:
+        """Ends the admission, if that is not done: settles what `used` has said, or abandons it if nothing was said."""
         if self.ended:
             return
         if self._used is None:
             await self.abandon()
         else:
             await self.settle(**self._used)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.end()
 
 
 # An end is sent again and waits for a node that starts: the node counts the first time alone.
