@@ -37,4 +37,4 @@ pub mod telemetry;
 pub mod usage;
 pub mod watch;
 
-pub use tollgate_core::{cel, config, counters, decision, domain, reducer, wire};
+pub use tollgate_core::{cel, config, counters, credit, decision, domain, reducer, wire};

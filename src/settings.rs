@@ -20,6 +20,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// How spend is kept.
     pub spend: SpendSettings,
+    /// How credit of hard limits is given.
+    pub credit: CreditSettings,
     /// Who may call.
     pub access: AccessSettings,
 }
@@ -182,6 +184,30 @@ impl Default for SpendSettings {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         Self { time_zone: None, hour_retention: DAY * 35, day_retention: DAY * 800 }
+    }
+}
+
+/// How credit of hard limits is given. All servers of a database must have the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CreditSettings {
+    /// The fate of the credit of a node that is gone.
+    pub lost_credit: LostCredit,
+    /// How long after a node was last heard its credit is freed, with [`LostCredit::Release`].
+    pub credit_ttl: Duration,
+}
+
+/// The fate of the credit of a node that is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LostCredit {
+    /// It stays reserved until the node reports, its window ends, or somebody forgets the node.
+    Hold,
+    /// It is freed after [`CreditSettings::credit_ttl`].
+    Release,
+}
+
+impl Default for CreditSettings {
+    fn default() -> Self {
+        Self { lost_credit: LostCredit::Hold, credit_ttl: Duration::from_secs(60) }
     }
 }
 

@@ -73,6 +73,14 @@ impl ConfigService for Api {
         let statuses = Statuses::of(&request);
         respond(self.changes(request.into_inner()).await, &statuses)
     }
+
+    async fn wait_for_revision(
+        &self,
+        request: Request<v1::WaitForRevisionRequest>,
+    ) -> Result<Response<v1::WaitForRevisionResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        respond(self.wait_for(request.into_inner()).await, &statuses)
+    }
 }
 
 impl Api {

@@ -15,6 +15,7 @@ mod mask;
 mod mcp_client;
 mod model_config;
 mod model_price;
+mod node;
 mod notes;
 mod page;
 mod permissions;

@@ -112,6 +112,17 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.set_resource_info(resource_type(holder.kind.name()), cut(&holder.id), "", format!("holds {field}"));
             status(Code::AlreadyExists, text, details)
         }
+        Error::NoNode(ref which) => {
+            let mut details = info(ErrorReason::NotFound, [("kind", "node".to_owned()), ("id", cut(which))]);
+            details.set_resource_info(resource_type("node"), cut(which), "", "does not exist");
+            status(Code::NotFound, text, details)
+        }
+        Error::NodeNotRegistered { ref node_id, incarnation } => {
+            let metadata = [("node_id", cut(node_id)), ("incarnation", incarnation.to_string())];
+            let mut details = info(ErrorReason::NodeNotRegistered, metadata);
+            details.add_precondition_failure_violation("NODE_NOT_REGISTERED", cut(node_id), &text);
+            status(Code::FailedPrecondition, text, details)
+        }
         Error::NoToken(ref id) => {
             let mut details = info(ErrorReason::NotFound, [("kind", "token".to_owned()), ("id", cut(id))]);
             details.set_resource_info(resource_type("token"), cut(id), "", "does not exist");

@@ -157,16 +157,18 @@ fn check_text(text: &str, max: usize, field: &str, violations: &mut Violations) 
 
 fn parse(request: v1::ReportUsageRequest, caller: &str) -> Result<Batch, Error> {
     let fingerprint = *blake3::hash(&request.encode_to_vec()).as_bytes();
-    let v1::ReportUsageRequest { node_id, incarnation, sequence, entries, credit_used: _ } = request;
+    let v1::ReportUsageRequest { node_id, incarnation, sequence, entries, credit_used } = request;
     let mut violations = Violations::new();
     check_node_id(&node_id, &mut violations);
     if entries.len() > MAX_ENTRIES {
         let text = format!("has {} entries; must have at most {MAX_ENTRIES}: send smaller batches", entries.len());
         violations.add(Path::root("entries"), text);
     }
-    violations.or(())?;
+    let credit_used = wire::parse_credit_used(credit_used, &Path::root("credit_used"), &mut violations);
+    let credit_used = violations.or(credit_used.unwrap_or_default())?;
     let entries = entries.into_iter().map(parse_entry).collect();
-    Ok(Batch { caller: caller.into(), node_id: node_id.into(), incarnation, sequence, fingerprint, entries })
+    let (caller, node_id) = (caller.into(), node_id.into());
+    Ok(Batch { caller, node_id, incarnation, sequence, fingerprint, entries, credit_used })
 }
 
 fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {

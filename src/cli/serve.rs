@@ -4,16 +4,16 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use clap::{Args, ValueEnum};
 use tokio::sync::oneshot;
 
 use super::{Failure, stop_signal};
 use crate::domain::Token;
 use crate::server::{self, Listeners, Serving};
 use crate::settings::{
-    AccessSettings, BootstrapToken, DatabaseSettings, LogFormat, RetentionSettings, Settings, SpendSettings,
-    TlsSettings, TransportSettings, WatchSettings,
+    AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit, RetentionSettings,
+    Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings,
 };
 use crate::store::DatabaseUrl;
 
@@ -23,6 +23,8 @@ const OTHER_STREAMS: usize = 1_000;
 const MANY: u64 = 10_000_000;
 /// The shortest heartbeat interval; more frequent ones keep all clients and the server busy with nothing.
 const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
+/// The shortest life of credit: a node has to renew it several times meanwhile.
+const MIN_TTL: Duration = Duration::from_secs(10);
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -190,6 +192,27 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_SPEND_DAY_RETENTION", default_value = "800d", value_name = "DURATION",
           value_parser = kept_a_day, help_heading = "Spend")]
     spend_day_retention: Duration,
+
+    /// What becomes of credit for hard limits that a node holds and that is gone: hold keeps it reserved until the node
+    /// reports, the window ends, or somebody forgets the node; release frees it after --credit-ttl
+    #[arg(long, env = "TOLLGATE_LOST_CREDIT", value_enum, default_value_t = Lost::Hold, value_name = "WHAT",
+          help_heading = "Credit")]
+    lost_credit: Lost,
+
+    /// With --lost-credit release, how long after a node was last heard its credit is freed; the node stops before. At
+    /// least 10s
+    #[arg(long, env = "TOLLGATE_CREDIT_TTL", default_value = "60s", value_name = "DURATION", value_parser = ttl,
+          help_heading = "Credit")]
+    credit_ttl: Duration,
+}
+
+/// The fate of credit that is gone with its node.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Lost {
+    /// Keep it reserved
+    Hold,
+    /// Free it after a while
+    Release,
 }
 
 fn count() -> RangedU64ValueParser<usize> {
@@ -203,6 +226,10 @@ fn bootstrap(text: &str) -> Result<BootstrapToken, Infallible> {
 
 fn heartbeat(text: &str) -> Result<Duration, String> {
     at_least(text, MIN_HEARTBEAT, "10ms")
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    at_least(text, MIN_TTL, "10s")
 }
 
 fn kept_a_day(text: &str) -> Result<Duration, String> {
@@ -249,6 +276,8 @@ impl ServeArgs {
             spend_time_zone,
             spend_hour_retention,
             spend_day_retention,
+            lost_credit,
+            credit_ttl,
         } = self;
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
@@ -273,8 +302,14 @@ impl ServeArgs {
         };
         let database =
             DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
+        let lost_credit = match lost_credit {
+            Lost::Hold => LostCredit::Hold,
+            Lost::Release => LostCredit::Release,
+        };
+        let credit = CreditSettings { lost_credit, credit_ttl };
         let access = AccessSettings { insecure, bootstrap_token };
-        (listen, metrics_listen, Settings { database, ready_file, transport, watch, retention, spend, access })
+        let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access };
+        (listen, metrics_listen, settings)
     }
 }
 
@@ -349,6 +384,7 @@ mod tests {
                 watch: WatchSettings::default(),
                 retention: RetentionSettings::default(),
                 spend: SpendSettings::default(),
+                credit: CreditSettings::default(),
                 access: AccessSettings::default(),
             }
         );

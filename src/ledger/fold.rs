@@ -4,13 +4,14 @@
 //! they yield to those who count. So that it has an end all the same, a fold that falls behind goes before counting: by the
 //! time that the journal has got [`LONG`] more changes it is through, and the next begins.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::counters::{CounterKey, Counters};
-use crate::store::{Store, StoreError, Unfolded, Watermark};
+use crate::credit::{Book, RowKey};
+use crate::store::{Store, StoreError, Unfolded, Watermark, WriteTx};
 
 /// Between two folds. The longer, the more often a counter moves before it is written once; and the longer the journal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ pub(super) struct Fold {
     /// Each once, but for those that were read from the journal at the start.
     counters: Vec<CounterKey>,
     incarnations: HashSet<i64>,
+    /// Rows of credit.
+    credit: BTreeSet<RowKey>,
     /// Changes that the journal has got since the last fold began, and those before that are more than such a fold may cover.
     changes: usize,
     running: Option<Running>,
@@ -48,6 +51,8 @@ pub(super) struct Fold {
 }
 
 struct Running {
+    /// Written first.
+    credit: Vec<RowKey>,
     counters: Vec<CounterKey>,
     incarnations: Vec<i64>,
     covers: i64,
@@ -61,10 +66,11 @@ impl Default for Fold {
 
 impl Fold {
     pub(super) fn new(waiting: Unfolded) -> Self {
-        let Unfolded { counters, incarnations, changes } = waiting;
+        let Unfolded { counters, incarnations, credit, changes } = waiting;
         let counters = counters.into_iter().collect();
         let pace = Pace { long: LONG, part: PART };
-        Self { pace, counters, incarnations, changes, running: None, covered: None, next: Instant::now() + INTERVAL }
+        let next = Instant::now() + INTERVAL;
+        Self { pace, counters, incarnations, credit, changes, running: None, covered: None, next }
     }
 
     /// Notes that the journal has got `changes`, from here or from others: of incarnations, and of counters.
@@ -76,6 +82,31 @@ impl Fold {
     /// Notes which of the counters did not wait before.
     pub(super) fn wait(&mut self, counters: impl IntoIterator<Item = CounterKey>) {
         self.counters.extend(counters);
+    }
+
+    /// Notes that the journal has got changes of these rows of credit, from here or from others.
+    pub(super) fn journaled_credit(&mut self, rows: impl ExactSizeIterator<Item = RowKey>) {
+        self.changes += rows.len();
+        self.credit.extend(rows);
+    }
+
+    /// Whether the next step is one for rows of credit.
+    pub(super) fn is_at_credit(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.credit.is_empty())
+    }
+
+    /// Folds the next rows of credit, as they are in `book`, within `tx`, whose lock keeps others from changing them: a row that is
+    /// forgotten has no version by which an older one could be told.
+    pub(super) async fn step_credit(&mut self, tx: WriteTx, book: &Book) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let rest = running.credit.len().saturating_sub(self.pace.part);
+        let part = running.credit.get(rest..).unwrap_or_default();
+        let rows: Vec<_> = part.iter().map(|row| (row.clone(), book.row(row))).collect();
+        tx.fold_credit(&rows).await.inspect_err(|_| self.next = started + RETRY)?;
+        running.credit.truncate(rest);
+        self.next = Instant::now() + started.elapsed() * REST;
+        Ok(())
     }
 
     /// When the next step is due.
@@ -140,10 +171,11 @@ impl Fold {
         counters.sort_unstable();
         counters.dedup();
         let incarnations = std::mem::take(&mut self.incarnations).into_iter().collect();
+        let credit = std::mem::take(&mut self.credit).into_iter().collect();
         // A server that crashed may have left more than belongs to one fold: what is over counts as if it came during it.
         self.changes = self.changes.saturating_sub(self.pace.long);
         self.next = Instant::now();
-        Running { counters, incarnations, covers }
+        Running { credit, counters, incarnations, covers }
     }
 }
 

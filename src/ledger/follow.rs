@@ -19,10 +19,11 @@ pub(super) fn position(state: &State) -> Position {
 ///
 /// [`StoreError::Corrupt`] if the chain of the log, computed anew, is another.
 pub(super) fn apply(state: &mut State, news: CatchUpDelta) -> Result<(Moved, Vec<CounterKey>), StoreError> {
-    let CatchUpDelta { position, txns, resources, removed, counters, watermarks: _, former_keys: _ } = news;
+    let CatchUpDelta { position, txns, resources, removed, counters, watermarks: _, former_keys: _, credit } = news;
     let resources = skip_gap(&txns, resources);
     let prefixes = chain_prefixes(state, &txns)?;
     state.advance(position.head, prefixes, resources, removed);
+    credit.changes.into_iter().for_each(|change| state.credit_mut().apply(change));
     let waiting = state.usage_mut().put(counters.iter().cloned());
     state.usage_mut().reach(position.usage_version, position.usage_mark);
     Ok((Moved { counters, crossings: Vec::new() }, waiting))

@@ -8,7 +8,9 @@
 
 mod clock;
 mod command;
+mod credit;
 mod fault;
+mod fleet;
 mod fold;
 mod follow;
 mod group;
@@ -35,7 +37,10 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
+use credit::{CreditRequest, Crediting};
+pub use credit::{Directives, Freed, Outbox, outbox};
 pub(crate) use fault::{Failing, Turn};
+pub use fleet::Fleet;
 use health::Health;
 pub use health::{Contact, Over, Status, proven};
 pub use import::{Import, ImportError};
@@ -47,8 +52,9 @@ pub use verify::{Rendered, Verification, verify};
 use writer::Writer;
 
 use crate::counters::CounterKey;
+use crate::credit::{Hello, Report};
 use crate::domain::{Error, ModelPrice, Timestamp};
-use crate::settings::{RetentionSettings, SpendSettings};
+use crate::settings::{CreditSettings, RetentionSettings, SpendSettings};
 use crate::state::{State, UsageMoves, furnish};
 use crate::store::{LoadedUsage, Registration, Store, StoreError};
 use crate::usage::Prepared;
@@ -67,6 +73,7 @@ pub struct Ledger {
     metrics: LedgerMetrics,
     status: watch::Receiver<Status>,
     contact: Contact,
+    fleet: Fleet,
 }
 
 /// Ends the ledger.
@@ -95,7 +102,7 @@ impl LedgerTasks {
 }
 
 impl Ledger {
-    /// Reads the store and starts the ledger on it. A new store begins with the built-in providers and `prices` of their models.
+    /// Reads the store and starts the ledger on it, on the server that is called `replica`. A new store begins with the built-in providers and `prices` of their models.
     ///
     /// # Errors
     /// If the store cannot be read, or the built-in providers cannot be written at the first start; if spend cannot be kept as
@@ -104,6 +111,8 @@ impl Ledger {
         store: Arc<Store>,
         retention: RetentionSettings,
         spend: SpendSettings,
+        credit: CreditSettings,
+        replica: Arc<str>,
         clock: Clock,
         prices: Vec<ModelPrice>,
     ) -> Result<(Self, LedgerTasks), StoreError> {
@@ -121,6 +130,7 @@ impl Ledger {
         let (tells, status) = watch::channel(Status::Ready);
         let contact = if store.is_shared() { Contact::shared() } else { Contact::exclusive() };
         let health = Health::new(contact.clone(), tells.clone());
+        let counting = (counting, Crediting::new(credit));
         let writer =
             Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone(), health, metrics.clone());
         let hint = Arc::new(Notify::new());
@@ -145,7 +155,10 @@ impl Ledger {
             spawn_on_own_thread(writing, closed.clone()).await?;
         }
         let _closed = closed.drop_guard();
-        let ledger = Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics };
+        let fleet = Fleet::new(replica);
+        tracker.spawn(fleet.clone().run(Arc::clone(&store), stop.clone()));
+        let ledger =
+            Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics, fleet };
         ledger.furnish(prices).await?;
         tracker.spawn(retention::run(ledger.clone(), retention, spend, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))
@@ -184,6 +197,11 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         self.queue.request(Request::Command((call, command, reply)))?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// What nodes tell of themselves.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
     /// How far the server can be used, now and whenever that changes.
@@ -241,6 +259,43 @@ impl Ledger {
             metrics.answered(&answer.ack, entries);
             Ok(answer)
         }
+    }
+
+    /// Begins the session of an incarnation of a node, on whose behalf `caller` speaks. It is begun when this returns; the answer
+    /// to the hello comes by the outbox.
+    ///
+    /// # Errors
+    /// `NodeNotRegistered` if the caller did not register the incarnation; `Unavailable` if it cannot be written now.
+    pub async fn begin_session(
+        &self,
+        caller: Box<str>,
+        node_id: Box<str>,
+        incarnation: i64,
+        hello: Hello,
+        outbox: Outbox,
+    ) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let request = CreditRequest::Hello { caller, node_id, incarnation, hello, outbox, reply };
+        self.queue.credit(request).await?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Takes a report of a session. The answer, if there is one, comes by the outbox.
+    ///
+    /// # Errors
+    /// `Unavailable` if the server is shutting down.
+    pub async fn report_credit(&self, incarnation: i64, report: Report, outbox: Outbox) -> Result<(), Error> {
+        self.queue.credit(CreditRequest::Report { incarnation, report, outbox }).await
+    }
+
+    /// Closes incarnations that will not come back; the credit that is free then.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be written now.
+    pub async fn close_incarnations(&self, incarnations: Vec<i64>) -> Result<Freed, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.credit(CreditRequest::Close { incarnations, reply }).await?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
     /// Moves the point from which watchers can resume to `revision`.
@@ -328,8 +383,9 @@ async fn load(store: &Store) -> Result<(State, Counting, Vec<(i64, i64)>), Store
     let loaded = store.load().await?;
     let resources = loaded.resources.len();
     let mut state = State::restore(loaded.head, loaded.resources, loaded.chain_prefixes, loaded.removed);
-    let LoadedUsage { counters, watermarks, former_keys, unfolded, passed } = store.load_usage().await?;
+    let LoadedUsage { counters, watermarks, former_keys, credit, unfolded, passed } = store.load_usage().await?;
     *state.usage_mut() = counters;
+    credit.into_iter().for_each(|change| state.credit_mut().apply(change));
     tracing::info!(
         target: crate::telemetry::START,
         {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::credit::CreditRequest;
 use super::usage::Reported;
 use super::{Answer, Call, Command, shutting_down};
 use crate::counters::CounterKey;
@@ -49,9 +50,15 @@ pub(super) enum Request {
 pub(super) fn queue() -> (Sender, Queue) {
     let (request_sender, requests) = mpsc::channel(CAPACITY);
     let (batch_sender, batches) = mpsc::channel(CAPACITY);
+    let (credit_sender, credit) = mpsc::channel(CAPACITY);
     let entries = Arc::<AtomicUsize>::default();
-    let sender = Sender { requests: request_sender, batches: batch_sender, entries: Arc::clone(&entries) };
-    (sender, Queue { requests, held: VecDeque::new(), batches, entries })
+    let sender = Sender {
+        requests: request_sender,
+        batches: batch_sender,
+        credit: credit_sender,
+        entries: Arc::clone(&entries),
+    };
+    (sender, Queue { requests, held: VecDeque::new(), batches, credit, entries })
 }
 
 /// Puts things into the queue. Cloning is cheap.
@@ -59,6 +66,7 @@ pub(super) fn queue() -> (Sender, Queue) {
 pub(super) struct Sender {
     requests: mpsc::Sender<Request>,
     batches: mpsc::Sender<Reported>,
+    credit: mpsc::Sender<CreditRequest>,
     /// Entries of the batches that wait.
     entries: Arc<AtomicUsize>,
 }
@@ -94,10 +102,20 @@ impl Sender {
         result
     }
 
-    /// How many requests and batches wait.
+    /// Puts a report about credit in, which waits for its place: a node that reports too much waits with it.
+    ///
+    /// # Errors
+    /// `Unavailable` if the queue is closed.
+    pub(super) async fn credit(&self, request: CreditRequest) -> Result<(), Error> {
+        self.credit.send(request).await.map_err(|_| shutting_down())
+    }
+
+    /// How many requests, batches and reports about credit wait.
     pub(super) fn waiting(&self) -> usize {
-        let requests = self.requests.max_capacity() - self.requests.capacity();
-        requests + self.batches.max_capacity() - self.batches.capacity()
+        fn of<T>(sender: &mpsc::Sender<T>) -> usize {
+            sender.max_capacity() - sender.capacity()
+        }
+        of(&self.requests) + of(&self.batches) + of(&self.credit)
     }
 }
 
@@ -118,6 +136,7 @@ pub(super) struct Queue {
     /// Requests that were taken out of `requests` before it was their turn.
     held: VecDeque<Request>,
     batches: mpsc::Receiver<Reported>,
+    credit: mpsc::Receiver<CreditRequest>,
     /// Entries of the batches that wait.
     entries: Arc<AtomicUsize>,
 }
@@ -127,6 +146,14 @@ pub(super) struct Queue {
 pub(super) struct Taken {
     pub(super) requests: Vec<Request>,
     pub(super) batches: Vec<Reported>,
+    pub(super) credit: Vec<CreditRequest>,
+}
+
+impl Taken {
+    /// Whether there was nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.batches.is_empty() && self.credit.is_empty()
+    }
 }
 
 impl Queue {
@@ -140,6 +167,12 @@ impl Queue {
             // Nothing comes if it is closed; then what is left of the other is taken below.
             _ = self.requests.recv_many(&mut taken.requests, GROUP) => {}
             batch = self.batches.recv() => taken.batches.extend(batch),
+            request = self.credit.recv() => taken.credit.extend(request),
+        }
+        while taken.credit.len() < GROUP
+            && let Ok(request) = self.credit.try_recv()
+        {
+            taken.credit.push(request);
         }
         while taken.requests.len() < GROUP
             && let Ok(request) = self.requests.try_recv()
@@ -163,7 +196,7 @@ impl Queue {
     pub(super) async fn take_commands(&mut self, taken: usize) -> Vec<Submitted> {
         let mut commands = Vec::new();
         let mut requests = Vec::new();
-        if self.held.is_empty() && self.batches.is_empty() && taken < GROUP {
+        if self.held.is_empty() && self.batches.is_empty() && self.credit.is_empty() && taken < GROUP {
             // Nothing comes if it is closed.
             self.requests.recv_many(&mut requests, GROUP - taken).await;
         }
@@ -183,6 +216,7 @@ impl Queue {
     pub(super) fn close(&mut self) {
         self.requests.close();
         self.batches.close();
+        self.credit.close();
     }
 }
 
@@ -198,7 +232,8 @@ mod tests {
     fn batch(sequence: i64, entries: usize) -> Reported {
         let entries = vec![Err(Refusal(String::new())); entries];
         let (caller, node_id) = ("".into(), "node".into());
-        let batch = Batch { caller, node_id, incarnation: 1, sequence, fingerprint: [0; 32], entries };
+        let batch =
+            Batch { caller, node_id, incarnation: 1, sequence, fingerprint: [0; 32], entries, credit_used: Vec::new() };
         Reported { batch, prepared: None, reply: oneshot::channel().0 }
     }
 
@@ -277,7 +312,7 @@ mod tests {
         assert_eq!((first.requests.len(), sequences(&first)), (1, (1..=10).collect()));
         assert_eq!(sequences(&queue.take().await), (11..=20).collect::<Vec<_>>());
         let last = queue.take().await;
-        assert!(last.requests.is_empty() && last.batches.is_empty());
+        assert!(last.is_empty());
     }
 
     #[tokio::test]

@@ -9,14 +9,18 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::credit::{CreditRequest, Crediting};
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use super::spend::SpendFold;
 use crate::counters::{Counter, CounterKey};
+use crate::credit::Change;
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
 use crate::state::{Moved, State, Tally, UsageMoves};
-use crate::store::{CatchUpDelta, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx};
+use crate::store::{
+    CatchUpDelta, CreditGroup, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx,
+};
 use crate::usage::{Entry, FormerKey, FormerKeys, Prepared, Refusal, SpendTally, count};
 
 /// A batch of a node.
@@ -34,6 +38,8 @@ pub struct Batch {
     pub fingerprint: [u8; 32],
     /// Its entries; those that cannot be read say why.
     pub entries: Vec<Result<Entry, Refusal>>,
+    /// The cumulative usage of hard limits in their windows, with this batch.
+    pub credit_used: Vec<(CounterKey, i64)>,
 }
 
 /// What became of a batch.
@@ -140,6 +146,7 @@ impl Counting {
             }
         }
         self.note(news.counters.len(), news.watermarks.iter().map(|(incarnation, ..)| *incarnation));
+        self.note_credit(&news.credit);
         if !news.watermarks.is_empty() {
             self.spend.journaled(0);
         }
@@ -148,6 +155,11 @@ impl Counting {
     /// Notes what the journal has got: so many changes of counters, and batches of incarnations.
     pub(super) fn note(&mut self, counters: usize, incarnations: impl ExactSizeIterator<Item = i64>) {
         self.fold.journaled(counters + incarnations.len(), incarnations);
+    }
+
+    /// Notes what the journal has got about credit.
+    pub(super) fn note_credit(&mut self, credit: &CreditGroup) {
+        self.fold.journaled_credit(credit.changes.iter().map(Change::row));
     }
 
     /// Notes counters that have to be folded from now on.
@@ -165,7 +177,20 @@ impl Counting {
         self.fold.is_behind() || self.spend.is_behind()
     }
 
-    /// Folds a part.
+    /// Whether the next part to be folded is one of credit.
+    pub(super) fn folds_credit(&self) -> bool {
+        self.fold.is_at_credit()
+    }
+
+    /// Folds a part of credit, within a transaction that has the lock of all writers.
+    ///
+    /// # Errors
+    /// Why it was not folded: it stays in the journal.
+    pub(super) async fn fold_credit(&mut self, tx: WriteTx, state: &State) -> Result<(), StoreError> {
+        self.fold.step_credit(tx, state.credit()).await
+    }
+
+    /// Folds a part of what was counted.
     ///
     /// # Errors
     /// Why it was not folded: it stays in the journal.
@@ -196,20 +221,23 @@ impl Counting {
         Ok(incarnation)
     }
 
-    /// Counts a group of batches in `state` and acknowledges them, or fails them all. `show` makes the state that of all
-    /// readers, after the commit and before the acknowledgements. Where it is not known what was written, the batches are
-    /// not acknowledged, and sent again they show whether they were counted.
+    /// Counts a group of batches in `state` and acknowledges them, with the reports about `credit` that came meanwhile, or
+    /// fails them all. `show` makes the state that of all readers, after the commit and before the acknowledgements. Where it
+    /// is not known what was written, the batches are not acknowledged, and sent again they show whether they were counted.
+    /// Whether other servers should look at it soon.
     pub(super) async fn count(
         &mut self,
         tx: WriteTx,
         mut state: State,
         now: Timestamp,
-        batches: Vec<Reported>,
+        (batches, credit): (Vec<Reported>, Vec<CreditRequest>),
+        crediting: &mut Crediting,
         metrics: &LedgerMetrics,
         show: impl FnOnce(Arc<State>, &Moved),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         // Nodes may have registered at another server. What was counted there came with the journal.
         let unknown = batches.iter().map(|reported| reported.batch.incarnation);
+        let unknown = unknown.chain(credit.iter().filter_map(CreditRequest::says_hello));
         let unknown: BTreeSet<i64> = unknown.filter(|it| !self.watermarks.contains_key(it)).collect();
         if !unknown.is_empty() {
             match tx.watermarks(&unknown).await {
@@ -225,22 +253,25 @@ impl Counting {
                 Err(failed) => {
                     tx.rollback().await;
                     refuse(batches.into_iter().map(|reported| reported.reply), &failed);
+                    credit.into_iter().for_each(|request| request.refuse(&failed));
                     return Err(failed);
                 }
             }
         }
         let mut moved: HashMap<i64, Watermark> = HashMap::new();
         let mut acks = Vec::with_capacity(batches.len());
-        let (counted, spend) = {
+        let mut used = Vec::new();
+        let (counted, spend, book, decided) = {
             let mut tallies = Tallies { counters: Tally::new(state.usage(), now), spend: SpendTally::default() };
             for Reported { batch, prepared, reply } in batches {
                 let watermark = moved.get(&batch.incarnation).or_else(|| self.watermarks.get(&batch.incarnation));
                 let ack = match watermark {
-                    Some(watermark) if may_deliver(watermark, &batch) => {
+                    Some(watermark) if is_of(watermark, &batch.node_id, &batch.caller) => {
                         let ack = self.decide(&state, now, &batch, prepared, watermark, &mut tallies);
                         let (mut expected_sequence, store_id) = (watermark.sequence + 1, watermark.store_id.clone());
                         if matches!(ack, Ack::Applied { .. }) {
-                            let Batch { incarnation, sequence, fingerprint, .. } = batch;
+                            let Batch { incarnation, sequence, fingerprint, credit_used, .. } = batch;
+                            used.push((incarnation, credit_used));
                             let watermark = Watermark { sequence, fingerprint, ..watermark.clone() };
                             moved.insert(incarnation, watermark);
                             expected_sequence += 1;
@@ -261,14 +292,18 @@ impl Counting {
                 };
                 acks.push((ack, reply));
             }
-            let Tallies { counters, spend } = tallies;
+            let Tallies { mut counters, spend } = tallies;
+            let is_callers = |incarnation: i64, node_id: &str, caller: &str| {
+                self.watermarks.get(&incarnation).is_some_and(|watermark| is_of(watermark, node_id, caller))
+            };
+            let (book, decided) = crediting.decide(&state, &mut counters, now, used, credit, is_callers);
             let owner_of = |key: &CounterKey| state.config().limit(&key.limit_id, key.kind).map(|limit| limit.owner);
-            (counters.close(owner_of), spend)
+            (counters.close(owner_of), spend, book, decided)
         };
         if seeded::is(Bug::AckBeforeCommit) {
             acknowledge(std::mem::take(&mut acks));
         }
-        if moved.is_empty() {
+        if moved.is_empty() && decided.group.is_empty() && counted.counters.is_empty() {
             tx.rollback().await;
         } else {
             let from_version = state.usage().version();
@@ -277,21 +312,26 @@ impl Counting {
                 from_version + i64::try_from(counted.counters.len()).unwrap_or(i64::MAX - from_version).max(1);
             let (from_mark, mark) = (state.usage().mark(), rand::random());
             let watermarks = moved.into_values().collect();
-            let group = UsageGroup { from_version, from_mark, version, mark, moved: counted, watermarks, spend };
+            let credit = decided.group.clone();
+            let group =
+                UsageGroup { from_version, from_mark, version, mark, moved: counted, watermarks, spend, credit };
             let started = Instant::now();
             if let Err(failed) = tx.count(&group).await {
                 refuse(acks.into_iter().map(|(_, reply)| reply), &failed);
+                decided.failed(&failed);
                 return Err(failed);
             }
             let applied = acks.iter().filter(|(answer, _)| matches!(answer.ack, Ack::Applied { .. })).count();
             metrics.committed(Purpose::Usage, applied, started.elapsed());
-            let UsageGroup { moved, watermarks, spend, .. } = group;
+            let UsageGroup { moved, watermarks, spend, credit, .. } = group;
+            *state.credit_mut() = book;
             let counters = state.usage().clone();
             let mut counted = counters.batches();
             let waiting = state.usage_mut().put(moved.counters.iter().cloned());
             state.usage_mut().reach(version, mark);
             self.note(moved.counters.len(), watermarks.iter().map(|watermark| watermark.incarnation));
             self.wait(waiting);
+            self.note_credit(&credit);
             self.spend.journaled(spend.len());
             show(Arc::new(state), &moved);
             counted.extend(watermarks.iter().map(|watermark| (watermark.incarnation, watermark.sequence)));
@@ -299,7 +339,9 @@ impl Counting {
             self.watermarks.extend(watermarks.into_iter().map(|watermark| (watermark.incarnation, watermark)));
         }
         acknowledge(acks);
-        Ok(())
+        let announces = decided.announces;
+        crediting.written(decided);
+        Ok(announces)
     }
 
     fn decide(
@@ -312,7 +354,7 @@ impl Counting {
         tallies: &mut Tallies<'_>,
     ) -> Ack {
         let Tallies { counters: tally, spend } = tallies;
-        let Batch { caller: _, node_id: _, incarnation: _, sequence, fingerprint, entries } = batch;
+        let Batch { sequence, fingerprint, entries, .. } = batch;
         if *sequence < 1 {
             return Ack::Rejected(format!("sequence is {sequence}; batches are numbered from 1"));
         }
@@ -358,8 +400,8 @@ fn refuse(replies: impl Iterator<Item = Reply>, failed: &StoreError) {
     }
 }
 
-/// Whether the batch is of the incarnation's node, and delivered by whoever registered it.
-fn may_deliver(watermark: &Watermark, batch: &Batch) -> bool {
-    let Watermark { node_id, registered_by, .. } = watermark;
-    *node_id == batch.node_id && (registered_by.is_empty() || *registered_by == batch.caller)
+/// Whether an incarnation is of the node, and was registered by the caller.
+fn is_of(watermark: &Watermark, node_id: &str, caller: &str) -> bool {
+    let Watermark { node_id: own, registered_by, .. } = watermark;
+    own.as_ref() == node_id && (registered_by.is_empty() || registered_by.as_ref() == caller)
 }

@@ -17,7 +17,7 @@ use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status, proven};
 use crate::price_table;
 use crate::seeded::{self, Bug};
 use crate::settings::{
-    AccessSettings, BootstrapToken, DatabaseSettings, RetentionSettings, SpendSettings, WatchSettings,
+    AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, RetentionSettings, SpendSettings, WatchSettings,
 };
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::{CatchUp, Currency, Watch};
@@ -83,10 +83,12 @@ struct Keeper {
     task: JoinHandle<()>,
 }
 
-/// How long what is kept, and how.
+/// What the ledger is told: how long what is kept, how credit is given, and the name of this server.
 pub(super) struct Kept {
     pub(super) retention: RetentionSettings,
     pub(super) spend: SpendSettings,
+    pub(super) credit: CreditSettings,
+    pub(super) replica: Arc<str>,
 }
 
 /// Opens the store and makes the services on it. `certificates`: whether only clients with one get a connection. Streams
@@ -101,10 +103,11 @@ pub(super) async fn compose(
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
-    let Kept { retention, spend } = kept;
+    let Kept { retention, spend, credit, replica } = kept;
     let prices =
         if database.default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
-    let (ledger, tasks) = Ledger::start(Arc::clone(&store), retention, spend, clock.clone(), prices).await?;
+    let (ledger, tasks) =
+        Ledger::start(Arc::clone(&store), retention, spend, credit, replica, clock.clone(), prices).await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
     let open = || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone());

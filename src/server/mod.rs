@@ -145,7 +145,7 @@ pub async fn run_by(
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings { database, ready_file, mut transport, watch, retention, spend, access } = settings;
+    let Settings { database, ready_file, mut transport, watch, retention, spend, credit, access } = settings;
     let Listeners { calls: listener, metrics: metrics_listener, ready } = listeners.into();
     let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
@@ -160,7 +160,7 @@ pub async fn run_by(
     let composed = compose::compose(
         &database,
         watch,
-        compose::Kept { retention, spend },
+        compose::Kept { retention, spend, credit, replica: replica(address).into() },
         access,
         certificates,
         clock,
@@ -367,4 +367,12 @@ pub(crate) fn announce(path: &Path, address: &str) -> std::io::Result<()> {
     draft.push(".new");
     std::fs::write(&draft, format!("{address}\n"))?;
     std::fs::rename(&draft, path)
+}
+
+/// The name by which people tell this server from others of its database: machine and port.
+fn replica(address: SocketAddr) -> String {
+    let named =
+        ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter().find_map(|it| std::fs::read_to_string(it).ok());
+    let named = named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    format!("{}:{}", named.unwrap_or_else(|| address.ip().to_string()), address.port())
 }

@@ -19,6 +19,7 @@ mod rules;
 mod tests;
 mod usage;
 
+use crate::credit::Book;
 use imbl::OrdSet;
 use tollgate_core::config::Config;
 use tollgate_core::counters::{Counters, owned_limits};
@@ -52,6 +53,8 @@ pub struct State {
     chain_prefixes: imbl::Vector<u64>,
     /// What was counted against the limits of all of these.
     usage: Counters,
+    /// What nodes hold of those that are hard.
+    credit: Book,
 }
 
 /// What lists and names are found by.
@@ -87,6 +90,7 @@ impl State {
             marks: marks::Marks::default(),
             chain_prefixes: chain_prefixes.into_iter().collect(),
             usage: Counters::default(),
+            credit: Book::default(),
         };
         for resource in resources {
             state.put(&resource);
@@ -105,6 +109,16 @@ impl State {
     /// What was counted, to be changed. Usage takes no revision.
     pub fn usage_mut(&mut self) -> &mut Counters {
         &mut self.usage
+    }
+
+    /// What nodes hold of hard limits. What was counted of a limit is set when the book is asked about that limit.
+    pub fn credit(&self) -> &Book {
+        &self.credit
+    }
+
+    /// What nodes hold of hard limits, to be changed. Credit takes no revision.
+    pub fn credit_mut(&mut self) -> &mut Book {
+        &mut self.credit
     }
 
     /// The configuration: all that a decision reads.

@@ -106,6 +106,20 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
+    /// What a window has counted, with what is added.
+    pub fn used(&self, key: &CounterKey) -> i64 {
+        self.moved.get(key).map_or_else(|| self.counters.get(key).used, |moved| moved.used)
+    }
+
+    /// Raises what a window has counted: of batches that were counted in a history that is lost.
+    pub fn raise(&mut self, key: &CounterKey, used: i64, max: i64) {
+        let amount = used.saturating_sub(self.used(key));
+        if amount > 0 {
+            // It does not overflow: the sum is `used`.
+            let _ = self.add(&[Amount { key: key.clone(), amount, max }]);
+        }
+    }
+
     /// Undoes an addition.
     fn take_back(&mut self, key: &CounterKey, amount: i64) {
         if let Entry::Occupied(mut moved) = self.moved.entry(key.clone()) {

@@ -109,6 +109,7 @@ impl Iterator for Parts<'_> {
 impl ExactSizeIterator for Parts<'_> {}
 
 /// Where a script begins. What it does not move may be anywhere.
+#[derive(Default)]
 pub(super) struct Begins<'a> {
     /// The store, and its revision.
     log: Option<(&'a str, i64)>,

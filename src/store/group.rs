@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::chain::ChainVersion;
+use super::credit::CreditGroup;
 use super::usage::UsageGroup;
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
@@ -170,6 +171,8 @@ pub struct CatchUpDelta {
     pub watermarks: Vec<(i64, i64, [u8; 32])>,
     /// Keys that were deleted and still count.
     pub former_keys: Vec<(Box<str>, FormerKey)>,
+    /// What happened to credit, in order.
+    pub credit: CreditGroup,
 }
 
 impl CatchUpDelta {
@@ -183,6 +186,7 @@ impl CatchUpDelta {
             counters: Vec::new(),
             watermarks: Vec::new(),
             former_keys: Vec::new(),
+            credit: CreditGroup::default(),
         }
     }
 }

@@ -13,23 +13,23 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
 };
 
+use super::credit::{self, CreditGroup, get_key, put_key};
 use super::entity::usage_journal::{Column, Entity, Model};
 use super::entity::{head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::persist::{Row, rows};
 use super::script::Script;
 use super::tx::ReadTx;
-use super::usage::{UsageGroup, Watermark, counter_row, kind, number};
+use super::usage::{UsageGroup, Watermark, counter_row};
 use super::varint::{get, put, take};
 use super::{Store, spend, threshold};
 use crate::counters::{Counter, CounterKey};
-use crate::domain::{LimitId, Timestamp};
 use crate::seeded::{self, Bug};
 
 /// The format of a row's body.
-const FORMAT: u8 = 1;
-const UUID: u8 = 1;
-const TEXT: u8 = 0;
+const FORMAT: u8 = 2;
+/// The format of servers that knew of no credit, which stands at the end.
+const WITHOUT_CREDIT: u8 = 1;
 
 /// What a row of the journal holds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -45,6 +45,8 @@ pub struct JournalEntry {
     pub counters: Vec<(CounterKey, Counter)>,
     /// Incarnations whose batches it counted: the number of the last, and its hash.
     pub watermarks: Vec<(i64, i64, [u8; 32])>,
+    /// What it did to credit.
+    pub credit: CreditGroup,
 }
 
 impl Row for Model {
@@ -57,7 +59,7 @@ impl Row for Model {
 
 /// Adds what makes a group durable to `script`, which must begin where usage stands.
 pub(super) fn append(script: &mut Script, group: &UsageGroup) {
-    let UsageGroup { from_version, from_mark, version, mark, moved, watermarks, spend: spent } = group;
+    let UsageGroup { from_version, from_mark, version, mark, moved, watermarks, spend: spent, credit } = group;
     if version == from_version {
         return;
     }
@@ -71,7 +73,7 @@ pub(super) fn append(script: &mut Script, group: &UsageGroup) {
     let apart = seeded::is(Bug::WatermarkApart);
     let watermarks = watermarks.iter().filter(|_| !apart);
     let watermarks = watermarks.map(|it| (it.incarnation, it.sequence, it.fingerprint)).collect::<Vec<_>>();
-    let body = encode(*from_version, &moved.counters, &watermarks);
+    let body = encode(*from_version, &moved.counters, &watermarks, credit);
     let (version, from_version, from_mark) = (*version, *from_version, *from_mark);
     script.insert(vec![Model { version, from_version, body, from_mark }]);
     spend::append(script, version, spent);
@@ -87,10 +89,10 @@ pub(super) async fn read(tx: &ReadTx, version: i64) -> Result<Vec<JournalEntry>,
         if entries.last().is_some_and(|last| last.version != row.from_version) {
             return Err(corrupt("the row before it is missing"));
         }
-        let (counters, watermarks) =
+        let (counters, watermarks, credit) =
             decode(row.from_version, &row.body).ok_or_else(|| corrupt("it is cut or changed"))?;
         let Model { version, from_version, body: _, from_mark } = row;
-        entries.push(JournalEntry { from_version, from_mark, version, counters, watermarks });
+        entries.push(JournalEntry { from_version, from_mark, version, counters, watermarks, credit });
     }
     Ok(entries)
 }
@@ -145,26 +147,18 @@ async fn fold(
     Ok(())
 }
 
-/// Counts, then counters (id, kind, window, used, version less `from_version`), then watermarks. Ids of limits are UUIDs,
-/// which are half as long in binary.
-fn encode(from_version: i64, counters: &[(CounterKey, Counter)], watermarks: &[(i64, i64, [u8; 32])]) -> Vec<u8> {
+/// Counts, then counters (limit, kind, window, used, version less `from_version`), then watermarks, then credit.
+fn encode(
+    from_version: i64,
+    counters: &[(CounterKey, Counter)],
+    watermarks: &[(i64, i64, [u8; 32])],
+    credit: &CreditGroup,
+) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 + counters.len() * 36 + watermarks.len() * 44);
     body.push(FORMAT);
     put(&mut body, counters.len() as u64);
     for (key, Counter { used, version }) in counters {
-        match &key.limit_id {
-            LimitId::Uuid(uuid) => {
-                body.push(UUID);
-                body.extend(uuid);
-            }
-            LimitId::Text(text) => {
-                body.push(TEXT);
-                put(&mut body, text.len() as u64);
-                body.extend(text.as_bytes());
-            }
-        }
-        put(&mut body, number(key.kind) as u64);
-        body.extend(key.window_start.as_micros().to_le_bytes());
+        put_key(&mut body, key);
         put(&mut body, *used as u64);
         put(&mut body, version.wrapping_sub(from_version) as u64);
     }
@@ -174,55 +168,93 @@ fn encode(from_version: i64, counters: &[(CounterKey, Counter)], watermarks: &[(
         put(&mut body, *sequence as u64);
         body.extend(fingerprint);
     }
+    credit::encode(&mut body, credit);
     body
 }
 
-type Decoded = (Vec<(CounterKey, Counter)>, Vec<(i64, i64, [u8; 32])>);
+type Decoded = (Vec<(CounterKey, Counter)>, Vec<(i64, i64, [u8; 32])>, CreditGroup);
 
 fn decode(from_version: i64, body: &[u8]) -> Option<Decoded> {
     let mut rest = body;
-    if take::<1>(&mut rest)? != [FORMAT] {
+    let [format] = take::<1>(&mut rest)?;
+    if ![FORMAT, WITHOUT_CREDIT].contains(&format) {
         return None;
     }
     let mut counters = Vec::new();
     for _ in 0..get(&mut rest)? {
-        let limit_id = match take::<1>(&mut rest)? {
-            [UUID] => LimitId::Uuid(take::<16>(&mut rest)?),
-            [TEXT] => {
-                let length = usize::try_from(get(&mut rest)?).ok()?;
-                let (text, after) = rest.split_at_checked(length)?;
-                rest = after;
-                std::str::from_utf8(text).ok()?.into()
-            }
-            _ => return None,
-        };
-        let kind = kind(i32::try_from(get(&mut rest)?).ok()?)?;
-        let window_start = Timestamp::from_micros(i64::from_le_bytes(take::<8>(&mut rest)?));
+        let key = get_key(&mut rest)?;
         let used = get(&mut rest)? as i64;
         let version = from_version.wrapping_add(get(&mut rest)? as i64);
-        counters.push((CounterKey { limit_id, kind, window_start }, Counter { used, version }));
+        counters.push((key, Counter { used, version }));
     }
     let mut watermarks = Vec::new();
     for _ in 0..get(&mut rest)? {
         watermarks.push((get(&mut rest)? as i64, get(&mut rest)? as i64, take::<32>(&mut rest)?));
     }
-    rest.is_empty().then_some((counters, watermarks))
+    let credit = if format == FORMAT { credit::decode(&mut rest)? } else { CreditGroup::default() };
+    rest.is_empty().then_some((counters, watermarks, credit))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crate::credit::{Account, Change, NodeRow, PoolRow, Terms};
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::LimitKind;
+    use crate::domain::{LimitKind, Timestamp};
 
-    fn counter() -> impl Strategy<Value = (CounterKey, Counter)> {
+    fn key() -> impl Strategy<Value = CounterKey> {
         let id = prop_oneof![any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string()), ".{0,40}"];
         let kind = proptest::sample::select(vec![LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget]);
-        (id, kind, any::<i64>(), 0..i64::MAX, 0..i64::MAX).prop_map(|(id, kind, start, used, version)| {
-            let window_start = Timestamp::from_micros(start);
-            (CounterKey { limit_id: id.as_str().into(), kind, window_start }, Counter { used, version })
+        (id, kind, any::<i64>()).prop_map(|(id, kind, start)| CounterKey {
+            limit_id: id.as_str().into(),
+            kind,
+            window_start: Timestamp::from_micros(start),
         })
+    }
+
+    fn counter() -> impl Strategy<Value = (CounterKey, Counter)> {
+        (key(), 0..i64::MAX, 0..i64::MAX).prop_map(|(key, used, version)| (key, Counter { used, version }))
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let time = || any::<i64>().prop_map(Timestamp::from_micros);
+        let lease = proptest::option::of((0..u64::from(u32::MAX)).prop_map(Duration::from_micros));
+        let terms = (any::<i64>(), time(), lease).prop_map(|(max, ends, lease)| Terms { max, ends, lease });
+        let lists = (vec(key(), 0..3), proptest::collection::btree_set(0..i64::MAX, 0..3));
+        let pool = (terms, lists, any::<bool>(), any::<i64>(), time()).prop_map(
+            |(terms, (carried, awaited), is_moved, epoch, awaited_until)| PoolRow {
+                terms,
+                carried,
+                is_moved,
+                epoch,
+                awaited,
+                awaited_until,
+            },
+        );
+        let account = (any::<i64>(), any::<i64>(), any::<i64>());
+        let account = account.prop_map(|(granted, used, returned)| Account { granted, used, returned });
+        let node = (any::<i64>(), any::<u64>(), time(), any::<bool>());
+        let node =
+            node.prop_map(|(session, connection, seen, is_closed)| NodeRow { session, connection, seen, is_closed });
+        prop_oneof![
+            (key(), pool).prop_map(|(key, row)| Change::Pool(key, row)),
+            (key(), any::<i64>(), account).prop_map(|(key, incarnation, account)| Change::Account(
+                key,
+                incarnation,
+                account
+            )),
+            (any::<i64>(), node).prop_map(|(incarnation, node)| Change::Node(incarnation, node)),
+            key().prop_map(Change::Forgotten),
+        ]
+    }
+
+    fn credit() -> impl Strategy<Value = CreditGroup> {
+        (vec(change(), 0..6), vec((any::<i64>(), key()), 0..3))
+            .prop_map(|(changes, recalls)| CreditGroup { changes, recalls })
     }
 
     proptest! {
@@ -231,17 +263,23 @@ mod tests {
         #[test]
         fn what_is_written_is_read_and_what_is_cut_is_noticed(
             from in 0..i64::MAX,
-            counters in proptest::collection::vec(counter(), 0..20),
-            watermarks in proptest::collection::vec((0..i64::MAX, 0..i64::MAX, any::<[u8; 32]>()), 0..5),
+            counters in vec(counter(), 0..20),
+            watermarks in vec((0..i64::MAX, 0..i64::MAX, any::<[u8; 32]>()), 0..5),
+            credit in credit(),
             cut in any::<proptest::sample::Index>(),
         ) {
-            let body = encode(from, &counters, &watermarks);
-            prop_assert_eq!(decode(from, &body), Some((counters, watermarks)));
+            let body = encode(from, &counters, &watermarks, &credit);
             prop_assert_eq!(decode(from, &body[..cut.index(body.len())]), None);
+            prop_assert_eq!(decode(from, &body), Some((counters.clone(), watermarks.clone(), credit)));
+            // As a server wrote it that knew of no credit.
+            let mut earlier = encode(from, &counters, &watermarks, &CreditGroup::default());
+            earlier.truncate(earlier.len() - 2);
+            earlier[0] = WITHOUT_CREDIT;
+            prop_assert_eq!(decode(from, &earlier), Some((counters, watermarks, CreditGroup::default())));
         }
 
         #[test]
-        fn anything_at_all_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn anything_at_all_is_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
             let _ = decode(0, &bytes);
         }
     }

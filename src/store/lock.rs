@@ -179,7 +179,7 @@ impl WriteTx {
         self.write(std::iter::once(script), &Begins::usage(group)).await
     }
 
-    fn backend(&self) -> DbBackend {
+    pub(super) fn backend(&self) -> DbBackend {
         match self {
             Self::Own(store) => store.writer.backend(),
             Self::Shared { tx, .. } => tx.0.get_database_backend(),
@@ -187,7 +187,7 @@ impl WriteTx {
     }
 
     /// Writes what scripts say, and ends the transaction.
-    async fn write(
+    pub(super) async fn write(
         self,
         mut scripts: impl ExactSizeIterator<Item = Script>,
         begins: &Begins<'_>,

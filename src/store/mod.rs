@@ -14,6 +14,7 @@
 //! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
 //! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
 //! | `usage`, `journal`, `varint`, `threshold`, `recorded` | what was counted, and what it crossed |
+//! | `credit`, `fleet` | what nodes hold of hard limits, and what they tell of themselves |
 //! | `spend` | the sums of what was counted, by hour |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
@@ -30,9 +31,11 @@ mod commit;
 mod compaction;
 mod connect;
 mod connections;
+mod credit;
 mod customer;
 mod entity;
 mod error;
+mod fleet;
 mod group;
 mod journal;
 mod labels;
@@ -76,7 +79,9 @@ pub use chain::ChainVersion;
 pub use connect::{DatabaseUrl, Migration};
 use connections::Connections;
 pub use connections::Pool;
+pub use credit::CreditGroup;
 pub use error::StoreError;
+pub use fleet::{FleetNode, NodeStatus};
 pub use group::*;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
+use super::credit::CreditGroup;
 use super::entity::former_key;
 use super::error::StoreError;
 use super::group::{CatchUpDelta, Position};
@@ -94,7 +95,7 @@ pub(super) async fn since(
     for resource in &resources {
         changed.remove(&resource.key());
     }
-    let (mut counters, mut watermarks) = (Vec::new(), Vec::new());
+    let (mut counters, mut watermarks, mut credit) = (Vec::new(), Vec::new(), CreditGroup::default());
     if position.usage_version > known.usage_version {
         let journal = reach.in_time(journal::read(tx, known.usage_version)).await?;
         // A server that knows of no marks, which may run beside this one while it is upgraded, writes 0.
@@ -110,6 +111,7 @@ pub(super) async fn since(
         for entry in journal {
             counters.extend(entry.counters);
             watermarks.extend(entry.watermarks);
+            credit.append(entry.credit);
         }
     }
     let mut former_keys = Vec::new();
@@ -119,7 +121,7 @@ pub(super) async fn since(
         former_keys.extend(found.into_iter().map(usage::former_key));
     }
     let removed = changed.into_iter().map(|(key, revision)| (revision, key)).collect();
-    Ok(Some(CatchUpDelta { position, txns, resources, removed, counters, watermarks, former_keys }))
+    Ok(Some(CatchUpDelta { position, txns, resources, removed, counters, watermarks, former_keys, credit }))
 }
 
 /// Those of the resources that exist.

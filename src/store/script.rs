@@ -54,6 +54,13 @@ impl Script {
         }
     }
 
+    /// Deletes the rows with these keys, as far as they exist.
+    pub(super) fn remove<M: Row>(&mut self, keys: Vec<M::Key>) {
+        for (these, _) in keyed::<M>(keys.into_iter()) {
+            self.push_sure(&M::Entity::delete_many().filter(these));
+        }
+    }
+
     /// Sets `columns` of rows, all of which must exist, to what they are in the first of `rows`.
     pub(super) fn set<M: Row>(&mut self, rows: &[M], columns: &[Column<M>]) {
         let Some(first) = rows.first() else { return };

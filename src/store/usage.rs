@@ -1,12 +1,14 @@
 //! Counted usage: counters, and how far each node's batches have been counted. Both are made durable in one row of the
 //! `journal`, so that a batch is counted if and only if its number is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::credit::{Change, RowKey};
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _};
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::Store;
+use super::credit::{self, CreditGroup};
 use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
 use super::journal::{self, JournalEntry};
@@ -68,6 +70,8 @@ pub struct UsageGroup {
     pub watermarks: Vec<Watermark>,
     /// What is added to spend.
     pub spend: SpendTally,
+    /// What it does to credit.
+    pub credit: CreditGroup,
 }
 
 /// All usage, read in one snapshot.
@@ -79,6 +83,8 @@ pub struct LoadedUsage {
     pub watermarks: Vec<Watermark>,
     /// Deleted keys that still count.
     pub former_keys: Vec<(Box<str>, FormerKey)>,
+    /// The rows of credit, in order.
+    pub credit: Vec<Change>,
     /// What of it is in the journal and may not be in the tables yet.
     pub unfolded: Unfolded,
     /// The versions that usage went through, as far as the journal tells, each with the mark of its transaction.
@@ -92,6 +98,8 @@ pub struct Unfolded {
     pub counters: CounterKeys,
     /// The incarnations.
     pub incarnations: HashSet<i64>,
+    /// The rows of credit.
+    pub credit: BTreeSet<RowKey>,
     /// How many changes of both the journal has.
     pub changes: usize,
 }
@@ -240,9 +248,12 @@ impl Store {
             return Err(StoreError::corrupt("usage_journal", version, "the last row is missing"));
         }
         loaded.passed.push((version, mark));
-        for JournalEntry { from_version, from_mark, counters, watermarks, .. } in journal {
+        loaded.credit = credit::load(&tx).await?;
+        for JournalEntry { from_version, from_mark, version: _, counters, watermarks, credit } in journal {
             loaded.passed.push((from_version, from_mark));
-            loaded.unfolded.changes += counters.len() + watermarks.len();
+            loaded.unfolded.changes += counters.len() + watermarks.len() + credit.changes.len();
+            loaded.unfolded.credit.extend(credit.changes.iter().map(Change::row));
+            loaded.credit.extend(credit.changes);
             loaded.unfolded.counters.extend(counters.iter().map(|(key, _)| key.clone()));
             counted.set(counters);
             journaled

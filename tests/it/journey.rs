@@ -13,7 +13,7 @@ use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::reducer::Reducer;
 use tollgate::server;
 use tollgate::settings::{
-    AccessSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
+    AccessSettings, CreditSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
 };
 use tonic::Code;
 use tonic::transport::Channel;
@@ -39,6 +39,7 @@ impl Server {
             watch: WatchSettings::default(),
             retention: RetentionSettings::default(),
             spend: SpendSettings::default(),
+            credit: CreditSettings::default(),
             access: AccessSettings::default(),
         };
         let task = tokio::spawn(server::run(listener, settings, async move {

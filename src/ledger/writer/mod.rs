@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::credit::{CreditRequest, Crediting};
 use super::health::{Health, Reading};
 use super::metrics::LedgerMetrics;
 use super::queue::{Queue, Request, Taken};
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     clock: Clock,
     health: Health,
     counting: Counting,
+    crediting: Crediting,
     metrics: LedgerMetrics,
 }
 
@@ -45,12 +47,12 @@ impl Writer {
         store: Arc<Store>,
         publish: watch::Sender<Arc<State>>,
         moves: Moves,
-        counting: Counting,
+        (counting, crediting): (Counting, Crediting),
         clock: Clock,
         health: Health,
         metrics: LedgerMetrics,
     ) -> Self {
-        Self { store, publish, moves, clock, health, counting, metrics }
+        Self { store, publish, moves, clock, health, counting, crediting, metrics }
     }
 
     /// Runs until `stop` and an empty queue. What was submitted before is still decided and written.
@@ -62,7 +64,7 @@ impl Writer {
                 // One part between two groups: neither waits for all of the other.
                 self.fold().await;
             }
-            let folds_at = self.folds_at();
+            let next = [self.folds_at(), self.credit_at()].into_iter().flatten().min();
             let taken = tokio::select! {
                 biased;
                 taken = queue.take() => taken,
@@ -78,16 +80,21 @@ impl Writer {
                     queue.close();
                     queue.take().await
                 }
-                () = sleep_until(folds_at) => continue,
+                () = sleep_until(next) => {
+                    if self.credit_at().is_some_and(|at| at <= Instant::now()) {
+                        self.count(Vec::new(), Vec::new()).await;
+                    }
+                    continue;
+                }
             };
-            if taken.requests.is_empty() && taken.batches.is_empty() {
+            if taken.is_empty() {
                 return;
             }
             self.serve(taken, &mut queue).await;
         }
     }
 
-    async fn serve(&mut self, Taken { requests, batches }: Taken, queue: &mut Queue) {
+    async fn serve(&mut self, Taken { requests, batches, credit }: Taken, queue: &mut Queue) {
         let mut commands = Vec::with_capacity(requests.len());
         for request in requests {
             match request {
@@ -113,10 +120,21 @@ impl Writer {
         if !commands.is_empty() {
             self.write(commands, queue).await;
         }
-        if !batches.is_empty() {
+        if !batches.is_empty() || !credit.is_empty() || self.credit_follows() {
             while self.counting.folds_first() && self.fold().await {}
-            self.count(batches).await;
+            self.count(batches, credit).await;
         }
+    }
+
+    /// Whether credit may change though nobody reports: wants wait, or limits changed of which nodes hold some.
+    fn credit_follows(&mut self) -> bool {
+        let state = Arc::clone(&self.publish.borrow());
+        self.health.is_writable() && (self.crediting.waits() || self.crediting.lags(&state))
+    }
+
+    /// When credit is to be looked at though nobody asks; `None` if there is none, or nothing can be written.
+    fn credit_at(&self) -> Option<Instant> {
+        self.crediting.due(&self.publish.borrow()).filter(|_| self.health.is_writable())
     }
 
     /// When a part of what was counted is to be folded into the tables; `None` if nothing is, or nothing can be.
@@ -130,8 +148,7 @@ impl Writer {
 
     /// Folds a part of what was counted into the tables. Whether that went well.
     async fn fold(&mut self) -> bool {
-        let state = Arc::clone(&self.publish.borrow());
-        match self.counting.fold(&self.store, &state).await {
+        match self.fold_part().await {
             Ok(()) => {
                 self.health.reached();
                 true
@@ -144,10 +161,25 @@ impl Writer {
         }
     }
 
+    async fn fold_part(&mut self) -> Result<(), StoreError> {
+        if self.counting.folds_credit() {
+            let tx = self.lock().await?;
+            let state = Arc::clone(&self.publish.borrow());
+            return self.counting.fold_credit(tx, &state).await;
+        }
+        let state = Arc::clone(&self.publish.borrow());
+        self.counting.fold(&self.store, &state).await
+    }
+
     /// Looks at what others wrote, and whether writes get through again.
     async fn poll(&mut self) {
+        let before = self.publish.borrow().usage().version();
         // An error was noted where it came up; the next poll tries again.
         let _ = self.follow().await;
+        if self.publish.borrow().usage().version() != before && self.crediting.waits() {
+            // Credit may be free that others hold no more.
+            self.count(Vec::new(), Vec::new()).await;
+        }
         if self.health.is_to_be_probed() {
             // Only a write tells whether one can be made.
             match self.store.probe().await {
@@ -247,11 +279,13 @@ impl Writer {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.counting.learn(&news);
+        let credit = news.credit.clone();
         let batches: Vec<_> =
             news.watermarks.iter().map(|(incarnation, sequence, _)| (*incarnation, *sequence)).collect();
         let counters = state.usage().clone();
         let mut counted = counters.batches();
         let (moved, waiting) = follow::apply(&mut state, news)?;
+        self.crediting.learn(state.credit(), &credit);
         match state.revision() > revision || state.head().compacted_revision > compacted {
             true => drop(self.publish.send_replace(Arc::new(state))),
             false => publish_without_wake(&self.publish, Arc::new(state)),
@@ -262,24 +296,33 @@ impl Writer {
         Ok(())
     }
 
-    async fn count(&mut self, batches: Vec<Reported>) {
+    async fn count(&mut self, batches: Vec<Reported>, credit: Vec<CreditRequest>) {
         let tx = match self.lock().await {
             Ok(tx) => tx,
             Err(error) => {
                 self.refuse(batches.into_iter().map(|reported| reported.reply), &error);
+                self.health.refused(credit.len());
+                credit.into_iter().for_each(|request| request.refuse(&error));
                 return;
             }
         };
-        let callers = batches.len();
+        let callers = batches.len() + credit.len();
         let state = State::clone(&self.publish.borrow());
         let (publish, moves) = (self.publish.clone(), self.moves.clone());
         let show = |state, moved: &Moved| {
             publish_without_wake(&publish, state);
             note(&moves, moved, true);
         };
-        let counted = self.counting.count(tx, state, self.clock.now(), batches, &self.metrics, show).await;
+        let Self { counting, crediting, .. } = self;
+        let reports = (batches, credit);
+        let counted = counting.count(tx, state, self.clock.now(), reports, crediting, &self.metrics, show).await;
         match counted {
-            Ok(()) => self.health.reached(),
+            Ok(announces) => {
+                self.health.reached();
+                if announces {
+                    self.store.announce();
+                }
+            }
             Err(error) => {
                 // What became of it, the journal tells those who follow it.
                 let untold = matches!(error, StoreError::Unknown { .. }) && !self.store.is_shared();
@@ -353,6 +396,7 @@ impl Writer {
         // Unless what was known is certain to be in this history, whoever followed it begins anew.
         state.usage_mut().belong_to(if passed.contains(&before) { history } else { history + 1 });
         self.counting = counting;
+        self.crediting.begin_anew(state.credit());
         self.publish.send_replace(Arc::new(state));
         self.moves.send_modify(|moves| moves.anything = true);
         self.health.current(Reading::Tables);
@@ -363,7 +407,9 @@ impl Writer {
         let mut state = State::clone(&self.publish.borrow());
         // Looked at again: a limit may have got other windows since the list was made.
         let now = self.clock.now();
-        let counters: Vec<CounterKey> = counters.into_iter().filter(|key| is_over(state.config(), key, now)).collect();
+        let counters = counters.into_iter().filter(|key| is_over(state.config(), key, now));
+        // Usage may still come of those in which credit is open.
+        let counters: Vec<CounterKey> = counters.filter(|key| state.credit().outstanding(key) == 0).collect();
         self.store.forget_usage(&counters, former_before).await?;
         self.counting.forget(former_before);
         state.usage_mut().forget(&counters);

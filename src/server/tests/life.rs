@@ -64,6 +64,7 @@ async fn a_running_server_announces_its_address() {
         watch: crate::settings::WatchSettings::default(),
         retention: crate::settings::RetentionSettings::default(),
         spend: crate::settings::SpendSettings::default(),
+        credit: crate::settings::CreditSettings::default(),
         access: crate::settings::AccessSettings::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();

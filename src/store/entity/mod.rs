@@ -9,6 +9,9 @@
 pub mod budget;
 pub mod change_row;
 pub mod change_txn;
+pub mod credit_account;
+pub mod credit_node;
+pub mod credit_pool;
 pub mod customer;
 pub mod former_key;
 pub mod head;
@@ -16,6 +19,7 @@ pub mod label;
 pub mod mcp_client;
 pub mod model_config;
 pub mod model_price;
+pub mod node_status;
 pub mod pricing_override;
 pub mod provider;
 pub mod provider_governance;

@@ -24,6 +24,7 @@ mod m0009_model_price;
 mod m0010_rate_limits;
 mod m0011_spend;
 mod m0012_enforcement;
+mod m0014_credit;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_rate_limits::Migration),
             Box::new(m0011_spend::Migration),
             Box::new(m0012_enforcement::Migration),
+            Box::new(m0014_credit::Migration),
         ]
     }
 }

@@ -15,7 +15,7 @@ use tollgate::proto::v1::{ResourceKind, WatchConfigRequest, WatchConfigResponse,
 use tollgate::reducer::{Progress, Reducer};
 use tollgate::server::{self, Listeners, ServerError};
 use tollgate::settings::{
-    AccessSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
+    AccessSettings, CreditSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
 };
 use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
@@ -64,6 +64,7 @@ impl Rig {
             watch: WatchSettings { heartbeat_interval: Duration::from_millis(50), ..WatchSettings::default() },
             retention: RetentionSettings::default(),
             spend: SpendSettings::default(),
+            credit: CreditSettings::default(),
             access: AccessSettings::default(),
         };
         Self { database, settings, clock: Clock::system(), running: None }

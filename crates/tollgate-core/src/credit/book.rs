@@ -46,6 +46,16 @@ pub struct Outcome {
     pub freed: Vec<CounterKey>,
 }
 
+impl Outcome {
+    /// Takes the consequences of the next event.
+    pub fn append(&mut self, next: Self) {
+        self.changes.extend(next.changes);
+        self.directives.extend(next.directives);
+        self.recounted.extend(next.recounted);
+        self.freed.extend(next.freed);
+    }
+}
+
 /// The fate of a want.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {

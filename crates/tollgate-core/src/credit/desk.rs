@@ -1,6 +1,6 @@
 //! The memory of one replica about wants: those that wait, and who asked lately. If it is lost, nodes ask again.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::{Answer, Book, Directive, Outcome, Want};
@@ -83,6 +83,11 @@ impl Desk {
             }
         }
         all
+    }
+
+    /// The limits and windows of the wants that wait.
+    pub fn keys(&self) -> BTreeSet<CounterKey> {
+        self.waiting.iter().flat_map(|waiting| &waiting.wants).map(|want| want.key.clone()).collect()
     }
 
     /// Whether a recall is to be sent: one that was sent a moment ago is on its way.

@@ -101,11 +101,12 @@ impl Book {
     pub fn expire(&mut self, now: Timestamp) -> Outcome {
         let mut outcome = Outcome::default();
         let mut expired = BTreeSet::new();
-        let silent = |node: &NodeRow, lease: Duration| now >= node.seen.plus_micros(lease.as_micros() as i64);
-        for (key, pool) in self.pools.clone() {
-            let Some(lease) = pool.row.terms.lease else { continue };
-            for incarnation in pool.holders() {
-                if self.nodes.get(&incarnation).is_some_and(|node| silent(node, lease)) {
+        for (incarnation, node) in self.nodes.clone() {
+            let is_silent = |lease: Duration| now >= node.seen.plus_micros(lease.as_micros() as i64);
+            let keys: Vec<_> = self.keys(incarnation).cloned().collect();
+            for key in keys {
+                let lease = self.pools.get(&key).and_then(|pool| pool.row.terms.lease);
+                if lease.is_some_and(is_silent) && self.account(&key, incarnation).outstanding() > 0 {
                     self.void(&key, incarnation, &mut outcome);
                     expired.insert(incarnation);
                 }
@@ -150,13 +151,26 @@ impl Book {
         let mut outcome = Outcome::default();
         let rows = self.pools.get(from).zip(self.pools.get(to)).map(|(from, to)| (from.row.clone(), to.row.clone()));
         if let Some((old, mut new)) = rows {
-            new.carried.extend(old.carried.iter().chain([from]).cloned());
+            // A window may have been moved before, and back.
+            new.is_moved = false;
+            for key in old.carried.iter().chain([from]) {
+                if key != to && !new.carried.contains(key) {
+                    new.carried.push(key.clone());
+                }
+            }
             self.write(Change::Pool(to.clone(), new), &mut outcome);
             self.write(
                 Change::Pool(from.clone(), PoolRow { is_moved: true, carried: Vec::new(), ..old }),
                 &mut outcome,
             );
         }
+        outcome
+    }
+
+    /// Forgets a window, since its limit is gone.
+    pub fn discard(&mut self, key: &CounterKey) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.write(Change::Forgotten(key.clone()), &mut outcome);
         outcome
     }
 

@@ -20,6 +20,8 @@ mod hello;
 mod message;
 mod pool;
 mod purse;
+mod review;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -29,3 +31,4 @@ pub use desk::Desk;
 pub use message::{Credit, Directive, Hello, Report, Returned, Stated, Want};
 pub use pool::{PoolRow, Terms};
 pub use purse::{Demand, Now, Purse, Reservation, Short};
+pub use rows::RowKey;

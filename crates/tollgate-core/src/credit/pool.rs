@@ -90,6 +90,11 @@ impl Pool {
         self.accounts.iter().filter(|(_, account)| account.outstanding() > 0).map(|(incarnation, _)| *incarnation)
     }
 
+    /// The account of each incarnation that ever had credit or used some.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = (i64, Account)> {
+        self.accounts.iter().map(|(incarnation, account)| (*incarnation, *account))
+    }
+
     /// The incarnations that ever had credit or used some.
     pub(super) fn incarnations(&self) -> impl Iterator<Item = i64> {
         self.accounts.keys().copied()

@@ -82,6 +82,19 @@ pub enum Error {
         /// Who has it.
         holder: ResourceKey,
     },
+    /// No such node, or not this incarnation of it.
+    #[error("there is no such node: {0}")]
+    NoNode(String),
+    /// The caller did not register this incarnation of the node, or it was closed.
+    #[error(
+        "incarnation {incarnation} of node {node_id:?} was never registered in this store by this caller; call RegisterNode"
+    )]
+    NodeNotRegistered {
+        /// The node.
+        node_id: Box<str>,
+        /// The incarnation.
+        incarnation: i64,
+    },
     /// No such token.
     #[error("there is no token {0:?}")]
     NoToken(Arc<str>),

@@ -243,7 +243,7 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         max_limit: budget.max_limit.usd(),
         max_limit_nano_usd: budget.max_limit.nanos(),
         reset_duration: budget.reset_duration.to_string(),
-        enforcement: render_enforcement(budget.enforcement).into(),
+        enforcement: said(budget.enforcement, form),
         calendar_aligned: calendar_aligned && budget.reset_duration.can_align(),
         current_usage: 0.0,
         current_usage_nano_usd: 0,
@@ -290,7 +290,7 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         request_next_reset: request.map(|window| timestamp(window.end)),
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
-        enforcement: render_enforcement(limit.enforcement).into(),
+        enforcement: said(limit.enforcement, form),
         calendar_aligned: calendar_aligned && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),
@@ -302,6 +302,14 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
             LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
             LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
         }),
+    }
+}
+
+/// The log leaves out that a limit is hard: so it is as it was before limits said it.
+fn said(enforcement: Enforcement, form: Form) -> i32 {
+    match (enforcement, form) {
+        (Enforcement::Hard, Form::Log) => v1::Enforcement::Unspecified.into(),
+        _ => render_enforcement(enforcement).into(),
     }
 }
 

@@ -1,0 +1,173 @@
+//! Credit of hard limits, in the ledger's task: what was counted must not change while it is granted.
+//!
+//! A group of reports is decided on a copy of the book, together with the batches of usage that wait. Its rows are written in
+//! one transaction, and only then the copy becomes the book and directives are sent. Where several servers share the
+//! database, the transaction has the lock of all writers, so that nothing is granted from memory that is behind.
+
+mod decide;
+mod session;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+pub(super) use decide::Decided;
+use session::Sessions;
+pub use session::{Directives, Outbox, outbox};
+
+use crate::counters::dimensions;
+use crate::credit::{Book, Change, Desk, Directive, Hello, Report};
+use crate::domain::{Error, LimitId, LimitKind};
+use crate::settings::{CreditSettings, LostCredit};
+use crate::state::{Mark, State};
+use crate::store::{CreditGroup, StoreError};
+
+/// Between two looks for credit that expired and windows that are over.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the ledger's task is asked about credit.
+pub(super) enum CreditRequest {
+    /// To begin a session.
+    Hello {
+        /// Who says it; empty where callers are not told apart.
+        caller: Box<str>,
+        node_id: Box<str>,
+        incarnation: i64,
+        hello: Hello,
+        outbox: Outbox,
+        /// Whether the incarnation is the caller's. What became of the hello, the outbox tells.
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    /// To take another report of a session.
+    Report { incarnation: i64, report: Report, outbox: Outbox },
+    /// To close incarnations. The answer is the credit that is freed, by what it counts.
+    Close { incarnations: Vec<i64>, reply: oneshot::Sender<Result<Freed, Error>> },
+}
+
+/// Credit that was freed.
+pub type Freed = HashMap<LimitKind, i64>;
+
+impl CreditRequest {
+    /// The incarnation of a hello, which another server may have registered.
+    pub(super) fn says_hello(&self) -> Option<i64> {
+        match self {
+            Self::Hello { incarnation, .. } => Some(*incarnation),
+            Self::Report { .. } | Self::Close { .. } => None,
+        }
+    }
+
+    /// Answers that it cannot be taken now. A node whose report is lost has to say hello anew.
+    pub(super) fn refuse(self, error: &StoreError) {
+        // A caller that is gone has nothing to hear.
+        match self {
+            Self::Hello { reply, .. } => drop(reply.send(Err(error.to_domain()))),
+            Self::Report { outbox, .. } => outbox.end(),
+            Self::Close { reply, .. } => drop(reply.send(Err(error.to_domain()))),
+        }
+    }
+}
+
+/// What the ledger's task knows of credit beside the book, which is in the state.
+pub(super) struct Crediting {
+    desk: Desk,
+    sessions: Sessions,
+    /// How long after a node was last heard its credit is freed; `None` to hold it.
+    lease: Option<Duration>,
+    /// The revision up to which the book follows the configuration; `None` if it has to be compared as a whole.
+    reviewed: Option<i64>,
+    next: Instant,
+}
+
+impl Crediting {
+    pub(super) fn new(settings: CreditSettings) -> Self {
+        let CreditSettings { lost_credit, credit_ttl } = settings;
+        let lease = match lost_credit {
+            LostCredit::Hold => None,
+            LostCredit::Release => Some(credit_ttl),
+        };
+        let (desk, sessions) = Default::default();
+        Self { desk, sessions, lease, reviewed: None, next: Instant::now() + INTERVAL }
+    }
+
+    /// When credit is to be looked at though nobody asks.
+    pub(super) fn due(&self, state: &State) -> Option<Instant> {
+        let has_any = state.credit().pools_after(None).next().is_some();
+        has_any.then_some(self.next)
+    }
+
+    /// Whether wants wait, which may be met after any change.
+    pub(super) fn waits(&self) -> bool {
+        !self.desk.is_empty()
+    }
+
+    /// Whether the configuration changed for limits with credit.
+    pub(super) fn lags(&mut self, state: &State) -> bool {
+        let lags = !self.changed_limits(state).is_empty();
+        if !lags {
+            self.reviewed = Some(state.revision());
+        }
+        lags
+    }
+
+    /// The limits with credit whose configuration is to be looked at.
+    fn changed_limits(&self, state: &State) -> Vec<(LimitId, LimitKind)> {
+        let book = state.credit();
+        let Some(reviewed) = self.reviewed.filter(|reviewed| *reviewed <= state.revision()) else {
+            let mut all: Vec<_> = book.pools_after(None).map(|(key, _)| (key.limit_id.clone(), key.kind)).collect();
+            all.dedup();
+            return all;
+        };
+        let changed = state.changed_since(reviewed).filter_map(|marked| match &marked.mark {
+            Mark::Upsert(slot) => Some(&slot.resource),
+            Mark::Remove(_) => None,
+        });
+        let limits = changed.flat_map(dimensions).map(|limit| (limit.limit_id, limit.kind));
+        limits.filter(|(limit_id, kind)| book.windows(limit_id, *kind).next().is_some()).collect()
+    }
+
+    /// Learns what others did, which `book` has already.
+    pub(super) fn learn(&mut self, book: &Book, news: &CreditGroup) {
+        for (incarnation, key) in &news.recalls {
+            let session = book.node(*incarnation).map_or(0, |node| node.session);
+            self.sessions.send(*incarnation, Directive::Recall { session, keys: vec![key.clone()] });
+        }
+        for change in &news.changes {
+            if let Change::Pool(_, row) = change {
+                for incarnation in &row.awaited {
+                    let session = book.node(*incarnation).map_or(0, |node| node.session);
+                    self.sessions.send(*incarnation, Directive::Stale { session });
+                }
+            }
+        }
+        if news.changes.iter().any(|change| matches!(change, Change::Node(..))) {
+            self.sessions.compare(book);
+        }
+    }
+
+    /// Goes on with another book, which was read anew.
+    pub(super) fn begin_anew(&mut self, book: &Book) {
+        self.reviewed = None;
+        self.sessions.compare(book);
+    }
+
+    /// What becomes of a group that was written.
+    pub(super) fn written(&mut self, decided: Decided) {
+        let Decided { group: _, announces: _, sends, hellos, closes, outboxes: _ } = decided;
+        for (incarnation, outbox, reply) in hellos {
+            self.sessions.begin(incarnation, outbox);
+            // A caller that is gone has nothing to hear.
+            let _ = reply.send(Ok(()));
+        }
+        for (outbox, incarnation, directive) in sends {
+            match outbox {
+                Some(outbox) => outbox.send(directive),
+                None => self.sessions.send(incarnation, directive),
+            }
+        }
+        for (reply, freed) in closes {
+            let _ = reply.send(Ok(freed));
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Sessions of nodes, a row per incarnation that ever had one, or was closed.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "credit_node")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub incarnation: i64,
+    pub session: i64,
+    /// The number of the connection that began the session: its bits, since it has no sign.
+    pub connection: i64,
+    pub last_seen: i64,
+    pub is_closed: bool,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

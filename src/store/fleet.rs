@@ -1,0 +1,183 @@
+//! The nodes: how each registered, and its state as it last told it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::Store;
+use super::entity::{change_txn, node_status, usage_node};
+use super::error::StoreError;
+use super::persist::{Row, rows};
+use super::script::Script;
+use super::tx::KEYS;
+use super::usage::Registration;
+use crate::domain::Timestamp;
+
+/// The state of an incarnation of a node, as it last told it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeStatus {
+    /// The incarnation.
+    pub incarnation: i64,
+    /// The server that it was connected to last.
+    pub replica: Box<str>,
+    /// The version of its program.
+    pub version: Box<str>,
+    /// The features that it knows.
+    pub features: Vec<String>,
+    /// Whether it did not end its session.
+    pub has_session: bool,
+    /// When its session began.
+    pub connected_at: Timestamp,
+    /// When it was heard last.
+    pub last_seen: Timestamp,
+    /// The revision that it decides with.
+    pub applied_revision: i64,
+    /// How long after its last contact it refuses all requests; `None` if it goes on with its copy.
+    pub max_staleness: Option<Duration>,
+    /// Batches of usage that no server has acknowledged.
+    pub outbox_batches: i64,
+    /// The age of the oldest of them.
+    pub outbox_age: Option<Duration>,
+    /// Requests that were admitted and not settled.
+    pub open_admissions: i64,
+    /// Its last error; empty if there was none.
+    pub last_error: Box<str>,
+}
+
+/// An incarnation of a node.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FleetNode {
+    /// The incarnation.
+    pub incarnation: i64,
+    /// What it registered with.
+    pub registration: Registration,
+    /// What it told last; `None` if it never had a session.
+    pub status: Option<NodeStatus>,
+}
+
+impl Row for node_status::Model {
+    type Key = i64;
+
+    fn key(&self) -> Self::Key {
+        self.incarnation
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn row(status: &NodeStatus) -> node_status::Model {
+    node_status::Model {
+        incarnation: status.incarnation,
+        replica: status.replica.to_string(),
+        version: status.version.to_string(),
+        features: serde_json::Value::from(status.features.as_slice()).to_string(),
+        has_session: status.has_session,
+        connected_at: status.connected_at.as_micros(),
+        last_seen: status.last_seen.as_micros(),
+        applied_revision: status.applied_revision,
+        max_staleness: status.max_staleness.map(micros),
+        outbox_batches: status.outbox_batches,
+        outbox_age: status.outbox_age.map(micros),
+        open_admissions: status.open_admissions,
+        last_error: status.last_error.to_string(),
+    }
+}
+
+fn status(row: node_status::Model) -> Result<NodeStatus, StoreError> {
+    let corrupt = |_| StoreError::corrupt("node_status", row.incarnation, "its features are no list");
+    let duration = |micros: i64| Duration::from_micros(micros.unsigned_abs());
+    Ok(NodeStatus {
+        incarnation: row.incarnation,
+        replica: row.replica.into(),
+        version: row.version.into(),
+        features: serde_json::from_str(&row.features).map_err(corrupt)?,
+        has_session: row.has_session,
+        connected_at: Timestamp::from_micros(row.connected_at),
+        last_seen: Timestamp::from_micros(row.last_seen),
+        applied_revision: row.applied_revision,
+        max_staleness: row.max_staleness.map(duration),
+        outbox_batches: row.outbox_batches,
+        outbox_age: row.outbox_age.map(duration),
+        open_admissions: row.open_admissions,
+        last_error: row.last_error.into(),
+    })
+}
+
+impl Store {
+    /// Writes what nodes told. What was told later to another server stays.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Unknown`]; it can be repeated in any case.
+    pub async fn write_statuses(&self, statuses: &[NodeStatus]) -> Result<(), StoreError> {
+        let tx = self.begin_write().await?;
+        let mut script = Script::new(tx.get_database_backend());
+        script.upsert_newer(statuses.iter().map(row).collect(), node_status::Column::LastSeen);
+        let result = self.in_time(script.run(&tx)).await;
+        self.reach.finish(tx, result).await
+    }
+
+    /// All incarnations of all nodes, or of one, in the order of their node ids, then numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn fleet(&self, node_id: Option<&str>) -> Result<Vec<FleetNode>, StoreError> {
+        let tx = self.begin_read().await?;
+        let registered = usage_node::Entity::find();
+        let registered = match node_id {
+            Some(node_id) => registered.filter(usage_node::Column::NodeId.eq(node_id)),
+            None => registered,
+        };
+        let registered = self.in_time(rows(&tx, registered)).await?;
+        let mut told = HashMap::new();
+        let status_rows = match node_id {
+            Some(_) => {
+                let these = registered.iter().map(|row| row.incarnation);
+                let these = node_status::Column::Incarnation.is_in(these.take(KEYS));
+                self.in_time(rows(&tx, node_status::Entity::find().filter(these))).await?
+            }
+            None => self.in_time(rows(&tx, node_status::Entity::find())).await?,
+        };
+        for row in status_rows {
+            told.insert(row.incarnation, status(row)?);
+        }
+        let mut nodes: Vec<FleetNode> = registered
+            .into_iter()
+            .map(|row| FleetNode {
+                incarnation: row.incarnation,
+                status: told.remove(&row.incarnation),
+                registration: Registration {
+                    node_id: row.node_id,
+                    version: row.version,
+                    metadata: row.metadata,
+                    registered_by: row.registered_by,
+                    at: Timestamp::from_micros(row.registered_at),
+                },
+            })
+            .collect();
+        nodes.sort_unstable_by(|one, other| {
+            (&one.registration.node_id, one.incarnation).cmp(&(&other.registration.node_id, other.incarnation))
+        });
+        Ok(nodes)
+    }
+
+    /// When these revisions were committed, as far as the log still has them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn commit_times(&self, revisions: &[i64]) -> Result<HashMap<i64, Timestamp>, StoreError> {
+        let tx = self.begin_read().await?;
+        let mut times = HashMap::new();
+        for chunk in revisions.chunks(KEYS) {
+            let these = change_txn::Column::Revision.is_in(chunk.iter().copied());
+            let found = self.in_time(rows(&tx, change_txn::Entity::find().filter(these))).await?;
+            times.extend(found.into_iter().map(|row| (row.revision, Timestamp::from_micros(row.committed_at))));
+        }
+        Ok(times)
+    }
+}
