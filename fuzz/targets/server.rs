@@ -11,7 +11,8 @@ use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::watch_config_response::Event;
 use tollgate::server;
 use tollgate::settings::{
-    AccessSettings, DatabaseSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
+    AccessSettings, CreditSettings, DatabaseSettings, RetentionSettings, Settings, SpendSettings, TransportSettings,
+    WatchSettings,
 };
 use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
@@ -72,6 +73,7 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
         watch: WatchSettings::default(),
         retention: RetentionSettings::default(),
         spend: SpendSettings::default(),
+        credit: CreditSettings::default(),
         access: AccessSettings::default(),
     };
     tokio::spawn(server::run(listener, settings, async { drop(stopped.await) }));

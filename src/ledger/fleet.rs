@@ -141,7 +141,7 @@ impl Fleet {
                 }
                 match failing.note(result) {
                     Some(Turn::Fails(error)) => {
-                        tracing::warn!(error = %error.report(), "the state of nodes cannot be written; trying again each second");
+                        tracing::warn!(error = %error.report(), "the state of nodes cannot be written; trying again");
                     }
                     Some(Turn::Recovers) => tracing::info!("the state of nodes is written again"),
                     None => {}

@@ -100,6 +100,7 @@ impl Ledger {
         registry.register("commit_size", "Revisions or usage batches in one transaction", sizes);
         registry.register("usage_batches", "Usage batches that were answered, by what became of them", batches);
         registry.register("usage_entries", "Entries of applied usage batches, by what became of them", entries);
+        self.credit_metrics.register(self.clone(), registry);
         registry.register_collector(Box::new(Standing(self.clone())));
     }
 }
@@ -121,7 +122,7 @@ impl Collector for Standing {
             ("compacted_revision", "The revision from which watchers can resume", state.head().compacted_revision),
             (
                 "ledger_queue",
-                "Writes and usage batches that wait for the ledger",
+                "Writes, usage batches and reports about credit that wait for the ledger",
                 i64::try_from(self.0.queue.waiting()).unwrap_or(i64::MAX),
             ),
         ];

@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
-use credit::{CreditRequest, Crediting};
+use credit::{CreditMetrics, CreditRequest, Crediting};
 pub use credit::{Directives, Freed, Outbox, outbox};
 pub(crate) use fault::{Failing, Turn};
 pub use fleet::Fleet;
@@ -74,6 +74,7 @@ pub struct Ledger {
     status: watch::Receiver<Status>,
     contact: Contact,
     fleet: Fleet,
+    credit_metrics: CreditMetrics,
 }
 
 /// Ends the ledger.
@@ -130,7 +131,8 @@ impl Ledger {
         let (tells, status) = watch::channel(Status::Ready);
         let contact = if store.is_shared() { Contact::shared() } else { Contact::exclusive() };
         let health = Health::new(contact.clone(), tells.clone());
-        let counting = (counting, Crediting::new(credit));
+        let credit_metrics = CreditMetrics::default();
+        let counting = (counting, Crediting::new(credit, credit_metrics.clone()));
         let writer =
             Writer::new(Arc::clone(&store), publish, moves.clone(), counting, clock.clone(), health, metrics.clone());
         let hint = Arc::new(Notify::new());
@@ -157,8 +159,18 @@ impl Ledger {
         let _closed = closed.drop_guard();
         let fleet = Fleet::new(replica);
         tracker.spawn(fleet.clone().run(Arc::clone(&store), stop.clone()));
-        let ledger =
-            Self { queue: sender, states, moves, clock, store: Arc::clone(&store), status, contact, metrics, fleet };
+        let ledger = Self {
+            queue: sender,
+            states,
+            moves,
+            clock,
+            store: Arc::clone(&store),
+            status,
+            contact,
+            metrics,
+            fleet,
+            credit_metrics,
+        };
         ledger.furnish(prices).await?;
         tracker.spawn(retention::run(ledger.clone(), retention, spend, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))

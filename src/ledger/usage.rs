@@ -376,7 +376,9 @@ impl Counting {
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let counted = entry.as_ref().map_err(Refusal::clone);
-            match counted.and_then(|entry| count(state.config(), &self.former_keys, entry, now, tally, spend)) {
+            match counted
+                .and_then(|entry| count((state.config(), state.credit()), &self.former_keys, entry, now, tally, spend))
+            {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }

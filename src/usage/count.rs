@@ -3,6 +3,7 @@
 use super::{Assigned, Entry, Fault, FormerKeys, Refusal, SpendTally};
 use crate::config::Config;
 use crate::counters::CounterKey;
+use crate::credit::Book;
 use crate::domain::Timestamp;
 use crate::seeded::{self, Bug};
 use crate::state::Tally;
@@ -12,8 +13,15 @@ use crate::state::Tally;
 /// # Errors
 ///
 /// The entry moves none.
-pub(super) fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestamp) -> Result<Assigned, Fault> {
-    let mut assigned = super::assign(config, former, entry, now)?;
+pub(super) fn assign(
+    config: &Config,
+    credit: &Book,
+    former: &FormerKeys,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<Assigned, Fault> {
+    let is_open = |key: &CounterKey| credit.outstanding(key) > 0;
+    let mut assigned = super::assign_late(config, former, entry, now, is_open)?;
     if seeded::is(Bug::ZeroAtTurn) {
         assigned.amounts.retain(|amount| {
             let limit = config.limit(&amount.key.limit_id, amount.key.kind);
@@ -29,14 +37,14 @@ pub(super) fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: T
 ///
 /// The entry names an unknown key, is negative, or would overflow a counter; nothing of it was added.
 pub fn count(
-    config: &Config,
+    (config, credit): (&Config, &Book),
     former: &FormerKeys,
     entry: &Entry,
     now: Timestamp,
     tally: &mut Tally<'_>,
     spend: &mut SpendTally,
 ) -> Result<bool, Refusal> {
-    let assigned = assign(config, former, entry, now)?;
+    let assigned = assign(config, credit, former, entry, now)?;
     tally.add(&assigned.amounts).map_err(|key| {
         let CounterKey { limit_id, kind, .. } = key;
         Refusal(format!("would overflow what {kind:?} of limit {limit_id} can count; report a smaller amount"))

@@ -18,5 +18,5 @@ pub use count::count;
 pub use prepare::Prepared;
 pub use spend::{HOUR_MICROS, SpendAmounts, SpendCalendar, SpendCell, SpendSeries, SpendTally, SpendZone, hour};
 pub use tollgate_core::usage::{
-    Amount, Assigned, Entry, Fault, FormerKey, FormerKeys, REMEMBERED, Refusal, assign, is_over, is_past,
+    Amount, Assigned, Entry, Fault, FormerKey, FormerKeys, REMEMBERED, Refusal, assign_late, is_over, is_past,
 };

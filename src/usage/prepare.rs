@@ -38,7 +38,9 @@ impl Prepared {
         let mut spend = SpendTally::default();
         for (index, entry) in entries.iter().enumerate() {
             let assigned = match entry {
-                Ok(entry) => assign(state.config(), &former, entry, now).map(|assigned| (entry, assigned)),
+                Ok(entry) => {
+                    assign(state.config(), state.credit(), &former, entry, now).map(|assigned| (entry, assigned))
+                }
                 Err(refusal) => Err(Fault::Refused(refusal.clone())),
             };
             match assigned {
@@ -149,7 +151,10 @@ mod tests {
         let (mut rejected, mut late) = (Vec::new(), 0);
         for (index, entry) in entries.iter().enumerate() {
             let former = FormerKeys::default();
-            match entry.clone().and_then(|entry| count(state.config(), &former, &entry, AT, tally, spend)) {
+            match entry
+                .clone()
+                .and_then(|entry| count((state.config(), state.credit()), &former, &entry, AT, tally, spend))
+            {
                 Ok(came_late) => late += usize::from(came_late),
                 Err(refusal) => rejected.push((index, refusal)),
             }

@@ -10,6 +10,7 @@ mod cases;
 mod chain;
 mod contract;
 mod crash;
+mod credit;
 mod decisions;
 mod documentation;
 mod engine;

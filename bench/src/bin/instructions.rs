@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate::decision::{self, NoUsage};
 use tollgate::domain::VirtualKey;
 use tollgate::ledger::{Ack, Batch, Call, Clock, Command as Write, Ledger, LedgerTasks};
-use tollgate::settings::{RetentionSettings, SpendSettings, WatchSettings};
+use tollgate::settings::{CreditSettings, RetentionSettings, SpendSettings, WatchSettings};
 use tollgate::state::{self, UsageMoves};
 use tollgate::store::{DatabaseUrl, Registration, Store};
 use tollgate::usage::Entry;
@@ -171,8 +171,9 @@ async fn deliver(times: usize) {
 async fn ledger(dir: &TempDir) -> (Ledger, LedgerTasks, String) {
     let url = format!("sqlite://{}", dir.path().join("tollgate.db").display());
     let store = Store::open(&DatabaseUrl::parse(&url).expect("a URL"), 4).await.expect("it opens");
-    let (retention, spend) = (RetentionSettings::default(), SpendSettings::default());
-    let started = Ledger::start(Arc::new(store), retention, spend, Clock::system(), Vec::new());
+    let (retention, spend, credit) =
+        (RetentionSettings::default(), SpendSettings::default(), CreditSettings::default());
+    let started = Ledger::start(Arc::new(store), retention, spend, credit, "bench".into(), Clock::system(), Vec::new());
     let (ledger, tasks) = started.await.expect("it starts");
     let key = create(&ledger, 0).await;
     (ledger, tasks, key)
@@ -228,6 +229,7 @@ async fn count(times: usize) {
             sequence,
             fingerprint: [7; 32],
             entries: (0..ENTRIES).map(|_| Ok(entry())).collect(),
+            credit_used: Vec::new(),
         };
         let ack = ledger.report_usage(batch).await.expect("it is counted").ack;
         assert!(matches!(ack, Ack::Applied { ref rejected, .. } if rejected.is_empty()), "{ack:?}");

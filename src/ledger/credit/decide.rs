@@ -1,5 +1,6 @@
 //! Deciding a group of reports.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{CreditRequest, Crediting, Freed, INTERVAL, Outbox};
 use crate::counters::CounterKey;
-use crate::credit::{Book, Directive, Hello, Outcome, Report, Stated, Want};
+use crate::credit::{Book, Change, Directive, Hello, Outcome, Report, RowKey, Stated, Want};
 use crate::domain::{Enforcement, Error, Timestamp};
 use crate::ledger::retention::ago;
 use crate::state::{State, Tally};
@@ -27,6 +28,8 @@ pub(in crate::ledger) struct Decided {
     pub(in crate::ledger) group: CreditGroup,
     /// Whether other servers should look at it soon: credit is free that is waited for there, or nodes there are asked for some.
     pub(in crate::ledger) announces: bool,
+    /// The credit that is granted, by what it counts.
+    pub(super) granted: Freed,
     /// Directives: of the outbox, or else of the session of the incarnation.
     pub(super) sends: Vec<(Option<Outbox>, i64, Directive)>,
     pub(super) hellos: Vec<(i64, Outbox, oneshot::Sender<Result<(), Error>>)>,
@@ -223,7 +226,7 @@ impl Group<'_, '_> {
 
     /// The book, and what is to be written and sent.
     fn close(self, is_here: impl Fn(i64) -> bool) -> (Book, Decided) {
-        let Self { book, mut decided, outcome, .. } = self;
+        let Self { state, book, mut decided, outcome, .. } = self;
         let Outcome { changes, directives, recounted: _, freed } = outcome;
         for (incarnation, directive) in directives {
             match directive {
@@ -232,6 +235,13 @@ impl Group<'_, '_> {
                 }
                 // Other servers read the rest off the rows.
                 directive => decided.sends.push((None, incarnation, directive)),
+            }
+        }
+        for row in changes.iter().map(Change::row).collect::<BTreeSet<_>>() {
+            if let RowKey::Account(key, incarnation) = &row {
+                let granted = |book: &Book| book.account(key, *incarnation).granted;
+                let sum = decided.granted.entry(key.kind).or_default();
+                *sum = sum.saturating_add(granted(&book).saturating_sub(granted(state.credit())).max(0));
             }
         }
         decided.announces = !freed.is_empty() || !decided.group.recalls.is_empty();

@@ -5,6 +5,7 @@
 //! database, the transaction has the lock of all writers, so that nothing is granted from memory that is behind.
 
 mod decide;
+mod metrics;
 mod session;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 pub(super) use decide::Decided;
+pub(super) use metrics::CreditMetrics;
 use session::Sessions;
 pub use session::{Directives, Outbox, outbox};
 
@@ -78,17 +80,18 @@ pub(super) struct Crediting {
     /// The revision up to which the book follows the configuration; `None` if it has to be compared as a whole.
     reviewed: Option<i64>,
     next: Instant,
+    metrics: CreditMetrics,
 }
 
 impl Crediting {
-    pub(super) fn new(settings: CreditSettings) -> Self {
+    pub(super) fn new(settings: CreditSettings, metrics: CreditMetrics) -> Self {
         let CreditSettings { lost_credit, credit_ttl } = settings;
         let lease = match lost_credit {
             LostCredit::Hold => None,
             LostCredit::Release => Some(credit_ttl),
         };
         let (desk, sessions) = Default::default();
-        Self { desk, sessions, lease, reviewed: None, next: Instant::now() + INTERVAL }
+        Self { desk, sessions, lease, reviewed: None, next: Instant::now() + INTERVAL, metrics }
     }
 
     /// When credit is to be looked at though nobody asks.
@@ -154,7 +157,8 @@ impl Crediting {
 
     /// What becomes of a group that was written.
     pub(super) fn written(&mut self, decided: Decided) {
-        let Decided { group: _, announces: _, sends, hellos, closes, outboxes: _ } = decided;
+        self.metrics.written(&decided);
+        let Decided { sends, hellos, closes, .. } = decided;
         for (incarnation, outbox, reply) in hellos {
             self.sessions.begin(incarnation, outbox);
             // A caller that is gone has nothing to hear.

@@ -111,6 +111,18 @@ impl From<Fault> for Refusal {
 
 /// What an entry moves at the time `now`.
 pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestamp) -> Result<Assigned, Fault> {
+    assign_late(config, former, entry, now, |_| false)
+}
+
+/// What an entry moves at the time `now`, where `is_open` windows still count what was consumed in them, however late it
+/// comes: nodes hold credit there.
+pub fn assign_late(
+    config: &Config,
+    former: &FormerKeys,
+    entry: &Entry,
+    now: Timestamp,
+    is_open: impl Fn(&CounterKey) -> bool,
+) -> Result<Assigned, Fault> {
     let Entry { requests, input_tokens, output_tokens, cost, .. } = entry;
     for (field, value) in [
         ("requests", requests),
@@ -167,7 +179,7 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
         let own = if at == now { current } else { dimension.window(at) };
         assigned.until = assigned.until.min(current.end);
         // One window back counts where it belongs. Of what is older, money is never dropped; rates are of their time.
-        let too_late = own.end < current.start;
+        let too_late = own.end < current.start && !is_open(&dimension.counter(at));
         assigned.late |= too_late;
         let (amount, window_start) = match dimension.kind {
             LimitKind::Budget if too_late => (*cost, current.start),
