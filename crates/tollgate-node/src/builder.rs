@@ -254,7 +254,7 @@ impl Builder {
             credit_wait: self.credit_wait,
             on_outage: self.on_outage,
         };
-        let engine = Engine::start(copy.clone(), outbox, policy)?;
+        let engine = Engine::start(copy.clone(), outbox, is_cut, policy)?;
         let kept_since = kept.map(|Begun { usage, counted, since }| {
             engine.tell(usage, &counted);
             since

@@ -80,6 +80,11 @@ impl Credit {
         }
     }
 
+    /// Spends nothing more: the incarnation is over.
+    pub(crate) fn close(&mut self) {
+        self.purse.close();
+    }
+
     /// Begins anew: credit is of the incarnation that it was granted to.
     pub(crate) fn renew_incarnation(&mut self) {
         self.purse = Purse::default();

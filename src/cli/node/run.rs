@@ -9,7 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 use tollgate_node::serve::{Listen, ListenError, Listener, serve};
-use tollgate_node::{Builder, Node, OnFull, StartError};
+use tollgate_node::{Builder, Node, OnFull, OnOutage, StartError};
 
 use super::super::target::Target;
 use super::super::{Failure, stop_signal};
@@ -79,6 +79,20 @@ pub(super) struct RunArgs {
     /// Refuse requests for models whose price nobody knows; without this they cost nothing, unless the gateway says a cost
     #[arg(long, env = "TOLLGATE_NODE_STRICT_PRICES", value_parser = BoolishValueParser::new())]
     strict_prices: bool,
+
+    /// How long a request waits for credit for a hard limit until the server answers
+    #[arg(long, env = "TOLLGATE_NODE_CREDIT_WAIT", default_value = "50ms", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
+    credit_wait: Duration,
+
+    /// How long it waits in all where the server asks other nodes to give credit back
+    #[arg(long, env = "TOLLGATE_NODE_RECALL_WAIT", default_value = "250ms", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
+    recall_wait: Duration,
+
+    /// What becomes of requests that need credit which the node does not hold, while it has no session with a server
+    #[arg(long, env = "TOLLGATE_NODE_ON_OUTAGE", value_enum, default_value = "refuse")]
+    on_outage: OnOutageArg,
 }
 
 /// The time of an admission.
@@ -96,12 +110,24 @@ enum OnFullArg {
     Serve,
 }
 
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum OnOutageArg {
+    /// They are refused, so that no hard limit is exceeded
+    Refuse,
+    /// They are admitted until the limit is used up as far as the node knows
+    Admit,
+}
+
 impl RunArgs {
     fn builder(&self) -> Result<Builder, Failure> {
         let Self { target, start_timeout, admission_ttl, outbox_max_bytes, data_dir, max_staleness, .. } = self;
         let on_full = match self.on_full {
             OnFullArg::Refuse => OnFull::Refuse,
             OnFullArg::Serve => OnFull::Serve,
+        };
+        let on_outage = match self.on_outage {
+            OnOutageArg::Refuse => OnOutage::Refuse,
+            OnOutageArg::Admit => OnOutage::Admit,
         };
         let mut builder = Node::builder(target.server().to_string())
             .fallback_addresses(self.fallback_server.iter().cloned())
@@ -110,7 +136,9 @@ impl RunArgs {
             .start_timeout(*start_timeout)
             .admission_ttl(*admission_ttl)
             .outbox_max_bytes(*outbox_max_bytes, on_full)
-            .strict_prices(self.strict_prices);
+            .strict_prices(self.strict_prices)
+            .credit_wait(self.credit_wait, self.recall_wait)
+            .on_outage(on_outage);
         if let Some(tls) = target.tls()? {
             builder = builder.tls(tls);
         }

@@ -118,7 +118,7 @@ impl Purse {
                 None
             }
             Directive::Closed => {
-                (self.session, self.is_closed) = (None, true);
+                self.close();
                 None
             }
             Directive::Welcome { .. }
@@ -128,6 +128,11 @@ impl Purse {
             | Directive::Renewed { .. }
             | Directive::Stale { .. } => None,
         }
+    }
+
+    /// Admits nothing any more: the incarnation is over.
+    pub fn close(&mut self) {
+        (self.session, self.is_closed) = (None, true);
     }
 
     fn learn(&mut self, credits: Vec<Credit>, now: Now) {

@@ -12,6 +12,7 @@ use tollgate_core::reducer::ResourceChange;
 
 use super::{Engine, Inner, OnOutage};
 use crate::outbox::record::{Event, Session};
+use crate::outbox::spending::boot_id;
 
 /// The signals by which tasks hear of each other.
 pub(super) struct Signals {
@@ -173,7 +174,8 @@ impl Engine {
         let Inner { outbox, credit, .. } = &mut *inner;
         if let Some(session) = credit.take(directive, now) {
             // It says how far a server may have forgotten. Where it cannot be written, the next one is.
-            let _ = outbox.write(vec![Event::Session(Session { session, spent: Vec::new() }).into()]);
+            let begun = Session { session, boot_id: boot_id(), ..Session::default() };
+            let _ = outbox.write(vec![Event::Session(begun).into()]);
             self.signals.is_settled.send_replace(true);
         }
         if credit.purse().is_closed() {

@@ -87,7 +87,9 @@ struct Inner {
 }
 
 impl Engine {
-    /// Goes on with an outbox. Requests that were in flight when it was used last are charged at their estimates.
+    /// Goes on with an outbox. Requests that were in flight when it was used last are charged at their estimates. Where the machine
+    /// failed meanwhile (the last write `is_cut`, or it was started anew), some of them may be unknown: then the node registers a
+    /// new incarnation, and all credit of the one before counts as used.
     ///
     /// # Errors
     ///
@@ -95,6 +97,7 @@ impl Engine {
     pub(crate) fn start(
         copy: StateReader<ConfigCopy>,
         mut outbox: Outbox,
+        is_cut: bool,
         policy: Policy,
     ) -> Result<Arc<Self>, OutboxError> {
         let clock = Clock::new();
@@ -109,7 +112,11 @@ impl Engine {
             outbox.write(ended)?;
         }
         let signals = Signals::new(outbox.state().registration().map_or(0, |known| known.incarnation));
-        let credit = Credit::new(outbox.state().spending(), policy.credit_wait, Arc::clone(&signals.reports));
+        let spending = outbox.state().spending();
+        let mut credit = Credit::new(spending, policy.credit_wait, Arc::clone(&signals.reports));
+        if spending.session > 0 && (is_cut || spending.is_of_another_boot()) {
+            credit.close();
+        }
         let inner = Inner {
             outbox,
             book: Book::default(),

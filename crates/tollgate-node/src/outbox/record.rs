@@ -133,6 +133,9 @@ pub(crate) struct Session {
     /// All usage by credit, at the beginning of a file.
     #[prost(message, repeated, tag = "2")]
     pub(crate) spent: Vec<Spent>,
+    /// When the machine was started, as its system names it.
+    #[prost(string, tag = "3")]
+    pub(crate) boot_id: String,
 }
 
 /// The usage of a limit in a window by credit, cumulative.

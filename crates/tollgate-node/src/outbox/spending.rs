@@ -1,6 +1,7 @@
 //! The usage by credit of one incarnation, cumulative for each limit and window: what a restart has to know of the purse.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use tollgate_core::counters::CounterKey;
 use tollgate_core::domain::LimitKind;
@@ -14,6 +15,8 @@ use super::record::{Session, Spent as SpentRecord};
 pub(crate) struct Spending {
     /// The last session.
     pub(crate) session: i64,
+    /// When the machine was started that had it, as its system names it.
+    boot_id: String,
     spent: BTreeMap<CounterKey, Spent>,
 }
 
@@ -31,6 +34,11 @@ impl Spending {
     /// All that was used and the part of it that was acknowledged, by limit and window.
     pub(crate) fn used(&self) -> impl Iterator<Item = (CounterKey, i64, i64)> {
         self.spent.iter().map(|(key, spent)| (key.clone(), spent.used, spent.acknowledged))
+    }
+
+    /// Whether the machine was started anew since: what was admitted last may have been lost with the cache of its disk.
+    pub(crate) fn is_of_another_boot(&self) -> bool {
+        self.boot_id != boot_id()
     }
 
     pub(super) fn add(&mut self, key: CounterKey, amount: i64) {
@@ -66,8 +74,8 @@ impl Spending {
     }
 
     /// Takes a session, and at the beginning of a file all that was used.
-    pub(super) fn take(&mut self, Session { session, spent }: Session) {
-        self.session = session;
+    pub(super) fn take(&mut self, Session { session, spent, boot_id }: Session) {
+        (self.session, self.boot_id) = (session, boot_id);
         for SpentRecord { key, used, batched, acknowledged } in spent {
             if let Some(key) = key.as_ref().and_then(read_credit_key) {
                 self.spent.insert(key, Spent { used, batched, acknowledged });
@@ -80,8 +88,13 @@ impl Spending {
             let Spent { used, batched, acknowledged } = *spent;
             SpentRecord { key: Some(render_credit_key(key)), used, batched, acknowledged }
         });
-        Session { session: self.session, spent: spent.collect() }
+        Session { session: self.session, spent: spent.collect(), boot_id: self.boot_id.clone() }
     }
+}
+
+/// When this machine was started, as its system names it; empty if it does not.
+pub(crate) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 /// Usage by credit, as records have it.

@@ -45,6 +45,7 @@ impl Collector for OfNode {
         let is_ready = status.state() == v1::NodeState::Ready;
         let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } =
             status.requests.unwrap_or_default();
+        let credit = status.credit.unwrap_or_default();
         let stale = status.stale_for.map_or(0, |time| time.seconds);
         for (name, help, value) in [
             ("ready", "1 if the copy of the configuration follows the control plane", i64::from(is_ready)),
@@ -53,6 +54,11 @@ impl Collector for OfNode {
             ("revision", "Store revision of the copy", status.revision),
             ("in_flight", "Requests that were admitted and have not ended", status.in_flight),
             ("unreported_entries", "Usage that the control plane has not acknowledged", status.unreported_entries),
+            ("credit_session", "1 if there is a session by which credit is asked for", i64::from(credit.session > 0)),
+            ("credit_held_nano_usd", "Nano-dollars that are held of hard budgets", credit.held_nano_usd),
+            ("credit_held_tokens", "LLM tokens that are held of hard rate limits", credit.held_tokens),
+            ("credit_held_requests", "Requests that are held of hard rate limits", credit.held_requests),
+            ("credit_waiting", "Requests that wait for credit", credit.waiting),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(gauge)?;
@@ -76,6 +82,9 @@ impl Collector for OfNode {
         for (name, help, count) in [
             ("unpriced", "Settled requests that cost nothing, since nobody knows the price of their model", unpriced),
             ("uncovered", "Settled requests on a provider or a model that they were not admitted for", uncovered),
+            ("credit_wants", "Times that credit was asked for", credit.wants),
+            ("credit_recalls", "Times that a server asked for credit back", credit.recalls),
+            ("credit_refused", "Requests that were refused for want of credit", credit.refused),
         ] {
             let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(u64::try_from(count).unwrap_or_default()).encode(counter)?;

@@ -228,7 +228,7 @@ fn routes(state: &Arc<Mutex<State>>) -> Router {
                         let mut state = state.lock().unwrap();
                         state.last_incarnation += 1;
                         let (incarnation, store_id) = (state.last_incarnation, "store".to_owned());
-                        Ok(Response::new(v1::RegisterNodeResponse { incarnation, store_id, ..Default::default() }))
+                        Ok(Response::new(v1::RegisterNodeResponse { incarnation, store_id }))
                     }
                 });
                 Grpc::new(ProstCodec::default()).unary(service, request).await

@@ -98,9 +98,9 @@ impl Rig {
             credit_wait: Patience { usual: Duration::from_millis(500), recall: Duration::from_secs(2) },
             on_outage,
         };
-        let (outbox, _) = Outbox::open(directory, 1 << 30).unwrap();
+        let (outbox, is_cut) = Outbox::open(directory, 1 << 30).unwrap();
         let reducer = self.reducer();
-        let engine = Engine::start(reducer.reader(), outbox, policy).unwrap();
+        let engine = Engine::start(reducer.reader(), outbox, is_cut, policy).unwrap();
         engine.clock().begin(self.control.state().now());
         engine.tell(Default::default(), &Default::default());
         engine.applied_revision(self.world.revision, None);

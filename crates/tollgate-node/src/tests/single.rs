@@ -4,6 +4,7 @@ use tonic::Status;
 
 use super::*;
 use crate::backlog::Standing;
+use crate::outbox::record;
 
 /// Admits and settles until the request is refused. How often, and the refusal.
 async fn spend(node: &TestNode, rig: &Rig) -> (i64, Refused) {
@@ -37,6 +38,25 @@ async fn what_a_node_used_and_had_in_flight_is_known_after_a_restart() {
     let state = rig.control.state();
     assert_eq!((state.counted(&budget), state.book.outstanding(&budget)), (MAX, 0));
     assert_eq!(state.book.account(&budget, 1).used, MAX, "it is the same incarnation");
+}
+
+/// What was admitted last may have been in the cache of a disk that failed: all that the node held counts as used.
+#[tokio::test]
+async fn after_a_failure_of_the_machine_a_node_begins_anew_without_its_credit() {
+    let (rig, directory) = (Rig::new().await, tempfile::TempDir::new().unwrap());
+    let node = rig.node(Some(directory.path())).await;
+    let much =
+        Request { estimate: Estimate { cost_nano_usd: Some(20 * COST), ..rig.request().estimate }, ..rig.request() };
+    node.engine.admit(&much).await.unwrap().abandon().unwrap();
+    node.crash().await;
+    let (mut outbox, _) = Outbox::open(Some(directory.path()), 1 << 30).unwrap();
+    let elsewhere = record::Session { session: 1, boot_id: "another".to_owned(), ..Default::default() };
+    outbox.write(vec![record::Event::Session(elsewhere).into()]).unwrap();
+    outbox.close();
+    let node = rig.node(Some(directory.path())).await;
+    until("another incarnation", || node.engine.backlog().incarnation == Some(2)).await;
+    node.reconnected().await;
+    assert_eq!(spend(&node, &rig).await.0, MAX / COST - 20);
 }
 
 #[tokio::test]

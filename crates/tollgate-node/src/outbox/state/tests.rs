@@ -57,7 +57,7 @@ fn step(state: &State, (what, id, tokens): (u8, u8, i64)) -> Option<Record> {
                     .into(),
             )
         }
-        7 => Some(Event::Session(Session { session: tokens, spent: Vec::new() }).into()),
+        7 => Some(Event::Session(Session { session: tokens, boot_id: id.to_string(), ..Session::default() }).into()),
         // A settlement of what had expired.
         _ => state
             .ended(&bytes)
