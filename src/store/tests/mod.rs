@@ -19,9 +19,9 @@ use tempfile::TempDir;
 use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
-    AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd, PreviousSecret,
-    Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource, ResourceKey, Secret,
-    Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
+    AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, ModelCeiling, NanoUsd,
+    PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
+    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
 };
 use crate::state::Op;
 
@@ -249,13 +249,22 @@ fn limits(prefix: &str) -> Limits {
 }
 
 fn customer(name: &str) -> Customer {
-    Customer { name: name.into(), calendar_aligned: false, limits: Limits::default(), labels: BTreeMap::new() }
+    Customer {
+        name: name.into(),
+        is_active: true,
+        model_ceiling: ModelCeiling::default(),
+        calendar_aligned: false,
+        limits: Limits::default(),
+        labels: BTreeMap::new(),
+    }
 }
 
 fn team(name: &str) -> Team {
     Team {
         name: name.into(),
         customer_id: None,
+        is_active: true,
+        model_ceiling: ModelCeiling::default(),
         calendar_aligned: false,
         limits: Limits::default(),
         labels: BTreeMap::new(),

@@ -2,6 +2,7 @@
 //! and by `store` from rows. Nothing here knows of protobuf, of SQL or of a runtime.
 
 mod allow_list;
+mod ceiling;
 mod customer;
 mod digest;
 mod duration;
@@ -30,6 +31,7 @@ mod window;
 
 pub use crate::cel::REQUEST_TYPES;
 pub use allow_list::AllowList;
+pub use ceiling::ModelCeiling;
 pub use customer::Customer;
 pub use digest::resource_digest;
 pub use duration::{ResetDuration, Unit};
