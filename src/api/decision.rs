@@ -182,6 +182,8 @@ const fn render_verdict(verdict: Verdict) -> v1::Decision {
         Verdict::UnknownKey => v1::Decision::UnknownKey,
         Verdict::KeyInactive => v1::Decision::KeyInactive,
         Verdict::KeyExpired => v1::Decision::KeyExpired,
+        Verdict::CustomerInactive => v1::Decision::CustomerInactive,
+        Verdict::TeamInactive => v1::Decision::TeamInactive,
         Verdict::ProviderBlocked => v1::Decision::ProviderBlocked,
         Verdict::ModelBlocked => v1::Decision::ModelBlocked,
         Verdict::ProviderKeyBlocked => v1::Decision::ProviderKeyBlocked,

@@ -8,6 +8,7 @@ use super::Api;
 use super::crud::{Served, check_revision, present, render};
 use super::page::label_facets;
 use super::view::{Detail, View as _};
+use crate::decision::Caller;
 use crate::domain::{
     Error, Kind, ModelConfig, Path, ScopeKind, Secret, Sha256Hash, Stored, Timestamp, Violations, VirtualKey,
 };
@@ -139,7 +140,7 @@ impl Api {
         let configs = state.list::<ModelConfig>(&Query { facets, limit: MODEL_CONFIGS, ..Query::default() });
         Ok(v1::GetVirtualKeyQuotaResponse {
             virtual_key_name: key.name,
-            is_active: stored.resource.works_at(now),
+            is_active: Caller::of(state.config(), stored).works_at(now),
             budgets: key.budgets,
             rate_limits: key.rate_limits,
             provider_configs: key.provider_configs,

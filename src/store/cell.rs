@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    AlertPercents, AllowList, Enforcement, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind,
+    AlertPercents, AllowList, Enforcement, Id, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind,
     Sha256Hash, Struct, StructValue, Timestamp,
 };
 
@@ -93,6 +93,11 @@ impl Reading<'_> {
             .map_err(|error| self.corrupt(format!("a list is no JSON list of strings: {error}")))
     }
 
+    /// A list of ids.
+    pub(super) fn ids<R>(self, json: &str, names: &mut Names) -> Result<Box<[Id<R>]>, StoreError> {
+        Ok(self.list(json)?.iter().map(|id| names.share(id)).collect())
+    }
+
     pub(super) fn permit(self, json: &str) -> Result<AllowList, StoreError> {
         match json {
             "[]" => Ok(AllowList::none()),
@@ -166,6 +171,11 @@ pub(super) fn alert_percents(percents: &AlertPercents) -> Option<String> {
 /// A list of strings as JSON.
 pub(super) fn list(items: &[Box<str>]) -> String {
     json(items.iter().map(AsRef::as_ref))
+}
+
+/// A list of ids as JSON.
+pub(super) fn ids<R>(ids: &[Id<R>]) -> String {
+    if ids.is_empty() { "[]".to_owned() } else { json(ids.iter().map(Id::as_str)) }
 }
 
 /// What is permitted, as the API has it: everything is `["*"]`.

@@ -1,13 +1,13 @@
 //! Customers in tables: `customer`, with `budget`, `rate_limit` and `label`.
 
-use super::cell::Reading;
+use super::cell::{self, Reading};
 use super::entity::customer;
 use super::error::StoreError;
 use super::limits::Of;
 use super::persist::{Names, Persist, Row, Rows, Which, rows};
 use super::tx::ReadTx;
 use super::{labels, limits};
-use crate::domain::{Customer, Kind, LimitOwner, Stored};
+use crate::domain::{Customer, Kind, LimitOwner, ModelCeiling, Stored};
 
 impl Row for customer::Model {
     type Key = String;
@@ -24,7 +24,7 @@ impl Row for customer::Model {
 impl Persist for Customer {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, calendar_aligned, limits, labels } = resource;
+        let Self { name, is_active, model_ceiling, calendar_aligned, limits, labels } = resource;
         rows.customer.push(customer::Model {
             id: id.to_string(),
             revision: *revision,
@@ -32,6 +32,10 @@ impl Persist for Customer {
             updated_at: updated_at.as_micros(),
             name: name.to_string(),
             calendar_aligned: *calendar_aligned,
+            is_active: *is_active,
+            model_ceiling_allowed_providers: cell::ids(&model_ceiling.allowed_providers),
+            model_ceiling_allowed_models: cell::list(&model_ceiling.allowed_models),
+            model_ceiling_blocked_models: cell::list(&model_ceiling.blocked_models),
         });
         limits::lay(&LimitOwner::Customer(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
         labels::lay(Kind::Customer, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
@@ -50,6 +54,12 @@ impl Persist for Customer {
                 updated_at: reading.time(row.updated_at)?,
                 resource: Self {
                     name: row.name.into(),
+                    is_active: row.is_active,
+                    model_ceiling: ModelCeiling {
+                        allowed_providers: reading.ids(&row.model_ceiling_allowed_providers, names)?,
+                        allowed_models: reading.list(&row.model_ceiling_allowed_models)?.into(),
+                        blocked_models: reading.list(&row.model_ceiling_blocked_models)?.into(),
+                    },
                     calendar_aligned: row.calendar_aligned,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),

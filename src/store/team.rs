@@ -7,7 +7,7 @@ use super::limits::Of;
 use super::persist::{Names, Persist, Row, Rows, Which, rows};
 use super::tx::ReadTx;
 use super::{labels, limits};
-use crate::domain::{Kind, LimitOwner, Stored, Team};
+use crate::domain::{Kind, LimitOwner, ModelCeiling, Stored, Team};
 
 impl Row for team::Model {
     type Key = String;
@@ -24,7 +24,18 @@ impl Row for team::Model {
 impl Persist for Team {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = resource;
+        let Self {
+            name,
+            customer_id,
+            is_active,
+            model_ceiling,
+            calendar_aligned,
+            limits,
+            labels,
+            profile,
+            config,
+            claims,
+        } = resource;
         rows.team.push(team::Model {
             id: id.to_string(),
             revision: *revision,
@@ -33,6 +44,10 @@ impl Persist for Team {
             name: name.to_string(),
             customer_id: customer_id.as_ref().map(ToString::to_string),
             calendar_aligned: *calendar_aligned,
+            is_active: *is_active,
+            model_ceiling_allowed_providers: cell::ids(&model_ceiling.allowed_providers),
+            model_ceiling_allowed_models: cell::list(&model_ceiling.allowed_models),
+            model_ceiling_blocked_models: cell::list(&model_ceiling.blocked_models),
             profile: profile.as_ref().map(cell::structure),
             config: config.as_ref().map(cell::structure),
             claims: claims.as_ref().map(cell::structure),
@@ -55,6 +70,12 @@ impl Persist for Team {
                 resource: Self {
                     name: row.name.into(),
                     customer_id: row.customer_id.as_deref().map(|id| names.share(id)),
+                    is_active: row.is_active,
+                    model_ceiling: ModelCeiling {
+                        allowed_providers: reading.ids(&row.model_ceiling_allowed_providers, names)?,
+                        allowed_models: reading.list(&row.model_ceiling_allowed_models)?.into(),
+                        blocked_models: reading.list(&row.model_ceiling_blocked_models)?.into(),
+                    },
                     calendar_aligned: row.calendar_aligned,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),

@@ -179,9 +179,15 @@ fn lower(table: &str, name: &str) -> Option<String> {
 fn other_text(table: &str, name: &str) -> String {
     match name {
         "cel_expression" => format!("'!(' || {name} || ')'"),
-        "allowed_models" | "blocked_models" | "key_ids" | "models" | "tools" | "tools_to_execute" => {
-            "'[\"another\"]'".to_owned()
-        }
+        "allowed_models"
+        | "blocked_models"
+        | "model_ceiling_allowed_providers"
+        | "model_ceiling_allowed_models"
+        | "model_ceiling_blocked_models"
+        | "key_ids"
+        | "models"
+        | "tools"
+        | "tools_to_execute" => "'[\"another\"]'".to_owned(),
         "fallbacks" => "'[\"openai/another\"]'".to_owned(),
         "profile" | "config" | "claims" | "query" | "metadata" => "'{\"another\":1}'".to_owned(),
         "rates" => "'{}'".to_owned(),

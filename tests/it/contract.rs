@@ -1,6 +1,6 @@
 //! The laws that `docs/design/api.md §§2, 3` gives to every kind of resource, each tried on each kind.
 
-mod laws;
+pub(crate) mod laws;
 mod lists;
 pub(crate) mod subject;
 mod together;

@@ -16,6 +16,7 @@ mod documentation;
 mod engine;
 mod faults;
 mod fuzz;
+mod hierarchy;
 mod journey;
 mod limits;
 mod log;

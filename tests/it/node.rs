@@ -96,8 +96,32 @@ async fn organisation(api: &Api) -> Vec<String> {
         ..Default::default()
     };
     let team = made::<v1::Team>(api, team).await;
+    let ceiling = |providers: &[&str], allowed: &[&str], blocked: &[&str]| {
+        let [allowed_providers, allowed_models, blocked_models] =
+            [providers, allowed, blocked].map(|list| list.iter().map(|&it| it.to_owned()).collect());
+        Some(v1::ModelCeiling { allowed_providers, allowed_models, blocked_models })
+    };
+    let ceiled = v1::Customer {
+        name: "ceiled".to_owned(),
+        model_ceiling: ceiling(&["openai", "groq"], &[], &["groq/gpt-*"]),
+        ..Default::default()
+    };
+    let ceiled = v1::Team {
+        name: "ceiled".to_owned(),
+        customer_id: made::<v1::Customer>(api, ceiled).await.id,
+        model_ceiling: ceiling(&[], &["gpt-*", "openai/o3"], &[]),
+        ..Default::default()
+    };
+    let ceiled = made::<v1::Team>(api, ceiled).await;
+    let asleep = v1::Customer { name: "asleep".to_owned(), is_active: Some(false), ..Default::default() };
+    let asleep = made::<v1::Customer>(api, asleep).await;
+    let idle = v1::Team { name: "idle".to_owned(), is_active: Some(false), ..Default::default() };
+    let idle = made::<v1::Team>(api, idle).await;
     let mut values = Vec::new();
     for (name, team_id, customer_id, is_active) in [
+        ("of a ceiled team", ceiled.id.as_str(), "", true),
+        ("of an inactive customer", "", asleep.id.as_str(), true),
+        ("of an inactive team", idle.id.as_str(), "", true),
         ("of a team", team.id.as_str(), "", true),
         ("of a customer", "", customer.id.as_str(), true),
         ("of nobody", "", "", true),
@@ -331,7 +355,10 @@ async fn a_node_decides_what_the_server_explains() {
         assert_eq!(explanation.is_allowed(), answer.decision() == v1::Decision::Allow);
         seen.insert(answer.decision);
     }
-    assert!(allowed > 40 && seen.len() >= 5, "{allowed} of 400 were allowed, {seen:?} were decided");
+    for decision in [v1::Decision::CustomerInactive, v1::Decision::TeamInactive] {
+        assert!(seen.contains(&decision.into()), "{decision:?} was never decided");
+    }
+    assert!(allowed > 40 && seen.len() >= 7, "{allowed} of 400 were allowed, {seen:?} were decided");
     assert!(free > 0, "{free} of 400 passed used-up budgets, since they cost nothing");
 
     // What changes reaches it, and what is deleted.

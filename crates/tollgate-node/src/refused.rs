@@ -103,6 +103,8 @@ impl Refused {
             | Refusal::Decided(
                 Verdict::KeyInactive
                 | Verdict::KeyExpired
+                | Verdict::CustomerInactive
+                | Verdict::TeamInactive
                 | Verdict::ProviderBlocked
                 | Verdict::ModelBlocked
                 | Verdict::ProviderKeyBlocked,

@@ -3,11 +3,18 @@
 use super::*;
 
 impl Rules for Customer {
-    fn settle(&mut self, before: Option<&Stored<Self>>, _state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
+    fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
         settle_limits(&mut self.limits, limits, self.calendar_aligned, &Path::root("customer"), &mut violations, cx);
+        share_ceiling(state, &mut self.model_ceiling);
         Ok(violations.or(())?)
+    }
+
+    fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        check_ceiling(state, &self.model_ceiling, &Path::root("customer"), &mut missing);
+        if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
     fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
@@ -28,6 +35,22 @@ impl Rules for Customer {
     }
 }
 
+/// Makes a ceiling share the names of providers.
+fn share_ceiling(state: &State, ceiling: &mut ModelCeiling) {
+    for provider in &mut ceiling.allowed_providers {
+        share(state, provider);
+    }
+}
+
+/// The providers that the ceiling of `owner` names must exist.
+fn check_ceiling(state: &State, ceiling: &ModelCeiling, owner: &Path<'_>, missing: &mut Vec<Reference>) {
+    let ceiling_path = owner.field("model_ceiling");
+    let list = ceiling_path.field("allowed_providers");
+    for (index, provider) in ceiling.allowed_providers.iter().enumerate() {
+        check_exists(state, provider, &list.index(index), missing);
+    }
+}
+
 impl Rules for Team {
     fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
         let mut violations = Violations::new();
@@ -36,6 +59,7 @@ impl Rules for Team {
         if let Some(id) = &mut self.customer_id {
             share(state, id);
         }
+        share_ceiling(state, &mut self.model_ceiling);
         Ok(violations.or(())?)
     }
 
@@ -44,6 +68,7 @@ impl Rules for Team {
         if let Some(id) = &self.customer_id {
             check_exists(state, id, &Path::root("team").field("customer_id"), &mut missing);
         }
+        check_ceiling(state, &self.model_ceiling, &Path::root("team"), &mut missing);
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs};
 use super::{Change, Context, Facet, Listed, State};
 use crate::domain::{
-    AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride,
-    Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team, Timestamp,
-    Violations, VirtualKey,
+    AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,
+    PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team,
+    Timestamp, Violations, VirtualKey,
 };
 
 /// Users of a resource that an error lists at most.
@@ -153,6 +153,7 @@ fn deleted<R: Resource>(before: &Arc<Stored<R>>) -> Change {
 
 /// What may name a provider, a provider key or an MCP client.
 enum User<'a> {
+    Ceiling(&'a ModelCeiling),
     VirtualKey(&'a VirtualKey),
     RoutingRule(&'a RoutingRule),
     ModelConfig(&'a ModelConfig),
@@ -163,13 +164,17 @@ enum User<'a> {
 /// Refuses to take `what` away while others name it. Walks them all: deleting providers is rare, and an index of what
 /// every key names would cost more memory than it is worth.
 fn refuse_if_used(state: &State, what: String, uses: impl Fn(User<'_>) -> bool) -> Result<(), Error> {
+    let customers = state.all::<Customer>().filter(|it| uses(User::Ceiling(&it.resource.model_ceiling)));
+    let teams = state.all::<Team>().filter(|it| uses(User::Ceiling(&it.resource.model_ceiling)));
     let keys = state.all::<VirtualKey>().filter(|it| uses(User::VirtualKey(&it.resource)));
     let rules = state.all::<RoutingRule>().filter(|it| uses(User::RoutingRule(&it.resource)));
     let configs = state.all::<ModelConfig>().filter(|it| uses(User::ModelConfig(&it.resource)));
     let overrides = state.all::<PricingOverride>().filter(|it| uses(User::PricingOverride(&it.resource)));
     let prices = state.all::<ModelPrice>().filter(|it| uses(User::ModelPrice(&it.resource)));
-    let all = keys
+    let all = customers
         .map(|it| ResourceKey::of(&it.id))
+        .chain(teams.map(|it| ResourceKey::of(&it.id)))
+        .chain(keys.map(|it| ResourceKey::of(&it.id)))
         .chain(rules.map(|it| ResourceKey::of(&it.id)))
         .chain(configs.map(|it| ResourceKey::of(&it.id)))
         .chain(overrides.map(|it| ResourceKey::of(&it.id)))

@@ -25,7 +25,7 @@ impl Rules for Provider {
                     key.provider_configs.iter().any(|config| config.provider == before.id && names(&config.key_ids))
                 }
                 User::RoutingRule(rule) => rule.targets.iter().any(|target| target.key_id.as_ref() == Some(&gone.id)),
-                User::ModelConfig(_) => false,
+                User::Ceiling(_) | User::ModelConfig(_) => false,
                 User::PricingOverride(priced) => priced.scope.provider_key() == Some(&gone.id),
                 User::ModelPrice(_) => false,
             })?;
@@ -50,6 +50,7 @@ impl Rules for Provider {
             return Err(Error::BuiltIn(stored.id.shared()));
         }
         refuse_if_used(state, format!("provider {:?}", stored.id), |user| match user {
+            User::Ceiling(ceiling) => ceiling.allowed_providers.contains(&stored.id),
             User::VirtualKey(key) => key.provider_configs.iter().any(|config| config.provider == stored.id),
             User::RoutingRule(rule) => {
                 rule.targets.iter().any(|target| target.provider.as_ref() == Some(&stored.id))
@@ -89,7 +90,11 @@ impl Rules for McpClient {
     fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
         refuse_if_used(state, format!("MCP client {:?}", stored.id), |user| match user {
             User::VirtualKey(key) => key.mcp_configs.iter().any(|config| config.mcp_client == stored.id),
-            User::RoutingRule(_) | User::ModelConfig(_) | User::PricingOverride(_) | User::ModelPrice(_) => false,
+            User::Ceiling(_)
+            | User::RoutingRule(_)
+            | User::ModelConfig(_)
+            | User::PricingOverride(_)
+            | User::ModelPrice(_) => false,
         })?;
         Ok(Vec::new())
     }

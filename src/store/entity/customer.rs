@@ -14,6 +14,13 @@ pub struct Model {
     pub updated_at: i64,
     pub name: String,
     pub calendar_aligned: bool,
+    pub is_active: bool,
+    /// JSON list.
+    pub model_ceiling_allowed_providers: String,
+    /// JSON list.
+    pub model_ceiling_allowed_models: String,
+    /// JSON list.
+    pub model_ceiling_blocked_models: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

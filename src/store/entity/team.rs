@@ -15,6 +15,13 @@ pub struct Model {
     pub name: String,
     pub customer_id: Option<String>,
     pub calendar_aligned: bool,
+    pub is_active: bool,
+    /// JSON list.
+    pub model_ceiling_allowed_providers: String,
+    /// JSON list.
+    pub model_ceiling_allowed_models: String,
+    /// JSON list.
+    pub model_ceiling_blocked_models: String,
     /// JSON.
     pub profile: Option<String>,
     /// JSON.

@@ -1,6 +1,9 @@
-//! `blocked_models` of provider configs, which earlier versions called `blacklisted_models`.
+//! Ceilings of teams and customers, and whether they are active; `blocked_models` of provider configs, which earlier versions
+//! called `blacklisted_models`.
 
 use sea_orm_migration::prelude::*;
+
+use super::columns::{boolean, text};
 
 pub(super) struct Migration;
 
@@ -16,7 +19,16 @@ impl MigrationTrait for Migration {
         // An earlier server that still runs finds no `blacklisted_models`: the database refuses what it reads and writes.
         let mut renamed = Table::alter();
         renamed.table("virtual_key_provider_config").rename_column("blacklisted_models", "blocked_models");
-        manager.alter_table(renamed).await
+        manager.alter_table(renamed).await?;
+        for owner in ["customer", "team"] {
+            let lists =
+                ["model_ceiling_allowed_providers", "model_ceiling_allowed_models", "model_ceiling_blocked_models"];
+            let lists = lists.map(|list| text(list).default("[]").take());
+            for column in [boolean("is_active").default(true).take()].into_iter().chain(lists) {
+                manager.alter_table(Table::alter().table(owner).add_column(column).take()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// As in `m0001_first`.

@@ -20,8 +20,9 @@ use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
     AlertPercents, AllowList, AnyResource, Budget, Customer, Enforcement, Id, KeyOwner, Limits, McpClient, McpConfig,
-    NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
-    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease, VirtualKey,
+    ModelCeiling, NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit,
+    ResetDuration, Resource, ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease,
+    VirtualKey,
 };
 use crate::state::Op;
 
@@ -262,13 +263,22 @@ fn limits(prefix: &str) -> Limits {
 }
 
 fn customer(name: &str) -> Customer {
-    Customer { name: name.into(), calendar_aligned: false, limits: Limits::default(), labels: BTreeMap::new() }
+    Customer {
+        name: name.into(),
+        is_active: true,
+        model_ceiling: ModelCeiling::default(),
+        calendar_aligned: false,
+        limits: Limits::default(),
+        labels: BTreeMap::new(),
+    }
 }
 
 fn team(name: &str) -> Team {
     Team {
         name: name.into(),
         customer_id: None,
+        is_active: true,
+        model_ceiling: ModelCeiling::default(),
         calendar_aligned: false,
         limits: Limits::default(),
         labels: BTreeMap::new(),

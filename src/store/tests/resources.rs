@@ -41,6 +41,14 @@ fn structure() -> Struct {
     .into()
 }
 
+fn ceiling() -> ModelCeiling {
+    ModelCeiling {
+        allowed_providers: [STRANGE, "openai"].map(Id::new).into(),
+        allowed_models: strings(&["z", STRANGE, "a*"]).into(),
+        blocked_models: strings(&["*"]).into(),
+    }
+}
+
 fn rich_key() -> VirtualKey {
     VirtualKey {
         previous_secret: Some(Box::new(PreviousSecret {
@@ -96,7 +104,14 @@ fn everything() -> Vec<Vec<Change>> {
             put(
                 "c2",
                 1,
-                Customer { calendar_aligned: true, limits: limits("cu"), labels: labels(), ..customer(STRANGE) },
+                Customer {
+                    is_active: false,
+                    model_ceiling: ceiling(),
+                    calendar_aligned: true,
+                    limits: limits("cu"),
+                    labels: labels(),
+                    ..customer(STRANGE)
+                },
             ),
         ],
         vec![
@@ -106,6 +121,8 @@ fn everything() -> Vec<Vec<Change>> {
                 2,
                 Team {
                     customer_id: Some(Id::new("c1")),
+                    is_active: false,
+                    model_ceiling: ceiling(),
                     calendar_aligned: true,
                     limits: limits("te"),
                     labels: labels(),

@@ -28,7 +28,7 @@ pub(super) fn reason(status: &Status, code: Code) -> String {
 }
 
 /// The fields that an INVALID_ARGUMENT names.
-pub(super) fn fields(status: &Status) -> Vec<String> {
+pub(crate) fn fields(status: &Status) -> Vec<String> {
     reason(status, Code::InvalidArgument);
     let details = status.get_error_details();
     let violations = &details.bad_request().expect("it has BadRequest").field_violations;

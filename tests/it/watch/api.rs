@@ -281,11 +281,13 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
     let mut resource = resource.clone();
     match resource.resource.as_mut().unwrap() {
         Resource::Customer(it) => {
+            it.is_active.get_or_insert(true);
             it.teams.clear();
             it.virtual_keys.clear();
             limits(&mut it.budgets, &mut it.rate_limits);
         }
         Resource::Team(it) => {
+            it.is_active.get_or_insert(true);
             (it.profile, it.config, it.claims, it.customer) = (None, None, None, None);
             it.virtual_keys.clear();
             it.virtual_key_count = 0;

@@ -8,9 +8,10 @@ use rand::seq::IndexedRandom as _;
 use sha2::{Digest as _, Sha256};
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::{
-    Budget, ConfigResource, Customer, McpClient, ModelConfig, ModelConfigScope, ModelPrice, PricingMatchType,
-    PricingOverride, PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey, RateLimit, ResourceKey,
-    ResourceKind, RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey, VirtualKeyProviderConfig,
+    Budget, ConfigResource, Customer, McpClient, ModelCeiling, ModelConfig, ModelConfigScope, ModelPrice,
+    PricingMatchType, PricingOverride, PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey,
+    RateLimit, ResourceKey, ResourceKind, RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey,
+    VirtualKeyProviderConfig,
 };
 use tollgate::reducer::{Summary, View};
 use tonic::{Code, Status};
@@ -159,6 +160,13 @@ fn limits(rng: &mut StdRng) -> (Vec<Budget>, Vec<RateLimit>) {
     )
 }
 
+/// What a customer or a team says of the keys below it.
+fn above(rng: &mut StdRng, slot: usize) -> (Option<bool>, Option<ModelCeiling>) {
+    let (allowed_providers, blocked_models) = (vec![format!("p{slot}")], vec!["o3".to_owned()]);
+    let ceiling = ModelCeiling { allowed_providers, blocked_models, ..ModelCeiling::default() };
+    ([None, Some(true), Some(false)][rng.random_range(0..3)], rng.random_bool(0.5).then_some(ceiling))
+}
+
 async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed, Status> {
     use ResourceKind as Kind;
     // Few names, so that some are taken, and that what was deleted comes back.
@@ -234,14 +242,17 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
         }
         10 => {
             let Some(id) = customer else { return Ok(None) };
-            let it = api.update_customer(Customer { id, labels, ..Customer::default() }, &["labels"]).await?;
-            Some((it, None, None))
+            let (is_active, model_ceiling) = above(rng, slot);
+            let changed = Customer { id, labels, is_active, model_ceiling, ..Customer::default() };
+            Some((api.update_customer(changed, &["labels", "is_active", "model_ceiling"]).await?, None, None))
         }
         11 => {
             let Some(id) = team else { return Ok(None) };
             let customer_id = customer.unwrap_or_default();
-            let it = api.update_team(Team { id, labels, customer_id, ..Team::default() }, &["labels", "customer_id"]);
-            Some((it.await?, None, None))
+            let (is_active, model_ceiling) = above(rng, slot);
+            let changed = Team { id, labels, customer_id, is_active, model_ceiling, ..Team::default() };
+            let paths = ["labels", "customer_id", "is_active", "model_ceiling"];
+            Some((api.update_team(changed, &paths).await?, None, None))
         }
         12 => {
             let Some(id) = key else { return Ok(None) };

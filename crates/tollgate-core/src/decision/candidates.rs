@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use super::checks::{self, Refusal, permits_model};
 use super::pricing::Free;
 use super::routing::draw;
-use super::{Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
+use super::{Caller, Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
 use crate::config::Config;
 use crate::domain::{Fallback, LimitOwner, ProviderConfig, Stored, VirtualKey};
 
@@ -18,7 +18,7 @@ pub(super) fn choose<'a>(
     config: &Config,
     usage: &dyn Usage,
     request: &Request<'_>,
-    key: &'a Arc<Stored<VirtualKey>>,
+    (key, caller): (&'a Arc<Stored<VirtualKey>>, Caller<'_>),
     explanation: &mut Explanation,
     random: &mut StdRng,
 ) -> Result<&'a ProviderConfig, Refusal<'a>> {
@@ -26,7 +26,7 @@ pub(super) fn choose<'a>(
     let configs = &key.resource.provider_configs;
     explanation.candidates = configs
         .iter()
-        .map(|provider_config| candidate(config, usage, request, key, provider_config, explanation))
+        .map(|provider_config| candidate(config, usage, request, (key, caller), provider_config, explanation))
         .collect();
     let candidates = &mut explanation.candidates;
     let able = |candidate: &Candidate| candidate.permits_model && candidate.weight.is_some();
@@ -43,8 +43,7 @@ pub(super) fn choose<'a>(
             return Err(Refusal::new(Verdict::ProviderBlocked, reason));
         }
         if !candidates.iter().any(|candidate| candidate.permits_model) {
-            let reason = format!("no provider config of virtual key {name:?} allows model {model:?}");
-            return Err(Refusal::new(Verdict::ModelBlocked, reason));
+            return Err(none_permits(key, caller, model));
         }
         let tried = candidates.iter().zip(configs).filter(|(candidate, _)| able(candidate));
         let heaviest = tried.max_by(|(one, _), (other, _)| by_weight(other, one));
@@ -88,7 +87,26 @@ pub(super) fn choose<'a>(
     }
     let drawn = configs.get(drawn).map(|provider_config| provider_config.id);
     let Explanation { provider, model, key_id, .. } = &*explanation;
-    checks::permitted(key, drawn, provider, model, key_id.as_deref())
+    checks::permitted((key, caller), drawn, provider, model, key_id.as_deref())
+}
+
+/// Why no provider config of a key may be used for a model. Where a provider is allowed, that is a matter of the model, and
+/// where the key allows the model, of what is above the key.
+fn none_permits<'a>(key: &Stored<VirtualKey>, caller: Caller<'_>, model: &str) -> Refusal<'a> {
+    let configs = key.resource.provider_configs.iter();
+    let refused = |provider_config: &ProviderConfig| checks::refused(caller, provider_config, model);
+    let of_model = |(verdict, _): &(Verdict, String)| *verdict == Verdict::ModelBlocked;
+    let own = || {
+        let name = &key.resource.name;
+        (Verdict::ModelBlocked, format!("no provider config of virtual key {name:?} allows model {model:?}"))
+    };
+    let above = configs.clone().filter(|it| permits_model(it, model)).filter_map(refused).find(of_model);
+    let (verdict, reason) = match above {
+        Some(refusal) => refusal,
+        None if configs.clone().filter_map(refused).any(|refusal| of_model(&refusal)) => own(),
+        None => configs.clone().find_map(refused).unwrap_or_else(own),
+    };
+    Refusal::new(verdict, reason)
 }
 
 /// The greater weight first; of equal ones, the smaller id.
@@ -101,7 +119,7 @@ fn candidate(
     config: &Config,
     usage: &dyn Usage,
     request: &Request<'_>,
-    key: &Arc<Stored<VirtualKey>>,
+    (key, caller): (&Arc<Stored<VirtualKey>>, Caller<'_>),
     provider_config: &ProviderConfig,
     explanation: &Explanation,
 ) -> Candidate {
@@ -110,13 +128,14 @@ fn candidate(
     let mut limits: Vec<LimitCheck> = Vec::new();
     let owner = LimitOwner::ProviderConfig(provider_config.id);
     checks::check(usage, request, &owner, &provider_config.limits, key.resource.calendar_aligned, &free, &mut limits);
-    let permits_model = permits_model(provider_config, model);
+    let refused = checks::refused(caller, provider_config, model);
+    let permits_model = refused.is_none();
     let exhausted = limits.into_iter().find(|limit| limit.blocks);
-    let why = match (permits_model, provider_config.weight, &exhausted) {
-        (false, _, _) => "does not allow the model".to_owned(),
-        (true, None, _) => "has no weight: usable when asked for by name".to_owned(),
-        (true, Some(_), Some(limit)) => checks::tell(limit),
-        (true, Some(weight), None) => format!("could be drawn, with weight {weight}"),
+    let why = match (refused, provider_config.weight, &exhausted) {
+        (Some((_, reason)), _, _) => reason,
+        (None, None, _) => "has no weight: usable when asked for by name".to_owned(),
+        (None, Some(_), Some(limit)) => checks::tell(limit),
+        (None, Some(weight), None) => format!("could be drawn, with weight {weight}"),
     };
     Candidate {
         config_id: provider_config.id,

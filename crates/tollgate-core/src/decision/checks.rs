@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::ceilings::{forbids_model, forbids_provider};
 use super::chain::{Applied, chain};
 use super::pricing::Free;
 use super::{Caller, LimitCheck, Request, Usage, Verdict};
@@ -35,6 +36,18 @@ pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
     names(&provider_config.allowed_models) && !names(&provider_config.blocked_models)
 }
 
+/// What becomes of a request for the model through the provider config, and why, if the key or what is above it forbids that.
+pub(super) fn refused(caller: Caller<'_>, provider_config: &ProviderConfig, model: &str) -> Option<(Verdict, String)> {
+    let provider = provider_config.provider.as_str();
+    if let Some(reason) = forbids_provider(caller, provider) {
+        return Some((Verdict::ProviderBlocked, reason));
+    }
+    if !permits_model(provider_config, model) {
+        return Some((Verdict::ModelBlocked, "does not allow the model".to_owned()));
+    }
+    forbids_model(caller, provider, model).map(|reason| (Verdict::ModelBlocked, reason))
+}
+
 fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
     match (&provider_config.key_ids, key_id) {
         (AllowList::All, _) => true,
@@ -56,7 +69,7 @@ pub(super) fn config_of<'a>(
 
 /// The provider config by which the key may use provider, model and provider key; `drawn` goes first.
 pub(super) fn permitted<'a>(
-    key: &'a Arc<Stored<VirtualKey>>,
+    (key, caller): (&'a Arc<Stored<VirtualKey>>, Caller<'_>),
     drawn: Option<i64>,
     provider: &str,
     model: &str,
@@ -73,11 +86,17 @@ pub(super) fn permitted<'a>(
         let reason = format!("virtual key {name:?} may not use provider {provider:?}; add it to its provider_configs");
         return Err(Refusal::new(Verdict::ProviderBlocked, reason));
     }
+    if let Some(reason) = forbids_provider(caller, provider) {
+        return Err(Refusal::new(Verdict::ProviderBlocked, reason));
+    }
     let permitting: Vec<_> = own.into_iter().filter(|provider_config| permits_model(provider_config, model)).collect();
     if permitting.is_empty() {
         let reason = format!(
             "virtual key {name:?} may not use model {model:?} of {provider:?}; see allowed_models and blocked_models"
         );
+        return Err(Refusal::new(Verdict::ModelBlocked, reason));
+    }
+    if let Some(reason) = forbids_model(caller, provider, model) {
         return Err(Refusal::new(Verdict::ModelBlocked, reason));
     }
     let mut usable = permitting.into_iter().filter(|provider_config| permits_key(provider_config, key_id));

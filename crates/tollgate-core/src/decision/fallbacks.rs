@@ -39,7 +39,7 @@ fn refused(
     fallback: &Fallback,
 ) -> Option<(Verdict, String)> {
     let (provider, model) = (fallback.provider.as_str(), &*fallback.model);
-    let provider_config = match caller.key.map(|key| checks::permitted(key, None, provider, model, None)) {
+    let provider_config = match caller.key.map(|key| checks::permitted((key, caller), None, provider, model, None)) {
         Some(Err(refusal)) => return Some((refusal.verdict, refusal.reason)),
         Some(Ok(found)) => Some(found),
         None => None,

@@ -6,6 +6,7 @@
 //! arguments.
 
 mod candidates;
+mod ceilings;
 mod chain;
 mod checks;
 mod credit;
@@ -87,9 +88,13 @@ pub enum Verdict {
     KeyInactive,
     /// The key has expired.
     KeyExpired,
-    /// The key may not use the provider, or there is none to use.
+    /// The customer of the key, or of its team, is not active.
+    CustomerInactive,
+    /// The team of the key is not active.
+    TeamInactive,
+    /// The key, or what is above it, does not allow the provider, or there is none to use.
     ProviderBlocked,
-    /// The key may not use the model.
+    /// The key, or what is above it, does not allow the model.
     ModelBlocked,
     /// The key may not use the provider key, or none at all.
     ProviderKeyBlocked,
@@ -172,7 +177,7 @@ pub struct Candidate {
     pub provider: Box<str>,
     /// Its share; `None`: never drawn.
     pub weight: Option<f64>,
-    /// Whether it permits the model.
+    /// Whether it, and what is above the key, permit the model.
     pub permits_model: bool,
     /// The first of its own limits that stops the request.
     pub exhausted: Option<LimitCheck>,
@@ -257,6 +262,11 @@ impl<'a> Caller<'a> {
         Self { key: None, team, customer }
     }
 
+    /// Whether it works at `at`: the key itself, its team and its customer.
+    pub fn works_at(&self, at: Timestamp) -> bool {
+        self.key.is_none_or(|key| key.resource.works_at(at)) && ceilings::inactive(*self).is_none()
+    }
+
     /// The id of its team.
     pub fn team_id(&self) -> Option<Arc<str>> {
         self.team.map(|team| team.id.shared())
@@ -310,6 +320,9 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         }
     }
     let caller = key.map_or_else(Caller::default, |key| Caller::of(config, key));
+    if let Some((verdict, reason)) = ceilings::inactive(caller) {
+        return stopped(request, verdict, reason);
+    }
     let (provider, model) = address(config, request.provider, request.model);
     let request = &Request { provider, model, ..*request };
     let routed = match is_routed {
@@ -335,10 +348,10 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     let mut provider_config: Option<&ProviderConfig> = None;
     if let Some(key) = key {
         let found = if explanation.provider.is_empty() {
-            candidates::choose(config, usage, request, key, &mut explanation, &mut random)
+            candidates::choose(config, usage, request, (key, caller), &mut explanation, &mut random)
         } else {
             let Explanation { provider, model, key_id, .. } = &explanation;
-            checks::permitted(key, None, provider, model, key_id.as_deref())
+            checks::permitted((key, caller), None, provider, model, key_id.as_deref())
         };
         match found {
             Ok(found) => provider_config = Some(found),
@@ -380,7 +393,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     explanation
 }
 
-/// What is said of a request whose key does not work: it was not routed, and its limits were not looked at.
+/// What is said of a request whose key does not work, itself or for what is above it: it was not routed, and its limits were not looked at.
 fn stopped(request: &Request<'_>, verdict: Verdict, reason: String) -> Explanation {
     let rejected = |fallback: &Fallback| {
         let fallback = fallbacks::complete(fallback.clone(), request.model);

@@ -1,12 +1,16 @@
 //! Customers.
 
-use super::{Labels, Limits};
+use super::{Labels, Limits, ModelCeiling};
 
 /// A customer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Customer {
     /// Unique name.
     pub name: Box<str>,
+    /// Whether keys below it work.
+    pub is_active: bool,
+    /// What keys below it may not go beyond.
+    pub model_ceiling: ModelCeiling,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
     /// What it may spend, and how fast.

@@ -1,6 +1,6 @@
 //! Teams.
 
-use super::{Customer, Id, Labels, Limits, Struct};
+use super::{Customer, Id, Labels, Limits, ModelCeiling, Struct};
 
 /// A team.
 #[derive(Clone, PartialEq, Debug)]
@@ -9,6 +9,10 @@ pub struct Team {
     pub name: Box<str>,
     /// The customer it belongs to.
     pub customer_id: Option<Id<Customer>>,
+    /// Whether keys below it work.
+    pub is_active: bool,
+    /// What keys below it may not go beyond.
+    pub model_ceiling: ModelCeiling,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
     /// What it may spend, and how fast.

@@ -1,7 +1,7 @@
 //! Customers.
 
 use super::text::{labels, name, render_labels, timestamp};
-use super::{Form, Wire, limits};
+use super::{Form, Wire, ceiling, limits};
 use crate::domain::{Customer, LimitOwner, Path, Stored, Violations};
 use crate::proto::v1;
 
@@ -12,22 +12,39 @@ impl Wire for Customer {
     const IMMUTABLE: &'static [&'static str] = &[];
 
     fn parse(message: v1::Customer, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::Customer { name: text, budgets, rate_limits, calendar_aligned, labels: pairs, .. } = message;
+        let v1::Customer {
+            name: text,
+            is_active,
+            model_ceiling,
+            budgets,
+            rate_limits,
+            calendar_aligned,
+            labels: pairs,
+            ..
+        } = message;
         Some(Self {
             name: name(&text, &path.field("name"), violations),
+            is_active: is_active.unwrap_or(true),
+            model_ceiling: ceiling::parse(model_ceiling, &path.field("model_ceiling"), violations),
             calendar_aligned,
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
         })
     }
 
+    fn review(message: &v1::Customer, path: &Path<'_>, violations: &mut Violations) {
+        ceiling::review(message.model_ceiling.as_ref(), &path.field("model_ceiling"), violations);
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {
-        let Self { name, calendar_aligned, limits, labels } = &stored.resource;
+        let Self { name, is_active, model_ceiling, calendar_aligned, limits, labels } = &stored.resource;
         let owner = LimitOwner::Customer(stored.id.clone());
         let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
         v1::Customer {
             id: stored.id.to_string(),
             name: name.to_string(),
+            is_active: form.flag(*is_active),
+            model_ceiling: ceiling::render(model_ceiling),
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,

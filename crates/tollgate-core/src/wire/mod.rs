@@ -4,6 +4,7 @@
 //! Parsing settles everything about one message: it collects every violation with its path, and a value that comes out
 //! is valid. What involves other resources is settled in `state`.
 
+mod ceiling;
 mod credit;
 mod customer;
 mod limits;
@@ -56,6 +57,17 @@ pub enum Form {
     Stream,
     /// The log: everything that is stored.
     Log,
+}
+
+impl Form {
+    /// A flag that is on by default. Only answers say that it is on, so that what the log and copies hold stays what it was
+    /// before there was the flag.
+    fn flag(self, on: bool) -> Option<bool> {
+        match self {
+            Self::Answer(_) => Some(on),
+            Self::Stream | Self::Log => (!on).then_some(false),
+        }
+    }
 }
 
 /// How a kind looks on the wire.

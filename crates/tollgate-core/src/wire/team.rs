@@ -1,7 +1,7 @@
 //! Teams.
 
 use super::text::{labels, name, reference, render_labels, render_structure, structure, timestamp};
-use super::{Form, Wire, limits};
+use super::{Form, Wire, ceiling, limits};
 use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
 use crate::proto::v1;
 
@@ -15,6 +15,8 @@ impl Wire for Team {
         let v1::Team {
             name: text,
             customer_id,
+            is_active,
+            model_ceiling,
             budgets,
             rate_limits,
             calendar_aligned,
@@ -29,6 +31,8 @@ impl Wire for Team {
         Some(Self {
             name: name(&text, &path.field("name"), violations),
             customer_id,
+            is_active: is_active.unwrap_or(true),
+            model_ceiling: ceiling::parse(model_ceiling, &path.field("model_ceiling"), violations),
             calendar_aligned,
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
@@ -38,8 +42,23 @@ impl Wire for Team {
         })
     }
 
+    fn review(message: &v1::Team, path: &Path<'_>, violations: &mut Violations) {
+        ceiling::review(message.model_ceiling.as_ref(), &path.field("model_ceiling"), violations);
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::Team {
-        let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = &stored.resource;
+        let Self {
+            name,
+            customer_id,
+            is_active,
+            model_ceiling,
+            calendar_aligned,
+            limits,
+            labels,
+            profile,
+            config,
+            claims,
+        } = &stored.resource;
         let owner = LimitOwner::Team(stored.id.clone());
         let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
         let free = |data: &Option<Struct>| match form {
@@ -50,6 +69,8 @@ impl Wire for Team {
             id: stored.id.to_string(),
             name: name.to_string(),
             customer_id: customer_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            is_active: form.flag(*is_active),
+            model_ceiling: ceiling::render(model_ceiling),
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,

@@ -307,6 +307,8 @@ fn decision(refusal: Refusal) -> control::Decision {
             Verdict::UnknownKey => Decision::UnknownKey,
             Verdict::KeyInactive => Decision::KeyInactive,
             Verdict::KeyExpired => Decision::KeyExpired,
+            Verdict::CustomerInactive => Decision::CustomerInactive,
+            Verdict::TeamInactive => Decision::TeamInactive,
             Verdict::ProviderBlocked => Decision::ProviderBlocked,
             Verdict::ModelBlocked => Decision::ModelBlocked,
             Verdict::ProviderKeyBlocked => Decision::ProviderKeyBlocked,

@@ -1,5 +1,6 @@
 //! Cases of routing, checks and prices.
 
+mod ceilings;
 mod checks;
 mod fallbacks;
 mod free;
