@@ -38,6 +38,8 @@ mod clock;
 mod decide;
 mod deliver;
 mod engine;
+#[cfg(feature = "serve")]
+mod envoy;
 mod events;
 pub mod follow;
 mod follower;
