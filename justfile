@@ -24,6 +24,11 @@ examples:
     examples/run.sh target/debug/tollgate
     examples/mtls/run.sh target/debug/tollgate
 
+# Governs traffic with a real Envoy and a provider that only pretends (docs/gateways.md). Needs Envoy, grpcurl and Python.
+demo-envoy:
+    cargo build
+    deploy/envoy/demo/run.sh target/debug/tollgate
+
 # Measures a release build beside etcd, PostgreSQL and plain tonic (docs/benchmarks.md): all rows, or those named, as in
 # `just bench --quick 1 3`.
 bench *args:
