@@ -29,6 +29,11 @@ python:
     cargo build
     clients/python/test.sh
 
+# Governs traffic with a real Envoy and a provider that only pretends (docs/gateways.md). Needs Envoy, grpcurl and Python.
+demo-envoy:
+    cargo build
+    deploy/envoy/demo/run.sh target/debug/tollgate
+
 # Measures a release build beside etcd, PostgreSQL and plain tonic (docs/benchmarks.md): all rows, or those named, as in
 # `just bench --quick 1 3`.
 bench *args:

@@ -248,7 +248,7 @@ impl Granted {
 
     /// Headers that tell the caller of its tightest limits: names and values.
     pub fn rate_limit_headers(&self) -> Vec<(&'static str, String)> {
-        rate_limit_headers(&self.explanation.limits, self.estimate, self.engine.now())
+        rate_limit_headers(&self.explanation.limits, Some(self.estimate), self.engine.now())
     }
 
     /// Ends it with what it used. When this returns, that is on the disk, and will be counted once.

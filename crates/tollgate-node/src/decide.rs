@@ -78,6 +78,16 @@ pub struct Estimate {
     pub cost_nano_usd: Option<i64>,
 }
 
+/// Bytes of an LLM token of a text, where nobody counts them.
+#[cfg(feature = "serve")]
+const BYTES_PER_TOKEN: i64 = 4;
+
+/// The LLM tokens that a text of so many bytes is expected to have.
+#[cfg(feature = "serve")]
+pub(crate) const fn tokens_of_bytes(bytes: i64) -> i64 {
+    bytes / BYTES_PER_TOKEN + (bytes % BYTES_PER_TOKEN > 0) as i64
+}
+
 impl Estimate {
     /// So many LLM tokens in, and at most so many out if that is known.
     pub const fn of(input_tokens: i64, output_tokens: Option<i64>) -> Self {

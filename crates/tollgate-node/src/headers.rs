@@ -5,10 +5,11 @@ use tollgate_core::domain::{LimitKind, Timestamp};
 
 use crate::decide::Estimate;
 
-/// Headers that tell of the limit of each kind that has the smallest part left, the admission itself taken off.
+/// Headers that tell of the limit of each kind that has the smallest part left, the admission itself taken off, if there
+/// is one.
 pub(crate) fn rate_limit_headers(
     limits: &[LimitCheck],
-    estimate: Estimate,
+    admitted: Option<Estimate>,
     now: Timestamp,
 ) -> Vec<(&'static str, String)> {
     let mut headers = Vec::new();
@@ -24,7 +25,8 @@ pub(crate) fn rate_limit_headers(
         if let Some(limit) = of_kind.min_by(|one, other| part(one).total_cmp(&part(other))) {
             let left = limit.window.end.as_micros().saturating_sub(now.as_micros()).max(0);
             headers.push((limit_name, limit.max.to_string()));
-            let own = if kind == LimitKind::Requests { 1 } else { estimate.tokens() };
+            let of_requests = kind == LimitKind::Requests;
+            let own = admitted.map_or(0, |estimate| if of_requests { 1 } else { estimate.tokens() });
             headers.push((remaining, limit.remaining.saturating_sub(own).max(0).to_string()));
             headers.push((reset, format!("{}ms", left / 1_000)));
         }
@@ -58,7 +60,7 @@ mod tests {
             limit(LimitKind::Tokens, 1_000, 20),
             limit(LimitKind::Budget, 5, 1),
         ];
-        let headers = rate_limit_headers(&limits, Estimate::of(7, Some(20)), Timestamp::from_micros(1_500_000));
+        let headers = rate_limit_headers(&limits, Some(Estimate::of(7, Some(20))), Timestamp::from_micros(1_500_000));
         let expected = [
             ("x-ratelimit-limit-requests", "10"),
             ("x-ratelimit-remaining-requests", "1"),
@@ -68,5 +70,7 @@ mod tests {
             ("x-ratelimit-reset-tokens", "58500ms"),
         ];
         assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())));
+        let refused = rate_limit_headers(&limits, None, Timestamp::from_micros(0));
+        assert_eq!((refused[1].1.as_str(), refused[4].1.as_str()), ("2", "20"));
     }
 }

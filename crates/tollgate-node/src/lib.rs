@@ -39,6 +39,8 @@ mod credit;
 mod decide;
 mod deliver;
 mod engine;
+#[cfg(feature = "serve")]
+mod envoy;
 mod events;
 pub mod follow;
 mod follower;

@@ -19,6 +19,8 @@ Examples:
       Follow the server on this machine, listen on 127.0.0.1:50052, keep unreported usage in ./tollgate-node.
   tollgate node --server https://tollgate.example.com:50051 --node-id gw-1 --listen unix:///run/tollgate/node.sock
       Follow a server elsewhere, with the access token in TOLLGATE_TOKEN; listen on a Unix socket.
+  tollgate node --envoy --listen unix:///run/tollgate/node.sock
+      Govern what passes through the Envoy beside it, with the configuration in deploy/envoy (docs/gateways.md).
   tollgate node check sk-… openai/gpt-4o
       Ask the node on this machine whether it would admit a request.
   curl -H 'content-type: application/json' -d '{\"virtual_key_value\": \"sk-…\", \"model\": \"gpt-4o\"}' \

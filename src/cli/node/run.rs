@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
-use tollgate_node::serve::{Listen, ListenError, Listener, serve};
+use tollgate_node::serve::{Extras, Listen, ListenError, Listener, serve};
 use tollgate_node::{Builder, Node, OnFull, OnOutage, StartError};
 
 use super::super::target::Target;
@@ -42,6 +42,11 @@ pub(super) struct RunArgs {
     /// Let other machines ask, if --listen says so: whoever asks decides what is charged to whom
     #[arg(long, env = "TOLLGATE_NODE_INSECURE", value_parser = BoolishValueParser::new())]
     insecure: bool,
+
+    /// Serve on --listen what Envoy asks too, so that it governs traffic of the APIs of OpenAI and Anthropic
+    /// (docs/gateways.md)
+    #[arg(long, env = "TOLLGATE_NODE_ENVOY", value_parser = BoolishValueParser::new())]
+    envoy: bool,
 
     /// Address and port from which Prometheus reads metrics too, as GET /metrics over plain HTTP; it always can on --listen
     /// [default: off]
@@ -212,7 +217,7 @@ pub(super) async fn run(args: RunArgs, format: LogFormat) -> Result<(), Failure>
         second.received().await;
     };
     let ended = tokio::select! {
-        served = serve(Arc::clone(&node), listener, metrics, asked) => {
+        served = serve(Arc::clone(&node), listener, Extras { metrics, envoy: args.envoy }, asked) => {
             node.shutdown().await;
             served.map_err(Failure::from)
         }

@@ -16,7 +16,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::admission::{AdmissionId, RetargetError, SettleError, Target, Used};
-use crate::decide::{Credential, Estimate, Request as Asked};
+use crate::decide::{Credential, Estimate, Request as Asked, tokens_of_bytes};
 use crate::headers::rate_limit_headers;
 use crate::node::Node;
 use crate::outbox::OutboxError;
@@ -31,8 +31,6 @@ use crate::refused::{Refusal, Refused};
 
 /// Calls of one stream that are answered at once.
 const AT_ONCE: usize = 1_024;
-/// Bytes of an LLM token of a prompt, where nobody counts them.
-const BYTES_PER_TOKEN: i64 = 4;
 
 /// See the module.
 #[derive(Clone)]
@@ -234,7 +232,7 @@ impl GateService for Gate {
 
 fn admission(explanation: &Explanation, estimate: Estimate, at: Timestamp) -> v1::Admission {
     let Estimate { input_tokens, output_tokens, cost_nano_usd } = estimate;
-    let headers = rate_limit_headers(&explanation.limits, estimate, at);
+    let headers = rate_limit_headers(&explanation.limits, Some(estimate), at);
     v1::Admission {
         admission_id: String::new(),
         provider: explanation.provider.to_string(),
@@ -261,8 +259,7 @@ fn estimate_of(given: v1::Estimate, violations: &mut Violations) -> Estimate {
             violations.add(estimate.field(field), format!("is {value}; must be at least 0"));
         }
     }
-    let of_bytes =
-        (prompt_bytes > 0).then(|| prompt_bytes / BYTES_PER_TOKEN + i64::from(prompt_bytes % BYTES_PER_TOKEN > 0));
+    let of_bytes = (prompt_bytes > 0).then(|| tokens_of_bytes(prompt_bytes));
     Estimate { input_tokens: input_tokens.or(of_bytes), output_tokens, cost_nano_usd }
 }
 
@@ -296,7 +293,7 @@ fn whole_millis(time: Duration) -> prost_types::Duration {
     millis.try_into().unwrap_or_default()
 }
 
-fn decision(refusal: Refusal) -> control::Decision {
+pub(crate) fn decision(refusal: Refusal) -> control::Decision {
     use control::Decision;
     match refusal {
         Refusal::NodeStale => Decision::NodeStale,

@@ -13,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::status::StatusOf;
+use crate::envoy::Ended;
 use crate::node::Node;
 use crate::proto::node::v1;
 
@@ -21,17 +22,17 @@ const PREFIX: &str = "tollgate_node";
 /// Writes all metrics as text.
 pub(super) type Scrape = Arc<dyn Fn() -> Result<String, fmt::Error> + Send + Sync>;
 
-pub(super) fn scrape(node: &Arc<Node>) -> Scrape {
+pub(super) fn scrape(node: &Arc<Node>, ended: Arc<Ended>) -> Scrape {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register("build", "Which version runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-    registry.register_collector(Box::new(OfNode(StatusOf(Arc::clone(node)))));
+    registry.register_collector(Box::new(OfNode(StatusOf(Arc::clone(node)), ended)));
     Arc::new(move || {
         let mut text = String::new();
         encode(&mut text, &registry).map(|()| text)
     })
 }
 
-struct OfNode(StatusOf);
+struct OfNode(StatusOf, Arc<Ended>);
 
 impl fmt::Debug for OfNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,6 +71,12 @@ impl Collector for OfNode {
                 "Admissions that ended, by how: settled, abandoned, or charged at the estimate since time was up",
                 "how",
                 vec![("settled", settled), ("abandoned", abandoned), ("expired", expired)],
+            ),
+            (
+                "metered",
+                "Admissions for Envoy that ended, by where their usage came from: reported by the provider, estimated, or none",
+                "usage",
+                self.1.counts().into(),
             ),
         ] {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

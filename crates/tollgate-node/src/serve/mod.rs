@@ -24,11 +24,13 @@ use tonic_health::server::HealthReporter;
 pub use listen::UnixSocket;
 pub use listen::{Listen, ListenError, Listener, NoListen};
 
+use crate::envoy::{Ended, Envoy};
 use crate::node::Node;
 use crate::proto::NODE_DESCRIPTOR_SET;
 use crate::proto::node::v1::gate_service_server::{GateServiceServer, SERVICE_NAME};
 use crate::proto::node::v1::node_status_service_server::NodeStatusServiceServer;
 use gate::Gate;
+pub(crate) use gate::decision;
 use status::StatusOf;
 
 /// The name in the health service of the way to the control plane.
@@ -37,6 +39,10 @@ const CONTROL_PLANE: &str = "tollgate.node.v1.control_plane";
 const HEALTH: Duration = Duration::from_millis(500);
 /// How long open calls may take once the service is to end.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Bytes that Envoy may send on a stream before the node has read them, and on a connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// Why the service ended, or did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +58,16 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves a node on `listener`, and its metrics on `metrics` too, until `shutdown`. Open calls may then go on for 5 seconds.
+/// What is served beside the local service.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// Where the metrics are served too.
+    pub metrics: Option<TcpListener>,
+    /// Whether the services that Envoy asks are served: external processing, external authorization and access logs.
+    pub envoy: bool,
+}
+
+/// Serves a node on `listener` until `shutdown`. Open calls may then go on for 5 seconds.
 ///
 /// # Errors
 ///
@@ -60,7 +75,7 @@ pub enum ServeError {
 pub async fn serve(
     node: Arc<Node>,
     listener: Listener,
-    metrics: Option<TcpListener>,
+    Extras { metrics, envoy }: Extras,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -68,15 +83,24 @@ pub async fn serve(
     let gate = Gate::new(Arc::clone(&node), drained.clone());
     let status = StatusOf(Arc::clone(&node));
     let json = json::Messages::new().map_err(ServeError::Json)?;
-    let routes = Routes::new(GateServiceServer::new(gate.clone()))
+    let mut routes = Routes::new(GateServiceServer::new(gate.clone()))
         .add_service(NodeStatusServiceServer::new(status.clone()))
         .add_service(health)
         .add_service(reflection()?.build_v1()?)
         .add_service(reflection()?.build_v1alpha()?);
-    let over_http = http::Service { gate, status, json, is_local: listener.is_local(), scrape: metrics::scrape(&node) };
+    let ended = Arc::new(Ended::default());
+    if envoy {
+        routes = Envoy::new(Arc::clone(&node), Arc::clone(&ended)).serve(routes);
+    }
+    let scrape = metrics::scrape(&node, ended);
+    let over_http = http::Service { gate, status, json, is_local: listener.is_local(), scrape };
     let scraping = over_http.scrape.clone();
     let routes = Routes::from(http::routes(over_http, routes.prepare().into_axum_router()));
     let mut server = Server::builder().accept_http1(true).tcp_nodelay(true);
+    if envoy {
+        // Bodies with images come in few pieces then.
+        server = server.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    }
     let router = server.add_routes(routes);
     let ended = drained.clone();
     let until = async move {

@@ -7,8 +7,7 @@ use proptest::sample::{select, subsequence};
 
 use tollgate_core::proto::v1;
 
-use super::time;
-use crate::world::NOW_SECONDS;
+use super::{NOW_SECONDS, time};
 
 fn durations(aligned: bool) -> Vec<&'static str> {
     let of_calendar: &[&str] =
