@@ -62,7 +62,7 @@ static FIRST: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| {
 });
 
 fn descriptor(format: i32) -> Result<MessageDescriptor, Fault> {
-    let pool = if format < FORMAT { &FIRST } else { &POOL };
+    let pool = if format == 1 { &FIRST } else { &POOL };
     let descriptor = pool.as_ref().and_then(|pool| pool.get_message_by_name(&Line::full_name()));
     descriptor.ok_or_else(|| Fault("has no descriptor".to_owned()))
 }

@@ -21,4 +21,4 @@ pub use line::{Fault, decode, encode};
 pub use record::{parse, render};
 
 /// The format of the files that are written. Those of all formats before it are read too.
-pub const FORMAT: i32 = 2;
+pub const FORMAT: i32 = 3;

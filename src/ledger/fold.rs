@@ -99,7 +99,10 @@ impl Fold {
     /// forgotten has no version by which an older one could be told.
     pub(super) async fn step_credit(&mut self, tx: WriteTx, book: &Book) -> Result<(), StoreError> {
         let started = Instant::now();
-        let Some(running) = &mut self.running else { return Ok(()) };
+        let Some(running) = &mut self.running else {
+            tx.rollback().await;
+            return Ok(());
+        };
         let rest = running.credit.len().saturating_sub(self.pace.part);
         let part = running.credit.get(rest..).unwrap_or_default();
         let rows: Vec<_> = part.iter().map(|row| (row.clone(), book.row(row))).collect();

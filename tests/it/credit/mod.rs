@@ -180,6 +180,14 @@ fn window(budget: &v1::Budget) -> CounterKey {
     }
 }
 
+/// A node that holds credit of a limit, and is gone.
+pub(crate) async fn hold(api: &Api) {
+    let (key, budget) = limited(api, 1_000).await;
+    let mut node = Node::new(api, "holder").await;
+    node.ask(&budget, 7).await.unwrap();
+    node.use_up(1, &key.id, 3, &[(budget.clone(), 3)]).await;
+}
+
 /// The credit on all limits.
 async fn credit(api: &Api) -> Vec<v1::LimitCredit> {
     let request = v1::ListCreditRequest { page_size: 1_000, ..Default::default() };

@@ -105,17 +105,17 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
             "unrecognized field name 'gadget'",
         ),
         (
-            edited(&|file| file.line(0, |it| it["header"]["formatVersion"] = json!(3))),
-            "line 1: header.format_version: is 3, and this version of tollgate knows 1 to 2 only",
+            edited(&|file| file.line(0, |it| it["header"]["formatVersion"] = json!(4))),
+            "line 1: header.format_version: is 4, and this version of tollgate knows 1 to 3 only",
         ),
         (
             edited(&|file| {
                 file.line(0, |it| {
-                    it["header"]["formatVersion"] = json!(4);
+                    it["header"]["formatVersion"] = json!(5);
                     it["header"]["more"] = json!([]);
                 });
             }),
-            "line 1: header.format_version: is 4",
+            "line 1: header.format_version: is 5",
         ),
         (
             edited(&|file| file.line(0, |it| it["header"]["usageVersion"] = json!("-1"))),
