@@ -21,6 +21,7 @@ impl Api {
         let v1::ListCreditRequest { page_size, page_token, limit_id, node_id } = request;
         let limit = page::size(page_size)?;
         let after = scope.read(&page_token)?.map(|(start, place)| read_place(start, &place)).transpose()?;
+        self.ledger.catch_up().await?;
         let nodes = self.fleet(None).await?;
         let (state, now) = (self.state(), self.now());
         let names: HashMap<i64, String> =

@@ -6,6 +6,7 @@ mod grants;
 mod random;
 mod replicas;
 mod sessions;
+mod turns;
 mod wait;
 
 use std::collections::VecDeque;
