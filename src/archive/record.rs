@@ -1,5 +1,6 @@
 //! What a store holds as lines, and back.
 
+mod credit;
 mod spend;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,7 @@ pub fn render(record: &Record) -> file::Line {
             accepted_at: Some(timestamp(request.accepted_at)),
         }),
         Record::Spend(cell, amounts) => Content::Spend(spend::render(cell, *amounts)),
+        Record::Credit(change) => credit::render(change),
     };
     file::Line { line: Some(content) }
 }
@@ -127,6 +129,9 @@ pub fn parse(content: Content, violations: &mut Violations) -> Option<Record> {
             })
         }
         Content::Spend(spent) => spend::parse(spent, &mut fields)?,
+        Content::CreditNode(node) => credit::parse_node(node, &mut fields),
+        Content::CreditPool(pool) => credit::parse_pool(pool, &mut fields)?,
+        Content::CreditAccount(account) => credit::parse_account(account, &mut fields)?,
         Content::Header(_) | Content::Trailer(_) => {
             fields.0.add("line", "is a header or a trailer, where a record must be");
             return None;

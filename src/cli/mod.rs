@@ -5,6 +5,7 @@
 //! standard output has results only.
 
 mod changes;
+mod credit;
 mod database;
 mod explain;
 mod export;
@@ -13,6 +14,7 @@ mod import;
 mod key;
 mod migrate;
 mod node;
+mod nodes;
 mod price;
 mod prices;
 mod progress;
@@ -64,6 +66,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the audit trail: changes with caller, method and time
     Changes(changes::ChangesArgs),
+    /// List the nodes, and forget those that will not come back
+    Nodes(nodes::NodesArgs),
+    /// Show the hard limits of which nodes hold credit
+    Credit(credit::CreditArgs),
     /// Create, list and revoke access tokens
     Token(token::TokenArgs),
     /// Check that log, tables and memory agree
@@ -164,6 +170,8 @@ pub fn main() -> ExitCode {
             Command::Watch(args) => block_on(watch::run(args)),
             Command::Explain(args) => block_on(explain::run(args)),
             Command::Changes(args) => block_on(changes::run(args)),
+            Command::Nodes(args) => block_on(nodes::run(args)),
+            Command::Credit(args) => block_on(credit::run(args)),
             Command::Token(args) => block_on(token::run(args)),
             Command::Verify(args) => block_on(verify::run(args)),
             Command::Export(args) => block_on(export::run(args)),

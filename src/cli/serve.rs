@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
-use clap::{Args, ValueEnum};
 use tokio::sync::oneshot;
 
 use super::{Failure, stop_signal};
@@ -195,24 +195,15 @@ pub(super) struct ServeArgs {
 
     /// What becomes of credit for hard limits that a node holds and that is gone: hold keeps it reserved until the node
     /// reports, the window ends, or somebody forgets the node; release frees it after --credit-ttl
-    #[arg(long, env = "TOLLGATE_LOST_CREDIT", value_enum, default_value_t = Lost::Hold, value_name = "WHAT",
+    #[arg(long, env = "TOLLGATE_LOST_CREDIT", default_value = "hold", value_name = "hold|release", value_parser = lost,
           help_heading = "Credit")]
-    lost_credit: Lost,
+    lost_credit: LostCredit,
 
     /// With --lost-credit release, how long after a node was last heard its credit is freed; the node stops before. At
     /// least 10s
     #[arg(long, env = "TOLLGATE_CREDIT_TTL", default_value = "60s", value_name = "DURATION", value_parser = ttl,
           help_heading = "Credit")]
     credit_ttl: Duration,
-}
-
-/// The fate of credit that is gone with its node.
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum Lost {
-    /// Keep it reserved
-    Hold,
-    /// Free it after a while
-    Release,
 }
 
 fn count() -> RangedU64ValueParser<usize> {
@@ -226,6 +217,14 @@ fn bootstrap(text: &str) -> Result<BootstrapToken, Infallible> {
 
 fn heartbeat(text: &str) -> Result<Duration, String> {
     at_least(text, MIN_HEARTBEAT, "10ms")
+}
+
+fn lost(text: &str) -> Result<LostCredit, &'static str> {
+    match text {
+        "hold" => Ok(LostCredit::Hold),
+        "release" => Ok(LostCredit::Release),
+        _ => Err("must be hold or release"),
+    }
 }
 
 fn ttl(text: &str) -> Result<Duration, String> {
@@ -302,10 +301,6 @@ impl ServeArgs {
         };
         let database =
             DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
-        let lost_credit = match lost_credit {
-            Lost::Hold => LostCredit::Hold,
-            Lost::Release => LostCredit::Release,
-        };
         let credit = CreditSettings { lost_credit, credit_ttl };
         let access = AccessSettings { insecure, bootstrap_token };
         let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access };

@@ -99,7 +99,10 @@ impl Fold {
     /// forgotten has no version by which an older one could be told.
     pub(super) async fn step_credit(&mut self, tx: WriteTx, book: &Book) -> Result<(), StoreError> {
         let started = Instant::now();
-        let Some(running) = &mut self.running else { return Ok(()) };
+        let Some(running) = &mut self.running else {
+            tx.rollback().await;
+            return Ok(());
+        };
         let rest = running.credit.len().saturating_sub(self.pace.part);
         let part = running.credit.get(rest..).unwrap_or_default();
         let rows: Vec<_> = part.iter().map(|row| (row.clone(), book.row(row))).collect();
@@ -185,9 +188,10 @@ mod tests {
 
     use super::*;
     use crate::counters::Counter;
+    use crate::credit::{Change, Hello, Outcome, Returned, Terms, Want};
     use crate::domain::{LimitKind, Timestamp};
     use crate::state::Moved;
-    use crate::store::{DatabaseUrl, LoadedUsage, UsageGroup};
+    use crate::store::{CreditGroup, DatabaseUrl, LoadedUsage, UsageGroup};
 
     const PACE: Pace = Pace { long: 1_000, part: 50 };
     const COUNTERS: usize = 700;
@@ -239,6 +243,33 @@ mod tests {
             self.fold.step(&self.store, &self.usage, |_| None).await.unwrap();
         }
 
+        /// Writes what happened to credit, which led to `book`, and folds it.
+        async fn write(&mut self, outcome: Outcome, book: &Book) {
+            let (from_version, from_mark) = (self.usage.version(), self.usage.mark());
+            let (version, mark) = (from_version + 1, from_version + 1);
+            let credit = CreditGroup { changes: outcome.changes, recalls: Vec::new() };
+            let group = UsageGroup { from_version, from_mark, version, mark, credit, ..UsageGroup::default() };
+            self.store.lock().await.unwrap().count(&group).await.unwrap();
+            self.fold.journaled_credit(group.credit.changes.iter().map(Change::row));
+            self.usage.reach(version, mark);
+            while self.fold.due().is_some() {
+                match self.fold.is_at_credit() {
+                    true => self.fold.step_credit(self.store.lock().await.unwrap(), book).await.unwrap(),
+                    false => self.step().await,
+                }
+            }
+            assert_eq!(self.journal().await, 0);
+        }
+
+        /// The book that a start would read.
+        async fn read(&self) -> Book {
+            let mut book = Book::default();
+            let loaded = self.store.load_usage().await.unwrap();
+            assert!(loaded.unfolded.credit.is_empty());
+            loaded.credit.into_iter().for_each(|row| book.apply(row));
+            book
+        }
+
         /// Changes in the journal.
         async fn journal(&self) -> usize {
             self.store.recorded_usage().await.unwrap().journal.iter().map(|entry| entry.counters.len()).sum()
@@ -254,6 +285,27 @@ mod tests {
             assert!(read == known, "what is read is not what was counted");
             loaded
         }
+    }
+
+    #[tokio::test]
+    async fn rows_of_credit_are_folded_and_those_that_are_forgotten_go() {
+        let mut counted = Counted::nothing().await;
+        let window_start = Timestamp::EPOCH;
+        let key = CounterKey { limit_id: "limit".into(), kind: LimitKind::Budget, window_start };
+        let mut book = Book::default();
+        let mut outcome = book.hello(1, &Hello { connection: u64::MAX, session: 0, stated: Vec::new() }, window_start);
+        outcome.append(book.set_terms(&key, Terms { max: 10, ends: Timestamp::MAX, lease: None }));
+        let want = Want { key: key.clone(), level: 4, ahead: 0, guessed: false };
+        outcome.append(book.want(1, 1, &[want], |_, left| left, window_start).1);
+        counted.write(outcome, &book).await;
+        assert!(counted.read().await == book, "all is in the tables");
+        let mut outcome = book.give_back(1, 1, &[Returned { key: key.clone(), returned: 4 }]);
+        let (is_over, forgotten) = book.forget(&key);
+        outcome.append(forgotten);
+        assert!(is_over);
+        counted.write(outcome, &book).await;
+        assert_eq!(counted.read().await.rows().count(), 1, "the session stays");
+        counted.store.close().await;
     }
 
     #[tokio::test]

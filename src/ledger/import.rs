@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::group::CommitBatchBuilder;
 use super::{Call, Command};
 use crate::counters::CounterKey;
+use crate::credit::{Change, RowKey};
 use crate::domain::{AnyResource, Error, Sha256Hash, Timestamp, Violations};
 use crate::state::{Context, State, take_over};
 use crate::store::{Numbering, Record, Restore, Store, StoreError};
@@ -45,6 +46,7 @@ enum Identity {
     FormerKey(Box<str>),
     Crossing(CounterKey, i32),
     Request(String, String, String),
+    Credit(RowKey),
 }
 
 /// Why a store cannot be filled.
@@ -180,6 +182,20 @@ impl Import {
             Record::Request(request) => {
                 let (caller, method) = (request.caller.clone(), request.method.clone());
                 first(Identity::Request(caller, method, request.request_id.clone()), "caller, method and request_id");
+            }
+            Record::Credit(row) => {
+                first(Identity::Credit(row.row()), "credit");
+                match row {
+                    Change::Node(incarnation, _) => above.push(("incarnation", *incarnation, last_incarnation)),
+                    Change::Account(key, incarnation, _) => {
+                        above.push(("incarnation", *incarnation, last_incarnation));
+                        if !self.seen.contains(&Identity::Credit(RowKey::Pool(key.clone()))) {
+                            violations
+                                .add("key", "names a limit and window of which no line before it has a credit_pool");
+                        }
+                    }
+                    Change::Pool(..) | Change::Forgotten(_) => {}
+                }
             }
             Record::Spend(SpendCell { start, series }, _) => {
                 let place = (*start, series.digest());

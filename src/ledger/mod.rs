@@ -6,6 +6,7 @@
 //!
 //! `api` submits commands; `watch` and `api` read the published states.
 
+mod batch;
 mod clock;
 mod command;
 mod credit;
@@ -35,9 +36,11 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use batch::Reported;
+pub use batch::{Ack, Acknowledgement, Batch};
 pub use clock::{Clock, Reading};
 pub use command::{Answer, Call, Command};
-use credit::{CreditMetrics, CreditRequest, Crediting};
+use credit::{CreditMetrics, Crediting};
 pub use credit::{Directives, Freed, Outbox, outbox};
 pub(crate) use fault::{Failing, Turn};
 pub use fleet::Fleet;
@@ -46,13 +49,12 @@ pub use health::{Contact, Over, Status, proven};
 pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
 use queue::{Request, Sender, queue};
-pub use usage::{Ack, Acknowledgement, Batch, Moves};
-use usage::{Counting, Reported};
+use usage::Counting;
+pub use usage::Moves;
 pub use verify::{Rendered, Verification, verify};
 use writer::Writer;
 
 use crate::counters::CounterKey;
-use crate::credit::{Hello, Report};
 use crate::domain::{Error, ModelPrice, Timestamp};
 use crate::settings::{CreditSettings, RetentionSettings, SpendSettings};
 use crate::state::{State, UsageMoves, furnish};
@@ -271,43 +273,6 @@ impl Ledger {
             metrics.answered(&answer.ack, entries);
             Ok(answer)
         }
-    }
-
-    /// Begins the session of an incarnation of a node, on whose behalf `caller` speaks. It is begun when this returns; the answer
-    /// to the hello comes by the outbox.
-    ///
-    /// # Errors
-    /// `NodeNotRegistered` if the caller did not register the incarnation; `Unavailable` if it cannot be written now.
-    pub async fn begin_session(
-        &self,
-        caller: Box<str>,
-        node_id: Box<str>,
-        incarnation: i64,
-        hello: Hello,
-        outbox: Outbox,
-    ) -> Result<(), Error> {
-        let (reply, answer) = oneshot::channel();
-        let request = CreditRequest::Hello { caller, node_id, incarnation, hello, outbox, reply };
-        self.queue.credit(request).await?;
-        answer.await.unwrap_or_else(|_| Err(shutting_down()))
-    }
-
-    /// Takes a report of a session. The answer, if there is one, comes by the outbox.
-    ///
-    /// # Errors
-    /// `Unavailable` if the server is shutting down.
-    pub async fn report_credit(&self, incarnation: i64, report: Report, outbox: Outbox) -> Result<(), Error> {
-        self.queue.credit(CreditRequest::Report { incarnation, report, outbox }).await
-    }
-
-    /// Closes incarnations that will not come back; the credit that is free then.
-    ///
-    /// # Errors
-    /// `Unavailable` if it cannot be written now.
-    pub async fn close_incarnations(&self, incarnations: Vec<i64>) -> Result<Freed, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.queue.credit(CreditRequest::Close { incarnations, reply }).await?;
-        answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
     /// Moves the point from which watchers can resume to `revision`.

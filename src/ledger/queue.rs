@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::batch::Reported;
 use super::credit::CreditRequest;
-use super::usage::Reported;
 use super::{Answer, Call, Command, shutting_down};
 use crate::counters::CounterKey;
 use crate::domain::{Error, Timestamp};

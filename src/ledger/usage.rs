@@ -6,59 +6,23 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::batch::{Ack, Acknowledgement, Batch, Reply, Reported};
 use super::credit::{CreditRequest, Crediting};
 use super::fold::Fold;
 use super::metrics::{LedgerMetrics, Purpose};
 use super::spend::SpendFold;
 use crate::counters::CounterKey;
 use crate::credit::Change;
-use crate::domain::{Error, Timestamp};
+use crate::domain::Timestamp;
 use crate::seeded::{self, Bug};
 use crate::state::{Moved, State, Tally, UsageMoves};
 use crate::store::{
     CatchUpDelta, CreditGroup, Registration, Store, StoreError, Unfolded, UsageGroup, Watermark, WriteTx,
 };
-use crate::usage::{Entry, FormerKey, FormerKeys, Prepared, Refusal, SpendTally, count};
-
-/// A batch of a node.
-#[derive(Debug)]
-pub struct Batch {
-    /// Who delivers it; empty where callers are not told apart.
-    pub caller: Box<str>,
-    /// The node.
-    pub node_id: Box<str>,
-    /// Its incarnation.
-    pub incarnation: i64,
-    /// The batch's number.
-    pub sequence: i64,
-    /// Hash of its content.
-    pub fingerprint: [u8; 32],
-    /// Its entries; those that cannot be read say why.
-    pub entries: Vec<Result<Entry, Refusal>>,
-    /// The cumulative usage of hard limits in their windows, with this batch.
-    pub credit_used: Vec<(CounterKey, i64)>,
-}
-
-/// What became of a batch.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Ack {
-    /// It was counted, but for these entries; so many came late.
-    Applied {
-        /// Places and reasons of the entries that were not counted.
-        rejected: Vec<(usize, Refusal)>,
-        /// Entries that came too late for their window.
-        late: usize,
-    },
-    /// It was counted before.
-    Duplicate,
-    /// Others are missing before it.
-    Gap,
-    /// It cannot be counted; why.
-    Rejected(String),
-}
+use crate::usage::{FormerKey, FormerKeys, Prepared, Refusal, SpendTally, count};
 
 /// [`UsageMoves`], noted by the ledger and taken by `watch`.
 pub type Moves = watch::Sender<UsageMoves>;
@@ -75,29 +39,6 @@ pub(super) fn note(moves: &Moves, moved: &Moved, batches: bool) {
         true
     });
 }
-
-/// How a batch is acknowledged.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Acknowledgement {
-    /// What became of it.
-    pub ack: Ack,
-    /// The number that is expected next in its incarnation.
-    pub expected_sequence: i64,
-    /// The store that the incarnation was registered at, if it came from there with an import.
-    pub store_id: Option<Box<str>>,
-}
-
-/// A batch that waits to be counted.
-pub(super) struct Reported {
-    pub(super) batch: Batch,
-    /// What it moves, as far as that could be told before.
-    pub(super) prepared: Option<Prepared>,
-    /// Where its acknowledgement goes.
-    pub(super) reply: Reply,
-}
-
-/// Where an acknowledgement goes.
-pub(super) type Reply = oneshot::Sender<Result<Acknowledgement, Error>>;
 
 /// What a group of batches moves.
 struct Tallies<'a> {

@@ -12,6 +12,7 @@ use super::persist::{each, rows};
 use super::usage::{Watermark, counter, watermark};
 use super::{Store, threshold};
 use crate::counters::{Counter, CounterKey};
+use crate::credit::Change;
 use crate::state::Crossing;
 
 /// Counted usage as it was written.
@@ -29,6 +30,8 @@ pub struct RecordedUsage {
     pub journal: Vec<JournalEntry>,
     /// The thresholds that were crossed.
     pub crossings: Vec<Crossing>,
+    /// The rows of credit of the tables, which are a fold behind the journal.
+    pub credit: Vec<Change>,
 }
 
 impl Store {
@@ -40,7 +43,8 @@ impl Store {
     pub async fn recorded_usage(&self) -> Result<RecordedUsage, StoreError> {
         let tx = self.begin_read().await?;
         let mut recorded = RecordedUsage::default();
-        let RecordedUsage { version, last_incarnation, counters, watermarks, journal, crossings } = &mut recorded;
+        let RecordedUsage { version, last_incarnation, counters, watermarks, journal, crossings, credit } =
+            &mut recorded;
         if let Some(head) = rows(&tx, head::Entity::find_by_id(1)).await?.pop() {
             (*version, *last_incarnation) = (head.usage_version, head.last_incarnation);
         }
@@ -55,6 +59,7 @@ impl Store {
         })
         .await?;
         *journal = journal::read(&tx, 0).await?;
+        *credit = super::credit::load(&tx).await?;
         each(&tx, "threshold_event", threshold_event::Entity::find().into_model::<threshold_event::Model>(), |row| {
             crossings.push(threshold::crossing(row)?);
             Ok(())

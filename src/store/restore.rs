@@ -10,7 +10,7 @@ use super::reach::Reach;
 use super::script::Script;
 use super::snapshot::{Numbering, Record};
 use super::tx::be_patient;
-use super::{Store, commit, requests, spend, threshold, tokens, usage};
+use super::{Store, commit, credit, requests, spend, threshold, tokens, usage};
 use crate::domain::Timestamp;
 use crate::state::Head;
 use crate::usage::{SpendCalendar, SpendTally};
@@ -100,7 +100,7 @@ impl Restore {
     pub async fn add(&self, records: Vec<Record>) -> Result<(), StoreError> {
         let (mut token_rows, mut nodes, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         let (mut former_keys, mut crossings, mut remembered) = (Vec::new(), Vec::new(), Vec::new());
-        let mut spent = SpendTally::default();
+        let (mut spent, mut credit_rows) = (SpendTally::default(), Vec::new());
         for record in records {
             match record {
                 Record::Resource(any) => {
@@ -113,6 +113,7 @@ impl Restore {
                 Record::Crossing(crossing) => crossings.push(crossing),
                 Record::Request(request) => remembered.push(request),
                 Record::Spend(cell, amounts) => spent.add(cell, amounts),
+                Record::Credit(row) => credit_rows.push((row.row(), Some(row))),
             }
         }
         let tx = &self.tx;
@@ -129,6 +130,7 @@ impl Restore {
         threshold::record(&mut script, &crossings);
         requests::remember(&mut script, &remembered);
         spend::add(&mut script, spent);
+        credit::write(&mut script, &credit_rows);
         script.run(tx).await
     }
 

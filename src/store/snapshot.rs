@@ -10,16 +10,18 @@ use sea_orm::{
 };
 
 use super::entity::{
-    customer, former_key, head, mcp_client, model_config, model_price, pricing_override, provider, provider_governance,
-    request, routing_rule, spend as spend_row, team, threshold_event, token, usage_counter, usage_node, virtual_key,
+    credit_account, credit_node, credit_pool, customer, former_key, head, mcp_client, model_config, model_price,
+    pricing_override, provider, provider_governance, request, routing_rule, spend as spend_row, team, threshold_event,
+    token, usage_counter, usage_node, virtual_key,
 };
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Names, Persist, Which, rows, visit};
 use super::tx::{KEYS, ReadTx, be_patient};
 use super::usage::{Registration, counter, former_key as former, watermark};
-use super::{Store, journal, requests, spend, threshold, tokens};
+use super::{Store, credit, journal, requests, spend, threshold, tokens};
 use crate::counters::{Counter, CounterKey};
+use crate::credit::{Book, Change};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
     RoutingRule, Team, Timestamp, Token, VirtualKey,
@@ -46,6 +48,8 @@ pub enum Record {
     Request(Remembered),
     /// What was spent in an hour, or a day, by a series.
     Spend(SpendCell, SpendAmounts),
+    /// A row of credit. That of a limit stands before those of the accounts on it.
+    Credit(Change),
 }
 
 /// An incarnation of a node, and how far its batches were counted.
@@ -143,7 +147,10 @@ impl Snapshot {
             + of::<former_key::Entity>(tx).await?
             + of::<threshold_event::Entity>(tx).await?
             + of::<request::Entity>(tx).await?
-            + of::<spend_row::Entity>(tx).await?)
+            + of::<spend_row::Entity>(tx).await?
+            + of::<credit_node::Entity>(tx).await?
+            + of::<credit_pool::Entity>(tx).await?
+            + of::<credit_account::Entity>(tx).await?)
     }
 
     /// Hands everything to `take`: resources first, each after those that it names; requests as far as they are remembered
@@ -180,7 +187,18 @@ impl Snapshot {
             take(Record::Request(requests::read(row)?))
         })
         .await?;
-        spend::each_cell(tx, |cell, amounts| take(Record::Spend(cell, amounts))).await
+        spend::each_cell(tx, |cell, amounts| take(Record::Spend(cell, amounts))).await?;
+        self.credit().await?.rows().try_for_each(|row| take(Record::Credit(row)))
+    }
+
+    /// What nodes hold of hard limits. The tables are a fold behind the journal.
+    async fn credit(&self) -> Result<Book, StoreError> {
+        let mut book = Book::default();
+        credit::load(&self.tx).await?.into_iter().for_each(|row| book.apply(row));
+        for entry in journal::read(&self.tx, 0).await? {
+            entry.credit.changes.into_iter().for_each(|change| book.apply(change));
+        }
+        Ok(book)
     }
 
     /// What was counted. The tables are a fold behind the journal.

@@ -14,9 +14,10 @@ use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
 /// Modules whose tests run once, and why that is enough.
-const ONCE: [(&str, &str); 14] = [
+const ONCE: [(&str, &str); 15] = [
     ("access::abuse", "is about connections and calls, before any of them reaches the store"),
     ("architecture", "reads the source"),
+    ("credit::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("faults", "has a cluster of its own, in the first run"),
     ("fuzz", "is about bytes that never reach a database"),
     ("settings", "is about the command line"),

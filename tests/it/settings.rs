@@ -22,7 +22,7 @@ fn run(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// How each command fails at once, by something that is no setting.
-const FAILING: [(&str, &[&str]); 23] = [
+const FAILING: [(&str, &[&str]); 26] = [
     ("serve", &["--listen", "127.0.0.1:0", "--database", "sqlite://no/such/place.db"]),
     ("watch", &["--once", "--server", "http://127.0.0.1:1"]),
     ("explain", &["--model", "m", "--server", "http://127.0.0.1:1"]),
@@ -44,6 +44,9 @@ const FAILING: [(&str, &[&str]); 23] = [
     ("prices import", &["x", "--server", "http://127.0.0.1:1"]),
     ("prices unpriced", &["--server", "http://127.0.0.1:1"]),
     ("spend", &["--server", "http://127.0.0.1:1"]),
+    ("nodes", &["--server", "http://127.0.0.1:1"]),
+    ("nodes forget", &["x", "--server", "http://127.0.0.1:1"]),
+    ("credit", &["--server", "http://127.0.0.1:1"]),
     ("usage", &["--server", "http://127.0.0.1:1"]),
     ("usage adjust", &["x", "--usd", "-1", "--reason", "r", "--server", "http://127.0.0.1:1"]),
 ];

@@ -71,6 +71,7 @@ pub(crate) async fn fill(api: &Api) {
     two::<v1::ModelPrice>(api).await;
     let key = two::<v1::VirtualKey>(api).await;
     api.rotate(&key.id, Some(3_600)).await.unwrap();
+    crate::credit::hold(api).await;
 
     let value = |kind| Some(prost_types::Value { kind: Some(kind) });
     use prost_types::value::Kind::{ListValue, NullValue, NumberValue, StringValue};

@@ -1,5 +1,7 @@
 //! Credit, limit by limit.
 
+use std::collections::HashMap;
+
 use prost::Message as _;
 
 use crate::api::Api;
@@ -10,7 +12,6 @@ use crate::domain::{Error, LimitKind, LimitOwner, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::limit_credit::Owner;
 use crate::state::State;
-use crate::store::FleetNode;
 use crate::wire::{self, timestamp};
 
 impl Api {
@@ -20,12 +21,12 @@ impl Api {
         let v1::ListCreditRequest { page_size, page_token, limit_id, node_id } = request;
         let limit = page::size(page_size)?;
         let after = scope.read(&page_token)?.map(|(start, place)| read_place(start, &place)).transpose()?;
+        self.ledger.catch_up().await?;
         let nodes = self.fleet(None).await?;
         let (state, now) = (self.state(), self.now());
-        let name = |incarnation: i64| {
-            let found = nodes.iter().find(|node: &&FleetNode| node.incarnation == incarnation);
-            found.map_or_else(String::new, |node| node.registration.node_id.clone())
-        };
+        let names: HashMap<i64, String> =
+            nodes.into_iter().map(|node| (node.incarnation, node.registration.node_id)).collect();
+        let name = |incarnation: i64| names.get(&incarnation).cloned().unwrap_or_default();
         let (mut limits, mut bytes, mut next_page_token) = (Vec::new(), 0, String::new());
         let mut last = None;
         for (key, _) in state.credit().pools_after(after.as_ref()) {

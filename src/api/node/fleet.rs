@@ -66,6 +66,7 @@ impl Api {
         violations.or(())?;
         let limit = page::size(page_size)?;
         let after = scope.read(&page_token)?.map(|(incarnation, node_id)| (node_id.to_string(), incarnation));
+        self.ledger.catch_up().await?;
         let mut nodes = self.fleet(Some(node_id.as_str()).filter(|it| !it.is_empty())).await?;
         if let Some((node_id, incarnation)) = &after {
             nodes.retain(|node| (&node.registration.node_id, node.incarnation) > (node_id, *incarnation));
@@ -95,6 +96,7 @@ impl Api {
 
     /// The incarnations of a node, or the one that is named.
     async fn named(&self, node_id: &str, incarnation: i64) -> Result<Vec<FleetNode>, Error> {
+        self.ledger.catch_up().await?;
         let mut nodes = self.fleet(Some(node_id)).await?;
         nodes.retain(|node| incarnation == 0 || node.incarnation == incarnation);
         match nodes.is_empty() {

@@ -17,6 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often to look at what nodes of other replicas told.
 const LOOK: Duration = Duration::from_millis(250);
+/// Between two looks at least: where many nodes apply a revision at once, they are looked at together.
+const PAUSE: Duration = Duration::from_millis(5);
 const MAX_NODE_IDS: usize = 10_000;
 const MAX_LAGGING: usize = 1_000;
 
@@ -46,7 +48,7 @@ impl Api {
             }
             tokio::select! {
                 // It never fails: the sender is the ledger's.
-                _ = applied.changed() => {}
+                _ = applied.changed() => tokio::time::sleep(PAUSE).await,
                 () = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK)) => {}
                 () = self.watch.drained() => {
                     let what = "the server is shutting down".to_owned();

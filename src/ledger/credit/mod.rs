@@ -19,6 +19,7 @@ pub(super) use metrics::CreditMetrics;
 use session::Sessions;
 pub use session::{Directives, Outbox, outbox};
 
+use super::{Ledger, shutting_down};
 use crate::counters::dimensions;
 use crate::credit::{Book, Change, Desk, Directive, Hello, Report};
 use crate::domain::{Error, LimitId, LimitKind};
@@ -68,6 +69,45 @@ impl CreditRequest {
             Self::Report { outbox, .. } => outbox.end(),
             Self::Close { reply, .. } => drop(reply.send(Err(error.to_domain()))),
         }
+    }
+}
+
+impl Ledger {
+    /// Begins the session of an incarnation of a node, on whose behalf `caller` speaks. It is begun when this returns; the answer
+    /// to the hello comes by the outbox.
+    ///
+    /// # Errors
+    /// `NodeNotRegistered` if the caller did not register the incarnation; `Unavailable` if it cannot be written now.
+    pub async fn begin_session(
+        &self,
+        caller: Box<str>,
+        node_id: Box<str>,
+        incarnation: i64,
+        hello: Hello,
+        outbox: Outbox,
+    ) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let request = CreditRequest::Hello { caller, node_id, incarnation, hello, outbox, reply };
+        self.queue.credit(request).await?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Takes a report of a session. The answer, if there is one, comes by the outbox.
+    ///
+    /// # Errors
+    /// `Unavailable` if the server is shutting down.
+    pub async fn report_credit(&self, incarnation: i64, report: Report, outbox: Outbox) -> Result<(), Error> {
+        self.queue.credit(CreditRequest::Report { incarnation, report, outbox }).await
+    }
+
+    /// Closes incarnations that will not come back; the credit that is free then.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be written now.
+    pub async fn close_incarnations(&self, incarnations: Vec<i64>) -> Result<Freed, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.credit(CreditRequest::Close { incarnations, reply }).await?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 }
 
@@ -137,7 +177,9 @@ impl Crediting {
             self.sessions.send(*incarnation, Directive::Recall { session, keys: vec![key.clone()] });
         }
         for change in &news.changes {
-            if let Change::Pool(_, row) = change {
+            if let Change::Pool(key, _) = change
+                && let Some(row) = book.pool(key)
+            {
                 for incarnation in &row.awaited {
                     let session = book.node(*incarnation).map_or(0, |node| node.session);
                     self.sessions.send(*incarnation, Directive::Stale { session });

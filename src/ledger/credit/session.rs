@@ -107,3 +107,40 @@ impl Sessions {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_loses_its_connection_and_gets_what_waits_in_order() {
+        let (outbox, mut directives) = outbox();
+        let stale = |session| Directive::Stale { session };
+        outbox.send(stale(1));
+        outbox.send(stale(2));
+        assert_eq!(directives.next().await, [stale(1), stale(2)]);
+        for session in 0..WAITING as i64 {
+            outbox.send(stale(session));
+        }
+        assert!(!outbox.is_over());
+        outbox.send(stale(0));
+        assert!(outbox.is_over());
+        assert_eq!(directives.next().await, []);
+    }
+
+    #[tokio::test]
+    async fn another_connection_of_an_incarnation_ends_the_one_before() {
+        let mut sessions = Sessions::default();
+        let [(first, mut told), (second, mut heard)] = [outbox(), outbox()];
+        sessions.begin(1, first);
+        sessions.begin(1, second);
+        assert_eq!(told.next().await, []);
+        sessions.send(1, Directive::Closed);
+        assert_eq!(heard.next().await, [Directive::Closed]);
+        assert!(sessions.has(1) && !sessions.has(2));
+        // Of an incarnation that the book does not know, the session is over.
+        sessions.compare(&Book::default());
+        assert_eq!(heard.next().await, [Directive::Stale { session: 0 }]);
+        assert!(!sessions.has(1));
+    }
+}

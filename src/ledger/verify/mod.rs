@@ -2,6 +2,7 @@
 //! tables; and whether what was counted agrees with itself. It reads one snapshot of the tables and the log up to it, and
 //! before that one of what was counted, so that it can run beside a server.
 
+mod credit;
 mod requests;
 mod spend;
 mod usage;
@@ -152,6 +153,7 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
 
     let limits = usage::limits(&loaded.resources);
     usage::check(&recorded, &limits, now, &mut found);
+    credit::check(&recorded, &mut found);
     spend::check(store, &mut found).await?;
     found.windows.extend(limits.values().map(|(limit, _)| limit.counter(now)));
     Ok(found)

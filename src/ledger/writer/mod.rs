@@ -1,6 +1,7 @@
 //! The task that owns the write path.
 
 mod commands;
+mod counting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +10,16 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::credit::{CreditRequest, Crediting};
+use super::credit::Crediting;
 use super::health::{Health, Reading};
 use super::metrics::LedgerMetrics;
 use super::queue::{Queue, Request, Taken};
-use super::usage::{Counting, Reported, note};
+use super::usage::{Counting, note};
 use super::{Clock, Moves, follow};
 use crate::counters::CounterKey;
 use crate::domain::{Error, Timestamp};
 use crate::seeded::{self, Bug};
-use crate::state::{Head, Moved, State};
+use crate::state::{Head, State};
 use crate::store::{CatchUpDelta, Registration, RevisionRecord, Store, StoreError, WriteTx};
 use crate::usage::is_over;
 
@@ -124,51 +125,6 @@ impl Writer {
             while self.counting.folds_first() && self.fold().await {}
             self.count(batches, credit).await;
         }
-    }
-
-    /// Whether credit may change though nobody reports: wants wait, or limits changed of which nodes hold some.
-    fn credit_follows(&mut self) -> bool {
-        let state = Arc::clone(&self.publish.borrow());
-        self.health.is_writable() && (self.crediting.waits() || self.crediting.lags(&state))
-    }
-
-    /// When credit is to be looked at though nobody asks; `None` if there is none, or nothing can be written.
-    fn credit_at(&self) -> Option<Instant> {
-        self.crediting.due(&self.publish.borrow()).filter(|_| self.health.is_writable())
-    }
-
-    /// When a part of what was counted is to be folded into the tables; `None` if nothing is, or nothing can be.
-    fn folds_at(&self) -> Option<Instant> {
-        self.counting.folds_at().filter(|_| self.health.is_writable())
-    }
-
-    fn folds_now(&self) -> bool {
-        self.folds_at().is_some_and(|at| at <= Instant::now())
-    }
-
-    /// Folds a part of what was counted into the tables. Whether that went well.
-    async fn fold(&mut self) -> bool {
-        match self.fold_part().await {
-            Ok(()) => {
-                self.health.reached();
-                true
-            }
-            // It stays in the journal.
-            Err(error) => {
-                self.health.not_written(&error);
-                false
-            }
-        }
-    }
-
-    async fn fold_part(&mut self) -> Result<(), StoreError> {
-        if self.counting.folds_credit() {
-            let tx = self.lock().await?;
-            let state = Arc::clone(&self.publish.borrow());
-            return self.counting.fold_credit(tx, &state).await;
-        }
-        let state = Arc::clone(&self.publish.borrow());
-        self.counting.fold(&self.store, &state).await
     }
 
     /// Looks at what others wrote, and whether writes get through again.
@@ -294,45 +250,6 @@ impl Writer {
         note(&self.moves, &moved, !batches.is_empty());
         counted.extend(batches);
         Ok(())
-    }
-
-    async fn count(&mut self, batches: Vec<Reported>, credit: Vec<CreditRequest>) {
-        let tx = match self.lock().await {
-            Ok(tx) => tx,
-            Err(error) => {
-                self.refuse(batches.into_iter().map(|reported| reported.reply), &error);
-                self.health.refused(credit.len());
-                credit.into_iter().for_each(|request| request.refuse(&error));
-                return;
-            }
-        };
-        let callers = batches.len() + credit.len();
-        let state = State::clone(&self.publish.borrow());
-        let (publish, moves) = (self.publish.clone(), self.moves.clone());
-        let show = |state, moved: &Moved| {
-            publish_without_wake(&publish, state);
-            note(&moves, moved, true);
-        };
-        let Self { counting, crediting, .. } = self;
-        let reports = (batches, credit);
-        let counted = counting.count(tx, state, self.clock.now(), reports, crediting, &self.metrics, show).await;
-        match counted {
-            Ok(announces) => {
-                self.health.reached();
-                if announces {
-                    self.store.announce();
-                }
-            }
-            Err(error) => {
-                // What became of it, the journal tells those who follow it.
-                let untold = matches!(error, StoreError::Unknown { .. }) && !self.store.is_shared();
-                if untold || matches!(error, StoreError::Fenced | StoreError::Refused { .. }) {
-                    self.health.must_reload();
-                }
-                self.health.not_written(&error);
-                self.health.refused(callers);
-            }
-        }
     }
 
     /// Whether the group that ends with `last` was committed. It is asked under the lock: a server that still had the

@@ -6,6 +6,7 @@ mod grants;
 mod random;
 mod replicas;
 mod sessions;
+mod turns;
 mod wait;
 
 use std::collections::VecDeque;
@@ -178,6 +179,14 @@ fn window(budget: &v1::Budget) -> CounterKey {
         kind: tollgate::domain::LimitKind::Budget,
         window_start: tollgate::domain::Timestamp::from_parts(start.seconds, start.nanos).unwrap(),
     }
+}
+
+/// A node that holds credit of a limit, and is gone.
+pub(crate) async fn hold(api: &Api) {
+    let (key, budget) = limited(api, 1_000).await;
+    let mut node = Node::new(api, "holder").await;
+    node.ask(&budget, 7).await.unwrap();
+    node.use_up(1, &key.id, 3, &[(budget.clone(), 3)]).await;
 }
 
 /// The credit on all limits.

@@ -54,7 +54,8 @@ async fn a_store_moves_to_postgresql_and_back_and_nothing_is_lost() {
         let resource = format!("{{\"resource\":{{\"{kind}\":");
         assert!(first.contains(&resource), "no {kind}");
     }
-    for kind in ["usageNode", "usageCounter", "formerKey", "thresholdEvent", "token", "request", "spend"] {
+    let usage = ["usageNode", "usageCounter", "formerKey", "thresholdEvent", "token", "request", "spend"];
+    for kind in usage.into_iter().chain(["creditNode", "creditPool", "creditAccount"]) {
         assert!(first.contains(&format!("{{\"{kind}\":")), "no {kind}");
     }
 

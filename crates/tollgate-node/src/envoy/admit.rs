@@ -50,7 +50,7 @@ impl Admitted {
 }
 
 /// Admits a request, or says how to answer it.
-pub(super) fn admit(node: &Node, incoming: Incoming<'_>) -> Result<Admitted, (Dialect, Denial)> {
+pub(super) async fn admit(node: &Node, incoming: Incoming<'_>) -> Result<Admitted, (Dialect, Denial)> {
     let Incoming { method, path, mut headers, body } = incoming;
     let Some(kind) = Kind::of_path(path).filter(|_| method == "POST") else {
         return Err((Dialect::OpenAi, Denial::unknown(method, path)));
@@ -73,7 +73,7 @@ pub(super) fn admit(node: &Node, incoming: Incoming<'_>) -> Result<Admitted, (Di
         estimate: body.estimate,
         ..Asked::default()
     };
-    let granted = node.admit(&asked).map_err(|refused| denied(Denial::of(&refused, node.engine.now())))?;
+    let granted = node.admit(&asked).await.map_err(|refused| denied(Denial::of(&refused, node.engine.now())))?;
     let model = bare_model(granted.model(), granted.provider()).to_owned();
     // What was admitted is given up where the body cannot be changed.
     let rewritten = body.rewritten(&model).map_err(|why| denied(Denial::invalid(why)))?;

@@ -22,7 +22,7 @@ impl Authorization for Envoy {
         headers.retain(|name, _| !name.starts_with(':'));
         let body = if raw_body.is_empty() { body.as_bytes() } else { &raw_body };
         let incoming = Incoming { method: &method, path: &path, headers: headers.into_iter().collect(), body };
-        let answer = match admit(&self.0.node, incoming) {
+        let answer = match admit(&self.0.node, incoming).await {
             Ok(admitted) => self.authorize(admitted),
             Err((dialect, denial)) => denied(&denial, dialect),
         };

@@ -120,6 +120,7 @@ mod tests {
             refusal: Refusal::Decided(tollgate_core::decision::Verdict::RequestLimited),
             reason: "30 of 30 \"requests\"".to_owned(),
             retry_after: Some(Duration::from_millis(1_001)),
+            for_credit: false,
             explanation: None,
         };
         let denial = Denial::of(&refused, Timestamp::from_micros(0));

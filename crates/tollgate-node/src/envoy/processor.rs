@@ -80,7 +80,7 @@ impl Envoy {
             body = part.body;
         }
         let incoming = Incoming { method: &method, path: &path, headers, body: &body };
-        match admit(&self.0.node, incoming) {
+        match admit(&self.0.node, incoming).await {
             Ok(admitted) => self.let_on(admitted, replies).await,
             Err((dialect, denial)) => {
                 send(replies, Reply::ImmediateResponse(immediate(&denial, dialect))).await;

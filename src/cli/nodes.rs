@@ -1,0 +1,192 @@
+//! `tollgate nodes`: the fleet, and what each node knows and holds.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Failure;
+use super::remote::{RemoteArgs, amount, kind_name, moment, print, print_json_line, refused, table};
+use super::target::Server;
+use crate::proto::v1;
+use crate::proto::v1::node_service_client::NodeServiceClient;
+
+/// Between two looks with `--watch`.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The columns of [`cells`].
+const HEAD: [&str; 8] = ["NODE", "INCARNATION", "STATE", "REVISION", "BEHIND", "OUTBOX", "CREDIT HELD", "LAST SEEN"];
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+A node is CONNECTED, BEHIND if it has not applied a revision that is older than 5 s, SILENT if it was not heard for 15 s, \
+and GONE if it said goodbye, was forgotten or never had a session; those are left out unless --all is given.
+
+Examples:
+  tollgate nodes
+      All nodes that are there.
+  tollgate nodes --state silent --json
+      Those that are not heard any more, one object a line.
+  tollgate nodes forget gw-7
+      Close a node that will not come back: its credit is free at once.")]
+pub(super) struct NodesArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Args, Debug)]
+struct ListArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// Only incarnations of this node
+    #[arg(long, env = "TOLLGATE_NODE_ID", value_name = "ID", default_value = "", hide_default_value = true)]
+    node_id: String,
+
+    /// Only nodes in this state
+    #[arg(long, env = "TOLLGATE_NODE_STATE", value_enum, value_name = "STATE")]
+    state: Option<State>,
+
+    /// Also list nodes that are gone
+    #[arg(long)]
+    all: bool,
+
+    /// Look again each second, and print what there is whenever it changed
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Close a node that will not come back: its credit is free at once, and it has to register anew if it does
+    Forget(ForgetArgs),
+}
+
+#[derive(Args, Debug)]
+struct ForgetArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// The node
+    #[arg(value_name = "NODE ID")]
+    node_id: String,
+
+    /// Only this incarnation of it
+    #[arg(long, env = "TOLLGATE_INCARNATION", value_name = "N", default_value_t = 0, hide_default_value = true)]
+    incarnation: i64,
+
+    /// Say what would be freed, and change nothing
+    #[arg(long)]
+    validate_only: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Connected,
+    Behind,
+    Silent,
+    Gone,
+}
+
+impl State {
+    const fn message(self) -> v1::NodeState {
+        match self {
+            Self::Connected => v1::NodeState::Connected,
+            Self::Behind => v1::NodeState::Behind,
+            Self::Silent => v1::NodeState::Silent,
+            Self::Gone => v1::NodeState::Gone,
+        }
+    }
+}
+
+pub(super) async fn run(args: NodesArgs) -> Result<(), Failure> {
+    let NodesArgs { command, list } = args;
+    match command {
+        Some(Command::Forget(args)) => forget(args).await,
+        None => show(list).await,
+    }
+}
+
+async fn show(args: ListArgs) -> Result<(), Failure> {
+    let ListArgs { remote, node_id, state, all, watch } = args;
+    let mut client = NodeServiceClient::new(remote.connect().await?);
+    let state = state.map_or(v1::NodeState::Unspecified, State::message);
+    let mut told: Option<Vec<v1::Node>> = None;
+    loop {
+        let mut nodes = read(&mut client, &node_id, state).await?;
+        nodes.retain(|node| all || state == v1::NodeState::Gone || node.state() != v1::NodeState::Gone);
+        if told.as_ref() != Some(&nodes) {
+            if told.is_some() && !remote.json {
+                print("")?;
+            }
+            if remote.json {
+                nodes.iter().try_for_each(print_json_line)?;
+            } else {
+                table(&HEAD, &nodes.iter().map(cells).collect::<Vec<_>>())?;
+            }
+            told = Some(nodes);
+        }
+        if !watch {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn read(
+    client: &mut NodeServiceClient<Server>,
+    node_id: &str,
+    state: v1::NodeState,
+) -> Result<Vec<v1::Node>, Failure> {
+    let mut request = v1::ListNodesRequest { page_size: 1_000, node_id: node_id.to_owned(), ..Default::default() };
+    request.set_state(state);
+    let mut nodes = Vec::new();
+    loop {
+        let page = client.list_nodes(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
+        nodes.extend(page.nodes);
+        if page.next_page_token.is_empty() {
+            return Ok(nodes);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+fn cells(node: &v1::Node) -> Vec<String> {
+    let status = node.status.clone().unwrap_or_default();
+    let state = if node.closed { "FORGOTTEN" } else { node.state().as_str_name().trim_start_matches("NODE_STATE_") };
+    vec![
+        node.node_id.clone(),
+        node.incarnation.to_string(),
+        state.to_owned(),
+        node.applied_revision.to_string(),
+        node.revision_lag.to_string(),
+        status.outbox_batches.to_string(),
+        amounts(&node.credit_held),
+        node.last_seen.as_ref().map(moment).unwrap_or_default(),
+    ]
+}
+
+/// Credit for people; `-` for none.
+fn amounts(amounts: &[v1::CreditAmount]) -> String {
+    let told = amounts.iter().map(|credit| match credit.kind() {
+        v1::LimitKind::Budget => amount(credit.kind(), credit.amount),
+        kind => format!("{} {}", amount(kind, credit.amount), kind_name(kind)),
+    });
+    let told: Vec<_> = told.collect();
+    if told.is_empty() { "-".to_owned() } else { told.join(", ") }
+}
+
+async fn forget(args: ForgetArgs) -> Result<(), Failure> {
+    let ForgetArgs { remote, node_id, incarnation, validate_only } = args;
+    let mut client = NodeServiceClient::new(remote.connect().await?);
+    let request = v1::ForgetNodeRequest { node_id: node_id.clone(), incarnation, validate_only };
+    let answer = client.forget_node(request).await.map_err(|status| refused(&status))?.into_inner();
+    if remote.json {
+        return print_json_line(&answer);
+    }
+    let done = if validate_only { "would be forgotten" } else { "is forgotten" };
+    print(&format!("{node_id} {done}; credit that is free: {}", amounts(&answer.freed)))
+}
