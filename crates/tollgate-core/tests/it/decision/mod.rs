@@ -1,6 +1,7 @@
 //! Cases of routing, checks and prices.
 
 mod checks;
+mod credit;
 mod fallbacks;
 mod free;
 mod pricing;
