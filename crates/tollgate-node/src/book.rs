@@ -217,3 +217,31 @@ pub(crate) fn deadline(ttl: Duration) -> Instant {
     // No admission lasts for ever.
     now.checked_add(ttl).unwrap_or_else(|| now + Duration::from_secs(24 * 3_600))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_with_the_same_time_are_in_the_same_windows() {
+        let aligned = |micros: i64, windows: &[i64]| {
+            let mut entry =
+                UsageEntry { occurred_at: Some(stamp(Timestamp::from_micros(micros))), ..UsageEntry::default() };
+            let amount = |start: &i64| {
+                let window_start = Timestamp::from_micros(*start);
+                (CounterKey { limit_id: "limit".into(), kind: LimitKind::Budget, window_start }, 1)
+            };
+            align(&mut entry, &windows.iter().map(amount).collect::<Vec<_>>());
+            occurred_at(&entry).unwrap().as_micros()
+        };
+        assert_eq!(aligned(7_900_000, &[0]), 7_000_000);
+        // A window began within the second: before it and after it are two times.
+        assert_eq!(aligned(7_300_000, &[0, 2_500_000]), 7_000_000);
+        assert_eq!(aligned(7_900_000, &[0, 7_500_000]), 7_500_000);
+        // What comes late may count in a later window.
+        assert_eq!(aligned(7_900_000, &[0, 60_000_000]), 7_000_000);
+        // Nobody knows the windows of a key that is gone.
+        assert_eq!(aligned(7_900_001, &[]), 7_900_001);
+        assert_eq!(aligned(-100_000, &[-500_000]), -500_000);
+    }
+}

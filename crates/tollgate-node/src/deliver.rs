@@ -46,6 +46,7 @@ impl Delivery {
                 Err(lost) => lost,
             };
             self.servers.failed(at);
+            self.engine.note_error(&lost.why);
             if lost.for_good && self.engine.registration().is_none() {
                 // Without an incarnation there is no credit.
                 self.engine.withhold(&lost.why);

@@ -56,12 +56,13 @@ mod refused;
 pub mod serve;
 mod server;
 mod session;
+mod start;
 #[cfg(test)]
 mod tests;
 
 pub use admission::{AdmissionId, Granted, NoAdmissionId, RetargetError, SettleError, Settled, Target, Used};
 pub use backlog::{Backlog, Counts, CreditCounts, CreditStatus, Standing};
-pub use builder::{Builder, StartError};
+pub use builder::Builder;
 pub use decide::{Credential, Estimate, Request};
 pub use engine::{OnFull, OnOutage};
 pub use events::{Events, NodeEvent};
@@ -69,4 +70,5 @@ pub use node::{Node, Status};
 pub use outbox::{DirectoryError, OutboxError};
 pub use refused::{Refusal, Refused};
 pub use server::{Bearer, NoAccessToken, Server, Servers};
+pub use start::StartError;
 pub use tollgate_core as core;

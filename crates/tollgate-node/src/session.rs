@@ -54,6 +54,8 @@ pub(crate) struct Session {
 enum End {
     /// The node left.
     Left,
+    /// The server is about to end, and asks to come back after this time.
+    Away(Duration),
     /// It was lost.
     Lost(Lost),
     /// The server ended it with an error.
@@ -98,9 +100,14 @@ impl Session {
             }
             let (lost, is_refusal) = match end {
                 End::Left => return,
+                End::Away(pause) => {
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
                 End::Lost(lost) => (lost, false),
                 End::Failed(status) => (Lost::from(status.clone()), self.is_refusal(&status)),
             };
+            self.engine.note_error(&lost.why);
             refusals = if is_refusal { refusals + 1 } else { 0 };
             let pause = if is_refusal {
                 // Other servers may be newer.
@@ -244,7 +251,8 @@ impl Session {
     fn take(&self, message: ConnectResponse) -> Result<(), End> {
         for directive in message.directives.into_iter().filter_map(|directive| directive.directive) {
             if let Directive::GoAway(away) = &directive {
-                return Err(Lost::again(format!("the server says: {}", away.reason)).into());
+                let retry_after = away.retry_after.and_then(|pause| Duration::try_from(pause).ok());
+                return Err(End::Away(retry_after.unwrap_or_default().max(MIN_BACKOFF)));
             }
             let is_stale = matches!(directive, Directive::Stale(_));
             match parse_credit_directive(directive) {
@@ -270,6 +278,7 @@ impl Session {
         NodeStatus {
             outbox_batches: i64::try_from(self.engine.due(None).len()).unwrap_or(i64::MAX),
             open_admissions: i64::try_from(backlog.in_flight).unwrap_or(i64::MAX),
+            last_error: self.engine.last_error(),
             ..NodeStatus::default()
         }
     }

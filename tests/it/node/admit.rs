@@ -34,7 +34,9 @@ impl World {
     }
 
     fn builder_at(&self, directory: &Path) -> Builder {
-        Node::builder(format!("http://{}", self.rig.address())).node_id("gateway").data_dir(directory)
+        let builder = Node::builder(format!("http://{}", self.rig.address())).node_id("gateway").data_dir(directory);
+        // However slow this machine is.
+        builder.credit_wait(Duration::from_secs(30), Duration::from_secs(30))
     }
 
     pub(super) fn request(&self) -> Request<'_> {

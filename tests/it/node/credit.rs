@@ -48,6 +48,7 @@ async fn let_through(edit: impl FnOnce(&mut v1::VirtualKey)) -> i64 {
     let mut nodes = Vec::new();
     for number in 0..NODES {
         let builder = Node::builder(format!("http://{}", world.rig.address()));
+        let builder = builder.credit_wait(Duration::from_secs(1), Duration::from_secs(2));
         let node = builder.node_id(format!("gateway-{number}")).start().await.unwrap();
         assert_eq!(node.backlog().credit.standing, Standing::Granted);
         nodes.push(Arc::new(node));

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use tollgate_node::{Refusal, Used};
+use tollgate_node::{OnOutage, Refusal, Used};
 
 use super::admit::{COST, World};
 use super::*;
@@ -18,7 +18,9 @@ impl World {
 
     /// A node, once the directory is free of the one before.
     async fn again(&self, address: &str) -> Result<Node, StartError> {
-        let start = || Node::builder(address).node_id("gateway").data_dir(self.directory.path()).start();
+        let builder = || Node::builder(address).node_id("gateway").data_dir(self.directory.path());
+        let long = Duration::from_secs(30);
+        let start = || builder().credit_wait(long, long).on_outage(OnOutage::Admit).start();
         soon(async {
             loop {
                 match start().await {
@@ -151,7 +153,7 @@ async fn what_was_kept_serves_only_as_long_as_it_may() {
     // Proved two hours ago.
     let then = SystemTime::now() - Duration::from_secs(7_200);
     File::open(world.copy()).unwrap().set_modified(then).unwrap();
-    let builder = || Node::builder(&address).data_dir(world.directory.path());
+    let builder = || Node::builder(&address).data_dir(world.directory.path()).on_outage(OnOutage::Admit);
     let node = builder().max_staleness(Duration::from_secs(3_600)).start().await.unwrap();
     let refused = node.admit(&world.request()).await.unwrap_err();
     assert_eq!((refused.refusal, refused.http_status()), (Refusal::NodeStale, 503));
@@ -194,7 +196,17 @@ async fn a_node_goes_on_to_another_server() {
     let mut statuses = node.statuses();
     other.retarget(([127, 0, 0, 1], 1).into());
     other.cut();
-    node.admit(&world.request()).await.unwrap().settle(used()).await.unwrap();
+    // Once there is a session with the next, there is credit too.
+    let granted = soon(async {
+        loop {
+            match node.admit(&world.request()).await {
+                Ok(granted) => break granted,
+                Err(refused) => assert!(refused.for_credit, "{refused:?}"),
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    granted.await.settle(used()).await.unwrap();
     world.until_counted(2 * COST).await;
     // It was never without its control plane.
     let change = v1::Team { name: "seen".to_owned(), ..Default::default() };

@@ -26,6 +26,8 @@ pub(super) struct Signals {
     pub(super) is_settled: watch::Sender<bool>,
     /// The incarnation was closed: the node has to register a new one.
     pub(super) closed: Notify,
+    /// The last error on the way to the control plane, for people.
+    pub(super) last_error: watch::Sender<String>,
 }
 
 impl Signals {
@@ -36,6 +38,7 @@ impl Signals {
             applied: watch::Sender::new(0),
             is_settled: watch::Sender::new(false),
             closed: Notify::new(),
+            last_error: watch::Sender::default(),
         }
     }
 }
@@ -156,8 +159,14 @@ impl Engine {
     ) -> Result<Reservation, Short> {
         let now = self.credit_time(at);
         let is_alone = inner.credit.purse().session().is_none();
-        match (inner.credit.exchange(before, demands, now), self.policy.on_outage) {
-            (Err(_), OnOutage::Admit) if is_alone => Ok(Reservation::default()),
+        let [one, other] = before;
+        match (inner.credit.exchange([&mut *one, &mut *other], demands, now), self.policy.on_outage) {
+            (Err(_), OnOutage::Admit) if is_alone => {
+                for held in [one, other] {
+                    inner.credit.abandon(std::mem::take(held), now);
+                }
+                Ok(Reservation::default())
+            }
             (covered, _) => covered,
         }
     }
@@ -249,6 +258,16 @@ impl Engine {
     /// Repeats wants that wait for others to give credit back.
     pub(crate) fn ask_again(&self) {
         self.lock().credit.ask_again(self.credit_time(self.now()));
+    }
+
+    /// Notes an error on the way to the control plane.
+    pub(crate) fn note_error(&self, why: &str) {
+        self.signals.last_error.send_replace(why.to_owned());
+    }
+
+    /// The last error on the way to the control plane; empty if there was none.
+    pub(crate) fn last_error(&self) -> String {
+        self.signals.last_error.borrow().clone()
     }
 
     /// The shortest time after which credit is freed that is not renewed; `None` if none expires.

@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod checks;
+mod credit;
 mod fallbacks;
 mod free;
 mod pricing;
