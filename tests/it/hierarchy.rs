@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod children;
+mod hashes;
 
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_resource::Resource;

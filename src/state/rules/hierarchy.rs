@@ -166,6 +166,12 @@ impl Rules for VirtualKey {
             self.secret = existing.secret.clone();
             self.previous_secret = existing.previous_secret.clone();
             self.created_by = existing.created_by.clone();
+        } else if let Some(previous) = &self.previous_secret {
+            let latest = cx.now.plus_micros(PreviousSecret::MAX_GRACE_SECONDS * 1_000_000);
+            if previous.expires_at <= cx.now || previous.expires_at > latest {
+                let text = format!("is {}; must be in the future, and at most 30 days ahead", previous.expires_at);
+                violations.add(root.field("previous_value_expires_at"), text);
+            }
         }
         if let Some(expires_at) = self.expires_at
             && existing.is_none_or(|existing| existing.expires_at != self.expires_at)

@@ -11,7 +11,7 @@ use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_config
 use super::{Change, Children, Context, Facet, Listed, State};
 use crate::domain::{
     AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,
-    PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule,
+    PreviousSecret, PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule,
     Scope, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 
