@@ -13,7 +13,7 @@ use super::view::{Detail, View};
 use crate::domain::{Error, Id, Path, ResourceKey, Stored, Violations};
 use crate::ledger::{Answer, Call, Command};
 use crate::proto::v1;
-use crate::state::{self, Page, Query, Reset, Rules};
+use crate::state::{self, Children, Page, Query, Reset, Rules};
 use crate::store::Persist;
 use crate::wire::{self, Form, Wire};
 
@@ -51,6 +51,22 @@ pub(super) struct Edit<M> {
     pub(super) mask: Option<prost_types::FieldMask>,
     /// The usage that is set to zero.
     pub(super) reset: Reset,
+}
+
+/// What a deletion is to do.
+pub(super) struct Removal<'a> {
+    pub(super) id: &'a str,
+    /// The revision that it expects, or 0.
+    pub(super) expected: i64,
+    /// `Children`.
+    pub(super) children: i32,
+}
+
+impl<'a> Removal<'a> {
+    /// The deletion of what has no children.
+    pub(super) fn new(id: &'a str, expected: i64) -> Self {
+        Self { id, expected, children: v1::Children::Unspecified.into() }
+    }
 }
 
 /// A page.
@@ -192,16 +208,16 @@ impl Api {
     pub(super) async fn delete<R: Served, A: Message + Default + 'static>(
         &self,
         call: Call,
-        id: &str,
-        expected: i64,
+        Removal { id, expected, children }: Removal<'_>,
         answer: fn(i64, Vec<v1::ResourceKey>, i32) -> A,
     ) -> Result<A, Error> {
         let id = present(id, "id")?.to_owned();
         let mut violations = Violations::new();
+        let children = parse_children(children, &mut violations);
         check_revision(expected, &Path::root("revision"), &mut violations);
         violations.or(())?;
         let command = Command {
-            decide: Box::new(move |state, cx| state::delete::<R>(state, cx, &id, expected)),
+            decide: Box::new(move |state, cx| state::delete::<R>(state, cx, &id, expected, children)),
             answer: Box::new(move |state, decision, _| {
                 let count = decision.also_changed().count();
                 let also = decision.also_changed().take(LISTED_CHANGES).map(|key| wire::resource_key(&key)).collect();
@@ -228,6 +244,20 @@ pub(super) fn render<R: Served>(state: &state::State, key: &ResourceKey, now: cr
     let mut message = R::render(stored, Form::Answer(now));
     R::complete(&mut message, state, now, Detail::Basic, false);
     message
+}
+
+fn parse_children(number: i32, violations: &mut Violations) -> Children {
+    match v1::Children::try_from(number) {
+        Ok(v1::Children::Unspecified) => Children::Refuse,
+        Ok(v1::Children::Detach) => Children::Detach,
+        Ok(v1::Children::Deactivate) => Children::Deactivate,
+        Ok(v1::Children::Delete) => Children::Delete,
+        Err(_) => {
+            let names = "CHILDREN_DETACH, CHILDREN_DEACTIVATE or CHILDREN_DELETE";
+            violations.add(Path::root("children"), format!("is {number}; must be {names}, or left out"));
+            Children::Refuse
+        }
+    }
 }
 
 /// The message of an update, the id that it names in `field`, and the revision that it expects.

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, Removal, respond};
 use super::page::{Scope, label_facets};
 use crate::domain::Customer;
 use crate::proto::v1;
@@ -98,6 +98,7 @@ impl CustomerService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<Customer, _>(call, &request.id, request.revision, answer).await, &statuses)
+        let v1::DeleteCustomerRequest { id, revision: expected, children, .. } = request;
+        respond(self.delete::<Customer, _>(call, Removal { id: &id, expected, children }, answer).await, &statuses)
     }
 }

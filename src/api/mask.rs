@@ -22,6 +22,9 @@ static FIELDS: LazyLock<HashMap<String, Vec<(String, u32)>>> = LazyLock::new(|| 
     fields.collect()
 });
 
+/// The fields of a virtual key that only its creation and its rotation set.
+const SECRETS: [&str; 4] = ["value", "value_sha256", "previous_value_sha256", "previous_value_expires_at"];
+
 fn fields_of<M: Name>() -> Result<&'static [(String, u32)], Error> {
     let fields = FIELDS.get(&M::full_name()).map(Vec::as_slice);
     fields.ok_or_else(|| Error::Internal(format!("no descriptor of {}", M::full_name())))
@@ -84,8 +87,8 @@ impl<R: Wire> Patch<R> {
                         "is \"*\", which means all fields and stands alone".to_owned()
                     } else if path.contains('.') {
                         format!("is {shown:?}; name top-level fields only, such as {:?}", top(&shown))
-                    } else if path == "value" && !writable(path) {
-                        "is \"value\", which cannot be updated; use RotateVirtualKey".to_owned()
+                    } else if SECRETS.contains(&path.as_str()) && !writable(path) {
+                        format!("is {shown:?}, which cannot be updated; use RotateVirtualKey")
                     } else if let Some(field) = known.iter().find(|(name, _)| name == path) {
                         if writable(path) {
                             named.push(field);

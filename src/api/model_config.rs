@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond, unknown};
+use super::crud::{Edit, Listing, Reading, Removal, respond, unknown};
 use super::page::Scope;
 use crate::domain::ModelConfig;
 use crate::proto::v1;
@@ -117,6 +117,9 @@ impl ModelConfigService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<ModelConfig, _>(call, &request.id, request.revision, answer).await, &statuses)
+        respond(
+            self.delete::<ModelConfig, _>(call, Removal::new(&request.id, request.revision), answer).await,
+            &statuses,
+        )
     }
 }

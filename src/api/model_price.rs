@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, Removal, respond};
 use super::page::Scope;
 use crate::domain::{Error, ModelPrice, Path, Violations, bare_model};
 use crate::ledger::{Call, Command};
@@ -106,7 +106,10 @@ impl ModelPriceService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<ModelPrice, _>(call, &request.id, request.revision, answer).await, &statuses)
+        respond(
+            self.delete::<ModelPrice, _>(call, Removal::new(&request.id, request.revision), answer).await,
+            &statuses,
+        )
     }
 
     async fn batch_upsert_model_prices(

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond, unknown};
+use super::crud::{Edit, Listing, Reading, Removal, respond, unknown};
 use super::page::Scope;
 use crate::domain::PricingOverride;
 use crate::proto::v1;
@@ -124,6 +124,9 @@ impl PricingOverrideService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<PricingOverride, _>(call, &request.id, request.revision, answer).await, &statuses)
+        respond(
+            self.delete::<PricingOverride, _>(call, Removal::new(&request.id, request.revision), answer).await,
+            &statuses,
+        )
     }
 }

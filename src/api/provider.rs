@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, Removal, respond};
 use super::page::Scope;
 use crate::domain::Provider;
 use crate::proto::v1;
@@ -88,6 +88,6 @@ impl ProviderService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<Provider, _>(call, &request.id, request.revision, answer).await, &statuses)
+        respond(self.delete::<Provider, _>(call, Removal::new(&request.id, request.revision), answer).await, &statuses)
     }
 }

@@ -10,16 +10,14 @@ use super::page::label_facets;
 use super::view::{Detail, View as _};
 use crate::decision::Caller;
 use crate::domain::{
-    Error, Kind, ModelConfig, Path, ScopeKind, Secret, Sha256Hash, Stored, Timestamp, Violations, VirtualKey,
+    Error, Kind, ModelConfig, Path, PreviousSecret, ScopeKind, Secret, Sha256Hash, Stored, Timestamp, Violations,
+    VirtualKey,
 };
 use crate::ledger::{Call, Command};
 use crate::proto::v1;
 use crate::proto::v1::lookup_virtual_key_request::Key;
 use crate::state::{self, Facet, Query, State};
-use crate::wire::{Form, Wire as _, parse_value};
-
-/// The longest grace period of a rotation: 30 days.
-const MAX_GRACE_SECONDS: i64 = 30 * 24 * 3_600;
+use crate::wire::{Form, Wire as _, parse_secrets};
 /// Model configs that a quota shows at most.
 const MODEL_CONFIGS: usize = 1_000;
 /// Where a key may be given for its quota, in the order in which they are looked at.
@@ -31,10 +29,12 @@ impl Api {
         call: Call,
         message: Option<v1::VirtualKey>,
     ) -> Result<v1::CreateVirtualKeyResponse, Error> {
-        let given = message.as_ref().map(|key| key.value.clone()).filter(|value| !value.is_empty());
         let mut violations = Violations::new();
-        let (value, secret) = match &given {
-            Some(value) => (None, parse_value(value, &Path::root("virtual_key").field("value"), &mut violations)),
+        let root = Path::root("virtual_key");
+        let brought = message.as_ref().map(|message| parse_secrets(message, &root, &mut violations));
+        let (present, previous) = brought.unwrap_or_default();
+        let (value, secret) = match present {
+            Some(secret) => (None, secret),
             None => {
                 let (value, secret) = Secret::generate();
                 (Some(value), secret)
@@ -43,7 +43,7 @@ impl Api {
         if !violations.is_empty() {
             // Everything else that is wrong is told too.
             if let Some(message) = message {
-                VirtualKey::accept(message, &Path::root("virtual_key"), &mut violations);
+                VirtualKey::accept(message, &root, &mut violations);
             }
             return Err(violations.into());
         }
@@ -52,6 +52,7 @@ impl Api {
         let created_by = call.actor.as_str().into();
         let prepare = |key: &mut VirtualKey| {
             key.secret = secret;
+            key.previous_secret = previous.map(Box::new);
             key.created_by = created_by;
         };
         let answer = |virtual_key| v1::CreateVirtualKeyResponse { virtual_key: Some(virtual_key) };
@@ -72,9 +73,9 @@ impl Api {
         let mut violations = Violations::new();
         check_revision(revision, &Path::root("revision"), &mut violations);
         let grace = grace_period.unwrap_or_default();
-        let in_range = (0..=MAX_GRACE_SECONDS).contains(&grace.seconds)
+        let in_range = (0..=PreviousSecret::MAX_GRACE_SECONDS).contains(&grace.seconds)
             && (0..1_000_000_000).contains(&grace.nanos)
-            && (grace.seconds < MAX_GRACE_SECONDS || grace.nanos == 0);
+            && (grace.seconds < PreviousSecret::MAX_GRACE_SECONDS || grace.nanos == 0);
         if !in_range {
             violations.add(Path::root("grace_period"), "must be from 0 to 30 days (2592000s)");
         }

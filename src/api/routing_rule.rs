@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Reading, respond, unknown};
+use super::crud::{Edit, Reading, Removal, respond, unknown};
 use super::page::{self, Scope};
 use crate::config::RuleOrder;
 use crate::domain::{Error, Id, RoutingRule, Stored, Timestamp};
@@ -112,7 +112,10 @@ impl RoutingRuleService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<RoutingRule, _>(call, &request.id, request.revision, answer).await, &statuses)
+        respond(
+            self.delete::<RoutingRule, _>(call, Removal::new(&request.id, request.revision), answer).await,
+            &statuses,
+        )
     }
 }
 

@@ -90,6 +90,15 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.set_precondition_failure(shown);
             status(Code::FailedPrecondition, text, details)
         }
+        Error::HasChildren { kind, ref id, teams, keys } => {
+            let text = format!(
+                "{text}; say in children what becomes of them: CHILDREN_DETACH, CHILDREN_DEACTIVATE or CHILDREN_DELETE"
+            );
+            let metadata = [("teams", teams.to_string()), ("virtual_keys", keys.to_string())];
+            let mut details = info(ErrorReason::HasChildren, metadata);
+            details.add_precondition_failure_violation("HAS_CHILDREN", format!("{kind} {:?}", cut(id)), &text);
+            status(Code::FailedPrecondition, text, details)
+        }
         Error::ChangeTooLarge { what, count, limit } => {
             let text = format!(
                 "{text}; first move or delete what belongs to it page by page: list with its id as the filter, then update or \

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, Removal, respond};
 use super::page::{Scope, label_facets};
 use crate::domain::Team;
 use crate::proto::v1;
@@ -99,6 +99,7 @@ impl TeamService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<Team, _>(call, &request.id, request.revision, answer).await, &statuses)
+        let v1::DeleteTeamRequest { id, revision: expected, children, .. } = request;
+        respond(self.delete::<Team, _>(call, Removal { id: &id, expected, children }, answer).await, &statuses)
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
     ProviderGovernance, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
-use crate::state::{self, Chain, Context, Decision, Head, Reset, Rules, State};
+use crate::state::{self, Chain, Children, Context, Decision, Head, Reset, Rules, State};
 use crate::wire::{Form, Wire};
 use tollgate_testkit::anything::{Tape, choices, dynamic, edited, wild};
 use tollgate_testkit::valid::{self, Sample};
@@ -31,7 +31,7 @@ trait Written: Sample + Rules {
     }
 
     fn delete(state: &State, cx: &mut Context<'_>, id: &str) -> Result<Decision, Error> {
-        state::delete::<Self>(state, cx, id, 0)
+        state::delete::<Self>(state, cx, id, 0, Children::Detach)
     }
 }
 

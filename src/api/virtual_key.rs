@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{Edit, Listing, Reading, respond};
+use super::crud::{Edit, Listing, Reading, Removal, respond};
 use super::page::Scope;
 use super::quota::facets;
 use crate::domain::VirtualKey;
@@ -112,7 +112,10 @@ impl VirtualKeyService for Api {
             also_changed,
             total_changed_count,
         };
-        respond(self.delete::<VirtualKey, _>(call, &request.id, request.revision, answer).await, &statuses)
+        respond(
+            self.delete::<VirtualKey, _>(call, Removal::new(&request.id, request.revision), answer).await,
+            &statuses,
+        )
     }
 
     async fn rotate_virtual_key(

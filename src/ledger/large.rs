@@ -10,7 +10,7 @@ use super::group::{CommitBatchBuilder, KEPT_BODIES};
 use super::{Call, Command};
 use crate::domain::{Error, Id, Resource as _, Stored, Team, Timestamp, VirtualKey};
 use crate::proto::v1;
-use crate::state::{Context, Head, MAX_CHANGES, State, delete};
+use crate::state::{Children, Context, Head, MAX_CHANGES, State, delete};
 use crate::store::LogBody;
 
 /// A state in which a team has `count` keys, and the team.
@@ -36,7 +36,7 @@ fn a_deletion_that_changes_too_much_is_refused_with_the_count() {
         let (mut random, now) = (StdRng::seed_from_u64(1), Timestamp::EPOCH);
         let revision = state.revision() + 1;
         let mut cx = Context { now, committed_at: now, revision, random: &mut random, last_config_id: 0 };
-        (delete::<Team>(&state, &mut cx, team.id.as_str(), 0), team)
+        (delete::<Team>(&state, &mut cx, team.id.as_str(), 0, Children::Detach), team)
     };
     assert_eq!(deleted(MAX_CHANGES - 1).0.unwrap().changes.len(), MAX_CHANGES);
     let (Err(Error::ChangeTooLarge { what, count, limit }), team) = deleted(MAX_CHANGES) else {
@@ -53,7 +53,7 @@ fn of_many_changes_no_bytes_are_kept() {
         let before = state.head().chain;
         let mut gathering = CommitBatchBuilder::new(state, Vec::new(), Timestamp::EPOCH);
         let command = Command {
-            decide: Box::new(move |state, cx| delete::<Team>(state, cx, team.id.as_str(), 0)),
+            decide: Box::new(move |state, cx| delete::<Team>(state, cx, team.id.as_str(), 0, Children::Detach)),
             answer: Box::new(|_, _, _| Vec::new()),
         };
         gathering.decide(&Call::of("M"), &command).unwrap();

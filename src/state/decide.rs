@@ -41,6 +41,20 @@ impl Change {
     }
 }
 
+/// What becomes of the teams and keys of a customer, or of the keys of a team, that is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Children {
+    /// What has any is not deleted.
+    #[default]
+    Refuse,
+    /// They go on without it.
+    Detach,
+    /// They go on without it, and are not active.
+    Deactivate,
+    /// They are deleted too.
+    Delete,
+}
+
 /// What a command decided.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Decision {
@@ -178,20 +192,30 @@ pub fn update<R: Rules>(
 /// Deletes the resource `id`, with what `docs/design/semantics.md §5` says goes or changes with it.
 ///
 /// # Errors
-/// As in the module's description; `InUse` if others name it and the kind does not cascade; `ChangeTooLarge` if more than
-/// [`MAX_CHANGES`] resources would change.
-pub fn delete<R: Rules>(state: &State, cx: &mut Context<'_>, id: &str, expected: i64) -> Result<Decision, Error> {
+/// As in the module's description; `InUse` if others name it and the kind does not cascade; `HasChildren` if it has any and
+/// `children` refuses; `ChangeTooLarge` if more than [`MAX_CHANGES`] resources would change.
+pub fn delete<R: Rules>(
+    state: &State,
+    cx: &mut Context<'_>,
+    id: &str,
+    expected: i64,
+    children: Children,
+) -> Result<Decision, Error> {
     let before = state.config().get::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
     check_revision(before, expected)?;
+    let [teams, keys] = R::children(before, state);
+    if children == Children::Refuse && teams + keys > 0 {
+        return Err(Error::HasChildren { kind: R::KIND, id: before.id.shared(), teams, keys });
+    }
     // Counted before anything is built.
-    let count = 1 + R::cascade_size(before, state);
+    let count = 1 + R::cascade_size(before, state, children);
     if count > MAX_CHANGES {
         let what = format!("the {} {:?}", R::KIND, before.id);
         return Err(Error::ChangeTooLarge { what, count, limit: MAX_CHANGES });
     }
     let mut changes = Vec::with_capacity(count);
     changes.push(Change { before: Some(R::wrap(Arc::clone(before))), after: None });
-    changes.extend(R::cascade(before, state, cx)?);
+    changes.extend(R::cascade(before, state, children, cx)?);
     Ok(Decision::new(ResourceKey::of(&before.id), changes))
 }
 

@@ -32,7 +32,9 @@ use crate::domain::{
 use crate::seeded::{self, Bug};
 
 pub use adjust::adjust;
-pub use decide::{Change, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update};
+pub use decide::{
+    Change, Children, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update,
+};
 pub use facet::{Facet, Listed};
 pub use first::furnish;
 pub use head::{Chain, Head, Op};

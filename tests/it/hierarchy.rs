@@ -1,6 +1,8 @@
 //! Customers, teams and the keys below them (`docs/design/semantics.md §§4, 5`).
 
 mod ceilings;
+mod children;
+mod hashes;
 
 use tollgate::proto::v1;
 use tollgate::proto::v1::config_resource::Resource;

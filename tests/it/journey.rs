@@ -123,7 +123,8 @@ fn what_is_written_is_streamed_and_survives_a_restart() {
 
         let server = Server::start(&database).await;
         let mut customers = CustomerServiceClient::new(server.channel.clone());
-        let request = v1::DeleteCustomerRequest { id: acme.id.clone(), ..Default::default() };
+        let children = v1::Children::Detach.into();
+        let request = v1::DeleteCustomerRequest { id: acme.id.clone(), children, ..Default::default() };
         let deleted = customers.delete_customer(request).await.unwrap().into_inner();
         let changed = v1::ResourceKey { kind: v1::ResourceKind::Team.into(), id: team.id.clone() };
         assert_eq!((deleted.revision, deleted.also_changed), (5, vec![changed]));

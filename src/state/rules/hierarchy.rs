@@ -17,22 +17,86 @@ impl Rules for Customer {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
+    fn children(stored: &Stored<Self>, state: &State) -> [usize; 2] {
         let facet = Facet::Customer(stored.id.shared());
-        Team::listing(state).facet_size(&facet)
-            + VirtualKey::listing(state).facet_size(&facet)
+        [Team::listing(state).facet_size(&facet), VirtualKey::listing(state).facet_size(&facet)]
+    }
+
+    fn cascade_size(stored: &Stored<Self>, state: &State, children: Children) -> usize {
+        let facet = Facet::Customer(stored.id.shared());
+        child_size::<Team>(state, &facet, children)
+            + child_size::<VirtualKey>(state, &facet, children)
             + scoped_size(state, &Scope::Customer(stored.id.clone()))
     }
 
-    fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        stored: &Stored<Self>,
+        state: &State,
+        children: Children,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         let facet = Facet::Customer(stored.id.shared());
-        let teams = having::<Team>(state, &facet)
-            .map(|team| changed(cx, team, Team { customer_id: None, ..team.resource.clone() }));
-        let keys = having::<VirtualKey>(state, &facet)
-            .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
-        let scoped = scoped(state, &Scope::Customer(stored.id.clone()));
-        Ok(teams.chain(keys).chain(scoped).collect())
+        let mut changes = child_changes::<Team>(state, &facet, children, cx)?;
+        changes.extend(child_changes::<VirtualKey>(state, &facet, children, cx)?);
+        changes.extend(scoped(state, &Scope::Customer(stored.id.clone())));
+        Ok(changes)
     }
+}
+
+/// A kind that belongs to a customer or a team.
+trait Child: Rules {
+    /// The resource on its own.
+    fn detached(&self, is_active: bool) -> Self;
+    /// Whether it is active.
+    fn is_active(&self) -> bool;
+}
+
+impl Child for Team {
+    fn detached(&self, is_active: bool) -> Self {
+        Self { customer_id: None, is_active, ..self.clone() }
+    }
+
+    fn is_active(&self) -> bool {
+        self.is_active
+    }
+}
+
+impl Child for VirtualKey {
+    fn detached(&self, is_active: bool) -> Self {
+        Self { owner: None, is_active, ..self.clone() }
+    }
+
+    fn is_active(&self) -> bool {
+        self.is_active
+    }
+}
+
+/// How many resources change with the children that have a facet.
+fn child_size<R: Child>(state: &State, facet: &Facet, children: Children) -> usize {
+    match children {
+        Children::Delete => having::<R>(state, facet).map(|child| 1 + R::cascade_size(child, state, children)).sum(),
+        Children::Refuse | Children::Detach | Children::Deactivate => R::listing(state).facet_size(facet),
+    }
+}
+
+/// What becomes of the children that have a facet.
+fn child_changes<R: Child>(
+    state: &State,
+    facet: &Facet,
+    children: Children,
+    cx: &mut Context<'_>,
+) -> Result<Vec<Change>, Error> {
+    let mut changes = Vec::with_capacity(R::listing(state).facet_size(facet));
+    for child in having::<R>(state, facet) {
+        if children == Children::Delete {
+            changes.push(deleted(child));
+            changes.extend(R::cascade(child, state, children, cx)?);
+        } else {
+            let is_active = child.resource.is_active() && children != Children::Deactivate;
+            changes.push(changed(cx, child, child.resource.detached(is_active)));
+        }
+    }
+    Ok(changes)
 }
 
 /// Makes a ceiling share the names of providers.
@@ -72,16 +136,24 @@ impl Rules for Team {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
-        let keys = VirtualKey::listing(state).facet_size(&Facet::Team(stored.id.shared()));
-        keys + scoped_size(state, &Scope::Team(stored.id.clone()))
+    fn children(stored: &Stored<Self>, state: &State) -> [usize; 2] {
+        [0, VirtualKey::listing(state).facet_size(&Facet::Team(stored.id.shared()))]
     }
 
-    fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
-        let facet = Facet::Team(stored.id.shared());
-        let keys = having::<VirtualKey>(state, &facet)
-            .map(|key| changed(cx, key, VirtualKey { owner: None, ..key.resource.clone() }));
-        Ok(keys.chain(scoped(state, &Scope::Team(stored.id.clone()))).collect())
+    fn cascade_size(stored: &Stored<Self>, state: &State, children: Children) -> usize {
+        child_size::<VirtualKey>(state, &Facet::Team(stored.id.shared()), children)
+            + scoped_size(state, &Scope::Team(stored.id.clone()))
+    }
+
+    fn cascade(
+        stored: &Stored<Self>,
+        state: &State,
+        children: Children,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
+        let mut changes = child_changes::<VirtualKey>(state, &Facet::Team(stored.id.shared()), children, cx)?;
+        changes.extend(scoped(state, &Scope::Team(stored.id.clone())));
+        Ok(changes)
     }
 }
 
@@ -94,6 +166,12 @@ impl Rules for VirtualKey {
             self.secret = existing.secret.clone();
             self.previous_secret = existing.previous_secret.clone();
             self.created_by = existing.created_by.clone();
+        } else if let Some(previous) = &self.previous_secret {
+            let latest = cx.now.plus_micros(PreviousSecret::MAX_GRACE_SECONDS * 1_000_000);
+            if previous.expires_at <= cx.now || previous.expires_at > latest {
+                let text = format!("is {}; must be in the future, and at most 30 days ahead", previous.expires_at);
+                violations.add(root.field("previous_value_expires_at"), text);
+            }
         }
         if let Some(expires_at) = self.expires_at
             && existing.is_none_or(|existing| existing.expires_at != self.expires_at)
@@ -160,12 +238,17 @@ impl Rules for VirtualKey {
         }
     }
 
-    fn cascade_size(stored: &Stored<Self>, state: &State) -> usize {
+    fn cascade_size(stored: &Stored<Self>, state: &State, _children: Children) -> usize {
         let overrides = PricingOverride::listing(state).facet_size(&Facet::VirtualKey(stored.id.shared()));
         overrides + scoped_size(state, &Scope::VirtualKey(stored.id.clone()))
     }
 
-    fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        stored: &Stored<Self>,
+        state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         let facet = Facet::VirtualKey(stored.id.shared());
         let overrides = having::<PricingOverride>(state, &facet).map(deleted);
         Ok(scoped(state, &Scope::VirtualKey(stored.id.clone())).into_iter().chain(overrides).collect())

@@ -8,11 +8,11 @@ mod scoped;
 use std::sync::Arc;
 
 use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs};
-use super::{Change, Context, Facet, Listed, State};
+use super::{Change, Children, Context, Facet, Listed, State};
 use crate::domain::{
     AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,
-    PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule, Scope, Stored, Team,
-    Timestamp, Violations, VirtualKey,
+    PreviousSecret, PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule,
+    Scope, Stored, Team, Timestamp, Violations, VirtualKey,
 };
 
 /// Users of a resource that an error lists at most.
@@ -51,8 +51,13 @@ pub trait Rules: Listed {
         Ok(())
     }
 
+    /// How many teams belong to the resource, and how many keys directly.
+    fn children(_stored: &Stored<Self>, _state: &State) -> [usize; 2] {
+        [0, 0]
+    }
+
     /// How many other resources change when the resource is deleted.
-    fn cascade_size(_stored: &Stored<Self>, _state: &State) -> usize {
+    fn cascade_size(_stored: &Stored<Self>, _state: &State, _children: Children) -> usize {
         0
     }
 
@@ -60,7 +65,12 @@ pub trait Rules: Listed {
     ///
     /// # Errors
     /// `InUse` or `BuiltIn` if it cannot be deleted.
-    fn cascade(stored: &Stored<Self>, state: &State, cx: &mut Context<'_>) -> Result<Vec<Change>, Error>;
+    fn cascade(
+        stored: &Stored<Self>,
+        state: &State,
+        children: Children,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error>;
 }
 
 /// The resources with this facet, by creation.

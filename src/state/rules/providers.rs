@@ -45,7 +45,12 @@ impl Rules for Provider {
         Ok(())
     }
 
-    fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        stored: &Stored<Self>,
+        state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         if stored.resource.built_in {
             return Err(Error::BuiltIn(stored.id.shared()));
         }
@@ -77,7 +82,12 @@ impl Rules for ProviderGovernance {
         Ok(violations.or(())?)
     }
 
-    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        _stored: &Stored<Self>,
+        _state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         Ok(Vec::new())
     }
 }
@@ -87,7 +97,12 @@ impl Rules for McpClient {
         Ok(())
     }
 
-    fn cascade(stored: &Stored<Self>, state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        stored: &Stored<Self>,
+        state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         refuse_if_used(state, format!("MCP client {:?}", stored.id), |user| match user {
             User::VirtualKey(key) => key.mcp_configs.iter().any(|config| config.mcp_client == stored.id),
             User::Ceiling(_)

@@ -47,7 +47,12 @@ impl Rules for RoutingRule {
         holder.map_or(Ok(()), |holder| taken("priority", holder))
     }
 
-    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        _stored: &Stored<Self>,
+        _state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         Ok(Vec::new())
     }
 }
@@ -124,7 +129,12 @@ impl Rules for ModelConfig {
         check_free(same, id, &Path::root("model_config").field("model_name"))
     }
 
-    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        _stored: &Stored<Self>,
+        _state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         Ok(Vec::new())
     }
 }
@@ -172,7 +182,12 @@ impl Rules for PricingOverride {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        _stored: &Stored<Self>,
+        _state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         Ok(Vec::new())
     }
 }
@@ -203,7 +218,12 @@ impl Rules for ModelPrice {
         check_free(same, id, &Path::root("model_price").field("model"))
     }
 
-    fn cascade(_stored: &Stored<Self>, _state: &State, _cx: &mut Context<'_>) -> Result<Vec<Change>, Error> {
+    fn cascade(
+        _stored: &Stored<Self>,
+        _state: &State,
+        _children: Children,
+        _cx: &mut Context<'_>,
+    ) -> Result<Vec<Change>, Error> {
         Ok(Vec::new())
     }
 }

@@ -134,7 +134,8 @@ macro_rules! subject {
 
             async fn delete(channel: Channel, id: &str, revision: i64, how: How) -> Result<i64, Status> {
                 let How { request_id, validate_only, mask: _ } = how;
-                let request = v1::$deletes { id: id.to_owned(), revision, request_id, validate_only };
+                let request = v1::$deletes { id: id.to_owned(), ..Default::default() };
+                let request = v1::$deletes { revision, request_id, validate_only, ..request };
                 Ok(<$client>::new(channel).$delete(request).await?.into_inner().revision)
             }
         }

@@ -42,7 +42,8 @@ async fn a_team_of_thousands_is_deleted_over_a_slow_network_while_others_write()
     far.start().await;
     let far_api = far.api().await;
 
-    let request = v1::DeleteTeamRequest { id: team.id.clone(), ..Default::default() };
+    let request =
+        v1::DeleteTeamRequest { id: team.id.clone(), children: v1::Children::Detach.into(), ..Default::default() };
     let mut client = TeamServiceClient::new(far_api.0.clone());
     let deleting = soon(client.delete_team(request));
     let request_id = uuid();

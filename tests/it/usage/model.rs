@@ -348,6 +348,24 @@ impl Model {
         self.unscope(ModelConfigScope::VirtualKey, id);
     }
 
+    pub(crate) fn delete_keys_of(&mut self, parent: &Parent, deleted_at: Micros) {
+        let keys: Vec<_> =
+            self.keys.iter().filter(|(_, key)| key.parent == *parent).map(|(id, _)| id.clone()).collect();
+        for key in keys {
+            self.delete_key(&key, deleted_at);
+        }
+    }
+
+    /// With their keys.
+    pub(crate) fn delete_teams_of(&mut self, customer: &str, deleted_at: Micros) {
+        let of_customer = |(_, above): &(&String, &Option<String>)| above.as_deref() == Some(customer);
+        let teams: Vec<_> = self.teams.iter().filter(of_customer).map(|(id, _)| id.clone()).collect();
+        for team in teams {
+            self.delete_keys_of(&Parent::Team(team.clone()), deleted_at);
+            self.delete_team(&team);
+        }
+    }
+
     pub(crate) fn delete_model_config(&mut self, id: &str) {
         self.model_configs.remove(id);
         self.limits.remove(&Owner::ModelConfig(id.to_owned()));

@@ -27,6 +27,22 @@ pub(crate) struct Written {
     pub(crate) also_changed: Vec<ResourceKey>,
 }
 
+impl Api {
+    /// Deletes a customer, and does this to its teams and keys.
+    pub(crate) async fn delete_customer_and(&self, id: &str, children: v1::Children) -> Result<Written, Status> {
+        let request = v1::DeleteCustomerRequest { id: id.to_owned(), children: children.into(), ..Default::default() };
+        let answer = Customers::new(self.0.clone()).delete_customer(request).await?.into_inner();
+        Ok(Written { revision: answer.revision, resource: None, also_changed: answer.also_changed })
+    }
+
+    /// Deletes a team, and does this to its keys.
+    pub(crate) async fn delete_team_and(&self, id: &str, children: v1::Children) -> Result<Written, Status> {
+        let request = v1::DeleteTeamRequest { id: id.to_owned(), children: children.into(), ..Default::default() };
+        let answer = Teams::new(self.0.clone()).delete_team(request).await?.into_inner();
+        Ok(Written { revision: answer.revision, resource: None, also_changed: answer.also_changed })
+    }
+}
+
 macro_rules! kind {
     ($kind:ident, $clients:ident, $field:ident, $list:ident, $lists:ident, $listed:ident, $get:ident, $gets:ident,
      $create:ident, $creates:ident, $update:ident, $updates:ident, $delete:ident, $deletes:ident) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use prost::Message as _;
 use tollgate::proto::v1::watch_config_response::Event;
-use tollgate::proto::v1::{McpClient, ResourceKind, Team, VirtualKey};
+use tollgate::proto::v1::{Children, McpClient, ResourceKind, Team, VirtualKey};
 use tollgate::reducer::{Progress, Summary};
 use tonic::transport::Channel;
 
@@ -74,7 +74,7 @@ async fn a_stream_of_some_kinds_has_these_and_no_others_removals_included() {
     let key = api.create_virtual_key(key).await.unwrap();
     let client = McpClient { name: "mcp".to_owned(), ..McpClient::default() };
     let client = api.create_mcp_client(client).await.unwrap();
-    let deleted = api.delete_team(&team.id).await.unwrap();
+    let deleted = api.delete_team_and(&team.id, Children::Detach).await.unwrap();
     assert_eq!(deleted.also_changed.len(), 1);
     let removed = api.delete_mcp_client(&client.id).await.unwrap().revision;
 
@@ -158,7 +158,7 @@ async fn what_one_call_changes_arrives_at_once_in_fragments_that_clients_can_tak
     let total: usize = snapshot.iter().flatten().sum();
     assert!(total > 2 * MIB, "a snapshot of {total} bytes proves nothing");
 
-    let deleted = api.delete_team(&team.id).await.unwrap();
+    let deleted = api.delete_team_and(&team.id, Children::Detach).await.unwrap();
     assert_eq!(deleted.revision, last + 1);
     for node in [&mut node, &mut newcomer] {
         let batches = fragments(node, deleted.revision).await;

@@ -8,7 +8,7 @@ use rand::seq::IndexedRandom as _;
 use sha2::{Digest as _, Sha256};
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::{
-    Budget, ConfigResource, Customer, McpClient, ModelCeiling, ModelConfig, ModelConfigScope, ModelPrice,
+    Budget, Children, ConfigResource, Customer, McpClient, ModelCeiling, ModelConfig, ModelConfigScope, ModelPrice,
     PricingMatchType, PricingOverride, PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey,
     RateLimit, ResourceKey, ResourceKind, RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey,
     VirtualKeyProviderConfig,
@@ -167,6 +167,10 @@ fn above(rng: &mut StdRng, slot: usize) -> (Option<bool>, Option<ModelCeiling>) 
     ([None, Some(true), Some(false)][rng.random_range(0..3)], rng.random_bool(0.5).then_some(ceiling))
 }
 
+fn children(rng: &mut StdRng) -> Children {
+    [Children::Unspecified, Children::Detach, Children::Deactivate, Children::Delete][rng.random_range(0..4)]
+}
+
 async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed, Status> {
     use ResourceKind as Kind;
     // Few names, so that some are taken, and that what was deleted comes back.
@@ -276,11 +280,11 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
         }
         15 => {
             let Some(id) = customer else { return Ok(None) };
-            deleted(api.delete_customer(&id).await?, Kind::Customer, id)
+            deleted(api.delete_customer_and(&id, children(rng)).await?, Kind::Customer, id)
         }
         16 => {
             let Some(id) = team else { return Ok(None) };
-            deleted(api.delete_team(&id).await?, Kind::Team, id)
+            deleted(api.delete_team_and(&id, children(rng)).await?, Kind::Team, id)
         }
         17 => {
             let Some(id) = key else { return Ok(None) };

@@ -61,6 +61,18 @@ pub enum Error {
         /// How many there are.
         total: usize,
     },
+    /// The resource has teams or keys, and nothing was said of them.
+    #[error("the {kind} {id:?} has {teams} team(s) and {keys} virtual key(s)")]
+    HasChildren {
+        /// Its kind.
+        kind: Kind,
+        /// Its id.
+        id: Arc<str>,
+        /// How many teams it has.
+        teams: usize,
+        /// How many keys it has directly.
+        keys: usize,
+    },
     /// One call would change more resources than one revision may.
     #[error("deleting {what} changes {count} resources; one call changes at most {limit}")]
     ChangeTooLarge {

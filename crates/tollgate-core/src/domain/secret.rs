@@ -68,6 +68,11 @@ impl Secret {
         };
         Self { sha256: Sha256Hash::of(value), mask: mask.into() }
     }
+
+    /// What is to be kept of a secret of which only the hash is known.
+    pub fn hashed(sha256: Sha256Hash) -> Self {
+        Self { sha256, mask: "…".into() }
+    }
 }
 
 /// What is kept of the secret before the last rotation.
@@ -77,6 +82,11 @@ pub struct PreviousSecret {
     pub sha256: Sha256Hash,
     /// Until when it works.
     pub expires_at: Timestamp,
+}
+
+impl PreviousSecret {
+    /// The longest time that it works beside its successor: 30 days.
+    pub const MAX_GRACE_SECONDS: i64 = 30 * 86_400;
 }
 
 #[cfg(test)]

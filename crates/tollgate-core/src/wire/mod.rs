@@ -41,7 +41,7 @@ pub use provider::render_key as render_provider_key;
 pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
 pub use token::{parse_token, render_role, render_token};
-pub use virtual_key::parse_value;
+pub use virtual_key::parse_secrets;
 
 /// The most that an encoded resource may have, so that no resource can ever stop a watcher.
 pub const MAX_RESOURCE_BYTES: usize = 256 * 1024;

@@ -198,18 +198,9 @@ impl Wire for VirtualKey {
     }
 
     fn recall(&mut self, message: &v1::VirtualKey, form: Form, path: &Path<'_>, violations: &mut Violations) {
-        let hash = |bytes: &Bytes, field: &str, violations: &mut Violations| {
-            Sha256Hash::from_slice(bytes).unwrap_or_else(|| {
-                violations.add(path.field(field), format!("has {} bytes; must have 32", bytes.len()));
-                Sha256Hash([0; 32])
-            })
-        };
-        self.secret.sha256 = hash(&message.value_sha256, "value_sha256", violations);
+        self.secret.sha256 = parse_hash(&message.value_sha256, &path.field("value_sha256"), violations);
         if !message.previous_value_sha256.is_empty() {
-            let sha256 = hash(&message.previous_value_sha256, "previous_value_sha256", violations);
-            let path = path.field("previous_value_expires_at");
-            let expires_at = required_time(message.previous_value_expires_at, &path, violations);
-            self.previous_secret = Some(Box::new(PreviousSecret { sha256, expires_at }));
+            self.previous_secret = Some(Box::new(previous_secret(message, path, violations)));
         }
         if form == Form::Log && !message.value.contains('…') {
             violations.add(path.field("value"), "is no mask; must be what is shown instead of the value");
@@ -319,9 +310,55 @@ fn check_id(id: i64, path: &Path<'_>, violations: &mut Violations) {
     }
 }
 
+/// A hash of 32 bytes.
+fn parse_hash(bytes: &[u8], path: &Path<'_>, violations: &mut Violations) -> Sha256Hash {
+    Sha256Hash::from_slice(bytes).unwrap_or_else(|| {
+        violations.add(path, format!("has {} bytes; must have 32", bytes.len()));
+        Sha256Hash([0; 32])
+    })
+}
+
+fn previous_secret(message: &v1::VirtualKey, path: &Path<'_>, violations: &mut Violations) -> PreviousSecret {
+    let sha256 = parse_hash(&message.previous_value_sha256, &path.field("previous_value_sha256"), violations);
+    let path = path.field("previous_value_expires_at");
+    PreviousSecret { sha256, expires_at: required_time(message.previous_value_expires_at, &path, violations) }
+}
+
+/// What is to be kept of the secrets that a caller brings for a new key: of the present one, by its value or its hash, and of
+/// the one before, by its hash. `None` for a present one that the server is to make.
+pub fn parse_secrets(
+    message: &v1::VirtualKey,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> (Option<Secret>, Option<PreviousSecret>) {
+    let v1::VirtualKey { value, value_sha256, previous_value_sha256, previous_value_expires_at, .. } = message;
+    let by_value = (!value.is_empty()).then(|| parse_value(value, &path.field("value"), violations));
+    let hash_path = path.field("value_sha256");
+    let by_hash = (!value_sha256.is_empty()).then(|| Secret::hashed(parse_hash(value_sha256, &hash_path, violations)));
+    if by_value.is_some() && by_hash.is_some() {
+        violations.add(hash_path, "is set beside value; leave one of the two out");
+    }
+    if previous_value_sha256.is_empty() {
+        if previous_value_expires_at.is_some() {
+            violations.add(path.field("previous_value_expires_at"), "is set without previous_value_sha256");
+        }
+        return (by_value.or(by_hash), None);
+    }
+    let previous = previous_secret(message, path, violations);
+    let problem = match &by_hash {
+        None => Some("is set without value_sha256; give the hash of the present value too"),
+        Some(present) if present.sha256 == previous.sha256 => Some("is that of the present value; leave it out"),
+        Some(_) => None,
+    };
+    if let Some(problem) = problem {
+        violations.add(path.field("previous_value_sha256"), problem);
+    }
+    (by_value.or(by_hash), Some(previous))
+}
+
 /// The secret that a caller brings: 20 to 256 printable ASCII characters without spaces. It is never shown in a
 /// violation.
-pub fn parse_value(value: &str, path: &Path<'_>, violations: &mut Violations) -> Secret {
+fn parse_value(value: &str, path: &Path<'_>, violations: &mut Violations) -> Secret {
     if !(20..=256).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         let text =
             "must have 20 to 256 printable ASCII characters without spaces, or be empty for the server to make it";

@@ -3,8 +3,8 @@
 use rand::Rng as _;
 use rand::seq::IteratorRandom as _;
 use tollgate::proto::v1;
-use tollgate::proto::v1::ModelConfigScope;
 use tollgate::proto::v1::config_resource::Resource;
+use tollgate::proto::v1::{Children, ModelConfigScope};
 use tonic::{Code, Status};
 
 use super::calls::{Answer, create, update};
@@ -330,17 +330,25 @@ impl History {
             _ => ("key", model.keys.keys().choose(rng)),
         };
         let Some(id) = id.cloned() else { return Ok(()) };
+        let children = [Children::Detach, Children::Deactivate, Children::Delete][rng.random_range(0..3)];
         self.writes += 1;
         // Of the time of a write, a microsecond apart from that of the clock, only a month after is to be told.
         let now = self.model.now;
         self.revision = match kind {
             "customer" => {
+                if children == Children::Delete {
+                    self.model.delete_teams_of(&id, now);
+                    self.model.delete_keys_of(&Parent::Customer(id.clone()), now);
+                }
                 self.model.delete_customer(&id);
-                self.api.delete_customer(&id).await?.revision
+                self.api.delete_customer_and(&id, children).await?.revision
             }
             "team" => {
+                if children == Children::Delete {
+                    self.model.delete_keys_of(&Parent::Team(id.clone()), now);
+                }
                 self.model.delete_team(&id);
-                self.api.delete_team(&id).await?.revision
+                self.api.delete_team_and(&id, children).await?.revision
             }
             "key" => {
                 self.model.delete_key(&id, now);
