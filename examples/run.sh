@@ -155,17 +155,14 @@ logged() { grep -qF -- "$1" "$work/$2"; } # TEXT LOG
 
 # -B: nothing is written into the checkout. The virtual environment is made only where something is missing.
 python=(python3 -B)
-if ! python3 -c 'import google.rpc, grpc_status, grpc_tools' 2>/dev/null; then
+if ! PYTHONPATH=$here/../clients/python/src python3 -c 'import tollgate' 2>/dev/null; then
     echo "installing examples/requirements.txt into a temporary virtual environment"
     python3 -m venv "$work/venv"
     "$work/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
     python=("$work/venv/bin/python" -B)
 fi
 command -v curl >/dev/null || fail "curl asks the gateways, and is not installed"
-mkdir "$work/stubs"
-"${python[@]}" -m grpc_tools.protoc -I "$here/../proto" --python_out="$work/stubs" --grpc_python_out="$work/stubs" \
-    "$here"/../proto/tollgate/v1/*.proto
-export PYTHONPATH=$work/stubs
+export PYTHONPATH=$here/../clients/python/src
 
 echo "== load the organisation"
 start_server 127.0.0.1:0

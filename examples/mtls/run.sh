@@ -51,15 +51,12 @@ documented 'CN=Tollgate test clients'
     2>>"$work/openssl.log")
 
 python=(python3 -B)
-if ! python3 -c 'import google.rpc, grpc_status, grpc_tools' 2>/dev/null; then
+export PYTHONPATH=$root/clients/python/src
+if ! python3 -c 'import tollgate' 2>/dev/null; then
     python3 -m venv "$work/venv"
     "$work/venv/bin/pip" install --quiet --requirement "$here/../requirements.txt"
     python=("$work/venv/bin/python" -B)
 fi
-mkdir "$work/stubs"
-"${python[@]}" -m grpc_tools.protoc -I "$root/proto" --python_out="$work/stubs" --grpc_python_out="$work/stubs" \
-    "$root"/proto/tollgate/v1/*.proto
-export PYTHONPATH=$work/stubs
 npm install --silent --no-fund --no-audit --prefix "$work" @grpc/grpc-js@1 @grpc/proto-loader@0.8
 export NODE_PATH=$work/node_modules
 
