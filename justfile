@@ -23,6 +23,12 @@ examples:
     cargo build
     examples/run.sh target/debug/tollgate
     examples/mtls/run.sh target/debug/tollgate
+    examples/generated.sh target/debug/tollgate
+
+# Checks the TypeScript client against a server and a node of its own.
+client-typescript:
+    cargo build
+    clients/typescript/test.sh target/debug/tollgate
 
 # Measures a release build beside etcd, PostgreSQL and plain tonic (docs/benchmarks.md): all rows, or those named, as in
 # `just bench --quick 1 3`.
