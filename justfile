@@ -23,6 +23,12 @@ examples:
     cargo build
     examples/run.sh target/debug/tollgate
     examples/mtls/run.sh target/debug/tollgate
+    examples/generated.sh target/debug/tollgate
+
+# Checks the TypeScript client against a server and a node of its own.
+client-typescript:
+    cargo build
+    clients/typescript/test.sh target/debug/tollgate
 
 # Checks the Python package against a server and a node of its own.
 python:

@@ -70,7 +70,7 @@ export class Admin {
   readonly accessTokens;
   /** The audit trail, newest first. */
   readonly changes;
-  /** What was spent, by time and owner. */
+  /** The amounts spent, by time and owner. */
   readonly spend;
 
   /** Administers the control plane that the transport leads to. `connectAdmin` of `@tollgate/client/nodejs` makes one. */

@@ -7,7 +7,7 @@ import {
 } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { type CallOptions, callAgain, identified } from "./call.js";
-import { edited, pathsOf } from "./changes.js";
+import { changed, pathsOf } from "./changes.js";
 
 /** The methods of a service that lists resources, and the resource. */
 export interface ListMethods {
@@ -95,7 +95,7 @@ export class Collection<M extends KeepMethods> extends Listing<M> {
     edit: (resource: Resource<M>) => void,
     options?: Options<M["update"]>,
   ): Promise<Resource<M>> {
-    const { resource, paths } = edited<M["resource"]>(this.methods.resource, before, edit);
+    const { resource, paths } = changed<M["resource"]>(this.methods.resource, before, edit);
     return await this.change(resource, paths, options);
   }
 

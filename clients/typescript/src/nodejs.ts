@@ -7,7 +7,7 @@ import { Admin } from "./admin.js";
 import { bearer } from "./bearer.js";
 import { Gate } from "./gate.js";
 
-/** The way to a control plane. What is absent is taken from the environment, by the names that `tollgate` itself reads. */
+/** The way to a control plane. Absent options come from the environment, by the names that `tollgate` itself reads. */
 export interface AdminOptions {
   /** The server, as `https://tollgate.example.com:50051`; else `TOLLGATE_SERVER`, else `http://127.0.0.1:50051`. */
   readonly server?: string;

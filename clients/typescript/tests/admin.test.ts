@@ -1,6 +1,17 @@
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ConfigService, RoutingScope, type Team, VirtualKeyService } from "../src/gen/tollgate/v1/index.js";
+import type { Creatable, CreateMethods } from "../src/collection.js";
+import {
+  ConfigService,
+  ModelConfigScope,
+  PricingMatchType,
+  PricingRequestType,
+  PricingScopeKind,
+  Role,
+  RoutingScope,
+  type Team,
+  VirtualKeyService,
+} from "../src/gen/tollgate/v1/index.js";
 import { type Admin, ErrorReason, TollgateError } from "../src/index.js";
 import { adminOf, type Program, startServer, withTollgate } from "./programs.js";
 
@@ -67,10 +78,9 @@ withTollgate("Admin", () => {
     expect([error.code, error.reason]).toEqual([Code.Aborted, ErrorReason.REVISION_MISMATCH]);
     expect(error.facts.expected).toBe(String(team.revision));
 
-    const sent: string[][] = [];
+    const sent: unknown[] = [];
     const watching: Interceptor = (next) => async (request) => {
-      const { updateMask } = request.message as { updateMask?: { paths: string[] } };
-      if (updateMask) sent.push(updateMask.paths);
+      if (request.method.name === "UpdateTeam") sent.push(request.message);
       return await next(request);
     };
     const { teams } = adminOf(server, { interceptors: [watching] });
@@ -79,7 +89,19 @@ withTollgate("Admin", () => {
       team.calendarAligned = false;
       team.profile = { lead: "Ada", size: 3 };
     });
-    expect(sent).toEqual([["calendar_aligned", "profile"]]);
+    expect(sent).toMatchObject([
+      {
+        team: {
+          id: team.id,
+          revision: before.revision,
+          name: "",
+          labels: {},
+          calendarAligned: false,
+          profile: { size: 3 },
+        },
+        updateMask: { paths: ["calendar_aligned", "profile"] },
+      },
+    ]);
     expect(before.calendarAligned).toBe(true);
     expect(after).toMatchObject({
       name: "Research",
@@ -102,6 +124,49 @@ withTollgate("Admin", () => {
     expect(key.isActive).toBe(false);
     const cleared = await admin.virtualKeys.patch(key.id, { description: undefined, isActive: undefined });
     expect(cleared).toMatchObject({ description: "", isActive: true });
+  });
+
+  test("keeps every kind", async () => {
+    /** Creates, gets, lists, edits and deletes one. */
+    async function live<M extends CreateMethods>(kind: Creatable<M>, init: Parameters<typeof kind.create>[0]) {
+      const made = await kind.create(init);
+      const { id } = made as unknown as { id: string };
+      expect(await kind.get(id)).toEqual(made);
+      expect(await all(kind.list())).toContainEqual(made);
+      expect(await kind.update(made, () => {})).toEqual(made);
+      await kind.delete(id);
+      expect((await failure(kind.get(id))).code).toBe(Code.NotFound);
+    }
+    const limit = { rateLimits: [{ requestMaxLimit: 10n, requestResetDuration: "1m" }] };
+    await live(admin.providers, { name: "own-models", keys: [{ name: "first", models: ["llama*"] }] });
+    await live(admin.mcpClients, { name: "wiki", tools: ["search"] });
+    await live(admin.customers, { name: "Every", ...limit });
+    await live(admin.teams, { name: "Every", ...limit });
+    await live(admin.virtualKeys, { name: "every", value: "sk-own-key-for-tests-of-every-kind", ...limit });
+    await live(admin.modelConfigs, { modelName: "gpt-4o", scope: ModelConfigScope.GLOBAL, ...limit });
+    await live(admin.modelPrices, { provider: "openai", model: "unheard-of", rates: { inputCostPerToken: 1e-6 } });
+    await live(admin.routingRules, {
+      name: "all to one",
+      celExpression: "model.startsWith('gpt')",
+      scope: RoutingScope.GLOBAL,
+      targets: [{ provider: "openai", weight: 1 }],
+    });
+    await live(admin.pricingOverrides, {
+      name: "discount",
+      scopeKind: PricingScopeKind.GLOBAL,
+      matchType: PricingMatchType.EXACT,
+      pattern: "gpt-4o",
+      requestTypes: [PricingRequestType.CHAT_COMPLETION],
+      patch: { inputCostPerToken: 1e-6 },
+    });
+  });
+
+  test("lists what is no resource of its own", async () => {
+    const team = await admin.teams.create({ name: "Listed", budgets: [{ maxLimit: 1, resetDuration: "1d" }] });
+    expect(await all(admin.budgets.list({ teamId: team.id }))).toMatchObject([{ maxLimitNanoUsd: 1_000_000_000n }]);
+    expect(await all(admin.rateLimits.list({ teamId: team.id }))).toEqual([]);
+    expect(await all(admin.accessTokens.list())).toMatchObject([{ role: Role.ADMIN }]);
+    expect(await all(admin.spend.list({ groupBy: ["team"] }))).toEqual([]);
   });
 
   test("limits of a provider are made by the first change", async () => {

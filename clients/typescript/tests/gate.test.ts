@@ -7,7 +7,7 @@ import { type Admin, Decision, type Gate, Refused, TollgateError } from "../src/
 import { connectGate } from "../src/nodejs.js";
 import { adminOf, type Program, startNode, startServer, withTollgate } from "./programs.js";
 
-/** What a call that must fail throws. */
+/** The error of a call that must fail. */
 async function thrown(call: Promise<unknown>): Promise<unknown> {
   return await call.then(
     () => expect.fail("it did not fail"),

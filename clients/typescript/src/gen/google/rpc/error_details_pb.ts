@@ -199,7 +199,7 @@ export type ResourceInfo = Message<"google.rpc.ResourceInfo"> & {
   resourceName: string;
 
   /**
-   * Who owns it.
+   * Its owner.
    *
    * @generated from field: string owner = 3;
    */
