@@ -25,7 +25,7 @@ withTollgate("Gate", () => {
     server = await startServer();
     node = await startNode(server);
     admin = adminOf(server);
-    gate = connectGate({ node: node.place });
+    gate = connectGate({ node: node.place, timeoutMs: 60_000 });
   });
   afterAll(async () => {
     await node?.[Symbol.asyncDispose]();
@@ -132,7 +132,7 @@ withTollgate("Gate", () => {
       }
       return answer;
     };
-    const broken = connectGate({ node: node.place, interceptors: [losing] });
+    const broken = connectGate({ node: node.place, timeoutMs: 60_000, interceptors: [losing] });
     const request = { virtualKeyValue: key.value, model: "gpt-4o" };
     expect(await thrown(broken.admit(request))).toMatchObject({ code: Code.Unavailable });
     const admission = await broken.admit(request);
