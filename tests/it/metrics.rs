@@ -93,6 +93,7 @@ async fn every_metric_is_documented_and_counts_what_it_says() {
     let mut rig = Rig::new();
     let metrics = rig.start_with_metrics().await;
     let api = rig.api().await;
+    crate::credit::hold(&api).await;
     let team = api.team("one").await;
     let missing = api.get(&v1::ResourceKey { kind: v1::ResourceKind::Team.into(), id: "none".to_owned() }).await;
     assert_eq!(missing.unwrap_err().code(), Code::NotFound);
@@ -129,11 +130,15 @@ async fn every_metric_is_documented_and_counts_what_it_says() {
         ("tollgate_watch_lag_revisions{node_id=\"a node\"}", 0.0),
         ("tollgate_ledger_queue", 0.0),
         ("tollgate_commit_size_sum{purpose=\"changes\"}", revision),
-        ("tollgate_commit_size_sum{purpose=\"usage\"}", 1.0),
-        ("tollgate_usage_batches_total{outcome=\"applied\"}", 1.0),
+        ("tollgate_commit_size_sum{purpose=\"usage\"}", 2.0),
+        ("tollgate_usage_batches_total{outcome=\"applied\"}", 2.0),
         ("tollgate_usage_batches_total{outcome=\"duplicate\"}", 1.0),
-        ("tollgate_usage_entries_total{outcome=\"counted\"}", 1.0),
+        ("tollgate_usage_entries_total{outcome=\"counted\"}", 2.0),
         ("tollgate_usage_entries_total{outcome=\"rejected\"}", 1.0),
+        ("tollgate_credit_granted_total{kind=\"budget\"}", 7.0),
+        ("tollgate_credit_wants_total{outcome=\"met\"}", 1.0),
+        ("tollgate_credit_outstanding{kind=\"budget\"}", 4.0),
+        ("tollgate_credit_overshoot{kind=\"budget\"}", 0.0),
     ] {
         assert_eq!(scrape.value(sample), value, "{sample}");
     }

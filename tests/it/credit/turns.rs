@@ -23,6 +23,8 @@ async fn at_noon(credit: CreditSettings) -> (Rig, Api, Arc<AtomicI64>, v1::Virtu
     let budget = v1::Budget { max_limit: 10e-9, reset_duration: "1h".to_owned(), ..v1::Budget::default() };
     let key = v1::VirtualKey { name: "key".to_owned(), budgets: vec![budget], ..v1::VirtualKey::default() };
     let key = api.create_virtual_key(key).await.unwrap();
+    // Its first window began a moment after noon.
+    now.store(NOON + SECOND, Ordering::SeqCst);
     (rig, api, now, key)
 }
 

@@ -171,7 +171,7 @@ async fn a_bad_file_is_refused_with_its_fault_and_leaves_the_store_as_it_was() {
             "token.token.value: is not as an export has it",
         ),
         (changed("usageNode", |it| it["metadata"] = json!("[]")), "metadata: is no JSON object of strings"),
-        (changed("usageNode", |it| it["incarnation"] = json!("99")), "incarnation: is 99; must be from 1 to 2"),
+        (changed("usageNode", |it| it["incarnation"] = json!("99")), "incarnation: is 99; must be from 1 to 3"),
         (changed("usageNode", |it| it["lastFingerprint"] = json!("")), "last_fingerprint: has 0 bytes"),
         (changed("usageCounter", |it| it["kind"] = json!(9)), "kind: is missing or unknown"),
         (changed("usageCounter", |it| it["used"] = json!("-5")), "used: is -5; must be at least 0"),

@@ -31,7 +31,7 @@ fn limits(nanos: i64, reset_duration: &str) -> Limits {
 fn dimension(limits: &Limits) -> Dimension<'_> {
     let mut found = Vec::new();
     add_dimensions(&LimitOwner::Customer(Id::new("customer")), limits, false, &mut found);
-    found.pop().expect("a budget")
+    found.swap_remove(0)
 }
 
 fn day(day: i64) -> CounterKey {
