@@ -20,7 +20,15 @@ pub(super) fn settle_limits(
     let list = path.field("budgets");
     let alike = |entry: &Budget, other: &Budget| same(&entry.reset_duration, &other.reset_duration);
     let claimed = claim(&desired.budgets, budgets, |it| &it.id, &[&alike], (&list, "budget"), violations);
-    for (entry, existing) in desired.budgets.iter_mut().zip(claimed) {
+    for ((index, entry), existing) in desired.budgets.iter_mut().enumerate().zip(claimed) {
+        let (new, old) = (&entry.temporary_increase, existing.map(|existing| &existing.temporary_increase));
+        if let Some(increase) = new
+            && old != Some(new)
+            && increase.until <= cx.now
+        {
+            let text = format!("is {}, which is not in the future; leave the increase out to end it", increase.until);
+            violations.add(list.index(index).field("temporary_increase_until"), text);
+        }
         settle_budget(entry, existing, cx);
     }
 

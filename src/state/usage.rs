@@ -86,7 +86,7 @@ impl<'a> Tally<'a> {
     ///
     /// The counter that would overflow.
     pub fn add(&mut self, amounts: &[Amount]) -> Result<(), CounterKey> {
-        for (place, Amount { key, amount, max, alert_percents }) in amounts.iter().enumerate() {
+        for (place, Amount { key, amount, max, max_before, alert_percents }) in amounts.iter().enumerate() {
             let added = match self.moved.entry(key.clone()) {
                 Entry::Occupied(mut moved) => {
                     let moved = moved.get_mut();
@@ -95,7 +95,7 @@ impl<'a> Tally<'a> {
                 Entry::Vacant(vacant) => {
                     let before = self.counters.get(key).used;
                     before.checked_add(*amount).map(|used| {
-                        let (before, alert_percents) = ((before, *max), alert_percents.clone());
+                        let (before, alert_percents) = ((before, *max_before), alert_percents.clone());
                         vacant.insert(Move { used, max: *max, alert_percents, before });
                     })
                 }
@@ -122,7 +122,7 @@ impl<'a> Tally<'a> {
 
     /// Sets what a window of `dimension` has counted. `before` are used and ceiling before.
     fn set(&mut self, key: CounterKey, used: i64, before: (i64, i64), dimension: &Dimension<'_>) {
-        let (max, alert_percents) = (dimension.max, dimension.alert_percents.clone());
+        let (max, alert_percents) = (dimension.max(self.now), dimension.alert_percents.clone());
         self.moved.insert(key, Move { used, max, alert_percents, before });
     }
 
@@ -133,7 +133,7 @@ impl<'a> Tally<'a> {
         for at in [current.start.plus_micros(-1), current.start, current.end] {
             let key = dimension.counter(at);
             if at == current.start || self.counters.get(&key).used != 0 {
-                self.set(key, 0, (0, dimension.max), dimension);
+                self.set(key, 0, (0, dimension.max(self.now)), dimension);
             }
         }
     }
@@ -215,15 +215,15 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
             let (from, to) = (old.counter(now), new.counter(now));
             let was = counters.get(&from).used;
             if was != 0 && from != to {
-                tally.set(from, 0, (0, old.max), &new);
+                tally.set(from, 0, (0, old.max(now)), &new);
             }
-            let ends_otherwise = old.window(now).end != new.window(now).end;
+            let ends_otherwise = old.holds_until(now) != new.holds_until(now);
             let used = match (reset.concerns(&new), new.aligned() && !old.owner_aligned) {
                 (true, _) | (_, true) => 0,
                 (false, false) => was,
             };
-            if used != counters.get(&to).used || (used != 0 && (new.max != old.max || ends_otherwise)) {
-                tally.set(to, used, (was, old.max), &new);
+            if used != counters.get(&to).used || (used != 0 && (new.max(now) != old.max(now) || ends_otherwise)) {
+                tally.set(to, used, (was, old.max(now)), &new);
             }
         }
     }
@@ -231,7 +231,8 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
     if let Some(Adjustment { key, before, used, .. }) = &decision.adjustment {
         let limit = after().flat_map(dimensions).find(|it| it.limit_id == key.limit_id && it.kind == key.kind);
         if let Some(limit) = limit {
-            tally.set(key.clone(), *used, (*before, limit.max), &limit);
+            let max_before = limit.greatest_max(&limit.window(now), now);
+            tally.set(key.clone(), *used, (*before, max_before), &limit);
         }
     }
     tally.close(|key| {

@@ -14,7 +14,7 @@ use super::entity::{budget, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
 use super::persist::{Row, Rows, Which, each};
 use super::tx::ReadTx;
-use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit};
+use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit, TemporaryIncrease};
 
 impl Row for budget::Model {
     type Key = String;
@@ -65,7 +65,17 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
     rows.budget.extend(limits.budgets.iter().zip(0..).map(|(budget, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let Budget { id, max_limit, reset_duration, alert_percents, anchor, created_at, updated_at } = budget;
+        let Budget {
+            id,
+            max_limit,
+            temporary_increase,
+            reset_duration,
+            alert_percents,
+            anchor,
+            created_at,
+            updated_at,
+        } = budget;
+        let increase = temporary_increase.as_deref();
         budget::Model {
             id: id.to_string(),
             customer_id,
@@ -76,6 +86,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             provider,
             ord,
             max_limit_nano_usd: max_limit.nanos(),
+            temporary_increase_nano_usd: increase.map(|increase| increase.amount.nanos()),
+            temporary_increase_until: increase.map(|increase| increase.until.as_micros()),
             reset_duration: reset_duration.to_string(),
             alert_percents: cell::alert_percents(alert_percents),
             anchor: anchor.as_micros(),
@@ -202,23 +214,25 @@ where
     let [budgets, rate_limits] = (of.owned)(&of, which);
     {
         use budget::Column::{
-            AlertPercents, Anchor, CreatedAt, Id as IdColumn, MaxLimitNanoUsd, Ord, ResetDuration, UpdatedAt,
+            AlertPercents, Anchor, CreatedAt, Id as IdColumn, MaxLimitNanoUsd, Ord, ResetDuration,
+            TemporaryIncreaseNanoUsd, TemporaryIncreaseUntil, UpdatedAt,
         };
         let select = budget::Entity::find()
             .select_only()
             .columns([of.budget, IdColumn, Ord, MaxLimitNanoUsd, ResetDuration])
-            .columns([AlertPercents, Anchor, CreatedAt, UpdatedAt])
+            .columns([TemporaryIncreaseNanoUsd, TemporaryIncreaseUntil, AlertPercents, Anchor, CreatedAt, UpdatedAt])
             .filter(budgets)
-            .into_tuple::<(K, String, i32, i64, String, Option<String>, i64, i64, i64)>();
+            .into_tuple::<(K, String, i32, i64, String, Option<i64>, Option<i64>, Option<String>, i64, i64, i64)>();
         each(
             tx,
             "budget",
             select,
-            |(owner, id, ord, max_limit, reset_duration, percents, anchor, created_at, updated_at)| {
+            |(owner, id, ord, max_limit, reset_duration, increase, until, percents, anchor, created_at, updated_at)| {
                 let reading = Reading { table: "budget", id: &id };
                 let budget = Budget {
                     id: id.as_str().into(),
                     max_limit: NanoUsd::from_nanos(reading.limit(max_limit)?),
+                    temporary_increase: temporary_increase(reading, increase, until)?,
                     reset_duration: reading.duration(&reset_duration)?,
                     alert_percents: reading.alert_percents(percents.as_deref())?,
                     anchor: reading.time(anchor)?,
@@ -277,6 +291,21 @@ where
         .await?;
     }
     Ok(Owned(limits))
+}
+
+fn temporary_increase(
+    reading: Reading<'_>,
+    amount: Option<i64>,
+    until: Option<i64>,
+) -> Result<Option<Box<TemporaryIncrease>>, StoreError> {
+    match (amount, until) {
+        (None, None) => Ok(None),
+        (Some(amount), Some(until)) => {
+            let (amount, until) = (NanoUsd::from_nanos(reading.limit(amount)?), reading.time(until)?);
+            Ok(Some(Box::new(TemporaryIncrease { amount, until })))
+        }
+        _ => Err(reading.corrupt("an increase has no amount or no end")),
+    }
 }
 
 fn dimension(

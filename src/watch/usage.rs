@@ -168,7 +168,7 @@ type LimitKey = (LimitId, LimitKind);
 struct Book {
     view: View,
     limits: HashMap<LimitKey, Known>,
-    /// When which limits are to be looked at: at the ends of windows that are followed by another value.
+    /// When which limits are to be looked at: at the ends of windows that are followed by another value, and of increases.
     turns: BTreeSet<(Timestamp, LimitKey)>,
 }
 
@@ -177,7 +177,7 @@ struct Book {
 struct Known {
     /// Where it is in the view, if it was ever told.
     place: Option<i64>,
-    /// When its window turns, if that is to be told.
+    /// When its window turns or its increase ends, if that is to be told.
     turns: Option<Timestamp>,
 }
 
@@ -242,7 +242,7 @@ impl Book {
             kind: wire::limit_kind(limit.1).into(),
             window_start: Some(wire::timestamp(window.start)),
             used: counter.used,
-            max: dimension.max,
+            max: dimension.max(now),
             version,
         };
         // Of a limit with nothing in it that was never told, nobody was told anything else.
@@ -258,7 +258,7 @@ impl Book {
             self.view.places.insert(self.view.last, usage);
             place = Some(self.view.last);
         }
-        let turns = (counter.used != 0 || next.used != 0).then_some(window.end);
+        let turns = (counter.used != 0 || next.used != 0).then(|| dimension.holds_until(now));
         if let Some(end) = turns {
             self.turns.insert((end, limit.clone()));
         }

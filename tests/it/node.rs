@@ -39,6 +39,13 @@ fn budget(max_limit: f64) -> v1::Budget {
     v1::Budget { max_limit, reset_duration: "1d".to_owned(), ..Default::default() }
 }
 
+/// A budget that is raised for a part of the time that is asked of.
+fn raised(max_limit: f64, temporary_increase: f64) -> v1::Budget {
+    let (seconds, nanos) = Timestamp::now().plus_micros(6 * 3_600_000_000).parts();
+    let temporary_increase_until = Some(prost_types::Timestamp { seconds, nanos });
+    v1::Budget { temporary_increase, temporary_increase_until, ..budget(max_limit) }
+}
+
 fn rate(requests: i64) -> Vec<v1::RateLimit> {
     vec![v1::RateLimit {
         request_max_limit: Some(requests),
@@ -100,7 +107,7 @@ async fn organisation(api: &Api) -> Vec<String> {
             team_id: team_id.to_owned(),
             customer_id: customer_id.to_owned(),
             is_active: Some(is_active),
-            budgets: vec![budget(0.005)],
+            budgets: vec![raised(0.002, 0.003)],
             provider_configs: vec![
                 config("openai", Some(1.0), &["*"]),
                 config("groq", Some(2.0), &["gpt-*", "claude"]),

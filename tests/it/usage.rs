@@ -22,6 +22,7 @@ mod counted;
 mod crash;
 mod disk;
 mod history;
+mod increase;
 mod model;
 pub(crate) mod reporter;
 mod seeded;

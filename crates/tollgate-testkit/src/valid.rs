@@ -68,9 +68,12 @@ fn alert_percents() -> impl Strategy<Value = Vec<i32>> {
 fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
     // Around 9e6 dollars a nano-dollar is about as much as one step of a double.
     let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.0, 0.1 + 0.2, 6e-10, 9.2e9])];
-    let parts = (max_limit, alert_percents(), any::<f64>(), any::<i64>());
-    let budget = parts.prop_map(|(max_limit, alert_percents, current_usage, nanos)| v1::Budget {
+    let increase = option::of((prop_oneof![1e-9..1.0, 1.0..9.2e9], time(NOW_SECONDS + 1..4_000_000_000)));
+    let parts = (max_limit, increase, alert_percents(), any::<f64>(), any::<i64>());
+    let budget = parts.prop_map(|(max_limit, increase, alert_percents, current_usage, nanos)| v1::Budget {
         max_limit,
+        temporary_increase: increase.as_ref().map_or(0.0, |(increase, _)| *increase),
+        temporary_increase_until: increase.map(|(_, until)| until),
         alert_percents,
         current_usage,
         max_limit_nano_usd: nanos,

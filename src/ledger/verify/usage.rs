@@ -134,7 +134,8 @@ impl<'a> Check<'a> {
         }
         let limit = limits.get(&(key.limit_id.clone(), key.kind));
         let unchanged = |updated_at: &Timestamp| updated_at < crossed_at;
-        let is_as_told = |limit: &Dimension<'_>| limit.max == *max && limit.alert_percents.percents().contains(percent);
+        let is_as_told =
+            |limit: &Dimension<'_>| limit.max(*crossed_at) == *max && limit.alert_percents.percents().contains(percent);
         if limit.is_some_and(|(limit, updated_at)| limit.owner != *owner || unchanged(updated_at) && !is_as_told(limit))
         {
             return Some(format!(

@@ -17,6 +17,8 @@ pub struct Model {
     pub provider: Option<String>,
     pub ord: i32,
     pub max_limit_nano_usd: i64,
+    pub temporary_increase_nano_usd: Option<i64>,
+    pub temporary_increase_until: Option<i64>,
     pub reset_duration: String,
     pub alert_percents: Option<String>,
     pub anchor: i64,

@@ -1,8 +1,8 @@
-//! What limits have got: thresholds of their own, and corrections of what they counted in the audit trail.
+//! What limits have got: thresholds of their own, increases of budgets for a while, and corrections of what they counted in the audit trail.
 
 use sea_orm_migration::prelude::*;
 
-use super::columns::{bytes_or_null, text_or_null};
+use super::columns::{bigint_or_null, bytes_or_null, text_or_null};
 
 pub(super) struct Migration;
 
@@ -18,6 +18,10 @@ impl MigrationTrait for Migration {
         for table in ["budget", "rate_limit"] {
             let column = text_or_null("alert_percents");
             manager.alter_table(Table::alter().table(table).add_column(column).take()).await?;
+        }
+        for name in ["temporary_increase_nano_usd", "temporary_increase_until"] {
+            let column = bigint_or_null(name);
+            manager.alter_table(Table::alter().table("budget").add_column(column).take()).await?;
         }
         let column = bytes_or_null("adjustment");
         manager.alter_table(Table::alter().table("change_txn").add_column(column).take()).await

@@ -21,7 +21,7 @@ use super::*;
 use crate::domain::{
     AlertPercents, AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd,
     PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
-    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, VirtualKey,
+    ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease, VirtualKey,
 };
 use crate::state::Op;
 
@@ -221,6 +221,8 @@ fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
     Budget {
         id: id.into(),
         max_limit: NanoUsd::from_nanos(nanos),
+        temporary_increase: (nanos % 2 == 1)
+            .then(|| Box::new(TemporaryIncrease { amount: NanoUsd::from_nanos(7), until: at(50) })),
         reset_duration: ResetDuration::parse(duration).unwrap(),
         alert_percents: AlertPercents::new(vec![50, 200]).unwrap(),
         anchor: at(-5),

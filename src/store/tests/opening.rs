@@ -134,7 +134,9 @@ async fn a_newer_database_is_refused() {
 const LAST: (&str, &str) = (
     "m0013_limits",
     "ALTER TABLE budget DROP COLUMN alert_percents; ALTER TABLE rate_limit DROP COLUMN alert_percents; \
-     ALTER TABLE change_txn DROP COLUMN adjustment",
+     ALTER TABLE change_txn DROP COLUMN adjustment; \
+     ALTER TABLE budget DROP COLUMN temporary_increase_nano_usd; \
+     ALTER TABLE budget DROP COLUMN temporary_increase_until",
 );
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {

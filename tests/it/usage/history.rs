@@ -327,7 +327,7 @@ pub(crate) async fn currents(api: &Api, from_memory: bool) -> Currents {
     for it in answer.budgets {
         // What never ends has no next window.
         let window = (time(it.last_reset), it.next_reset.map_or(Micros::MAX, micros));
-        let current = Current { used: it.current_usage_nano_usd, max: it.max_limit_nano_usd, window };
+        let current = Current { used: it.current_usage_nano_usd, max: it.effective_max_limit_nano_usd, window };
         all.insert((it.id, LimitKind::Budget), current);
     }
     let request = v1::ListRateLimitsRequest { page_size: 1_000, from_memory, ..Default::default() };

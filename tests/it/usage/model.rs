@@ -32,7 +32,10 @@ pub(crate) enum Owner {
 pub(crate) struct Limit {
     pub(crate) id: String,
     pub(crate) kind: LimitKind,
+    /// The ceiling without an increase.
     pub(crate) max: i64,
+    /// The ceiling with an increase, and until when.
+    pub(crate) raised: Option<(i64, Micros)>,
     pub(crate) length: Length,
     pub(crate) anchor: Micros,
     pub(crate) aligned: bool,
@@ -45,6 +48,15 @@ pub(crate) struct Limit {
 impl Limit {
     pub(crate) fn window(&self, at: Micros) -> (Micros, Micros) {
         self.length.window(self.anchor, self.aligned, at)
+    }
+
+    pub(crate) fn max_at(&self, at: Micros) -> i64 {
+        self.raised.filter(|(_, until)| at < *until).map_or(self.max, |(raised, _)| raised)
+    }
+
+    /// The ceiling that what was counted before in this window is measured by: the raised one, if that ended in it.
+    fn max_before(&self, start: Micros, now: Micros) -> i64 {
+        self.raised.filter(|(_, until)| start < *until).map_or(self.max_at(now), |(raised, _)| raised)
     }
 
     fn used(&self, start: Micros) -> i64 {
@@ -150,7 +162,7 @@ impl Model {
     pub(crate) fn currents(&self) -> Currents {
         let current = |limit: &Limit| {
             let window = limit.window(self.now);
-            let current = Current { used: limit.used(window.0), max: limit.max, window };
+            let current = Current { used: limit.used(window.0), max: limit.max_at(self.now), window };
             ((limit.id.clone(), limit.kind), current)
         };
         self.limits.values().flatten().map(current).collect()
@@ -214,9 +226,9 @@ impl Model {
         for (owner, place, start, used) in moves {
             let limit = &mut self.limits.get_mut(&owner).unwrap()[place];
             let was = limit.counted.insert(start, used).unwrap_or_default();
-            let max = limit.max;
+            let (before, max) = (limit.max_before(start, now), limit.max_at(now));
             let limit = limit.clone();
-            self.cross(&limit, start, (was, max), (used, max));
+            self.cross(&limit, start, (was, before), (used, max));
         }
         self.spend.add(entry, at, &owners);
         Some(late)
@@ -290,7 +302,7 @@ impl Model {
                 let zero = reset.concerns(limit.kind) || (limit.aligned && limit.length.can_align() && !old.aligned);
                 let used = if zero { 0 } else { was };
                 limit.counted.insert(to.0, used);
-                self.cross(&limit, to.0, (was, old.max), (used, limit.max));
+                self.cross(&limit, to.0, (was, old.max_at(now)), (used, limit.max_at(now)));
             }
             limits.push(limit);
         }
@@ -307,7 +319,8 @@ impl Model {
         let used = (before + delta).max(0);
         limit.counted.insert(start, used);
         let limit = limit.clone();
-        self.cross(&limit, start, (before, limit.max), (used, limit.max));
+        let max_before = limit.max_before(start, self.now);
+        self.cross(&limit, start, (before, max_before), (used, limit.max_at(self.now)));
         (before, used, start)
     }
 

@@ -15,12 +15,14 @@ pub struct Dimension<'a> {
     pub kind: LimitKind,
     /// Whose it is.
     pub owner: LimitOwner,
-    /// The ceiling: nano-dollars, tokens or requests.
-    pub max: i64,
     /// The percentages of the ceiling whose crossing is recorded.
     pub alert_percents: &'a AlertPercents,
     /// Whether its owner is calendar-aligned.
     pub owner_aligned: bool,
+    /// The ceiling without an increase: nano-dollars, tokens or requests.
+    base: i64,
+    /// The ceiling with an increase, and until when that holds.
+    raised: Option<(i64, Timestamp)>,
     anchor: Timestamp,
     length: &'a ResetDuration,
 }
@@ -29,6 +31,22 @@ impl Dimension<'_> {
     /// The window that `at` lies in.
     pub fn window(&self, at: Timestamp) -> Window {
         Window::at(self.anchor, self.length, self.owner_aligned, at)
+    }
+
+    /// The ceiling at the time `at`: nano-dollars, tokens or requests.
+    pub fn max(&self, at: Timestamp) -> i64 {
+        self.raised.filter(|(_, until)| at < *until).map_or(self.base, |(raised, _)| raised)
+    }
+
+    /// The ceiling at the time `at`, or the higher one that ended in this window before it.
+    pub fn greatest_max(&self, window: &Window, at: Timestamp) -> i64 {
+        self.raised.filter(|(_, until)| window.start < *until).map_or_else(|| self.max(at), |(raised, _)| raised)
+    }
+
+    /// When the window that `at` lies in ends, or the ceiling changes, if that is earlier.
+    pub fn holds_until(&self, at: Timestamp) -> Timestamp {
+        let end = self.window(at).end;
+        self.raised.map_or(end, |(_, until)| if at < until { end.min(until) } else { end })
     }
 
     /// Whether its windows are those of the calendar.
@@ -57,9 +75,19 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
                 let (limit_id, owner) = (rate.id.clone(), owner.clone());
-                let (max, anchor, length) = (*max_limit, *anchor, reset_duration);
+                let (base, anchor, length) = (*max_limit, *anchor, reset_duration);
                 let alert_percents = &rate.alert_percents;
-                found.push(Dimension { limit_id, kind, owner, max, alert_percents, anchor, length, owner_aligned });
+                found.push(Dimension {
+                    limit_id,
+                    kind,
+                    owner,
+                    alert_percents,
+                    owner_aligned,
+                    base,
+                    raised: None,
+                    anchor,
+                    length,
+                });
             }
         }
     }
@@ -68,11 +96,12 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
             limit_id: budget.id.clone(),
             kind: LimitKind::Budget,
             owner: owner.clone(),
-            max: budget.max_limit.nanos(),
             alert_percents: &budget.alert_percents,
             anchor: budget.anchor,
             length: &budget.reset_duration,
             owner_aligned,
+            base: budget.max_limit.nanos(),
+            raised: budget.temporary_increase.as_deref().map(|it| (it.raised(budget.max_limit).nanos(), it.until)),
         });
     }
 }

@@ -185,7 +185,8 @@ fn each(usage: &dyn Usage, request: &Request<'_>, limits: &Limits, aligned: bool
     });
     shortest_first(limits.budgets.iter(), budget_place, |budget| {
         let window = at(budget.anchor, &budget.reset_duration);
-        let (used, max, estimate) = (usage.budget(budget, &window), budget.max_limit.nanos(), request.estimated_cost);
+        let (used, max, estimate) =
+            (usage.budget(budget, &window), budget.effective_max_limit(request.at).nanos(), request.estimated_cost);
         visit(Used { limit_id: &budget.id, kind: LimitKind::Budget, used, max, estimate, window });
     });
 }

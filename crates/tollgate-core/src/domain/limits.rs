@@ -11,6 +11,8 @@ pub struct Budget {
     pub id: LimitId,
     /// The ceiling.
     pub max_limit: NanoUsd,
+    /// What raises it for a while. Few budgets have one.
+    pub temporary_increase: Option<Box<TemporaryIncrease>>,
     /// Length of the window.
     pub reset_duration: ResetDuration,
     /// The percentages of the ceiling whose crossing is recorded.
@@ -21,6 +23,32 @@ pub struct Budget {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// What raises a ceiling for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TemporaryIncrease {
+    /// By how much.
+    pub amount: NanoUsd,
+    /// From when on it does not hold any more.
+    pub until: Timestamp,
+}
+
+impl TemporaryIncrease {
+    /// The ceiling `max` while it lasts.
+    pub fn raised(&self, max: NanoUsd) -> NanoUsd {
+        NanoUsd::from_nanos(max.nanos().saturating_add(self.amount.nanos()).min(NanoUsd::MAX.nanos()))
+    }
+}
+
+impl Budget {
+    /// The ceiling at the time `at`.
+    pub fn effective_max_limit(&self, at: Timestamp) -> NanoUsd {
+        match self.temporary_increase.as_deref() {
+            Some(increase) if at < increase.until => increase.raised(self.max_limit),
+            Some(_) | None => self.max_limit,
+        }
+    }
 }
 
 /// One dimension of a rate limit.

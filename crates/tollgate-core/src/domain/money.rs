@@ -7,6 +7,8 @@ pub struct NanoUsd(i64);
 impl NanoUsd {
     /// The greatest amount a limit may have, in dollars; it leaves room below `i64::MAX` nano-dollars.
     pub const MAX_USD: f64 = 9.2e9;
+    /// [`MAX_USD`](Self::MAX_USD) exactly.
+    pub const MAX: Self = Self(9_200_000_000_000_000_000);
 
     /// `nanos` nano-dollars.
     pub const fn from_nanos(nanos: i64) -> Self {

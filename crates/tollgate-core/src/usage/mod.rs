@@ -69,8 +69,10 @@ pub struct Amount {
     pub key: CounterKey,
     /// How much.
     pub amount: i64,
-    /// The ceiling.
+    /// The ceiling now.
     pub max: i64,
+    /// The ceiling before: the higher one, if an increase ended in this window.
+    pub max_before: i64,
     /// The percentages of the ceiling whose crossing is recorded.
     pub alert_percents: AlertPercents,
 }
@@ -81,7 +83,7 @@ pub struct Assigned {
     pub amounts: Vec<Amount>,
     /// Whether it came too late for its window.
     pub late: bool,
-    /// When the first of the current windows ends: until then the entry moves the same.
+    /// When the first of the current windows ends, or a ceiling changes: until then the entry moves the same.
     pub until: Timestamp,
     /// When it was consumed.
     pub at: Timestamp,
@@ -167,21 +169,22 @@ pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestam
     for dimension in dimensions {
         let current = dimension.window(now);
         let own = if at == now { current } else { dimension.window(at) };
-        assigned.until = assigned.until.min(current.end);
+        assigned.until = assigned.until.min(dimension.holds_until(now));
         // One window back counts where it belongs. Of what is older, money is never dropped; rates are of their time.
         let too_late = own.end < current.start;
         assigned.late |= too_late;
-        let (amount, window_start) = match dimension.kind {
-            LimitKind::Budget if too_late => (*cost, current.start),
-            LimitKind::Budget => (*cost, own.start),
+        let (amount, window) = match dimension.kind {
+            LimitKind::Budget if too_late => (*cost, current),
+            LimitKind::Budget => (*cost, own),
             LimitKind::Tokens | LimitKind::Requests if too_late => continue,
-            LimitKind::Tokens => (tokens, own.start),
-            LimitKind::Requests => (*requests, own.start),
+            LimitKind::Tokens => (tokens, own),
+            LimitKind::Requests => (*requests, own),
         };
         if amount > 0 {
-            let Dimension { limit_id, kind, max, alert_percents, .. } = dimension;
-            let (key, alert_percents) = (CounterKey { limit_id, kind, window_start }, alert_percents.clone());
-            assigned.amounts.push(Amount { key, amount, max, alert_percents });
+            let (max, max_before) = (dimension.max(now), dimension.greatest_max(&window, now));
+            let Dimension { limit_id, kind, alert_percents, .. } = dimension;
+            let key = CounterKey { limit_id, kind, window_start: window.start };
+            assigned.amounts.push(Amount { key, amount, max, max_before, alert_percents: alert_percents.clone() });
         }
     }
     Ok(assigned)

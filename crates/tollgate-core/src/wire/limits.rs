@@ -3,8 +3,8 @@
 use super::text::{self, timestamp};
 use super::{Form, parse_timestamp};
 use crate::domain::{
-    AlertPercents, Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration, Timestamp,
-    Violations, Window,
+    AlertPercents, Budget, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration,
+    TemporaryIncrease, Timestamp, Violations, Window,
 };
 use crate::proto::v1;
 
@@ -87,12 +87,15 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     }
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
     let alert_percents = alert_percents(message.alert_percents, &path.field("alert_percents"), violations);
+    let temporary_increase =
+        temporary_increase(message.temporary_increase, message.temporary_increase_until, path, violations);
     let field = path.field("reset_duration");
     let reset_duration = duration(&message.reset_duration, &field, true, violations)?;
     let epoch = Timestamp::EPOCH;
     Some(Budget {
         id: id.as_ref().into(),
         max_limit: max_limit?,
+        temporary_increase: temporary_increase.map(Box::new),
         reset_duration,
         alert_percents,
         anchor: epoch,
@@ -149,6 +152,40 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
     Some(RateLimit { id: id.as_ref().into(), token, request, alert_percents, created_at: epoch, updated_at: epoch })
 }
 
+/// What raises a budget for a while, if anything does.
+fn temporary_increase(
+    usd: f64,
+    until: Option<prost_types::Timestamp>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<TemporaryIncrease> {
+    let (amount_path, until_path) = (path.field("temporary_increase"), path.field("temporary_increase_until"));
+    let amount = NanoUsd::limit_from_usd(usd);
+    if amount.is_none() {
+        let max = NanoUsd::MAX_USD;
+        let text = format!(
+            "is {usd}; must be 0 for none, or a number of US dollars of at least a nano-dollar (1e-9) and at most {max:e}"
+        );
+        violations.add(amount_path, text);
+    }
+    match (usd == 0.0, until) {
+        (true, None) => None,
+        (true, Some(_)) => {
+            let text = "is 0, but temporary_increase_until is set; say by how much max_limit is raised until then";
+            violations.add(amount_path, text);
+            None
+        }
+        (false, None) => {
+            violations.add(until_path, "is absent, but temporary_increase is set; say when the increase ends");
+            None
+        }
+        (false, Some(until)) => {
+            let until = parse_timestamp(&until, &until_path, violations)?;
+            Some(TemporaryIncrease { amount: amount?, until })
+        }
+    }
+}
+
 /// The thresholds of a limit; the usual ones where something is wrong with those that were named.
 fn alert_percents(named: Vec<i32>, path: &Path<'_>, violations: &mut Violations) -> AlertPercents {
     if named.len() > AlertPercents::MAX_COUNT {
@@ -188,10 +225,15 @@ pub(super) fn recall(
         let path = list.index(index);
         // The double of a large amount is not exact.
         budget.max_limit = NanoUsd::from_nanos(message.max_limit_nano_usd);
-        if !(0..=NanoUsd::limit_from_usd(NanoUsd::MAX_USD).map_or(0, NanoUsd::nanos))
-            .contains(&message.max_limit_nano_usd)
-        {
+        if !(0..=NanoUsd::MAX.nanos()).contains(&message.max_limit_nano_usd) {
             violations.add(path.field("max_limit_nano_usd"), "is no amount that a budget may have");
+        }
+        if let Some(increase) = &mut budget.temporary_increase {
+            increase.amount = NanoUsd::from_nanos(message.temporary_increase_nano_usd);
+            if !(1..=NanoUsd::MAX.nanos()).contains(&message.temporary_increase_nano_usd) {
+                let text = "is no amount that a budget may be raised by";
+                violations.add(path.field("temporary_increase_nano_usd"), text);
+            }
         }
         text::reference(&message.id, &path.field("id"), violations);
         budget.anchor = text::required_time(message.anchor, &path.field("anchor"), violations);
@@ -242,10 +284,20 @@ pub(super) fn render(
 pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool, form: Form) -> v1::Budget {
     use v1::budget::Owner;
     let window = window(budget.anchor, &budget.reset_duration, calendar_aligned, form);
+    let increase = budget.temporary_increase.as_deref();
+    let effective = match form {
+        Form::Answer(now) => budget.effective_max_limit(now),
+        Form::Stream | Form::Log => NanoUsd::default(),
+    };
     v1::Budget {
         id: budget.id.to_string(),
         max_limit: budget.max_limit.usd(),
         max_limit_nano_usd: budget.max_limit.nanos(),
+        temporary_increase: increase.map_or(0.0, |increase| increase.amount.usd()),
+        temporary_increase_until: increase.map(|increase| timestamp(increase.until)),
+        temporary_increase_nano_usd: increase.map_or(0, |increase| increase.amount.nanos()),
+        effective_max_limit: effective.usd(),
+        effective_max_limit_nano_usd: effective.nanos(),
         reset_duration: budget.reset_duration.to_string(),
         calendar_aligned: calendar_aligned && budget.reset_duration.can_align(),
         current_usage: 0.0,

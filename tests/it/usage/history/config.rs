@@ -78,7 +78,7 @@ impl History {
 
     async fn create_customer(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
-        let desired = Desired::new(&mut self.rng);
+        let desired = Desired::new(&mut self.rng, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let customer = v1::Customer { name: self.name(), budgets, rate_limits, calendar_aligned, ..Default::default() };
         let answer = create(&self.api, Resource::Customer(customer)).await?;
@@ -90,7 +90,7 @@ impl History {
 
     async fn create_team(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
-        let desired = Desired::new(&mut self.rng);
+        let desired = Desired::new(&mut self.rng, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.8));
         let customer_id = customer.clone().unwrap_or_default();
@@ -114,10 +114,10 @@ impl History {
 
     async fn create_key(&mut self) -> Result<(), Status> {
         let calendar_aligned = self.rng.random_bool(0.4);
-        let desired = Desired::new(&mut self.rng);
+        let desired = Desired::new(&mut self.rng, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let parent = self.parent();
-        let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None));
+        let configs = (0..self.rng.random_range(0..3)).map(|_| config(&mut self.rng, None, self.model.now));
         let configs: Vec<_> = configs.collect();
         let key = v1::VirtualKey {
             name: self.name(),
@@ -179,7 +179,7 @@ impl History {
             None => (ModelConfigScope::Global, String::new()),
         };
         let calendar_aligned = rng.random_bool(0.4);
-        let desired = Desired::new(rng);
+        let desired = Desired::new(rng, model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let (model, provider) =
             (PATTERNS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
@@ -206,7 +206,7 @@ impl History {
         let was_aligned = old.first().is_some_and(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.reset();
-        let desired = Desired::instead_of(&mut self.rng, &old);
+        let desired = Desired::instead_of(&mut self.rng, &old, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let resource = match &owner {
             Owner::Customer(id) => Resource::Customer(v1::Customer {
@@ -257,16 +257,16 @@ impl History {
         let was_aligned = old.iter().cloned().chain(of_configs).any(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.reset();
-        let desired = Desired::instead_of(&mut self.rng, &old);
+        let desired = Desired::instead_of(&mut self.rng, &old, self.model.now);
         let mut configs = Vec::new();
         for old in &key.configs {
             if self.rng.random_bool(0.85) {
                 let limits = self.limits(&Owner::Config(id.to_owned(), old.id));
-                configs.push(config(&mut self.rng, Some((old, &limits))));
+                configs.push(config(&mut self.rng, Some((old, &limits)), self.model.now));
             }
         }
         if self.rng.random_bool(0.2) {
-            configs.push(config(&mut self.rng, None));
+            configs.push(config(&mut self.rng, None, self.model.now));
         }
         let Desired { budgets, rate_limits } = desired.clone();
         let provider_configs = configs.iter().map(|(config, _)| config.clone()).collect();

@@ -41,25 +41,59 @@ fn recorded(named: &[i32]) -> Vec<i32> {
     if named.is_empty() { vec![80, 90, 100] } else { named.to_vec() }
 }
 
-fn budget(rng: &mut StdRng, id: &str, reset_duration: String) -> v1::Budget {
+/// An increase for a while, and its end.
+fn increase(rng: &mut StdRng, now: Micros) -> (f64, Option<prost_types::Timestamp>) {
+    if rng.random_bool(0.7) {
+        return (0.0, None);
+    }
+    let until = now + [3_600, 20_000, 86_400, 3_000_000][rng.random_range(0..4)] * 1_000_000;
+    (f64::from(rng.random_range(1..60)) / 20_000.0, Some(time(until)))
+}
+
+fn time(at: Micros) -> prost_types::Timestamp {
+    let nanos = i32::try_from(at.rem_euclid(1_000_000) * 1_000).unwrap();
+    prost_types::Timestamp { seconds: at.div_euclid(1_000_000), nanos }
+}
+
+fn nanos(usd: f64) -> i64 {
+    (usd * 1e9).round() as i64
+}
+
+fn budget(rng: &mut StdRng, id: &str, reset_duration: String, now: Micros) -> v1::Budget {
     let max_limit = f64::from(rng.random_range(0..60)) / 20_000.0;
-    v1::Budget { id: id.to_owned(), max_limit, reset_duration, alert_percents: alerts(rng), ..Default::default() }
+    let (temporary_increase, temporary_increase_until) = increase(rng, now);
+    v1::Budget {
+        id: id.to_owned(),
+        max_limit,
+        reset_duration,
+        alert_percents: alerts(rng),
+        temporary_increase,
+        temporary_increase_until,
+        ..Default::default()
+    }
 }
 
 impl Desired {
-    pub(super) fn new(rng: &mut StdRng) -> Self {
-        Self::instead_of(rng, &[])
+    pub(super) fn new(rng: &mut StdRng, now: Micros) -> Self {
+        Self::instead_of(rng, &[], now)
     }
 
     /// What a client asks for that has `old` before its eyes.
-    pub(super) fn instead_of(rng: &mut StdRng, old: &[Limit]) -> Self {
+    pub(super) fn instead_of(rng: &mut StdRng, old: &[Limit], now: Micros) -> Self {
         let mut budgets = Vec::new();
         for limit in old.iter().filter(|limit| limit.kind == LimitKind::Budget) {
             let moved = rng.random_bool(0.3);
             let length = if moved { budget_length(rng) } else { limit.length.text.clone() };
-            let mut entry = budget(rng, &limit.id, length);
+            let mut entry = budget(rng, &limit.id, length, now);
             if rng.random_bool(0.6) {
                 entry.max_limit = limit.max as f64 / 1e9;
+            }
+            // One that has ended may stay.
+            if let Some((raised, until)) = limit.raised
+                && rng.random_bool(0.5)
+            {
+                entry.temporary_increase = (raised - limit.max) as f64 / 1e9;
+                entry.temporary_increase_until = Some(time(until));
             }
             match rng.random_range(0..10) {
                 0..6 => budgets.push(entry),
@@ -69,7 +103,7 @@ impl Desired {
         }
         if rng.random_bool(if old.is_empty() { 0.7 } else { 0.2 }) {
             let length = budget_length(rng);
-            budgets.push(budget(rng, "", length));
+            budgets.push(budget(rng, "", length, now));
         }
         let mut rate_limits = Vec::new();
         let kept = rates(old).into_iter().filter(|_| rng.random_bool(0.85)).collect::<Vec<_>>();
@@ -113,9 +147,10 @@ impl Desired {
     ) -> Vec<Limit> {
         assert_eq!(budgets.len(), self.budgets.len());
         let mut limits = Vec::new();
-        let mut add = |id: &str, kind, max, text: &str, alerts: &[i32]| {
+        let mut add = |id: &str, kind, (max, raised), text: &str, alerts: &[i32]| {
             let (id, length, alerts) = (id.to_owned(), Length::new(text), recorded(alerts));
-            limits.push(Limit { id, kind, max, length, anchor: at, aligned, alerts, counted: Default::default() });
+            let (anchor, counted) = (at, Default::default());
+            limits.push(Limit { id, kind, max, raised, length, anchor, aligned, alerts, counted });
         };
         let mut unclaimed: Vec<&Limit> = old.iter().filter(|it| it.kind == LimitKind::Budget).collect();
         unclaimed.retain(|limit| self.budgets.iter().all(|desired| desired.id != limit.id));
@@ -134,8 +169,12 @@ impl Desired {
                 }
             };
             assert_eq!(answered.id, id, "a budget that is kept keeps its id");
-            let max = (desired.max_limit * 1e9).round() as i64;
-            add(&id, LimitKind::Budget, max, &desired.reset_duration, &desired.alert_percents);
+            let max = nanos(desired.max_limit);
+            let raised = desired.temporary_increase_until.map(|until| {
+                let until = until.seconds * 1_000_000 + i64::from(until.nanos) / 1_000;
+                (max + nanos(desired.temporary_increase), until)
+            });
+            add(&id, LimitKind::Budget, (max, raised), &desired.reset_duration, &desired.alert_percents);
         }
         assert_eq!(rate_limits.len(), self.rate_limits.len());
         let claimed = self.claimed(old, aligned);
@@ -146,10 +185,10 @@ impl Desired {
                 None => assert!(old.iter().all(|it| it.id != *id), "a new rate limit has the id of an old one"),
             }
             if let (Some(max), Some(text)) = (desired.token_max_limit, &desired.token_reset_duration) {
-                add(id, LimitKind::Tokens, max, text, &desired.alert_percents);
+                add(id, LimitKind::Tokens, (max, None), text, &desired.alert_percents);
             }
             if let (Some(max), Some(text)) = (desired.request_max_limit, &desired.request_reset_duration) {
-                add(id, LimitKind::Requests, max, text, &desired.alert_percents);
+                add(id, LimitKind::Requests, (max, None), text, &desired.alert_percents);
             }
         }
         limits
@@ -211,8 +250,12 @@ fn dimension(rng: &mut StdRng, old: Option<&Limit>, most: i64) -> (Option<i64>, 
 }
 
 /// A provider config that a client asks for.
-pub(super) fn config(rng: &mut StdRng, old: Option<(&Config, &[Limit])>) -> (v1::VirtualKeyProviderConfig, Desired) {
-    let desired = Desired::instead_of(rng, old.map_or(&[], |(_, limits)| limits));
+pub(super) fn config(
+    rng: &mut StdRng,
+    old: Option<(&Config, &[Limit])>,
+    now: Micros,
+) -> (v1::VirtualKeyProviderConfig, Desired) {
+    let desired = Desired::instead_of(rng, old.map_or(&[], |(_, limits)| limits), now);
     let some = |rng: &mut StdRng, lists: &[&[&str]]| {
         lists.iter().choose(rng).unwrap().iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()
     };
