@@ -24,7 +24,7 @@ impl Row for customer::Model {
 impl Persist for Customer {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, calendar_aligned, limits, labels } = resource;
+        let Self { name, calendar_aligned, calendar, limits, labels } = resource;
         rows.customer.push(customer::Model {
             id: id.to_string(),
             revision: *revision,
@@ -32,6 +32,7 @@ impl Persist for Customer {
             updated_at: updated_at.as_micros(),
             name: name.to_string(),
             calendar_aligned: *calendar_aligned,
+            calendar: calendar.as_deref().map(ToString::to_string),
         });
         limits::lay(&LimitOwner::Customer(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
         labels::lay(Kind::Customer, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
@@ -51,6 +52,7 @@ impl Persist for Customer {
                 resource: Self {
                     name: row.name.into(),
                     calendar_aligned: row.calendar_aligned,
+                    calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                 },

@@ -24,7 +24,7 @@ impl Row for team::Model {
 impl Persist for Team {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = resource;
+        let Self { name, customer_id, calendar_aligned, calendar, limits, labels, profile, config, claims } = resource;
         rows.team.push(team::Model {
             id: id.to_string(),
             revision: *revision,
@@ -33,6 +33,7 @@ impl Persist for Team {
             name: name.to_string(),
             customer_id: customer_id.as_ref().map(ToString::to_string),
             calendar_aligned: *calendar_aligned,
+            calendar: calendar.as_deref().map(ToString::to_string),
             profile: profile.as_ref().map(cell::structure),
             config: config.as_ref().map(cell::structure),
             claims: claims.as_ref().map(cell::structure),
@@ -56,6 +57,7 @@ impl Persist for Team {
                     name: row.name.into(),
                     customer_id: row.customer_id.as_deref().map(|id| names.share(id)),
                     calendar_aligned: row.calendar_aligned,
+                    calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                     profile: reading.structure(row.profile.as_deref())?,

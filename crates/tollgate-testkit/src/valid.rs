@@ -1,5 +1,7 @@
 //! Valid messages of every kind at random.
 
+mod limits;
+
 use std::collections::BTreeMap;
 
 use proptest::collection::{btree_map, vec};
@@ -14,6 +16,8 @@ use tollgate_core::domain::{
 };
 use tollgate_core::proto::v1;
 use tollgate_core::wire::{Wire, render_rates};
+
+use limits::{Limits, budgets, calendar, limits, rate_limits};
 
 /// What valid messages name; a provider `p` has the key `p-key`.
 pub const PROVIDERS: [&str; 3] = ["openai", "anthropic", "groq"];
@@ -55,75 +59,6 @@ fn time(seconds: std::ops::Range<i64>) -> impl Strategy<Value = prost_types::Tim
     (seconds, 0..1_000_000_000).prop_map(|(seconds, nanos)| prost_types::Timestamp { seconds, nanos })
 }
 
-fn durations(aligned: bool) -> Vec<&'static str> {
-    let of_calendar: &[&str] =
-        if aligned { &["1d", "7d", "1w", "2w", "30d", "1M", "1Y", "05d"] } else { &["1w", "1M", "1Y"] };
-    [of_calendar, &["1Q", "1500ms", "90s", "1h30m", "24h", "05h", "0h10m"]].concat()
-}
-
-fn alert_percents() -> impl Strategy<Value = Vec<i32>> {
-    subsequence(vec![1, 50, 80, 90, 100, 250, 1_000], 0..=4).prop_shuffle()
-}
-
-fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
-    // Around 9e6 dollars a nano-dollar is about as much as one step of a double.
-    let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.0, 0.1 + 0.2, 6e-10, 9.2e9])];
-    let increase = option::of((prop_oneof![1e-9..1.0, 1.0..9.2e9], time(NOW_SECONDS + 1..4_000_000_000)));
-    let parts = (max_limit, increase, alert_percents(), any::<f64>(), any::<i64>());
-    let budget = parts.prop_map(|(max_limit, increase, alert_percents, current_usage, nanos)| v1::Budget {
-        max_limit,
-        temporary_increase: increase.as_ref().map_or(0.0, |(increase, _)| *increase),
-        temporary_increase_until: increase.map(|(_, until)| until),
-        alert_percents,
-        current_usage,
-        max_limit_nano_usd: nanos,
-        owner: Some(v1::budget::Owner::TeamId("another".to_owned())),
-        ..Default::default()
-    });
-    let lengths = subsequence([&durations(aligned)[..], &["never"]].concat(), 0..=3).prop_shuffle();
-    (lengths, vec(budget, 3), any::<bool>()).prop_map(move |(lengths, budgets, flag)| {
-        let with = |(length, budget): (&str, v1::Budget)| v1::Budget {
-            reset_duration: length.to_owned(),
-            calendar_aligned: aligned && flag,
-            ..budget
-        };
-        lengths.into_iter().zip(budgets).map(with).collect()
-    })
-}
-
-fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLimit>> {
-    let dimensions = || {
-        let lengths = subsequence(durations(aligned), 3).prop_shuffle();
-        (lengths, vec(option::of(0..=i64::MAX), 0..=3)).prop_map(|(lengths, maxima)| {
-            let with = |(max, length): (Option<i64>, &str)| max.map(|max| (max, length.to_owned()));
-            maxima.into_iter().zip(lengths).map(with).collect::<Vec<_>>()
-        })
-    };
-    (dimensions(), dimensions(), alert_percents(), any::<i64>()).prop_map(|(tokens, requests, alert_percents, used)| {
-        let both = tokens.into_iter().zip(requests).filter(|(token, request)| token.is_some() || request.is_some());
-        let limits = both.map(|(token, request)| {
-            let (token_max_limit, token_reset_duration) = token.unzip();
-            let (request_max_limit, request_reset_duration) = request.unzip();
-            v1::RateLimit {
-                token_max_limit,
-                token_reset_duration,
-                request_max_limit,
-                request_reset_duration,
-                token_current_usage: used,
-                alert_percents: alert_percents.clone(),
-                ..Default::default()
-            }
-        });
-        limits.collect()
-    })
-}
-
-type Limits = (bool, Vec<v1::Budget>, Vec<v1::RateLimit>);
-
-fn limits() -> impl Strategy<Value = Limits> {
-    any::<bool>().prop_flat_map(|aligned| (Just(aligned), budgets(aligned), rate_limits(aligned)))
-}
-
 fn structure() -> impl Strategy<Value = Option<prost_types::Struct>> {
     let number = prop_oneof![any::<f64>().prop_filter("finite", |number| number.is_finite()), Just(-0.0)];
     let leaf = prop_oneof![
@@ -148,11 +83,12 @@ impl Sample for Customer {
     fn valid() -> BoxedStrategy<v1::Customer> {
         let parts = (name(), limits(), labels());
         parts
-            .prop_map(|(name, (calendar_aligned, budgets, rate_limits), labels)| v1::Customer {
+            .prop_map(|(name, ((calendar_aligned, calendar), budgets, rate_limits), labels)| v1::Customer {
                 name,
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 labels,
                 ..Default::default()
             })
@@ -164,22 +100,28 @@ impl Sample for Team {
     fn valid() -> BoxedStrategy<v1::Team> {
         let free = (structure(), structure(), structure());
         let parts = (name(), select(vec!["", CUSTOMER]), limits(), labels(), free);
-        let team =
-            |(name, customer, (calendar_aligned, budgets, rate_limits), labels, free): (_, &str, Limits, _, _)| {
-                let (profile, config, claims) = free;
-                v1::Team {
-                    name,
-                    customer_id: customer.to_owned(),
-                    budgets,
-                    rate_limits,
-                    calendar_aligned,
-                    labels,
-                    profile,
-                    config,
-                    claims,
-                    ..Default::default()
-                }
-            };
+        let team = |(name, customer, ((calendar_aligned, calendar), budgets, rate_limits), labels, free): (
+            _,
+            &str,
+            Limits,
+            _,
+            _,
+        )| {
+            let (profile, config, claims) = free;
+            v1::Team {
+                name,
+                customer_id: customer.to_owned(),
+                budgets,
+                rate_limits,
+                calendar_aligned,
+                calendar,
+                labels,
+                profile,
+                config,
+                claims,
+                ..Default::default()
+            }
+        };
         parts.prop_map(team).boxed()
     }
 }
@@ -211,13 +153,13 @@ impl Sample for VirtualKey {
         let owner = select(vec![("", ""), (TEAM, ""), ("", CUSTOMER)]);
         let tools = option::of(permit(&["read", "Read", "write"]));
         let limited = any::<bool>().prop_flat_map(|aligned| {
-            (Just(aligned), budgets(aligned), rate_limits(aligned), vec(provider_config(aligned), 0..3))
+            ((Just(aligned), calendar()), budgets(aligned), rate_limits(aligned), vec(provider_config(aligned), 0..3))
         });
         let expires_at = option::of(time(NOW_SECONDS + 1..4_000_000_000));
         let parts = (name(), "[a-z\t\n]{0,3}", option::of(any::<bool>()), owner, limited, tools, expires_at, labels());
         parts
             .prop_map(|(name, description, is_active, (team, customer), limited, tools, expires_at, labels)| {
-                let (calendar_aligned, budgets, rate_limits, provider_configs) = limited;
+                let ((calendar_aligned, calendar), budgets, rate_limits, provider_configs) = limited;
                 let mcp = |tools_to_execute| v1::VirtualKeyMcpConfig {
                     mcp_client_name: MCP_CLIENT.to_owned(),
                     tools_to_execute,
@@ -234,6 +176,7 @@ impl Sample for VirtualKey {
                     budgets,
                     rate_limits,
                     calendar_aligned,
+                    calendar,
                     expires_at,
                     labels,
                     ..Default::default()
@@ -295,15 +238,18 @@ impl Sample for ModelConfig {
             limits(),
         );
         parts
-            .prop_map(|(model_name, provider, (scope, id), (calendar_aligned, budgets, rate_limits))| v1::ModelConfig {
-                model_name,
-                provider: provider.to_owned(),
-                scope,
-                scope_id: id.to_owned(),
-                calendar_aligned,
-                budgets,
-                rate_limits,
-                ..Default::default()
+            .prop_map(|(model_name, provider, (scope, id), ((calendar_aligned, calendar), budgets, rate_limits))| {
+                v1::ModelConfig {
+                    model_name,
+                    provider: provider.to_owned(),
+                    scope,
+                    scope_id: id.to_owned(),
+                    calendar_aligned,
+                    calendar,
+                    budgets,
+                    rate_limits,
+                    ..Default::default()
+                }
             })
             .boxed()
     }
@@ -312,11 +258,12 @@ impl Sample for ModelConfig {
 impl Sample for ProviderGovernance {
     fn valid() -> BoxedStrategy<v1::ProviderGovernance> {
         limits()
-            .prop_map(|(calendar_aligned, budgets, rate_limits)| v1::ProviderGovernance {
+            .prop_map(|((calendar_aligned, calendar), budgets, rate_limits)| v1::ProviderGovernance {
                 provider: "openai".to_owned(),
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 ..Default::default()
             })
             .boxed()

@@ -12,6 +12,7 @@ use prost::Message as _;
 
 use requests::Requests;
 
+use crate::config::Config;
 use crate::counters::CounterKey;
 use crate::domain::{AnyResource, ResourceKey};
 use crate::state::{Chain, Head, Op};
@@ -150,7 +151,11 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
         }
     }
 
-    let limits = usage::limits(&loaded.resources);
+    let mut config = Config::default();
+    for any in &loaded.resources {
+        config.put(any);
+    }
+    let limits = usage::limits(&loaded.resources, &config);
     usage::check(&recorded, &limits, now, &mut found);
     spend::check(store, &mut found).await?;
     found.windows.extend(limits.values().map(|(limit, _)| limit.counter(now)));

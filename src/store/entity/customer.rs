@@ -14,6 +14,7 @@ pub struct Model {
     pub updated_at: i64,
     pub name: String,
     pub calendar_aligned: bool,
+    pub calendar: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -15,6 +15,7 @@ pub struct Model {
     pub name: String,
     pub customer_id: Option<String>,
     pub calendar_aligned: bool,
+    pub calendar: Option<String>,
     /// JSON.
     pub profile: Option<String>,
     /// JSON.

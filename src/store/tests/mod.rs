@@ -19,8 +19,8 @@ use tempfile::TempDir;
 use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
-    AlertPercents, AllowList, AnyResource, Budget, Customer, Id, KeyOwner, Limits, McpClient, McpConfig, NanoUsd,
-    PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
+    AlertPercents, AllowList, AnyResource, Budget, Calendar, Customer, Id, KeyOwner, Limits, McpClient, McpConfig,
+    NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit, ResetDuration, Resource,
     ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease, VirtualKey,
 };
 use crate::state::Op;
@@ -254,7 +254,13 @@ fn limits(prefix: &str) -> Limits {
 }
 
 fn customer(name: &str) -> Customer {
-    Customer { name: name.into(), calendar_aligned: false, limits: Limits::default(), labels: BTreeMap::new() }
+    Customer {
+        name: name.into(),
+        calendar_aligned: false,
+        calendar: None,
+        limits: Limits::default(),
+        labels: BTreeMap::new(),
+    }
 }
 
 fn team(name: &str) -> Team {
@@ -262,6 +268,7 @@ fn team(name: &str) -> Team {
         name: name.into(),
         customer_id: None,
         calendar_aligned: false,
+        calendar: Calendar::new("Europe/Berlin", 7, 4).map(Box::new),
         limits: Limits::default(),
         labels: BTreeMap::new(),
         profile: None,
@@ -282,6 +289,7 @@ fn virtual_key(name: &str) -> VirtualKey {
         provider_configs: Box::default(),
         mcp_configs: Box::default(),
         calendar_aligned: false,
+        calendar: None,
         limits: Limits::default(),
         labels: BTreeMap::new(),
         created_by: "".into(),

@@ -136,7 +136,10 @@ const LAST: (&str, &str) = (
     "ALTER TABLE budget DROP COLUMN alert_percents; ALTER TABLE rate_limit DROP COLUMN alert_percents; \
      ALTER TABLE change_txn DROP COLUMN adjustment; \
      ALTER TABLE budget DROP COLUMN temporary_increase_nano_usd; \
-     ALTER TABLE budget DROP COLUMN temporary_increase_until",
+     ALTER TABLE budget DROP COLUMN temporary_increase_until; \
+     ALTER TABLE customer DROP COLUMN calendar; ALTER TABLE team DROP COLUMN calendar; \
+     ALTER TABLE virtual_key DROP COLUMN calendar; ALTER TABLE model_config DROP COLUMN calendar; \
+     ALTER TABLE provider_governance DROP COLUMN calendar",
 );
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {

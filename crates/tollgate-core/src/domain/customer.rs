@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::{Labels, Limits};
+use super::{Calendar, Labels, Limits};
 
 /// A customer.
 #[derive(Clone, PartialEq, Debug)]
@@ -9,6 +9,8 @@ pub struct Customer {
     pub name: Box<str>,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
+    /// The calendar, if it has one of its own.
+    pub calendar: Option<Box<Calendar>>,
     /// What it may spend, and how fast.
     pub limits: Limits,
     /// Free labels.

@@ -1,6 +1,6 @@
 //! Teams.
 
-use super::{Customer, Id, Labels, Limits, Struct};
+use super::{Calendar, Customer, Id, Labels, Limits, Struct};
 
 /// A team.
 #[derive(Clone, PartialEq, Debug)]
@@ -11,6 +11,8 @@ pub struct Team {
     pub customer_id: Option<Id<Customer>>,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
+    /// The calendar, if it has one of its own.
+    pub calendar: Option<Box<Calendar>>,
     /// What it may spend, and how fast.
     pub limits: Limits,
     /// Free labels.

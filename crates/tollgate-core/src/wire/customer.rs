@@ -1,7 +1,7 @@
 //! Customers.
 
 use super::text::{labels, name, render_labels, timestamp};
-use super::{Form, Wire, limits};
+use super::{Form, Wire, calendar, limits};
 use crate::domain::{Customer, LimitOwner, Path, Stored, Violations};
 use crate::proto::v1;
 
@@ -12,25 +12,30 @@ impl Wire for Customer {
     const IMMUTABLE: &'static [&'static str] = &[];
 
     fn parse(message: v1::Customer, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::Customer { name: text, budgets, rate_limits, calendar_aligned, labels: pairs, .. } = message;
+        let v1::Customer {
+            name: text, budgets, rate_limits, calendar_aligned, calendar: followed, labels: pairs, ..
+        } = message;
         Some(Self {
             name: name(&text, &path.field("name"), violations),
             calendar_aligned,
+            calendar: calendar::parse(followed, &path.field("calendar"), violations),
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
         })
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {
-        let Self { name, calendar_aligned, limits, labels } = &stored.resource;
+        let Self { name, calendar_aligned, calendar: followed, limits, labels } = &stored.resource;
         let owner = LimitOwner::Customer(stored.id.clone());
-        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) =
+            limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
         v1::Customer {
             id: stored.id.to_string(),
             name: name.to_string(),
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             labels: render_labels(labels),
             teams: Vec::new(),
             virtual_keys: Vec::new(),

@@ -4,6 +4,7 @@
 //! Parsing settles everything about one message: it collects every violation with its path, and a value that comes out
 //! is valid. What involves other resources is settled in `state`.
 
+mod calendar;
 mod customer;
 mod limits;
 mod mcp_client;
@@ -16,6 +17,7 @@ mod routing_rule;
 mod scope;
 mod team;
 mod text;
+mod threshold;
 mod token;
 mod virtual_key;
 
@@ -28,12 +30,14 @@ use crate::domain::{
 };
 use crate::proto::v1;
 
-pub use limits::{parse_threshold_owner, render_budget, render_rate_limit, render_threshold_owner};
+pub use calendar::follow as follow_calendar;
+pub use limits::{render_budget, render_rate_limit};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;
 pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
+pub use threshold::{parse_threshold_owner, render_threshold_owner};
 pub use token::{parse_token, render_role, render_token};
 pub use virtual_key::parse_value;
 

@@ -1,7 +1,7 @@
 //! Teams.
 
 use super::text::{labels, name, reference, render_labels, render_structure, structure, timestamp};
-use super::{Form, Wire, limits};
+use super::{Form, Wire, calendar, limits};
 use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
 use crate::proto::v1;
 
@@ -18,6 +18,7 @@ impl Wire for Team {
             budgets,
             rate_limits,
             calendar_aligned,
+            calendar: followed,
             labels: pairs,
             profile,
             config,
@@ -30,6 +31,7 @@ impl Wire for Team {
             name: name(&text, &path.field("name"), violations),
             customer_id,
             calendar_aligned,
+            calendar: calendar::parse(followed, &path.field("calendar"), violations),
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             profile: structure(profile, &path.field("profile"), violations),
@@ -39,9 +41,11 @@ impl Wire for Team {
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::Team {
-        let Self { name, customer_id, calendar_aligned, limits, labels, profile, config, claims } = &stored.resource;
+        let Self { name, customer_id, calendar_aligned, calendar: followed, limits, labels, profile, config, claims } =
+            &stored.resource;
         let owner = LimitOwner::Team(stored.id.clone());
-        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) =
+            limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
         let free = |data: &Option<Struct>| match form {
             Form::Stream => None,
             Form::Answer(_) | Form::Log => data.as_ref().map(render_structure),
@@ -53,6 +57,7 @@ impl Wire for Team {
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             labels: render_labels(labels),
             profile: free(profile),
             config: free(config),
