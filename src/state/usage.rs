@@ -254,8 +254,8 @@ pub fn settle_usage(
     tally.close(|key| limit(key).map(|limit| limit.owner))
 }
 
-/// What has limits under another calendar by what was decided, without being changed itself: what belongs to a customer or
-/// team that gets another one. `state` is that before it.
+/// The resources whose limits may follow another calendar by what was decided, without being changed themselves: those that
+/// belong to a customer or team that gets another one. `state` is that before it.
 pub fn heirs(state: &State, decision: &Decision) -> Vec<AnyResource> {
     let mut found = Vec::new();
     let inherits = |calendar: &Option<Box<Calendar>>| calendar.is_none();

@@ -1,4 +1,5 @@
-//! What limits have got: calendars, thresholds of their own, increases of budgets for a while, and corrections of what they counted in the audit trail.
+//! Calendars of owners of limits, thresholds of their own, increases of budgets for a while, and corrections of what limits
+//! counted in the audit trail.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Which calendar windows follow: that of the owner of the limits, or of whom it belongs to.
+//! The calendars that windows follow: those of the owners of the limits, or of whom these belong to.
 
 use super::Config;
 use crate::domain::{

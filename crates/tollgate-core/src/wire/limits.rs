@@ -152,7 +152,7 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
     Some(RateLimit { id: id.as_ref().into(), token, request, alert_percents, created_at: epoch, updated_at: epoch })
 }
 
-/// What raises a budget for a while, if anything does.
+/// The increase of a budget for a while, if it has one.
 fn temporary_increase(
     usd: f64,
     until: Option<prost_types::Timestamp>,

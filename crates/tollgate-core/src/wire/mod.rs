@@ -223,7 +223,7 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
     }
 }
 
-/// What a limit counts; `None` if the API does not say.
+/// The kind of limit with this number of the API; `None` if there is none.
 pub fn parse_limit_kind(number: i32) -> Option<LimitKind> {
     let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
     kinds.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)

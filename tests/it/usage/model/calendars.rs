@@ -1,4 +1,4 @@
-//! Which calendar the windows of each owner follow.
+//! The calendars that the windows of owners follow.
 
 use super::window::{Calendar, Micros};
 use super::{Model, Owner, Parent};
