@@ -186,7 +186,7 @@ class Fold:
         usage = {} if self._usage_is_new else dict(self.usage)
         for limit in self._told:
             held = usage.get((limit.limit_id, limit.kind))
-            if held is None or _order(held) < _order(limit):
+            if held is None or _order(held) <= _order(limit):
                 usage[limit.limit_id, limit.kind] = limit
         self.usage, self._told, self._usage_is_new = usage, [], False
 

@@ -12,9 +12,10 @@ use super::crud::respond;
 use super::page::{self, Scope};
 use super::view::measure;
 use crate::config::LimitPlace;
+use crate::counters::owned_limits;
 use crate::domain::{
-    AnyResource, Budget, Customer, Error, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance, RateLimit,
-    Resource, Team, Timestamp, VirtualKey,
+    AnyResource, Budget, Calendar, Customer, Error, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance,
+    RateLimit, Resource, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::budget_service_server::BudgetService;
@@ -57,9 +58,9 @@ impl Api {
     /// The limits of `page` as the tables have them.
     async fn reread<L>(
         &self,
-        page: Page<(LimitPlace, bool, L)>,
+        page: Page<(LimitPlace, Option<Calendar>, L)>,
         find: impl Fn(&Limits, &L) -> Option<L>,
-    ) -> Result<Page<(LimitPlace, bool, L)>, Error> {
+    ) -> Result<Page<(LimitPlace, Option<Calendar>, L)>, Error> {
         let Page { items, more, total } = page;
         let (mut customers, mut teams, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let (mut configs, mut governed) = (Vec::new(), Vec::new());
@@ -78,7 +79,7 @@ impl Api {
         governed.dedup();
         keys.sort();
         keys.dedup();
-        let store = self.ledger.store();
+        let (store, state) = (self.ledger.store(), self.state());
         let mut read: HashMap<Arc<str>, AnyResource> = HashMap::new();
         let failed = |error: crate::store::StoreError| error.to_domain();
         for stored in store.read::<Customer>(&customers).await.map_err(failed)?.1 {
@@ -99,31 +100,13 @@ impl Api {
         let items = items
             .into_iter()
             .filter_map(|(place, _, limit)| {
-                let (limits, aligned) = match (&place, read.get(place.resource_id())?) {
-                    (_, AnyResource::Customer(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
-                    (_, AnyResource::Team(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
-                    (LimitPlace::ProviderConfig(_, id), AnyResource::VirtualKey(stored)) => {
-                        let config = stored.resource.provider_configs.iter().find(|config| config.id == *id)?;
-                        (&config.limits, stored.resource.calendar_aligned)
-                    }
-                    (_, AnyResource::VirtualKey(stored)) => (&stored.resource.limits, stored.resource.calendar_aligned),
-                    (_, AnyResource::ModelConfig(stored)) => {
-                        (&stored.resource.limits, stored.resource.calendar_aligned)
-                    }
-                    (_, AnyResource::ProviderGovernance(stored)) => {
-                        (&stored.resource.limits, stored.resource.calendar_aligned)
-                    }
-                    (
-                        _,
-                        AnyResource::Provider(_)
-                        | AnyResource::McpClient(_)
-                        | AnyResource::RoutingRule(_)
-                        | AnyResource::PricingOverride(_)
-                        | AnyResource::ModelPrice(_),
-                    ) => return None,
-                };
+                let any = read.get(place.resource_id())?;
+                let mut owned = owned_limits(any).into_iter();
+                let (_, limits) = owned.find(|(owner, _)| *owner == place.owner())?;
+                // Whom the owner belongs to is as memory has it.
+                let calendar = state.config().calendar(any).cloned();
                 let limit = find(limits, &limit)?;
-                Some((place, aligned, limit))
+                Some((place, calendar, limit))
             })
             .collect();
         Ok(Page { items, more, total })
@@ -132,14 +115,14 @@ impl Api {
 
 /// A page of messages, cut at the size of a page.
 fn cut<L, M: Message>(
-    page: Page<(LimitPlace, bool, L)>,
+    page: Page<(LimitPlace, Option<Calendar>, L)>,
     scope: Scope,
     key: impl Fn(&L) -> (Timestamp, LimitId),
-    render: impl Fn(&L, &LimitOwner, bool) -> M,
+    render: impl Fn(&L, &LimitOwner, Option<&Calendar>) -> M,
 ) -> (Vec<M>, String, i32) {
     let (mut messages, mut bytes, mut more, mut last) = (Vec::with_capacity(page.items.len()), 0, page.more, None);
-    for (place, aligned, limit) in &page.items {
-        let message = render(limit, &place.owner(), *aligned);
+    for (place, calendar, limit) in &page.items {
+        let message = render(limit, &place.owner(), calendar.as_ref());
         bytes += message.encoded_len();
         if bytes > page::MAX_BYTES && !messages.is_empty() {
             more = true;
@@ -191,8 +174,8 @@ impl Api {
             page,
             scope,
             |budget| (budget.created_at, budget.id.clone()),
-            |budget, owner, aligned| {
-                let mut message = render_budget(budget, owner, aligned, form);
+            |budget, owner, calendar| {
+                let mut message = render_budget(budget, owner, calendar, form);
                 measure(&state, std::slice::from_mut(&mut message), &mut []);
                 message
             },
@@ -236,8 +219,8 @@ impl Api {
             page,
             scope,
             |limit| (limit.created_at, limit.id.clone()),
-            |limit, owner, aligned| {
-                let mut message = render_rate_limit(limit, owner, aligned, form);
+            |limit, owner, calendar| {
+                let mut message = render_rate_limit(limit, owner, calendar, form);
                 measure(&state, &mut [], std::slice::from_mut(&mut message));
                 message
             },

@@ -5,12 +5,12 @@ use prost::Message as _;
 use super::page::MAX_BYTES;
 use crate::counters::CounterKey;
 use crate::domain::{
-    Customer, Id, LimitKind, McpClient, ModelConfig, ModelPrice, NanoUsd, PricingOverride, Provider,
+    Customer, Id, KeyOwner, LimitKind, McpClient, ModelConfig, ModelPrice, NanoUsd, PricingOverride, Provider,
     ProviderGovernance, RoutingRule, Scope, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
 use crate::state::{Facet, Listed, State};
-use crate::wire::{Form, Wire, parse_model_config_scope, render_provider_key};
+use crate::wire::{Form, Wire, follow_calendar, parse_model_config_scope, render_provider_key};
 
 /// Related resources that are embedded at most.
 const EMBEDDED: usize = 1_000;
@@ -84,6 +84,10 @@ impl View for Customer {
 
 impl View for Team {
     fn complete(message: &mut v1::Team, state: &State, now: Timestamp, detail: Detail, get: bool) {
+        if message.calendar_aligned && message.calendar.is_none() {
+            let owner = KeyOwner::Customer(Id::new(message.customer_id.as_str()));
+            follow(state, &owner, now, &mut message.budgets, &mut message.rate_limits);
+        }
         measure(state, &mut message.budgets, &mut message.rate_limits);
         let facet = Facet::Team(message.id.as_str().into());
         message.virtual_key_count = i64::try_from(VirtualKey::listing(state).facet_size(&facet)).unwrap_or(i64::MAX);
@@ -98,6 +102,16 @@ impl View for Team {
 
 impl View for VirtualKey {
     fn complete(message: &mut v1::VirtualKey, state: &State, now: Timestamp, detail: Detail, _: bool) {
+        if message.calendar_aligned && message.calendar.is_none() {
+            let owner = match message.team_id.as_str() {
+                "" => KeyOwner::Customer(Id::new(message.customer_id.as_str())),
+                team_id => KeyOwner::Team(Id::new(team_id)),
+            };
+            follow(state, &owner, now, &mut message.budgets, &mut message.rate_limits);
+            for config in &mut message.provider_configs {
+                follow(state, &owner, now, &mut config.budgets, &mut config.rate_limits);
+            }
+        }
         measure(state, &mut message.budgets, &mut message.rate_limits);
         for config in &mut message.provider_configs {
             measure(state, &mut config.budgets, &mut config.rate_limits);
@@ -123,6 +137,19 @@ impl View for VirtualKey {
             };
             message.customer = embed::<Customer>(state, customer_id, now);
         }
+    }
+}
+
+/// Lets windows follow the calendar of whom their owner belongs to, if that has one.
+fn follow(
+    state: &State,
+    owner: &KeyOwner,
+    now: Timestamp,
+    budgets: &mut [v1::Budget],
+    rate_limits: &mut [v1::RateLimit],
+) {
+    if let Some(calendar) = state.config().inherited(owner) {
+        follow_calendar(calendar, now, budgets, rate_limits);
     }
 }
 

@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::{Answer, Call, Command};
 use crate::counters::{Counter, CounterKey};
 use crate::domain::{AnyResource, Error, ResourceKey, Timestamp, Violations};
-use crate::state::{Change, Context, Crossing, Decision, Head, Moved, Op, State, settle_usage};
+use crate::state::{Change, Context, Crossing, Decision, Head, Moved, Op, State, heirs, settle_usage};
 use crate::store::{ChainVersion, Group, LogBody, LogRow, Net, Remembered, RevisionRecord, UsageGroup};
 use crate::usage::FormerKey;
 use crate::wire::{self, Form, MAX_RESOURCE_BYTES};
@@ -106,9 +106,10 @@ impl CommitBatchBuilder {
         if call.validate_only {
             let mut trial = self.state.clone();
             if !decision.changes.is_empty() {
-                let moved = settle_usage(trial.usage(), &decision, self.now);
-                trial.usage_mut().set(moved.counters);
+                let (before, heirs) = (trial.config().clone(), heirs(&trial, &decision));
                 trial.apply(&decision.changes, head);
+                let moved = settle_usage(&before, &trial, &heirs, &decision, self.now);
+                trial.usage_mut().set(moved.counters);
             }
             let response = (command.answer)(&trial, &decision, self.now).into();
             return Ok(Answer { response, replayed: false });
@@ -154,12 +155,13 @@ impl CommitBatchBuilder {
 
     /// Applies what was decided to the working copy, and notes what is to be written of it. `head` has no chain yet.
     fn apply(&mut self, decision: &Decision, head: Head) {
-        let Moved { counters, crossings, urgent } = settle_usage(self.state.usage(), decision, self.now);
+        let (before, heirs) = (self.state.config().clone(), heirs(&self.state, decision));
+        self.state.apply(&decision.changes, head);
+        let Moved { counters, crossings, urgent } = settle_usage(&before, &self.state, &heirs, decision, self.now);
         self.state.usage_mut().set(counters.iter().cloned());
         self.counters.extend(counters);
         self.crossings.extend(crossings);
         self.urgent |= urgent;
-        self.state.apply(&decision.changes, head);
         for change in &decision.changes {
             if let (Some(AnyResource::VirtualKey(key)), None) = (&change.before, &change.after) {
                 let former = FormerKey { owner: key.resource.owner.clone(), deleted_at: self.now };

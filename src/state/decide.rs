@@ -177,7 +177,7 @@ pub fn update<R: Rules>(
     resource.settle(Some(before), state, cx)?;
     check_revision(before, expected)?;
     let subject = ResourceKey::of(&before.id);
-    if resource == before.resource && !reset.changes(state.usage(), &R::wrap(Arc::clone(before)), cx.now) {
+    if resource == before.resource && !reset.changes(state, &R::wrap(Arc::clone(before)), cx.now) {
         return Ok(Decision::new(subject, Vec::new()));
     }
     resource.check_references(Some(before), state)?;
@@ -259,7 +259,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
 /// The ids of limits are unique, whatever they limit and whoever owns them.
 fn check_limits_free(state: &State, any: &AnyResource) -> Result<(), Error> {
     let (mut own, mut violations) = (HashSet::new(), Violations::new());
-    for (_, limits, _) in owned_limits(any) {
+    for (_, limits) in owned_limits(any) {
         for id in limits.ids() {
             if !own.insert(id) || state.config().limit_place(id).is_some() {
                 violations.add(any.key().kind, format!("has a limit with the id {id:?}, which another limit has"));
@@ -326,7 +326,7 @@ pub fn govern(
     check_revision(&base, expected)?;
     let subject = ResourceKey::of(&base.id);
     let wrapped = before.map(|before| ProviderGovernance::wrap(Arc::clone(before)));
-    let resets = wrapped.as_ref().is_some_and(|any| reset.changes(state.usage(), any, cx.now));
+    let resets = wrapped.as_ref().is_some_and(|any| reset.changes(state, any, cx.now));
     let after = match (before, resource.limits.is_empty()) {
         (Some(before), false) if before.resource == resource && !resets => {
             return Ok(Decision::new(subject, Vec::new()));

@@ -43,7 +43,7 @@ pub use marks::{Mark, Marked, Slot};
 pub use prices::upsert_prices;
 pub use query::{Page, Query};
 pub use rules::Rules;
-pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, settle_usage};
+pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, heirs, settle_usage};
 
 /// Everything at one revision.
 #[derive(Clone)]
@@ -257,7 +257,7 @@ impl State {
 
     fn relist_limits(&mut self, before: Option<&AnyResource>, after: Option<&AnyResource>) {
         let [had, has] = [before, after].map(|any| any.map(owned_limits).unwrap_or_default());
-        let [old, new] = [&had, &has].map(|owned| owned.iter().map(|(_, limits, _)| *limits));
+        let [old, new] = [&had, &has].map(|owned| owned.iter().map(|(_, limits)| *limits));
         if old.clone().eq(new.clone()) {
             return;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_core::config::LimitPlace;
 
 use super::{Facet, Listed, State};
-use crate::domain::{Budget, Id, LimitId, LimitOwner, Limits, RateLimit, Stored, Timestamp};
+use crate::domain::{Budget, Calendar, Id, LimitId, LimitOwner, Limits, RateLimit, Stored, Timestamp};
 
 /// What a list asks for. All that is given must match.
 #[derive(Clone, Debug, Default)]
@@ -79,14 +79,18 @@ impl State {
     }
 
     /// The budgets of `owners` (of all if empty), by creation and id.
-    pub fn list_budgets(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, Budget)> {
+    pub fn list_budgets(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, Option<Calendar>, Budget)> {
         let of = |limits: &Limits, id: &LimitId| limits.budgets.iter().find(|budget| budget.id == *id).cloned();
         let all = |limits: &Limits| limits.budgets.iter().map(|b| (b.created_at, b.id.clone())).collect();
         self.list_limits(&self.listings.budgets, owners, query, of, all)
     }
 
     /// The rate limits of `owners` (of all if empty), by creation and id.
-    pub fn list_rate_limits(&self, owners: &[LimitOwner], query: &Query) -> Page<(LimitPlace, bool, RateLimit)> {
+    pub fn list_rate_limits(
+        &self,
+        owners: &[LimitOwner],
+        query: &Query,
+    ) -> Page<(LimitPlace, Option<Calendar>, RateLimit)> {
         let of = |limits: &Limits, id: &LimitId| limits.rate_limits.iter().find(|limit| limit.id == *id).cloned();
         let all =
             |limits: &Limits| limits.rate_limits.iter().map(|limit| (limit.created_at, limit.id.clone())).collect();
@@ -100,7 +104,7 @@ impl State {
         query: &Query,
         of: impl Fn(&Limits, &LimitId) -> Option<L>,
         all: impl Fn(&Limits) -> Vec<(Timestamp, LimitId)>,
-    ) -> Page<(LimitPlace, bool, L)> {
+    ) -> Page<(LimitPlace, Option<Calendar>, L)> {
         let after =
             query.after.as_ref().map_or((Timestamp::from_micros(i64::MIN), LimitId::none()), |(created_at, id)| {
                 (*created_at, id.as_ref().into())
@@ -109,8 +113,8 @@ impl State {
             [] => {
                 let walk = index.range((Bound::Excluded(after), Bound::Unbounded));
                 let found = walk.take(query.limit + 1).filter_map(|(_, id)| {
-                    let (place, limits, aligned) = self.config.limit_place(id)?;
-                    of(limits, id).map(|limit| (place, aligned, limit))
+                    let (place, limits, calendar) = self.config.limit_place(id)?;
+                    of(limits, id).map(|limit| (place, calendar.cloned(), limit))
                 });
                 (found.collect(), index.len())
             }
@@ -118,14 +122,15 @@ impl State {
                 // Owners are ANDed, and a limit has one owner: two different ones match nothing.
                 let place = if rest.iter().all(|other| other == owner) { self.config.place_of(owner) } else { None };
                 let lies = place
-                    .and_then(|place| place.limits(&self.config).map(|(limits, aligned)| (place, limits, aligned)));
-                let Some((place, limits, aligned)) = lies else {
+                    .and_then(|place| place.limits(&self.config).map(|(limits, calendar)| (place, limits, calendar)));
+                let Some((place, limits, calendar)) = lies else {
                     return Page { items: Vec::new(), more: false, total: 0 };
                 };
                 let mut ids = all(limits);
                 ids.sort();
                 let page = ids.iter().filter(|id| **id > after).take(query.limit + 1);
-                let found = page.filter_map(|(_, id)| of(limits, id).map(|limit| (place.clone(), aligned, limit)));
+                let found =
+                    page.filter_map(|(_, id)| of(limits, id).map(|limit| (place.clone(), calendar.cloned(), limit)));
                 (found.collect(), ids.len())
             }
         };

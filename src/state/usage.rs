@@ -1,13 +1,19 @@
 //! What is to become of what was counted: by entries, and by changes of the limits.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{Change, Decision};
+use super::rules::having;
+use super::{Change, Decision, Facet, State};
+use crate::config::Config;
 use crate::counters::{Adjustment, Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
-use crate::domain::{AlertPercents, AnyResource, LimitKind, LimitOwner, Timestamp};
+use crate::domain::{
+    AlertPercents, AnyResource, Calendar, Customer, LimitKind, LimitOwner, Resource as _, Stored, Team, Timestamp,
+    VirtualKey,
+};
 use crate::usage::Amount;
 
 /// Percentages of a limit whose crossing those who follow usage are told of at once, whatever is recorded of it.
@@ -201,28 +207,38 @@ impl Reset {
     }
 
     /// Whether `any` has usage that is set to zero.
-    pub(super) fn changes(self, counters: &Counters, any: &AnyResource, now: Timestamp) -> bool {
-        let used = |dimension: &Dimension<'_>| counters.get(&dimension.counter(now)).used != 0;
-        dimensions(any).iter().any(|dimension| self.concerns(dimension) && used(dimension))
+    pub(super) fn changes(self, state: &State, any: &AnyResource, now: Timestamp) -> bool {
+        let used = |dimension: &Dimension<'_>| state.usage().get(&dimension.counter(now)).used != 0;
+        dimensions(any, state.config().calendar(any))
+            .iter()
+            .any(|dimension| self.concerns(dimension) && used(dimension))
     }
 }
 
 /// What a decision does to usage (`docs/design/semantics.md §2`): a reset sets limits to zero, a correction one limit to
-/// what is right; alignment that is
-/// switched on begins at zero; a window whose bounds move otherwise takes along what it counted, so that it is in one
-/// window still. A dimension of a rate limit that was left out for a while begins at zero. A ceiling or an end that
-/// moves changes nothing that was counted, but its share or how long it counts; that too is told to those who follow
-/// usage.
-pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) -> Moved {
+/// what is right; alignment that is switched on begins at zero; a window whose bounds move otherwise takes along what it
+/// counted, so that it is in one window still, also that of an heir of another calendar. A dimension of a rate limit that
+/// was left out for a while begins at zero. A ceiling or an end that moves changes nothing that was counted, but its share
+/// or how long it counts; that too is told to those who follow usage. `after` has what was decided, and the usage before.
+pub fn settle_usage(
+    before: &Config,
+    after: &State,
+    heirs: &[AnyResource],
+    decision: &Decision,
+    now: Timestamp,
+) -> Moved {
+    let counters = after.usage();
     let mut tally = Tally::new(counters, now);
-    for Change { before, after } in &decision.changes {
-        let (Some(before), Some(after)) = (before, after) else { continue };
-        let reset = if after.key() == decision.subject { decision.reset } else { Reset::default() };
-        if reset == Reset::default() && owned_limits(before) == owned_limits(after) {
+    let changes = decision.changes.iter().filter_map(|change| change.before.as_ref().zip(change.after.as_ref()));
+    for (old_owner, new_owner) in changes.chain(heirs.iter().map(|heir| (heir, heir))) {
+        let reset = if new_owner.key() == decision.subject { decision.reset } else { Reset::default() };
+        let calendars = (before.calendar(old_owner), after.config().calendar(new_owner));
+        let is_the_same = calendars.0 == calendars.1 && owned_limits(old_owner) == owned_limits(new_owner);
+        if reset == Reset::default() && is_the_same {
             continue;
         }
-        let old = dimensions(before);
-        for new in dimensions(after) {
+        let old = dimensions(old_owner, calendars.0);
+        for new in dimensions(new_owner, calendars.1) {
             let Some(old) = old.iter().find(|old| old.limit_id == new.limit_id && old.kind == new.kind) else {
                 if old.iter().any(|old| old.limit_id == new.limit_id) {
                     tally.begin_anew(&new);
@@ -235,7 +251,7 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
                 tally.set(from, 0, (0, old.max(now)), &new);
             }
             let ends_otherwise = old.holds_until(now) != new.holds_until(now);
-            let used = match (reset.concerns(&new), new.aligned() && !old.owner_aligned) {
+            let used = match (reset.concerns(&new), new.aligned() && old.calendar.is_none()) {
                 (true, _) | (_, true) => 0,
                 (false, false) => was,
             };
@@ -244,16 +260,52 @@ pub fn settle_usage(counters: &Counters, decision: &Decision, now: Timestamp) ->
             }
         }
     }
-    let after = || decision.changes.iter().filter_map(|change| change.after.as_ref());
-    if let Some(Adjustment { key, before, used, .. }) = &decision.adjustment {
-        let limit = after().flat_map(dimensions).find(|it| it.limit_id == key.limit_id && it.kind == key.kind);
-        if let Some(limit) = limit {
-            let max_before = limit.greatest_max(&limit.window(now), now);
-            tally.set(key.clone(), *used, (*before, max_before), &limit);
+    let limit = |key: &CounterKey| after.config().limit(&key.limit_id, key.kind);
+    if let Some(Adjustment { key, before, used, .. }) = &decision.adjustment
+        && used != before
+        && let Some(limit) = limit(key)
+    {
+        let max_before = limit.greatest_max(&limit.window(now), now);
+        tally.set(key.clone(), *used, (*before, max_before), &limit);
+    }
+    tally.close(|key| limit(key).map(|limit| limit.owner))
+}
+
+/// The resources whose limits may follow another calendar by what was decided, without being changed themselves: those that
+/// belong to a customer or team that gets another one. `state` is that before it.
+pub fn heirs(state: &State, decision: &Decision) -> Vec<AnyResource> {
+    let mut found = Vec::new();
+    let inherits = |calendar: &Option<Box<Calendar>>| calendar.is_none();
+    let keys_of = |facet: Facet, found: &mut Vec<AnyResource>| {
+        let keys = having::<VirtualKey>(state, &facet).filter(|key| inherits(&key.resource.calendar));
+        found.extend(keys.map(|key| VirtualKey::wrap(Arc::clone(key))));
+    };
+    for Change { before, after } in &decision.changes {
+        match (before, after) {
+            (Some(AnyResource::Customer(before)), after) => {
+                let after = after.as_ref().and_then(|after| Customer::unwrap(after)?.resource.calendar.clone());
+                if after == before.resource.calendar {
+                    continue;
+                }
+                let facet = Facet::Customer(before.id.shared());
+                for team in having::<Team>(state, &facet).filter(|team| inherits(&team.resource.calendar)) {
+                    found.push(Team::wrap(Arc::clone(team)));
+                    keys_of(Facet::Team(team.id.shared()), &mut found);
+                }
+                keys_of(facet, &mut found);
+            }
+            (Some(AnyResource::Team(before)), after) => {
+                let of = |team: &Stored<Team>| (team.resource.calendar.clone(), team.resource.customer_id.clone());
+                let after = after.as_ref().and_then(|after| Team::unwrap(after)).map(|after| of(after));
+                if after.unwrap_or_default() != of(before) {
+                    keys_of(Facet::Team(before.id.shared()), &mut found);
+                }
+            }
+            _ => {}
         }
     }
-    tally.close(|key| {
-        let mut owned = after().flat_map(dimensions);
-        owned.find(|owned| owned.limit_id == key.limit_id && owned.kind == key.kind).map(|owned| owned.owner)
-    })
+    // Each once, and what is changed itself with its changes.
+    let mut seen: HashSet<_> = decision.changes.iter().map(Change::key).collect();
+    found.retain(|heir| seen.insert(heir.key()));
+    found
 }

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    AlertPercents, AllowList, Enforcement, Id, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope, ScopeKind,
-    Sha256Hash, Struct, StructValue, Timestamp,
+    AlertPercents, AllowList, Calendar, Enforcement, Id, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope,
+    ScopeKind, Sha256Hash, Struct, StructValue, Timestamp,
 };
 
 /// The row that is being read, to be named if it is corrupt.
@@ -49,6 +49,19 @@ impl Reading<'_> {
             .and_then(AlertPercents::new)
             .filter(|percents| !percents.are_usual())
             .ok_or_else(|| self.corrupt(format!("{text:?} is no list of percentages other than the usual ones")))
+    }
+
+    /// The calendar of an owner of limits: time zone, first day of the week and first month of the year.
+    pub(super) fn calendar(self, text: Option<&str>) -> Result<Option<Box<Calendar>>, StoreError> {
+        let Some(text) = text else { return Ok(None) };
+        let parts: Vec<&str> = text.split(' ').collect();
+        let calendar = match parts[..] {
+            [zone, day, month] => {
+                day.parse().ok().zip(month.parse().ok()).and_then(|(day, month)| Calendar::new(zone, day, month))
+            }
+            _ => None,
+        };
+        calendar.map(|it| Some(Box::new(it))).ok_or_else(|| self.corrupt(format!("{text:?} is no calendar")))
     }
 
     /// Parts in the order of the client's list, each with its place in it.

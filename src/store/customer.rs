@@ -24,7 +24,7 @@ impl Row for customer::Model {
 impl Persist for Customer {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, is_active, model_ceiling, calendar_aligned, limits, labels } = resource;
+        let Self { name, is_active, model_ceiling, calendar_aligned, calendar, limits, labels } = resource;
         rows.customer.push(customer::Model {
             id: id.to_string(),
             revision: *revision,
@@ -36,6 +36,7 @@ impl Persist for Customer {
             model_ceiling_allowed_providers: cell::ids(&model_ceiling.allowed_providers),
             model_ceiling_allowed_models: cell::list(&model_ceiling.allowed_models),
             model_ceiling_blocked_models: cell::list(&model_ceiling.blocked_models),
+            calendar: calendar.as_deref().map(ToString::to_string),
         });
         limits::lay(&LimitOwner::Customer(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
         labels::lay(Kind::Customer, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
@@ -61,6 +62,7 @@ impl Persist for Customer {
                         blocked_models: reading.list(&row.model_ceiling_blocked_models)?.into(),
                     },
                     calendar_aligned: row.calendar_aligned,
+                    calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                 },

@@ -20,13 +20,14 @@ impl Row for provider_governance::Model {
 impl Persist for ProviderGovernance {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { calendar_aligned, limits } = resource;
+        let Self { calendar_aligned, calendar, limits } = resource;
         rows.provider_governance.push(provider_governance::Model {
             id: id.to_string(),
             revision: *revision,
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
             calendar_aligned: *calendar_aligned,
+            calendar: calendar.as_deref().map(ToString::to_string),
         });
         let owner = LimitOwner::Provider(Id::new(id.shared()));
         limits::lay(&owner, limits, other.map(|other| &other.resource.limits), rows);
@@ -42,7 +43,11 @@ impl Persist for ProviderGovernance {
                 revision: row.revision,
                 created_at: reading.time(row.created_at)?,
                 updated_at: reading.time(row.updated_at)?,
-                resource: Self { calendar_aligned: row.calendar_aligned, limits: limits.of(reading, row.id.as_str())? },
+                resource: Self {
+                    calendar_aligned: row.calendar_aligned,
+                    calendar: reading.calendar(row.calendar.as_deref())?,
+                    limits: limits.of(reading, row.id.as_str())?,
+                },
             });
         }
         limits.finish()?;

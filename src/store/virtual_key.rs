@@ -58,6 +58,7 @@ impl Persist for VirtualKey {
             provider_configs,
             mcp_configs,
             calendar_aligned,
+            calendar,
             limits,
             labels,
             created_by,
@@ -83,6 +84,7 @@ impl Persist for VirtualKey {
             customer_id,
             expires_at: expires_at.map(|instant| instant.as_micros()),
             calendar_aligned: *calendar_aligned,
+            calendar: calendar.as_deref().map(ToString::to_string),
             created_by: created_by.to_string(),
         });
         for (ord, config) in unlike(provider_configs, other.map(|other| &*other.resource.provider_configs)) {
@@ -154,6 +156,7 @@ impl Persist for VirtualKey {
                     provider_configs: reading.in_order(provider_configs.remove(&row.id).unwrap_or_default())?.collect(),
                     mcp_configs: reading.in_order(mcp_configs.remove(&row.id).unwrap_or_default())?.collect(),
                     calendar_aligned: row.calendar_aligned,
+                    calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                     created_by: row.created_by.into(),

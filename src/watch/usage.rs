@@ -244,6 +244,7 @@ impl Book {
             used: counter.used,
             max: dimension.max(now),
             version,
+            window_end: window.has_end().then(|| wire::timestamp(window.end)),
         };
         // Of a limit with nothing in it that was never told, nobody was told anything else.
         let is_news = match before {

@@ -14,7 +14,7 @@ use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
 /// Modules whose tests run once, and why that is enough.
-const ONCE: [(&str, &str); 15] = [
+const ONCE: [(&str, &str); 17] = [
     ("access::abuse", "is about connections and calls, before any of them reaches the store"),
     ("architecture", "reads the source"),
     ("credit::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
@@ -23,7 +23,9 @@ const ONCE: [(&str, &str); 15] = [
     ("settings", "is about the command line"),
     ("tls", "is about the connections of clients"),
     ("traces", "is about what is told of calls"),
+    ("usage::calendars", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::history", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
+    ("usage::increase", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::model", "is a model, and no server"),
     ("usage::seeded", "plants bugs in what both engines share"),
     ("usage::spend", "goes by a clock of its own; on PostgreSQL the database's is the reference"),

@@ -87,7 +87,14 @@ fn rule(priority: i32, scope: v1::RoutingScope, scope_id: &str, expression: &str
 
 /// Something of every kind that decisions read. The values of the keys.
 async fn organisation(api: &Api) -> Vec<String> {
-    let customer = v1::Customer { name: "customer".to_owned(), budgets: vec![budget(0.01)], ..Default::default() };
+    let calendar = v1::Calendar { time_zone: "Asia/Kolkata".to_owned(), ..Default::default() };
+    let customer = v1::Customer {
+        name: "customer".to_owned(),
+        budgets: vec![budget(0.01)],
+        calendar_aligned: true,
+        calendar: Some(calendar),
+        ..Default::default()
+    };
     let customer = made::<v1::Customer>(api, customer).await;
     let team = v1::Team {
         name: "team".to_owned(),
@@ -133,6 +140,7 @@ async fn organisation(api: &Api) -> Vec<String> {
             customer_id: customer_id.to_owned(),
             is_active: Some(is_active),
             budgets: vec![raised(0.002, 0.003)],
+            calendar_aligned: true,
             provider_configs: vec![
                 config("openai", Some(1.0), &["*"]),
                 config("groq", Some(2.0), &["gpt-*", "claude"]),

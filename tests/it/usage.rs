@@ -17,6 +17,7 @@ use crate::watch::rig::Rig;
 
 mod adjust;
 mod alerts;
+mod calendars;
 mod cli;
 mod counted;
 mod crash;
@@ -25,6 +26,7 @@ mod history;
 mod increase;
 mod model;
 pub(crate) mod reporter;
+mod resets;
 mod seeded;
 pub(crate) mod spend;
 mod spend_cli;
@@ -300,45 +302,6 @@ async fn what_cannot_be_a_batch_ends_the_stream_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_reset_zeroes_the_budgets_of_its_owner_and_takes_a_revision() {
-    let (mut rig, api) = Rig::started().await;
-    let (team, key) = hierarchy(&api).await;
-    let incarnation = register(&api).await;
-    let mut keys = VirtualKeyServiceClient::new(api.0.clone());
-    let reset = |validate_only| v1::UpdateVirtualKeyRequest {
-        virtual_key: Some(v1::VirtualKey { id: key.id.clone(), ..Default::default() }),
-        reset_budget_usage: true,
-        validate_only,
-        ..Default::default()
-    };
-    let unused = keys.update_virtual_key(reset(false)).await.unwrap().into_inner().virtual_key.unwrap();
-    assert_eq!(unused.revision, key.revision, "nothing was counted: nothing changes");
-
-    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 600)])]).await;
-    let tried = keys.update_virtual_key(reset(true)).await.unwrap().into_inner().virtual_key.unwrap();
-    assert_eq!((tried.budgets[0].current_usage_nano_usd, tried.revision), (0, key.revision + 1));
-    assert_eq!(spent(&api).await, [600; 4], "it was only tried");
-    let done = keys.update_virtual_key(reset(false)).await.unwrap().into_inner().virtual_key.unwrap();
-    assert_eq!((done.budgets[0].current_usage_nano_usd, done.revision), (0, key.revision + 1));
-    assert_eq!(done.budgets[0].last_reset, key.budgets[0].last_reset, "no window moves");
-    assert_eq!(spent(&api).await, [600, 600, 0, 0], "its own and those of its provider configs");
-    let limit = &done.rate_limits[0];
-    assert_eq!((limit.token_current_usage, limit.request_current_usage), (100, 1), "rate limits stay");
-
-    report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 5)])]).await;
-    let request = v1::UpdateTeamRequest {
-        team: Some(v1::Team { id: team.id, name: "renamed".to_owned(), ..Default::default() }),
-        reset_budget_usage: true,
-        ..Default::default()
-    };
-    TeamServiceClient::new(api.0.clone()).update_team(request).await.unwrap();
-    let api = rig.restart().await;
-    assert_eq!(spent(&api).await, [605, 0, 5, 5]);
-    drop((api, keys));
-    rig.stop().await;
-}
-
-#[tokio::test]
 async fn a_request_for_the_model_star_counts_once() {
     let (mut rig, api) = Rig::started().await;
     for provider in ["", "openai"] {
@@ -357,47 +320,6 @@ async fn a_request_for_the_model_star_counts_once() {
         report(&api, vec![batch(incarnation, sequence, vec![star])]).await;
         assert_eq!(spent(&api).await, [sequence * 5; 2], "{model}");
     }
-    drop(api);
-    rig.stop().await;
-}
-
-#[tokio::test]
-async fn a_dimension_that_was_left_out_begins_at_zero() {
-    let (mut rig, api) = Rig::started().await;
-    let long = || Some("1Y".to_owned());
-    let both = v1::RateLimit {
-        token_max_limit: Some(1_000),
-        token_reset_duration: long(),
-        request_max_limit: Some(10),
-        request_reset_duration: long(),
-        ..Default::default()
-    };
-    let team = v1::Team {
-        name: "team".to_owned(),
-        calendar_aligned: true,
-        rate_limits: vec![both.clone()],
-        ..Default::default()
-    };
-    let team = api.create_team(team).await.unwrap();
-    let key = v1::VirtualKey { name: "key".to_owned(), team_id: team.id.clone(), ..Default::default() };
-    let key = api.create_virtual_key(key).await.unwrap();
-    let incarnation = register(&api).await;
-    report(&api, vec![batch(incarnation, 1, vec![entry(&key.id, 1)])]).await;
-    let requests = v1::RateLimit { token_max_limit: None, token_reset_duration: None, ..both.clone() };
-    for rate_limit in [requests, both] {
-        let changed = v1::Team { id: team.id.clone(), rate_limits: vec![rate_limit], ..Default::default() };
-        api.update_team(changed, &["rate_limits"]).await.unwrap();
-    }
-    let used = async |api: &Api| {
-        let request = v1::ListRateLimitsRequest::default();
-        let limits = RateLimitServiceClient::new(api.0.clone()).list_rate_limits(request).await.unwrap().into_inner();
-        let limit = &limits.rate_limits[0];
-        (limit.token_current_usage, limit.request_current_usage)
-    };
-    assert_eq!(used(&api).await.0, 0);
-    let api = rig.restart().await;
-    report(&api, vec![batch(incarnation, 2, vec![entry(&key.id, 1)])]).await;
-    assert_eq!(used(&api).await, (100, 2));
     drop(api);
     rig.stop().await;
 }

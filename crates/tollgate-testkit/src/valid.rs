@@ -17,7 +17,7 @@ use tollgate_core::domain::{
 use tollgate_core::proto::v1;
 use tollgate_core::wire::{Wire, render_rates};
 
-use limits::{Limits, budgets, limits, rate_limits};
+use limits::{Limits, budgets, calendar, limits, rate_limits};
 
 /// What valid messages name; a provider `p` has the key `p-key`.
 pub const PROVIDERS: [&str; 3] = ["openai", "anthropic", "groq"];
@@ -94,18 +94,21 @@ impl Sample for Customer {
     fn valid() -> BoxedStrategy<v1::Customer> {
         let parts = (name(), option::of(any::<bool>()), ceiling(), limits(), labels());
         parts
-            .prop_map(|(name, is_active, model_ceiling, (calendar_aligned, budgets, rate_limits), labels)| {
-                v1::Customer {
-                    name,
-                    is_active,
-                    model_ceiling,
-                    budgets,
-                    rate_limits,
-                    calendar_aligned,
-                    labels,
-                    ..Default::default()
-                }
-            })
+            .prop_map(
+                |(name, is_active, model_ceiling, ((calendar_aligned, calendar), budgets, rate_limits), labels)| {
+                    v1::Customer {
+                        name,
+                        is_active,
+                        model_ceiling,
+                        budgets,
+                        rate_limits,
+                        calendar_aligned,
+                        calendar,
+                        labels,
+                        ..Default::default()
+                    }
+                },
+            )
             .boxed()
     }
 }
@@ -115,25 +118,31 @@ impl Sample for Team {
         let free = (structure(), structure(), structure());
         let above = (select(vec!["", CUSTOMER]), option::of(any::<bool>()), ceiling());
         let parts = (name(), above, limits(), labels(), free);
-        let team =
-            |(name, above, (calendar_aligned, budgets, rate_limits), labels, free): (_, (&str, _, _), Limits, _, _)| {
-                let (customer, is_active, model_ceiling) = above;
-                let (profile, config, claims) = free;
-                v1::Team {
-                    name,
-                    customer_id: customer.to_owned(),
-                    is_active,
-                    model_ceiling,
-                    budgets,
-                    rate_limits,
-                    calendar_aligned,
-                    labels,
-                    profile,
-                    config,
-                    claims,
-                    ..Default::default()
-                }
-            };
+        let team = |(name, above, ((calendar_aligned, calendar), budgets, rate_limits), labels, free): (
+            _,
+            (&str, _, _),
+            Limits,
+            _,
+            _,
+        )| {
+            let (customer, is_active, model_ceiling) = above;
+            let (profile, config, claims) = free;
+            v1::Team {
+                name,
+                customer_id: customer.to_owned(),
+                is_active,
+                model_ceiling,
+                budgets,
+                rate_limits,
+                calendar_aligned,
+                calendar,
+                labels,
+                profile,
+                config,
+                claims,
+                ..Default::default()
+            }
+        };
         parts.prop_map(team).boxed()
     }
 }
@@ -164,13 +173,13 @@ impl Sample for VirtualKey {
         let owner = select(vec![("", ""), (TEAM, ""), ("", CUSTOMER)]);
         let tools = option::of(permit(&["read", "Read", "write"]));
         let limited = any::<bool>().prop_flat_map(|aligned| {
-            (Just(aligned), budgets(aligned), rate_limits(aligned), vec(provider_config(aligned), 0..3))
+            ((Just(aligned), calendar()), budgets(aligned), rate_limits(aligned), vec(provider_config(aligned), 0..3))
         });
         let expires_at = option::of(time(NOW_SECONDS + 1..4_000_000_000));
         let parts = (name(), "[a-z\t\n]{0,3}", option::of(any::<bool>()), owner, limited, tools, expires_at, labels());
         parts
             .prop_map(|(name, description, is_active, (team, customer), limited, tools, expires_at, labels)| {
-                let (calendar_aligned, budgets, rate_limits, provider_configs) = limited;
+                let ((calendar_aligned, calendar), budgets, rate_limits, provider_configs) = limited;
                 let mcp = |tools_to_execute| v1::VirtualKeyMcpConfig {
                     mcp_client_name: MCP_CLIENT.to_owned(),
                     tools_to_execute,
@@ -187,6 +196,7 @@ impl Sample for VirtualKey {
                     budgets,
                     rate_limits,
                     calendar_aligned,
+                    calendar,
                     expires_at,
                     labels,
                     ..Default::default()
@@ -248,15 +258,18 @@ impl Sample for ModelConfig {
             limits(),
         );
         parts
-            .prop_map(|(model_name, provider, (scope, id), (calendar_aligned, budgets, rate_limits))| v1::ModelConfig {
-                model_name,
-                provider: provider.to_owned(),
-                scope,
-                scope_id: id.to_owned(),
-                calendar_aligned,
-                budgets,
-                rate_limits,
-                ..Default::default()
+            .prop_map(|(model_name, provider, (scope, id), ((calendar_aligned, calendar), budgets, rate_limits))| {
+                v1::ModelConfig {
+                    model_name,
+                    provider: provider.to_owned(),
+                    scope,
+                    scope_id: id.to_owned(),
+                    calendar_aligned,
+                    calendar,
+                    budgets,
+                    rate_limits,
+                    ..Default::default()
+                }
             })
             .boxed()
     }
@@ -265,11 +278,12 @@ impl Sample for ModelConfig {
 impl Sample for ProviderGovernance {
     fn valid() -> BoxedStrategy<v1::ProviderGovernance> {
         limits()
-            .prop_map(|(calendar_aligned, budgets, rate_limits)| v1::ProviderGovernance {
+            .prop_map(|((calendar_aligned, calendar), budgets, rate_limits)| v1::ProviderGovernance {
                 provider: "openai".to_owned(),
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 ..Default::default()
             })
             .boxed()

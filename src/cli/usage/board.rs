@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::remote::{amount, kind_name, percent, permille};
 use super::owner::{Owner, OwnerKind};
-use crate::domain::{ResetDuration, Timestamp, Window};
-use crate::proto::v1::{ConfigResource, LimitKind, LimitUsage, RateLimit, ResourceKey};
+use crate::domain::Timestamp;
+use crate::proto::v1::{ConfigResource, LimitUsage, ResourceKey};
 use crate::reducer::{ResourceChange, Usage, View};
 
 /// The columns of [`Row::cells`].
@@ -131,31 +131,8 @@ fn row(view: &View, usage: &LimitUsage, key: &ResourceKey) -> Option<Row> {
     let owner = Owner::all_of(resource).into_iter().find(|owner| owner.limit_ids().any(|id| id == usage.limit_id))?;
     let (id, name) = owner.identity(resource, view);
     let start = usage.window_start.as_ref().and_then(timestamp).unwrap_or_default();
-    let end = window_end(&owner, usage, start);
+    let end = usage.window_end.as_ref().and_then(timestamp);
     Some(Row { owner: owner.kind, id, name, usage: usage.clone(), start, end })
-}
-
-/// Where the window ends that begins at `start`.
-fn window_end(owner: &Owner<'_>, usage: &LimitUsage, start: Timestamp) -> Option<Timestamp> {
-    let rate = || owner.rate_limits.iter().find(|limit| limit.id == usage.limit_id);
-    let (length, anchor) = match usage.kind() {
-        LimitKind::Budget => {
-            let budget = owner.budgets.iter().find(|budget| budget.id == usage.limit_id)?;
-            (budget.reset_duration.as_str(), &budget.anchor)
-        }
-        LimitKind::Tokens => {
-            let RateLimit { token_reset_duration, token_anchor, .. } = rate()?;
-            (token_reset_duration.as_deref()?, token_anchor)
-        }
-        LimitKind::Requests => {
-            let RateLimit { request_reset_duration, request_anchor, .. } = rate()?;
-            (request_reset_duration.as_deref()?, request_anchor)
-        }
-        LimitKind::Unspecified => return None,
-    };
-    let (length, anchor) = (ResetDuration::parse(length)?, timestamp(anchor.as_ref()?)?);
-    let window = Window::at(anchor, &length, owner.calendar_aligned, start);
-    window.has_end().then_some(window.end)
 }
 
 fn timestamp(time: &prost_types::Timestamp) -> Option<Timestamp> {

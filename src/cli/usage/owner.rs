@@ -46,9 +46,8 @@ impl OwnerKind {
 /// An owner, and its limits.
 pub(super) struct Owner<'a> {
     pub(super) kind: OwnerKind,
-    pub(super) budgets: &'a [Budget],
-    pub(super) rate_limits: &'a [RateLimit],
-    pub(super) calendar_aligned: bool,
+    budgets: &'a [Budget],
+    rate_limits: &'a [RateLimit],
     /// Id and provider, if it is a provider config.
     config: Option<(i64, &'a str)>,
 }
@@ -58,10 +57,9 @@ impl<'a> Owner<'a> {
         kind: OwnerKind,
         budgets: &'a [Budget],
         rate_limits: &'a [RateLimit],
-        calendar_aligned: bool,
         config: Option<(i64, &'a str)>,
     ) -> Self {
-        Self { kind, budgets, rate_limits, calendar_aligned, config }
+        Self { kind, budgets, rate_limits, config }
     }
 
     /// The owners that a resource is or has.
@@ -69,25 +67,24 @@ impl<'a> Owner<'a> {
         use OwnerKind as Kind;
         match &resource.resource {
             Some(Resource::Customer(it)) => {
-                vec![Self::new(Kind::Customer, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
+                vec![Self::new(Kind::Customer, &it.budgets, &it.rate_limits, None)]
             }
             Some(Resource::Team(it)) => {
-                vec![Self::new(Kind::Team, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
+                vec![Self::new(Kind::Team, &it.budgets, &it.rate_limits, None)]
             }
             Some(Resource::VirtualKey(it)) => {
-                let aligned = it.calendar_aligned;
-                let own = Self::new(Kind::VirtualKey, &it.budgets, &it.rate_limits, aligned, None);
+                let own = Self::new(Kind::VirtualKey, &it.budgets, &it.rate_limits, None);
                 let configs = it.provider_configs.iter().map(|config| {
                     let named = Some((config.id, config.provider.as_str()));
-                    Self::new(Kind::ProviderConfig, &config.budgets, &config.rate_limits, aligned, named)
+                    Self::new(Kind::ProviderConfig, &config.budgets, &config.rate_limits, named)
                 });
                 std::iter::once(own).chain(configs).collect()
             }
             Some(Resource::ModelConfig(it)) => {
-                vec![Self::new(Kind::ModelConfig, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
+                vec![Self::new(Kind::ModelConfig, &it.budgets, &it.rate_limits, None)]
             }
             Some(Resource::ProviderGovernance(it)) => {
-                vec![Self::new(Kind::Provider, &it.budgets, &it.rate_limits, it.calendar_aligned, None)]
+                vec![Self::new(Kind::Provider, &it.budgets, &it.rate_limits, None)]
             }
             Some(
                 Resource::RoutingRule(_)

@@ -40,30 +40,34 @@ fn at(seconds: i64) -> Option<prost_types::Timestamp> {
 }
 
 fn budget(id: &str, reset_duration: &str) -> Budget {
-    let (id, reset_duration) = (id.to_owned(), reset_duration.to_owned());
-    Budget { id, reset_duration, anchor: at(WINDOW), ..Budget::default() }
+    Budget { id: id.to_owned(), reset_duration: reset_duration.to_owned(), ..Budget::default() }
 }
 
 fn rate_limit(id: &str) -> RateLimit {
     RateLimit {
         id: id.to_owned(),
         token_reset_duration: Some("1h".to_owned()),
-        token_anchor: at(WINDOW),
         request_reset_duration: Some("1m".to_owned()),
-        request_anchor: at(WINDOW),
         ..RateLimit::default()
     }
 }
 
 fn used(id: &str, kind: LimitKind, used: i64, max: i64, version: i64) -> LimitUsage {
-    LimitUsage { limit_id: id.to_owned(), kind: kind.into(), window_start: at(WINDOW), used, max, version }
+    let seconds = match (id, kind) {
+        ("of-config", LimitKind::Tokens) => 3_600,
+        ("of-config", _) => 60,
+        ("of-team", _) => 2 * 3_600,
+        ("of-key", _) => 7 * 86_400,
+        _ => 86_400,
+    };
+    let (window_start, window_end) = (at(WINDOW), at(WINDOW + seconds));
+    LimitUsage { limit_id: id.to_owned(), kind: kind.into(), window_start, used, max, version, window_end }
 }
 
 fn team(name: &str, revision: i64) -> ConfigResource {
-    // Aligned: its day ends at midnight.
     let budgets = vec![budget("of-team", "1d")];
     let (id, name) = ("t".to_owned(), name.to_owned());
-    let team = Team { id, name, budgets, calendar_aligned: true, revision, ..Team::default() };
+    let team = Team { id, name, budgets, revision, ..Team::default() };
     ConfigResource { resource: Some(Resource::Team(team)) }
 }
 

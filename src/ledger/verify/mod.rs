@@ -13,6 +13,7 @@ use prost::Message as _;
 
 use requests::Requests;
 
+use crate::config::Config;
 use crate::counters::CounterKey;
 use crate::domain::{AnyResource, ResourceKey};
 use crate::state::{Chain, Head, Op};
@@ -151,7 +152,11 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
         }
     }
 
-    let limits = usage::limits(&loaded.resources);
+    let mut config = Config::default();
+    for any in &loaded.resources {
+        config.put(any);
+    }
+    let limits = usage::limits(&loaded.resources, &config);
     usage::check(&recorded, &limits, now, &mut found);
     credit::check(&recorded, &mut found);
     spend::check(store, &mut found).await?;

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Verification;
+use crate::config::Config;
 use crate::counters::{Counter, CounterKey, Dimension, dimensions};
 use crate::domain::{AlertPercents, AnyResource, LimitId, LimitKind, Timestamp};
 use crate::state::Crossing;
@@ -19,9 +20,10 @@ const NO_BATCH: [u8; 32] = [0; 32];
 /// All limits, each with when its owner was last changed.
 pub(super) type LimitsOf<'a> = HashMap<(LimitId, LimitKind), (Dimension<'a>, Timestamp)>;
 
-/// All limits of `resources`.
-pub(super) fn limits(resources: &[AnyResource]) -> LimitsOf<'_> {
-    let all = resources.iter().flat_map(|any| dimensions(any).into_iter().map(|limit| (limit, any.updated_at())));
+/// All limits of `resources`, which are those of `config`.
+pub(super) fn limits<'a>(resources: &'a [AnyResource], config: &'a Config) -> LimitsOf<'a> {
+    let of = |any| dimensions(any, config.calendar(any)).into_iter();
+    let all = resources.iter().flat_map(|any| of(any).map(|limit| (limit, any.updated_at())));
     all.map(|(limit, updated_at)| ((limit.limit_id.clone(), limit.kind), (limit, updated_at))).collect()
 }
 

@@ -74,7 +74,7 @@ pub trait Rules: Listed {
 }
 
 /// The resources with this facet, by creation.
-fn having<'a, R: Listed>(state: &'a State, facet: &'a Facet) -> impl Iterator<Item = &'a Arc<Stored<R>>> {
+pub(super) fn having<'a, R: Listed>(state: &'a State, facet: &'a Facet) -> impl Iterator<Item = &'a Arc<Stored<R>>> {
     let start = (Timestamp::from_micros(i64::MIN), Id::new(""));
     R::listing(state).with_facet(facet, &start).filter_map(|(_, id)| state.config().get::<R>(id.as_str()))
 }

@@ -21,6 +21,7 @@ pub struct Model {
     pub model_ceiling_allowed_models: String,
     /// JSON list.
     pub model_ceiling_blocked_models: String,
+    pub calendar: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

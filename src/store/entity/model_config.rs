@@ -19,6 +19,7 @@ pub struct Model {
     /// Empty for the global scope.
     pub scope_id: String,
     pub calendar_aligned: bool,
+    pub calendar: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

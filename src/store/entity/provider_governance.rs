@@ -13,6 +13,7 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub calendar_aligned: bool,
+    pub calendar: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -22,6 +22,7 @@ pub struct Model {
     pub model_ceiling_allowed_models: String,
     /// JSON list.
     pub model_ceiling_blocked_models: String,
+    pub calendar: Option<String>,
     /// JSON.
     pub profile: Option<String>,
     /// JSON.

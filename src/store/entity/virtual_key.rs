@@ -23,6 +23,7 @@ pub struct Model {
     pub customer_id: Option<String>,
     pub expires_at: Option<i64>,
     pub calendar_aligned: bool,
+    pub calendar: Option<String>,
     pub created_by: String,
 }
 

@@ -1,4 +1,5 @@
-//! What limits have got: thresholds of their own, increases of budgets for a while, and corrections of what they counted in the audit trail.
+//! Calendars of owners of limits, thresholds of their own, increases of budgets for a while, and corrections of what limits
+//! counted in the audit trail.
 
 use sea_orm_migration::prelude::*;
 
@@ -22,6 +23,10 @@ impl MigrationTrait for Migration {
         for name in ["temporary_increase_nano_usd", "temporary_increase_until"] {
             let column = bigint_or_null(name);
             manager.alter_table(Table::alter().table("budget").add_column(column).take()).await?;
+        }
+        for table in ["customer", "team", "virtual_key", "model_config", "provider_governance"] {
+            let column = text_or_null("calendar");
+            manager.alter_table(Table::alter().table(table).add_column(column).take()).await?;
         }
         let column = bytes_or_null("adjustment");
         manager.alter_table(Table::alter().table("change_txn").add_column(column).take()).await

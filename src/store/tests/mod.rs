@@ -19,8 +19,8 @@ use tempfile::TempDir;
 use self::cluster::{Cluster, on_postgres};
 use super::*;
 use crate::domain::{
-    AlertPercents, AllowList, AnyResource, Budget, Customer, Enforcement, Id, KeyOwner, Limits, McpClient, McpConfig,
-    ModelCeiling, NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit,
+    AlertPercents, AllowList, AnyResource, Budget, Calendar, Customer, Enforcement, Id, KeyOwner, Limits, McpClient,
+    McpConfig, ModelCeiling, NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit,
     ResetDuration, Resource, ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease,
     VirtualKey,
 };
@@ -268,6 +268,7 @@ fn customer(name: &str) -> Customer {
         is_active: true,
         model_ceiling: ModelCeiling::default(),
         calendar_aligned: false,
+        calendar: None,
         limits: Limits::default(),
         labels: BTreeMap::new(),
     }
@@ -280,6 +281,7 @@ fn team(name: &str) -> Team {
         is_active: true,
         model_ceiling: ModelCeiling::default(),
         calendar_aligned: false,
+        calendar: Calendar::new("Europe/Berlin", 7, 4).map(Box::new),
         limits: Limits::default(),
         labels: BTreeMap::new(),
         profile: None,
@@ -300,6 +302,7 @@ fn virtual_key(name: &str) -> VirtualKey {
         provider_configs: Box::default(),
         mcp_configs: Box::default(),
         calendar_aligned: false,
+        calendar: None,
         limits: Limits::default(),
         labels: BTreeMap::new(),
         created_by: "".into(),

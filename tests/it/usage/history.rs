@@ -27,6 +27,7 @@ mod adjust;
 mod calls;
 mod config;
 mod desired;
+mod parents;
 mod reports;
 mod spend;
 mod turns;

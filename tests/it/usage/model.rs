@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate::proto::v1::{LimitKind, ModelConfigScope, UsageEntry};
 
-use window::{Length, Micros};
+use window::{Calendar, Length, Micros};
 
+mod calendars;
 pub(crate) mod spend;
 pub(crate) mod window;
 
@@ -39,6 +40,8 @@ pub(crate) struct Limit {
     pub(crate) length: Length,
     pub(crate) anchor: Micros,
     pub(crate) aligned: bool,
+    /// The calendar of its owner, followed if that is aligned.
+    pub(crate) calendar: Calendar,
     /// Percentages whose crossing is recorded.
     pub(crate) alerts: Vec<i32>,
     /// By the start of the window.
@@ -47,7 +50,16 @@ pub(crate) struct Limit {
 
 impl Limit {
     pub(crate) fn window(&self, at: Micros) -> (Micros, Micros) {
-        self.length.window(self.anchor, self.aligned, at)
+        self.length.window(self.anchor, self.aligned.then_some(&self.calendar), at)
+    }
+
+    pub(crate) fn max_at(&self, at: Micros) -> i64 {
+        self.raised.filter(|(_, until)| at < *until).map_or(self.max, |(raised, _)| raised)
+    }
+
+    /// The ceiling that what was counted before in this window is measured by: the raised one, if that ended in it.
+    fn max_before(&self, start: Micros, now: Micros) -> i64 {
+        self.raised.filter(|(_, until)| start < *until).map_or(self.max_at(now), |(raised, _)| raised)
     }
 
     pub(crate) fn max_at(&self, at: Micros) -> i64 {
@@ -127,6 +139,8 @@ pub(crate) struct Model {
     pub(crate) teams: BTreeMap<String, Option<String>>,
     pub(crate) keys: BTreeMap<String, Key>,
     pub(crate) model_configs: BTreeMap<String, ModelConfig>,
+    /// Those that owners have of their own.
+    pub(crate) calendars: BTreeMap<Owner, Calendar>,
     /// Deleted keys: whom they belonged to, and when they were deleted.
     pub(crate) former: BTreeMap<String, (Parent, Micros)>,
     /// Limit, kind, window and percentage that was reached, with the ceiling.
@@ -293,7 +307,9 @@ impl Model {
     pub(crate) fn set_limits(&mut self, owner: Owner, desired: Vec<Limit>, reset: Reset, now: Micros) {
         let old = self.limits.remove(&owner).unwrap_or_default();
         let mut limits = Vec::with_capacity(desired.len());
+        let calendar = self.calendar(&owner);
         for mut limit in desired {
+            limit.calendar = calendar;
             if let Some(old) = old.iter().find(|old| (&old.id, old.kind) == (&limit.id, limit.kind)) {
                 limit.anchor = old.anchor;
                 let (from, to) = (old.window(now), limit.window(now));
@@ -327,6 +343,7 @@ impl Model {
     pub(crate) fn delete_customer(&mut self, id: &str) {
         self.customers.remove(id);
         self.limits.remove(&Owner::Customer(id.to_owned()));
+        self.calendars.remove(&Owner::Customer(id.to_owned()));
         for customer in self.teams.values_mut() {
             customer.take_if(|customer| customer == id);
         }
@@ -337,6 +354,7 @@ impl Model {
     pub(crate) fn delete_team(&mut self, id: &str) {
         self.teams.remove(id);
         self.limits.remove(&Owner::Team(id.to_owned()));
+        self.calendars.remove(&Owner::Team(id.to_owned()));
         self.orphan(&Parent::Team(id.to_owned()));
         self.unscope(ModelConfigScope::Team, id);
     }

@@ -337,11 +337,21 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
 fn limits(budgets: &mut [v1::Budget], rate_limits: &mut [v1::RateLimit]) {
     for budget in budgets {
         (budget.anchor, budget.last_reset, budget.next_reset) = (None, None, None);
+        (budget.effective_max_limit, budget.effective_max_limit_nano_usd) = (0.0, 0);
+        usual_thresholds(&mut budget.alert_percents);
         (budget.current_usage, budget.current_usage_nano_usd) = (0.0, 0);
     }
     for limit in rate_limits {
         (limit.token_anchor, limit.token_last_reset, limit.token_next_reset) = (None, None, None);
         (limit.request_anchor, limit.request_last_reset, limit.request_next_reset) = (None, None, None);
+        usual_thresholds(&mut limit.alert_percents);
         (limit.token_current_usage, limit.request_current_usage) = (0, 0);
+    }
+}
+
+/// Answers name the usual thresholds, and the stream does not.
+fn usual_thresholds(percents: &mut Vec<i32>) {
+    if percents[..] == [80, 90, 100] {
+        percents.clear();
     }
 }

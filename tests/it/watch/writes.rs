@@ -8,10 +8,10 @@ use rand::seq::IndexedRandom as _;
 use sha2::{Digest as _, Sha256};
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::{
-    Budget, Children, ConfigResource, Customer, McpClient, ModelCeiling, ModelConfig, ModelConfigScope, ModelPrice,
-    PricingMatchType, PricingOverride, PricingPatch, PricingRequestType, PricingScopeKind, Provider, ProviderKey,
-    RateLimit, ResourceKey, ResourceKind, RoutingRule, RoutingScope, RoutingTarget, Team, VirtualKey,
-    VirtualKeyProviderConfig,
+    Budget, Calendar, Children, ConfigResource, Customer, DayOfWeek, McpClient, ModelCeiling, ModelConfig,
+    ModelConfigScope, ModelPrice, PricingMatchType, PricingOverride, PricingPatch, PricingRequestType,
+    PricingScopeKind, Provider, ProviderKey, RateLimit, ResourceKey, ResourceKind, RoutingRule, RoutingScope,
+    RoutingTarget, Team, VirtualKey, VirtualKeyProviderConfig,
 };
 use tollgate::reducer::{Summary, View};
 use tonic::{Code, Status};
@@ -148,7 +148,14 @@ fn deleted(written: Written, kind: ResourceKind, id: String) -> Proposed {
 }
 
 fn limits(rng: &mut StdRng) -> (Vec<Budget>, Vec<RateLimit>) {
-    let budget = || Budget { max_limit: 10.0, reset_duration: "1d".to_owned(), ..Budget::default() };
+    let budget = || Budget {
+        max_limit: 10.0,
+        reset_duration: "1d".to_owned(),
+        alert_percents: vec![50, 200],
+        temporary_increase: 2.5,
+        temporary_increase_until: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+        ..Budget::default()
+    };
     let rate_limit = |length: &str| RateLimit {
         request_max_limit: Some(10),
         request_reset_duration: Some(length.to_owned()),
@@ -181,15 +188,21 @@ async fn propose(api: &Api, rng: &mut StdRng, model: &Model) -> Result<Proposed,
     let team = model.any(Kind::Team, rng);
     let key = model.any(Kind::VirtualKey, rng);
     let (budgets, rate_limits) = limits(rng);
+    let calendar = rng.random_bool(0.5).then(|| Calendar {
+        time_zone: "Europe/Berlin".to_owned(),
+        first_day_of_week: DayOfWeek::Sunday.into(),
+        first_month_of_year: 4,
+    });
     Ok(match rng.random_range(0..28) {
         0 | 1 => {
-            let customer = Customer { name, budgets, rate_limits, ..Customer::default() };
+            let customer = Customer { name, budgets, rate_limits, calendar, ..Customer::default() };
             let it = api.create_customer(customer).await?;
             created(it.revision, Resource::Customer(it))
         }
         2 | 3 => {
             let customer_id = customer.unwrap_or_default();
-            let it = api.create_team(Team { name, customer_id, budgets, rate_limits, ..Team::default() }).await?;
+            let team = Team { name, customer_id, budgets, rate_limits, calendar, ..Team::default() };
+            let it = api.create_team(team).await?;
             created(it.revision, Resource::Team(it))
         }
         4..=7 => {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Config;
+use super::{Aligned as _, Config};
 use crate::counters::{Dimension, add_dimensions};
 use crate::domain::{
-    Customer, Id, Kind, LimitId, LimitKind, LimitOwner, Limits, ModelConfig, ProviderGovernance, Team, VirtualKey,
+    Calendar, Customer, Id, Kind, LimitId, LimitKind, LimitOwner, Limits, ModelConfig, ProviderGovernance, Team,
+    VirtualKey,
 };
 
 /// Where a limit lies.
@@ -49,27 +50,23 @@ impl LimitPlace {
         }
     }
 
-    /// The limits that lie here, and whether they are calendar-aligned.
-    pub fn limits<'a>(&self, config: &'a Config) -> Option<(&'a Limits, bool)> {
+    /// The limits that lie here, and the calendar that their windows follow; `None` if they are rolling.
+    pub fn limits<'a>(&self, config: &'a Config) -> Option<(&'a Limits, Option<&'a Calendar>)> {
         match self {
-            Self::Customer(id) => {
-                config.get::<Customer>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
-            }
-            Self::Team(id) => {
-                config.get::<Team>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
-            }
+            Self::Customer(id) => config.get::<Customer>(id.as_str()).map(|s| (&s.resource.limits, s.calendar(config))),
+            Self::Team(id) => config.get::<Team>(id.as_str()).map(|s| (&s.resource.limits, s.calendar(config))),
             Self::VirtualKey(id) => {
-                config.get::<VirtualKey>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+                config.get::<VirtualKey>(id.as_str()).map(|s| (&s.resource.limits, s.calendar(config)))
             }
             Self::ProviderConfig(key_id, id) => config.get::<VirtualKey>(key_id.as_str()).and_then(|s| {
                 let of_provider = s.resource.provider_configs.iter().find(|it| it.id == *id)?;
-                Some((&of_provider.limits, s.resource.calendar_aligned))
+                Some((&of_provider.limits, s.calendar(config)))
             }),
             Self::ModelConfig(id) => {
-                config.get::<ModelConfig>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+                config.get::<ModelConfig>(id.as_str()).map(|s| (&s.resource.limits, s.calendar(config)))
             }
             Self::ProviderGovernance(id) => {
-                config.get::<ProviderGovernance>(id.as_str()).map(|s| (&s.resource.limits, s.resource.calendar_aligned))
+                config.get::<ProviderGovernance>(id.as_str()).map(|s| (&s.resource.limits, s.calendar(config)))
             }
         }
     }
@@ -78,14 +75,14 @@ impl LimitPlace {
 impl Config {
     /// What the limit with this id allows of `kind`.
     pub fn limit(&self, limit_id: &LimitId, kind: LimitKind) -> Option<Dimension<'_>> {
-        let (place, limits, aligned) = self.limit_place(limit_id)?;
+        let (place, limits, calendar) = self.limit_place(limit_id)?;
         let mut found = Vec::with_capacity(4);
-        add_dimensions(&place.owner(), limits, aligned, &mut found);
+        add_dimensions(&place.owner(), limits, calendar, &mut found);
         found.into_iter().find(|dimension| dimension.limit_id == *limit_id && dimension.kind == kind)
     }
 
-    /// Where the limit with this id lies, among which limits, and whether these are calendar-aligned.
-    pub fn limit_place(&self, id: &LimitId) -> Option<(LimitPlace, &Limits, bool)> {
+    /// Where the limit with this id lies, among which limits, and the calendar that their windows follow.
+    pub fn limit_place(&self, id: &LimitId) -> Option<(LimitPlace, &Limits, Option<&Calendar>)> {
         self.limit_places.find(id, |key| {
             let place = match key.kind {
                 Kind::Customer => LimitPlace::Customer(Id::new(Arc::clone(&key.id))),
@@ -105,8 +102,8 @@ impl Config {
                     return None;
                 }
             };
-            let (limits, aligned) = place.limits(self)?;
-            limits.has(id).then_some((place, limits, aligned))
+            let (limits, calendar) = place.limits(self)?;
+            limits.has(id).then_some((place, limits, calendar))
         })
     }
 

@@ -7,6 +7,7 @@
 mod alike;
 mod by_hash;
 mod by_model;
+mod calendars;
 mod indexed;
 mod limits;
 mod prices;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 pub use by_hash::ByHash;
+pub use calendars::Aligned;
 pub use indexed::Indexed;
 pub use limits::LimitPlace;
 pub use prices::PricePlace;

@@ -2,8 +2,8 @@
 
 use super::CounterKey;
 use crate::domain::{
-    AlertPercents, AnyResource, Enforcement, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension, ResetDuration,
-    Timestamp, Window,
+    AlertPercents, AnyResource, Calendar, Enforcement, Id, LimitId, LimitKind, LimitOwner, Limits, RateDimension,
+    ResetDuration, Timestamp, Window,
 };
 
 /// One dimension of a limit: what is counted, up to where, in which windows.
@@ -19,8 +19,8 @@ pub struct Dimension<'a> {
     pub enforcement: Enforcement,
     /// The percentages of the ceiling whose crossing is recorded.
     pub alert_percents: &'a AlertPercents,
-    /// Whether its owner is calendar-aligned.
-    pub owner_aligned: bool,
+    /// The calendar that windows of its owner follow; `None` if they are rolling.
+    pub calendar: Option<&'a Calendar>,
     /// The ceiling without an increase: nano-dollars, tokens or requests.
     base: i64,
     /// The ceiling with an increase, and until when that holds.
@@ -32,7 +32,23 @@ pub struct Dimension<'a> {
 impl Dimension<'_> {
     /// The window that `at` lies in.
     pub fn window(&self, at: Timestamp) -> Window {
-        Window::at(self.anchor, self.length, self.owner_aligned, at)
+        Window::at(self.anchor, self.length, self.calendar, at)
+    }
+
+    /// The ceiling at the time `at`: nano-dollars, tokens or requests.
+    pub fn max(&self, at: Timestamp) -> i64 {
+        self.raised.filter(|(_, until)| at < *until).map_or(self.base, |(raised, _)| raised)
+    }
+
+    /// The ceiling at the time `at`, or the higher one that ended in this window before it.
+    pub fn greatest_max(&self, window: &Window, at: Timestamp) -> i64 {
+        self.raised.filter(|(_, until)| window.start < *until).map_or_else(|| self.max(at), |(raised, _)| raised)
+    }
+
+    /// When the window that `at` lies in ends, or the ceiling changes, if that is earlier.
+    pub fn holds_until(&self, at: Timestamp) -> Timestamp {
+        let end = self.window(at).end;
+        self.raised.map_or(end, |(_, until)| if at < until { end.min(until) } else { end })
     }
 
     /// The ceiling at the time `at`: nano-dollars, tokens or requests.
@@ -53,7 +69,7 @@ impl Dimension<'_> {
 
     /// Whether its windows are those of the calendar.
     pub fn aligned(&self) -> bool {
-        self.owner_aligned && self.length.can_align()
+        self.calendar.is_some() && self.length.can_align()
     }
 
     /// The counter of the window that `at` lies in.
@@ -62,17 +78,22 @@ impl Dimension<'_> {
     }
 }
 
-/// All dimensions of all limits of a resource.
-pub fn dimensions(any: &AnyResource) -> Vec<Dimension<'_>> {
+/// All dimensions of all limits of a resource, whose windows follow the `calendar` or are rolling.
+pub fn dimensions<'a>(any: &'a AnyResource, calendar: Option<&'a Calendar>) -> Vec<Dimension<'a>> {
     let mut found = Vec::new();
-    for (owner, limits, aligned) in owned_limits(any) {
-        add_dimensions(&owner, limits, aligned, &mut found);
+    for (owner, limits) in owned_limits(any) {
+        add_dimensions(&owner, limits, calendar, &mut found);
     }
     found
 }
 
 /// The dimensions of the limits of one owner.
-pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned: bool, found: &mut Vec<Dimension<'a>>) {
+pub fn add_dimensions<'a>(
+    owner: &LimitOwner,
+    limits: &'a Limits,
+    calendar: Option<&'a Calendar>,
+    found: &mut Vec<Dimension<'a>>,
+) {
     for rate in &limits.rate_limits {
         for (kind, of) in [(LimitKind::Tokens, &rate.token), (LimitKind::Requests, &rate.request)] {
             if let Some(RateDimension { max_limit, reset_duration, anchor }) = of {
@@ -85,7 +106,7 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
                     owner,
                     enforcement,
                     alert_percents,
-                    owner_aligned,
+                    calendar,
                     base,
                     raised: None,
                     anchor,
@@ -103,38 +124,37 @@ pub fn add_dimensions<'a>(owner: &LimitOwner, limits: &'a Limits, owner_aligned:
             alert_percents: &budget.alert_percents,
             anchor: budget.anchor,
             length: &budget.reset_duration,
-            owner_aligned,
+            calendar,
             base: budget.max_limit.nanos(),
             raised: budget.temporary_increase.as_deref().map(|it| (it.raised(budget.max_limit).nanos(), it.until)),
         });
     }
 }
 
-/// The limits that are parts of a resource, each with its owner and whether its windows are aligned.
-pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits, bool)> {
+/// The limits that are parts of a resource, each with its owner.
+pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits)> {
     match any {
         AnyResource::Customer(stored) => {
             let owner = LimitOwner::Customer(stored.id.clone());
-            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+            vec![(owner, &stored.resource.limits)]
         }
         AnyResource::Team(stored) => {
             let owner = LimitOwner::Team(stored.id.clone());
-            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+            vec![(owner, &stored.resource.limits)]
         }
         AnyResource::VirtualKey(stored) => {
-            let aligned = stored.resource.calendar_aligned;
-            let key = (LimitOwner::VirtualKey(stored.id.clone()), &stored.resource.limits, aligned);
+            let key = (LimitOwner::VirtualKey(stored.id.clone()), &stored.resource.limits);
             let configs = stored.resource.provider_configs.iter();
-            let configs = configs.map(|config| (LimitOwner::ProviderConfig(config.id), &config.limits, aligned));
+            let configs = configs.map(|config| (LimitOwner::ProviderConfig(config.id), &config.limits));
             std::iter::once(key).chain(configs).collect()
         }
         AnyResource::ModelConfig(stored) => {
             let owner = LimitOwner::ModelConfig(stored.id.clone());
-            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+            vec![(owner, &stored.resource.limits)]
         }
         AnyResource::ProviderGovernance(stored) => {
             let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
-            vec![(owner, &stored.resource.limits, stored.resource.calendar_aligned)]
+            vec![(owner, &stored.resource.limits)]
         }
         AnyResource::Provider(_)
         | AnyResource::McpClient(_)

@@ -9,7 +9,7 @@ use super::checks::{self, Refusal, permits_model};
 use super::pricing::Free;
 use super::routing::draw;
 use super::{Caller, Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
-use crate::config::Config;
+use crate::config::{Aligned as _, Config};
 use crate::domain::{Fallback, LimitOwner, ProviderConfig, Stored, VirtualKey};
 
 /// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted. The others, by
@@ -127,7 +127,7 @@ fn candidate(
     let free = Free::of(config, request, provider, explanation.key_id.as_deref(), model);
     let mut limits: Vec<LimitCheck> = Vec::new();
     let owner = LimitOwner::ProviderConfig(provider_config.id);
-    checks::check(usage, request, &owner, &provider_config.limits, key.resource.calendar_aligned, &free, &mut limits);
+    checks::check(usage, request, &owner, &provider_config.limits, key.calendar(config), &free, &mut limits);
     let refused = checks::refused(caller, provider_config, model);
     let permits_model = refused.is_none();
     let exhausted = limits.into_iter().find(|limit| limit.blocks);

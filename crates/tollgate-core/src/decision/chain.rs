@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::Caller;
-use crate::config::Config;
+use crate::config::{Aligned as _, Config};
 use crate::domain::{
-    Id, LimitOwner, Limits, ModelConfig, ModelPattern, ProviderConfig, ProviderGovernance, Scope, Stored, bare_model,
+    Calendar, Id, LimitOwner, Limits, ModelConfig, ModelPattern, ProviderConfig, ProviderGovernance, Scope, Stored,
+    bare_model,
 };
 
 /// An owner of limits that apply.
@@ -16,8 +17,8 @@ pub struct Applied<'a> {
     pub owner: LimitOwner,
     /// Its limits.
     pub limits: &'a Limits,
-    /// Whether their windows are those of the calendar.
-    pub calendar_aligned: bool,
+    /// The calendar that their windows follow; `None` if they are rolling.
+    pub calendar: Option<&'a Calendar>,
 }
 
 /// Provider governance, global model configs, provider configs, key, the key's model configs, team, its model configs,
@@ -31,30 +32,30 @@ pub fn chain<'a>(
 ) -> Vec<Applied<'a>> {
     let mut found = Vec::with_capacity(8);
     if let Some(stored) = config.get::<ProviderGovernance>(provider) {
-        let (limits, calendar_aligned) = (&stored.resource.limits, stored.resource.calendar_aligned);
-        found.push(Applied { owner: LimitOwner::Provider(Id::new(stored.id.shared())), limits, calendar_aligned });
+        let (limits, calendar) = (&stored.resource.limits, stored.calendar(config));
+        found.push(Applied { owner: LimitOwner::Provider(Id::new(stored.id.shared())), limits, calendar });
     }
     add_models(config, Scope::Global, provider, model, &mut found);
     if let Some(key) = caller.key {
-        let calendar_aligned = key.resource.calendar_aligned;
+        let calendar = key.calendar(config);
         for provider_config in configs {
             let owner = LimitOwner::ProviderConfig(provider_config.id);
-            found.push(Applied { owner, limits: &provider_config.limits, calendar_aligned });
+            found.push(Applied { owner, limits: &provider_config.limits, calendar });
         }
         let owner = LimitOwner::VirtualKey(key.id.clone());
-        found.push(Applied { owner, limits: &key.resource.limits, calendar_aligned });
+        found.push(Applied { owner, limits: &key.resource.limits, calendar });
         add_models(config, Scope::VirtualKey(key.id.clone()), provider, model, &mut found);
     }
     if let Some(team) = caller.team {
-        let calendar_aligned = team.resource.calendar_aligned;
+        let calendar = team.calendar(config);
         let owner = LimitOwner::Team(team.id.clone());
-        found.push(Applied { owner, limits: &team.resource.limits, calendar_aligned });
+        found.push(Applied { owner, limits: &team.resource.limits, calendar });
         add_models(config, Scope::Team(team.id.clone()), provider, model, &mut found);
     }
     if let Some(customer) = caller.customer {
-        let calendar_aligned = customer.resource.calendar_aligned;
+        let calendar = customer.calendar(config);
         let owner = LimitOwner::Customer(customer.id.clone());
-        found.push(Applied { owner, limits: &customer.resource.limits, calendar_aligned });
+        found.push(Applied { owner, limits: &customer.resource.limits, calendar });
         add_models(config, Scope::Customer(customer.id.clone()), provider, model, &mut found);
     }
     found
@@ -72,8 +73,8 @@ fn add_models<'a>(config: &'a Config, scope: Scope, provider: &str, model: &str,
     let for_all = |stored: &&Arc<Stored<ModelConfig>>| stored.resource.models() == ModelPattern::ALL;
     for all in [false, true] {
         for stored in own.iter().chain(&every).copied().filter(|stored| for_all(stored) == all) {
-            let (limits, calendar_aligned) = (&stored.resource.limits, stored.resource.calendar_aligned);
-            found.push(Applied { owner: LimitOwner::ModelConfig(stored.id.clone()), limits, calendar_aligned });
+            let (limits, calendar) = (&stored.resource.limits, stored.calendar(config));
+            found.push(Applied { owner: LimitOwner::ModelConfig(stored.id.clone()), limits, calendar });
         }
     }
 }

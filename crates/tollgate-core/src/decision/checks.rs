@@ -8,8 +8,8 @@ use super::pricing::Free;
 use super::{Caller, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
-    AllowList, Budget, Enforcement, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, Provider, ProviderConfig,
-    RateDimension, RateLimit, ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
+    AllowList, Budget, Calendar, Enforcement, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, Provider,
+    ProviderConfig, RateDimension, RateLimit, ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -143,10 +143,9 @@ pub(super) fn limits(
     free: &Free<'_>,
 ) -> Vec<LimitCheck> {
     let mut found = Vec::with_capacity(16);
-    for Applied { owner, limits, calendar_aligned } in
-        chain(config, caller, place.provider, place.model, place.provider_config)
+    for Applied { owner, limits, calendar } in chain(config, caller, place.provider, place.model, place.provider_config)
     {
-        check(usage, request, &owner, limits, calendar_aligned, free, &mut found);
+        check(usage, request, &owner, limits, calendar, free, &mut found);
     }
     found
 }
@@ -158,11 +157,11 @@ pub(super) fn check(
     request: &Request<'_>,
     owner: &LimitOwner,
     limits: &Limits,
-    aligned: bool,
+    calendar: Option<&Calendar>,
     free: &Free<'_>,
     found: &mut Vec<LimitCheck>,
 ) {
-    each(usage, request, limits, aligned, |Used { limit_id, kind, enforcement, used, max, estimate, window }| {
+    each(usage, request, limits, calendar, |Used { limit_id, kind, enforcement, used, max, estimate, window }| {
         let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
         let full = used >= max || !fits && usage.weighs_estimates(kind, enforcement);
         let stops = full && !(kind == LimitKind::Budget && free.is_free());
@@ -193,8 +192,14 @@ struct Used<'a> {
     window: Window,
 }
 
-fn each(usage: &dyn Usage, request: &Request<'_>, limits: &Limits, aligned: bool, mut visit: impl FnMut(Used<'_>)) {
-    let at = |anchor: Timestamp, length: &ResetDuration| Window::at(anchor, length, aligned, request.at);
+fn each(
+    usage: &dyn Usage,
+    request: &Request<'_>,
+    limits: &Limits,
+    calendar: Option<&Calendar>,
+    mut visit: impl FnMut(Used<'_>),
+) {
+    let at = |anchor: Timestamp, length: &ResetDuration| Window::at(anchor, length, calendar, request.at);
     let tokens = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.token()?)));
     shortest_first(tokens, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
         let window = at(*anchor, reset_duration);
@@ -250,10 +255,8 @@ pub(super) fn percentages(
     place: Place<'_>,
 ) -> (f64, f64, f64) {
     let (mut budgets, mut tokens, mut requests) = (0.0, 0.0, 0.0);
-    for Applied { limits, calendar_aligned, .. } in
-        chain(config, caller, place.provider, place.model, place.provider_config)
-    {
-        each(usage, request, limits, calendar_aligned, |Used { kind, enforcement, used, max, .. }| {
+    for Applied { limits, calendar, .. } in chain(config, caller, place.provider, place.model, place.provider_config) {
+        each(usage, request, limits, calendar, |Used { kind, enforcement, used, max, .. }| {
             // It must not change where requests go either.
             if enforcement == Enforcement::Shadow {
                 return;

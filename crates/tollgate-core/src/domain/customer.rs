@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::{Labels, Limits, ModelCeiling};
+use super::{Calendar, Labels, Limits, ModelCeiling};
 
 /// A customer.
 #[derive(Clone, PartialEq, Debug)]
@@ -13,6 +13,8 @@ pub struct Customer {
     pub model_ceiling: ModelCeiling,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
+    /// The calendar, if it has one of its own.
+    pub calendar: Option<Box<Calendar>>,
     /// What it may spend, and how fast.
     pub limits: Limits,
     /// Free labels.

@@ -11,7 +11,7 @@ pub struct Budget {
     pub id: LimitId,
     /// The ceiling.
     pub max_limit: NanoUsd,
-    /// What raises it for a while. Few budgets have one.
+    /// The increase that raises it for a while. Few budgets have one.
     pub temporary_increase: Option<Box<TemporaryIncrease>>,
     /// Length of the window.
     pub reset_duration: ResetDuration,
@@ -27,7 +27,7 @@ pub struct Budget {
     pub updated_at: Timestamp,
 }
 
-/// What raises a ceiling for a while.
+/// An increase of a ceiling for a while.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TemporaryIncrease {
     /// By how much.

@@ -3,6 +3,7 @@
 
 mod alert_percents;
 mod allow_list;
+mod calendar;
 mod ceiling;
 mod customer;
 mod digest;
@@ -33,6 +34,7 @@ mod window;
 pub use crate::cel::REQUEST_TYPES;
 pub use alert_percents::AlertPercents;
 pub use allow_list::AllowList;
+pub use calendar::Calendar;
 pub use ceiling::ModelCeiling;
 pub use customer::Customer;
 pub use digest::resource_digest;

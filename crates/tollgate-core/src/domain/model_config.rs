@@ -1,6 +1,6 @@
 //! Model configs (`docs/design/semantics.md §6`).
 
-use super::{Id, Limits, ModelPattern, Provider, Scope};
+use super::{Calendar, Id, Limits, ModelPattern, Provider, Scope};
 
 /// The limits of a model, at one provider or at all, within a scope.
 #[derive(Clone, PartialEq, Debug)]
@@ -13,6 +13,8 @@ pub struct ModelConfig {
     pub scope: Scope,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
+    /// The calendar, if it has one of its own.
+    pub calendar: Option<Box<Calendar>>,
     /// What may be spent, and how fast.
     pub limits: Limits,
 }

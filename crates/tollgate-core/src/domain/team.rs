@@ -1,6 +1,6 @@
 //! Teams.
 
-use super::{Customer, Id, Labels, Limits, ModelCeiling, Struct};
+use super::{Calendar, Customer, Id, Labels, Limits, ModelCeiling, Struct};
 
 /// A team.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,6 +15,8 @@ pub struct Team {
     pub model_ceiling: ModelCeiling,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,
+    /// The calendar, if it has one of its own.
+    pub calendar: Option<Box<Calendar>>,
     /// What it may spend, and how fast.
     pub limits: Limits,
     /// Free labels.

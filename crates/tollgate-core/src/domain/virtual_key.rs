@@ -1,7 +1,8 @@
 //! Virtual keys (`docs/design/semantics.md §4`).
 
 use super::{
-    AllowList, Customer, Id, Labels, Limits, McpClient, PreviousSecret, Provider, Secret, Sha256Hash, Team, Timestamp,
+    AllowList, Calendar, Customer, Id, Labels, Limits, McpClient, PreviousSecret, Provider, Secret, Sha256Hash, Team,
+    Timestamp,
 };
 
 /// Who a key belongs to.
@@ -36,6 +37,8 @@ pub struct VirtualKey {
     pub mcp_configs: Box<[McpConfig]>,
     /// Whether windows follow the calendar, those of provider configs included.
     pub calendar_aligned: bool,
+    /// The calendar, if it has one of its own.
+    pub calendar: Option<Box<Calendar>>,
     /// What it may spend, and how fast.
     pub limits: Limits,
     /// Free labels.

@@ -1,10 +1,7 @@
 //! Windows: pure functions of (anchor, duration, alignment, time); there is no reset job
 //! (`docs/design/semantics.md §2`).
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-
-use super::{ResetDuration, Timestamp, Unit};
+use super::{Calendar, ResetDuration, Timestamp, Unit};
 
 /// A window of time, from its start (inclusive) to its end (exclusive).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,22 +12,17 @@ pub struct Window {
     pub end: Timestamp,
 }
 
-const DAY_MICROS: i64 = 86_400_000_000;
-/// Days from Monday 1969-12-29, from which weeks are counted, to 1970-01-01.
-const WEEK_ORIGIN_DAYS: i64 = 3;
-
 impl Window {
-    /// The window that `at` lies in. A length that cannot follow the calendar is rolling whatever its owner's alignment. A
-    /// window without an end begins at the anchor, and counts what came before, too.
-    pub fn at(anchor: Timestamp, duration: &ResetDuration, calendar_aligned: bool, at: Timestamp) -> Self {
-        let count = duration.count();
-        match (calendar_aligned, duration.unit()) {
-            (_, Unit::Never) => Self { start: anchor, end: Timestamp::MAX },
-            (false, _) | (true, Unit::Clock) => Self::lattice(anchor.as_micros(), duration.millis() * 1_000, at),
-            (true, Unit::Day) => Self::lattice(0, count * DAY_MICROS, at),
-            (true, Unit::Week) => Self::lattice(-WEEK_ORIGIN_DAYS * DAY_MICROS, count * 7 * DAY_MICROS, at),
-            (true, Unit::Month) => Self::months(count, at),
-            (true, Unit::Year) => Self::months(count * 12, at),
+    /// The window that `at` lies in: a period of the `calendar` that windows follow, `None` if they are rolling. A length that
+    /// cannot follow a calendar is rolling in any case. A window without an end begins at the anchor, and counts what came
+    /// before, too.
+    pub fn at(anchor: Timestamp, duration: &ResetDuration, calendar: Option<&Calendar>, at: Timestamp) -> Self {
+        if duration.unit() == Unit::Never {
+            return Self { start: anchor, end: Timestamp::MAX };
+        }
+        match calendar.and_then(|calendar| calendar.period(duration.unit(), duration.count(), at)) {
+            Some((start, end)) => Self { start, end },
+            None => Self::lattice(anchor.as_micros(), duration.millis() * 1_000, at),
         }
     }
 
@@ -45,26 +37,6 @@ impl Window {
         let bounded = |micros| Timestamp::EPOCH.plus_micros(micros);
         Self { start: bounded(start), end: bounded(start.saturating_add(length)) }
     }
-
-    fn months(count: i64, at: Timestamp) -> Self {
-        let month = month_of(at).div_euclid(count) * count;
-        Self { start: start_of_month(month), end: start_of_month(month + count) }
-    }
-}
-
-/// The month of `at`, counted from January 1970.
-fn month_of(at: Timestamp) -> i64 {
-    // The calendar's last instant is in December 9999 too, a day before the last of protobuf.
-    let instant = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or(jiff::Timestamp::MAX);
-    let date = instant.to_zoned(TimeZone::UTC).date();
-    (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
-}
-
-fn start_of_month(month: i64) -> Timestamp {
-    let year = i16::try_from(1970 + month.div_euclid(12)).unwrap_or(i16::MAX);
-    Date::new(year, (month.rem_euclid(12) + 1) as i8, 1)
-        .and_then(|date| date.to_zoned(TimeZone::UTC))
-        .map_or(Timestamp::MAX, |zoned| Timestamp::EPOCH.plus_micros(zoned.timestamp().as_microsecond()))
 }
 
 #[cfg(test)]
@@ -96,9 +68,14 @@ mod tests {
             ("1Q", true, "2026-05-05T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z"),
             ("1Q", false, "2026-05-01T09:59:59Z", "2026-01-31T10:00:00Z", "2026-05-01T10:00:00Z"),
         ] {
-            let window = Window::at(anchor, &ResetDuration::parse(duration).unwrap(), aligned, at(now));
+            let window = Window::at(anchor, &ResetDuration::parse(duration).unwrap(), calendar(aligned), at(now));
             assert_eq!(window, Window { start: at(start), end: at(end) }, "{duration} {aligned} {now}");
         }
+    }
+
+    /// The standard calendar, where windows follow one.
+    fn calendar(aligned: bool) -> Option<&'static Calendar> {
+        aligned.then(Calendar::standard)
     }
 
     fn window(start: &str, end: &str) -> Window {
@@ -124,8 +101,8 @@ mod tests {
         ] {
             let month = length("1M");
             let now = at(anchor);
-            assert_eq!(Window::at(now, &month, false, now), window(anchor, rolling), "{anchor}");
-            assert_eq!(Window::at(now, &month, true, now), window(aligned.0, aligned.1), "{anchor}");
+            assert_eq!(Window::at(now, &month, None, now), window(anchor, rolling), "{anchor}");
+            assert_eq!(Window::at(now, &month, calendar(true), now), window(aligned.0, aligned.1), "{anchor}");
         }
     }
 
@@ -142,7 +119,11 @@ mod tests {
             ("1Y", false, "2028-12-30T12:00:00Z", "2028-01-01", "2028-12-31"),
         ] {
             let anchor = at("2028-01-01T00:00:00Z");
-            assert_eq!(Window::at(anchor, &length(duration), aligned, at(now)), window(start, end), "{duration} {now}");
+            assert_eq!(
+                Window::at(anchor, &length(duration), calendar(aligned), at(now)),
+                window(start, end),
+                "{duration} {now}"
+            );
         }
     }
 
@@ -150,7 +131,11 @@ mod tests {
     fn a_week_starts_on_monday() {
         for day in ["23", "24", "25", "26", "27", "28"] {
             let now = at(&format!("2026-11-{day}T23:59:59.999999Z"));
-            assert_eq!(Window::at(now, &length("1w"), true, now), window("2026-11-23", "2026-11-30"), "{day}");
+            assert_eq!(
+                Window::at(now, &length("1w"), calendar(true), now),
+                window("2026-11-23", "2026-11-30"),
+                "{day}"
+            );
         }
         for (now, start, end) in [
             ("2026-11-22T23:59:59.999999Z", "2026-11-16", "2026-11-23"),
@@ -158,7 +143,7 @@ mod tests {
             ("1970-01-01T00:00:00Z", "1969-12-29", "1970-01-05"),
             ("1969-12-28T23:59:59Z", "1969-12-22", "1969-12-29"),
         ] {
-            assert_eq!(Window::at(at(now), &length("1w"), true, at(now)), window(start, end), "{now}");
+            assert_eq!(Window::at(at(now), &length("1w"), calendar(true), at(now)), window(start, end), "{now}");
         }
     }
 
@@ -178,7 +163,11 @@ mod tests {
             ("2d", "1970-01-02T23:59:59Z", "1970-01-01", "1970-01-03"),
             ("2Y", "2027-06-01T00:00:00Z", "2026-01-01", "2028-01-01"),
         ] {
-            assert_eq!(Window::at(anchor, &length(duration), true, at(now)), window(start, end), "{duration} {now}");
+            assert_eq!(
+                Window::at(anchor, &length(duration), calendar(true), at(now)),
+                window(start, end),
+                "{duration} {now}"
+            );
         }
     }
 
@@ -187,7 +176,7 @@ mod tests {
         let anchor = at("2026-01-31T10:00:00Z");
         for now in [Timestamp::MIN, anchor.plus_micros(-1), anchor, at("2190-01-01T00:00:00Z"), Timestamp::MAX] {
             for aligned in [false, true] {
-                let window = Window::at(anchor, &length("never"), aligned, now);
+                let window = Window::at(anchor, &length("never"), calendar(aligned), now);
                 assert_eq!(window, Window { start: anchor, end: Timestamp::MAX }, "{now} {aligned}");
             }
         }
@@ -198,7 +187,7 @@ mod tests {
         for at in [Timestamp::MIN, Timestamp::MAX] {
             for duration in ["90s", "7h", "3d", "2w", "7M", "3Y", "10Y"] {
                 for aligned in [false, true] {
-                    let window = Window::at(Timestamp::from_micros(1), &length(duration), aligned, at);
+                    let window = Window::at(Timestamp::from_micros(1), &length(duration), calendar(aligned), at);
                     let range = Timestamp::MIN..=Timestamp::MAX;
                     assert!(range.contains(&window.start) && range.contains(&window.end), "{duration} {window:?}");
                     assert!(window.start <= at && at <= window.end, "{duration} {window:?}");
@@ -219,7 +208,7 @@ mod tests {
             aligned in any::<bool>(),
         ) {
             let duration = length(&format!("{count}{unit}"));
-            let at = |now| Window::at(Timestamp::from_micros(anchor), &duration, aligned, now);
+            let at = |now| Window::at(Timestamp::from_micros(anchor), &duration, calendar(aligned), now);
             let now = Timestamp::from_micros(now);
             let window = at(now);
             prop_assert!(window.start <= now && now < window.end, "{:?}", window);

@@ -40,8 +40,8 @@ impl UsageFold {
         let mut changed = Vec::with_capacity(told.len());
         for limit in told {
             let key = (limit.limit_id.clone(), limit.kind);
-            let newer = self.usage.get(&key).is_none_or(|held| order(held) < order(&limit));
-            if newer {
+            let is_news = self.usage.get(&key).is_none_or(|held| *held != limit && order(held) <= order(&limit));
+            if is_news {
                 self.usage.insert(key, limit.clone());
                 changed.push(limit);
             }
@@ -50,7 +50,8 @@ impl UsageFold {
     }
 }
 
-/// Of two values the one with the greater version is right; of the same version, that of the later window.
+/// Of two values the one with the greater version is right; of the same version, that of the later window; of the same
+/// window, that which comes later, since an increase may have ended.
 fn order(usage: &LimitUsage) -> (i64, i64, i32) {
     let start = usage.window_start.unwrap_or_default();
     (usage.version, start.seconds, start.nanos)
@@ -83,6 +84,9 @@ mod tests {
         // The window turned; nothing was counted since.
         assert_eq!(fold.take(update(vec![limit("a", 0, 9, 60)], false)).unwrap().0.len(), 1);
         assert_eq!(used(&fold, "a"), Some(0));
+        // Its ceiling is another one; nothing was counted since.
+        let lower = LimitUsage { max: 3, ..limit("a", 0, 9, 60) };
+        assert_eq!(fold.take(update(vec![lower.clone()], false)).unwrap().0, [lower]);
         fold.begin();
         assert_eq!(used(&fold, "b"), Some(1), "the old values serve until the new ones are there");
         fold.take(update(vec![limit("a", 2, 11, 60)], false));

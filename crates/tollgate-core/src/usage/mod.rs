@@ -167,8 +167,8 @@ pub fn assign_late(
         Some(_) | None => now,
     };
     let mut dimensions = Vec::with_capacity(16);
-    for Applied { owner, limits, calendar_aligned } in chain(config, caller, provider, model, configs) {
-        add_dimensions(&owner, limits, calendar_aligned, &mut dimensions);
+    for Applied { owner, limits, calendar } in chain(config, caller, provider, model, configs) {
+        add_dimensions(&owner, limits, calendar, &mut dimensions);
     }
     let mut assigned = Assigned {
         amounts: Vec::with_capacity(dimensions.len()),

@@ -1,7 +1,7 @@
 //! Customers.
 
 use super::text::{labels, name, render_labels, timestamp};
-use super::{Form, Wire, ceiling, limits};
+use super::{Form, Wire, calendar, ceiling, limits};
 use crate::domain::{Customer, LimitOwner, Path, Stored, Violations};
 use crate::proto::v1;
 
@@ -19,6 +19,7 @@ impl Wire for Customer {
             budgets,
             rate_limits,
             calendar_aligned,
+            calendar: followed,
             labels: pairs,
             ..
         } = message;
@@ -27,6 +28,7 @@ impl Wire for Customer {
             is_active: is_active.unwrap_or(true),
             model_ceiling: ceiling::parse(model_ceiling, &path.field("model_ceiling"), violations),
             calendar_aligned,
+            calendar: calendar::parse(followed, &path.field("calendar"), violations),
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
         })
@@ -37,9 +39,11 @@ impl Wire for Customer {
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {
-        let Self { name, is_active, model_ceiling, calendar_aligned, limits, labels } = &stored.resource;
+        let Self { name, is_active, model_ceiling, calendar_aligned, calendar: followed, limits, labels } =
+            &stored.resource;
         let owner = LimitOwner::Customer(stored.id.clone());
-        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) =
+            limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
         v1::Customer {
             id: stored.id.to_string(),
             name: name.to_string(),
@@ -48,6 +52,7 @@ impl Wire for Customer {
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             labels: render_labels(labels),
             teams: Vec::new(),
             virtual_keys: Vec::new(),

@@ -1,9 +1,9 @@
 //! Budgets and rate limits.
 
 use super::text::{self, timestamp};
-use super::{Form, parse_timestamp};
+use super::{Form, parse_timestamp, threshold};
 use crate::domain::{
-    AlertPercents, Budget, Enforcement, Id, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration,
+    Budget, Calendar, Enforcement, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration,
     TemporaryIncrease, Timestamp, Violations, Window,
 };
 use crate::proto::v1;
@@ -86,7 +86,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
         violations.add(path.field("calendar_aligned"), text);
     }
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
-    let alert_percents = alert_percents(message.alert_percents, &path.field("alert_percents"), violations);
+    let alert_percents = threshold::parse(message.alert_percents, &path.field("alert_percents"), violations);
     let temporary_increase =
         temporary_increase(message.temporary_increase, message.temporary_increase_until, path, violations);
     let field = path.field("reset_duration");
@@ -143,7 +143,7 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         ["request_max_limit", "request_reset_duration"],
     );
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
-    let alert_percents = alert_percents(message.alert_percents, &path.field("alert_percents"), violations);
+    let alert_percents = threshold::parse(message.alert_percents, &path.field("alert_percents"), violations);
     if token.is_none() && request.is_none() {
         if is_empty {
             violations.add(path, "limits nothing; set token_max_limit or request_max_limit, or leave the entry out");
@@ -219,29 +219,37 @@ fn temporary_increase(
     }
 }
 
-/// The thresholds of a limit; the usual ones where something is wrong with those that were named.
-fn alert_percents(named: Vec<i32>, path: &Path<'_>, violations: &mut Violations) -> AlertPercents {
-    if named.len() > AlertPercents::MAX_COUNT {
-        violations.add(path, format!("has {} entries; may have {}", named.len(), AlertPercents::MAX_COUNT));
-        return AlertPercents::default();
+/// The increase of a budget for a while, if it has one.
+fn temporary_increase(
+    usd: f64,
+    until: Option<prost_types::Timestamp>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<TemporaryIncrease> {
+    let (amount_path, until_path) = (path.field("temporary_increase"), path.field("temporary_increase_until"));
+    let amount = NanoUsd::limit_from_usd(usd);
+    if amount.is_none() {
+        let max = NanoUsd::MAX_USD;
+        let text = format!(
+            "is {usd}; must be 0 for none, or a number of US dollars of at least a nano-dollar (1e-9) and at most {max:e}"
+        );
+        violations.add(amount_path, text);
     }
-    for (index, percent) in named.iter().enumerate() {
-        if !AlertPercents::RANGE.contains(percent) {
-            let range = AlertPercents::RANGE;
-            let text = format!("is {percent}; must be a percentage from {} to {}", range.start(), range.end());
-            violations.add(path.index(index), text);
-        } else if named.iter().take(index).any(|other| other == percent) {
-            violations.add(path.index(index), format!("is {percent}, which is in the list already; leave it out"));
+    match (usd == 0.0, until) {
+        (true, None) => None,
+        (true, Some(_)) => {
+            let text = "is 0, but temporary_increase_until is set; say by how much max_limit is raised until then";
+            violations.add(amount_path, text);
+            None
         }
-    }
-    AlertPercents::new(named).unwrap_or_default()
-}
-
-/// The thresholds of a limit as a list: answers name the usual ones, too.
-fn render_percents(percents: &AlertPercents, form: Form) -> Vec<i32> {
-    match form {
-        Form::Stream | Form::Log if percents.are_usual() => Vec::new(),
-        Form::Answer(_) | Form::Stream | Form::Log => percents.percents().to_vec(),
+        (false, None) => {
+            violations.add(until_path, "is absent, but temporary_increase is set; say when the increase ends");
+            None
+        }
+        (false, Some(until)) => {
+            let until = parse_timestamp(&until, &until_path, violations)?;
+            Some(TemporaryIncrease { amount: amount?, until })
+        }
     }
 }
 
@@ -305,18 +313,18 @@ fn duration(text: &str, path: &Path<'_>, may_never_end: bool, violations: &mut V
 pub(super) fn render(
     limits: &Limits,
     owner: &LimitOwner,
-    calendar_aligned: bool,
+    calendar: Option<&Calendar>,
     form: Form,
 ) -> (Vec<v1::Budget>, Vec<v1::RateLimit>) {
-    let budgets = limits.budgets.iter().map(|budget| render_budget(budget, owner, calendar_aligned, form));
-    let rate_limits = limits.rate_limits.iter().map(|limit| render_rate_limit(limit, owner, calendar_aligned, form));
+    let budgets = limits.budgets.iter().map(|budget| render_budget(budget, owner, calendar, form));
+    let rate_limits = limits.rate_limits.iter().map(|limit| render_rate_limit(limit, owner, calendar, form));
     (budgets.collect(), rate_limits.collect())
 }
 
-/// A budget as a message.
-pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool, form: Form) -> v1::Budget {
+/// A budget as a message. Its window follows the `calendar`, if there is one and its length can.
+pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar: Option<&Calendar>, form: Form) -> v1::Budget {
     use v1::budget::Owner;
-    let window = window(budget.anchor, &budget.reset_duration, calendar_aligned, form);
+    let window = window(budget.anchor, &budget.reset_duration, calendar, form);
     let increase = budget.temporary_increase.as_deref();
     let effective = match form {
         Form::Answer(now) => budget.effective_max_limit(now),
@@ -333,13 +341,13 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
         effective_max_limit_nano_usd: effective.nanos(),
         reset_duration: budget.reset_duration.to_string(),
         enforcement: said(budget.enforcement, form),
-        calendar_aligned: calendar_aligned && budget.reset_duration.can_align(),
+        calendar_aligned: calendar.is_some() && budget.reset_duration.can_align(),
         current_usage: 0.0,
         current_usage_nano_usd: 0,
         last_reset: window.map(|window| timestamp(window.start)),
         next_reset: window.filter(Window::has_end).map(|window| timestamp(window.end)),
         anchor: window.is_none().then(|| timestamp(budget.anchor)),
-        alert_percents: render_percents(&budget.alert_percents, form),
+        alert_percents: threshold::render(&budget.alert_percents, form),
         created_at: Some(timestamp(budget.created_at)),
         updated_at: Some(timestamp(budget.updated_at)),
         owner: Some(match owner {
@@ -353,12 +361,17 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar_aligned: bool
     }
 }
 
-/// A rate limit as a message.
-pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned: bool, form: Form) -> v1::RateLimit {
+/// A rate limit as a message. Its windows follow the `calendar`, if there is one and their lengths can.
+pub fn render_rate_limit(
+    limit: &RateLimit,
+    owner: &LimitOwner,
+    calendar: Option<&Calendar>,
+    form: Form,
+) -> v1::RateLimit {
     use v1::rate_limit::Owner;
     let window = |dimension: &Option<RateDimension>| {
         let dimension = dimension.as_ref()?;
-        window(dimension.anchor, &dimension.reset_duration, calendar_aligned, form)
+        window(dimension.anchor, &dimension.reset_duration, calendar, form)
     };
     let (token, request) = (window(&limit.token), window(&limit.request));
     let anchor = |dimension: &Option<RateDimension>| match form {
@@ -381,8 +394,9 @@ pub fn render_rate_limit(limit: &RateLimit, owner: &LimitOwner, calendar_aligned
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
         enforcement: said(limit.enforcement, form),
-        alert_percents: render_percents(&limit.alert_percents, form),
-        calendar_aligned: calendar_aligned && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
+        alert_percents: threshold::render(&limit.alert_percents, form),
+        calendar_aligned: calendar.is_some()
+            && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),
         owner: Some(match owner {
@@ -405,9 +419,9 @@ fn said(enforcement: Enforcement, form: Form) -> i32 {
 }
 
 /// The window of an answer; the stream and the log carry the anchor instead.
-fn window(anchor: Timestamp, duration: &ResetDuration, calendar_aligned: bool, form: Form) -> Option<Window> {
+fn window(anchor: Timestamp, duration: &ResetDuration, calendar: Option<&Calendar>, form: Form) -> Option<Window> {
     match form {
-        Form::Answer(now) => Some(Window::at(anchor, duration, calendar_aligned, now)),
+        Form::Answer(now) => Some(Window::at(anchor, duration, calendar, now)),
         Form::Stream | Form::Log => None,
     }
 }
@@ -419,30 +433,4 @@ pub(super) fn optional_time(
     violations: &mut Violations,
 ) -> Option<Timestamp> {
     time.and_then(|time| parse_timestamp(&time, path, violations))
-}
-
-/// Whose limit reached a threshold, as the API has it.
-pub fn render_threshold_owner(owner: &LimitOwner) -> v1::threshold_event::Owner {
-    use v1::threshold_event::Owner;
-    match owner {
-        LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-        LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-        LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-        LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
-        LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-        LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-    }
-}
-
-/// Whose limit reached a threshold.
-pub fn parse_threshold_owner(owner: v1::threshold_event::Owner) -> LimitOwner {
-    use v1::threshold_event::Owner;
-    match owner {
-        Owner::CustomerId(id) => LimitOwner::Customer(Id::new(id)),
-        Owner::TeamId(id) => LimitOwner::Team(Id::new(id)),
-        Owner::VirtualKeyId(id) => LimitOwner::VirtualKey(Id::new(id)),
-        Owner::ProviderConfigId(id) => LimitOwner::ProviderConfig(id),
-        Owner::ModelConfigId(id) => LimitOwner::ModelConfig(Id::new(id)),
-        Owner::Provider(id) => LimitOwner::Provider(Id::new(id)),
-    }
 }

@@ -4,6 +4,7 @@
 //! Parsing settles everything about one message: it collects every violation with its path, and a value that comes out
 //! is valid. What involves other resources is settled in `state`.
 
+mod calendar;
 mod ceiling;
 mod credit;
 mod customer;
@@ -18,6 +19,7 @@ mod routing_rule;
 mod scope;
 mod team;
 mod text;
+mod threshold;
 mod token;
 mod virtual_key;
 
@@ -30,16 +32,18 @@ use crate::domain::{
 };
 use crate::proto::v1;
 
+pub use calendar::follow as follow_calendar;
 pub use credit::{
     parse_credit_directive, parse_credit_report, parse_credit_used, read_credit_key, render_credit_directive,
     render_credit_key, render_credit_report, render_credit_used, render_duration,
 };
-pub use limits::{parse_threshold_owner, render_budget, render_enforcement, render_rate_limit, render_threshold_owner};
+pub use limits::{render_budget, render_enforcement, render_rate_limit};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;
 pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
+pub use threshold::{parse_threshold_owner, render_threshold_owner};
 pub use token::{parse_token, render_role, render_token};
 pub use virtual_key::parse_secrets;
 
@@ -236,7 +240,7 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
     }
 }
 
-/// What a limit counts; `None` if the API does not say.
+/// The kind of limit with this number of the API; `None` if there is none.
 pub fn read_limit_kind(number: i32) -> Option<LimitKind> {
     let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
     kinds.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)

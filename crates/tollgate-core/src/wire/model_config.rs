@@ -1,7 +1,7 @@
 //! Model configs.
 
 use super::text::{model_pattern, name, reference, timestamp};
-use super::{Form, Wire, limits, scope};
+use super::{Form, Wire, calendar, limits, scope};
 use crate::domain::{Id, LimitOwner, ModelConfig, Path, ScopeKind, Stored, Violations};
 use crate::proto::v1;
 
@@ -34,14 +34,15 @@ impl Wire for ModelConfig {
     const IMMUTABLE: &'static [&'static str] = &["scope", "scope_id"];
 
     fn parse(message: v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::ModelConfig { model_name, provider, scope, scope_id, calendar_aligned, budgets, rate_limits, .. } =
-            message;
+        let v1::ModelConfig { model_name, provider, scope, scope_id, calendar_aligned, .. } = message;
+        let (followed, budgets, rate_limits) = (message.calendar, message.budgets, message.rate_limits);
         let model_name = name(&model_name, &path.field("model_name"), violations);
         let provider =
             (!provider.is_empty()).then(|| Id::new(reference(&provider, &path.field("provider"), violations)));
         let scope = scope::parse(parse_model_config_scope(scope), SCOPES, &scope_id, path, violations);
+        let calendar = calendar::parse(followed, &path.field("calendar"), violations);
         let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
-        Some(Self { model_name, provider, scope: scope?, calendar_aligned, limits })
+        Some(Self { model_name, provider, scope: scope?, calendar_aligned, calendar, limits })
     }
 
     fn review(message: &v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) {
@@ -49,9 +50,10 @@ impl Wire for ModelConfig {
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ModelConfig {
-        let Self { model_name, provider, scope, calendar_aligned, limits } = &stored.resource;
+        let Self { model_name, provider, scope, calendar_aligned, calendar: followed, limits } = &stored.resource;
         let owner = LimitOwner::ModelConfig(stored.id.clone());
-        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) =
+            limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
         v1::ModelConfig {
             id: stored.id.to_string(),
             model_name: model_name.to_string(),
@@ -60,6 +62,7 @@ impl Wire for ModelConfig {
             scope_id: scope.id().to_owned(),
             scope_name: String::new(),
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             budgets,
             rate_limits,
             revision: stored.revision,

@@ -2,7 +2,7 @@
 
 use super::provider::named;
 use super::text::timestamp;
-use super::{Form, Wire, limits};
+use super::{Form, Wire, calendar, limits};
 use crate::domain::{Id, LimitOwner, Path, ProviderGovernance, Stored, Violations};
 use crate::proto::v1;
 
@@ -13,21 +13,24 @@ impl Wire for ProviderGovernance {
     const NAMED_BY_ID: bool = true;
 
     fn parse(message: v1::ProviderGovernance, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::ProviderGovernance { calendar_aligned, budgets, rate_limits, .. } = message;
+        let v1::ProviderGovernance { calendar_aligned, calendar: followed, budgets, rate_limits, .. } = message;
+        let calendar = calendar::parse(followed, &path.field("calendar"), violations);
         let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
-        Some(Self { calendar_aligned, limits })
+        Some(Self { calendar_aligned, calendar, limits })
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ProviderGovernance {
-        let Self { calendar_aligned, limits } = &stored.resource;
+        let Self { calendar_aligned, calendar: followed, limits } = &stored.resource;
         let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
-        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) =
+            limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
         v1::ProviderGovernance {
             id: stored.id.to_string(),
             provider: stored.id.to_string(),
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),

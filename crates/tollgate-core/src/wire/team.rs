@@ -1,7 +1,7 @@
 //! Teams.
 
 use super::text::{labels, name, reference, render_labels, render_structure, structure, timestamp};
-use super::{Form, Wire, ceiling, limits};
+use super::{Form, Wire, calendar, ceiling, limits};
 use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
 use crate::proto::v1;
 
@@ -20,6 +20,7 @@ impl Wire for Team {
             budgets,
             rate_limits,
             calendar_aligned,
+            calendar: followed,
             labels: pairs,
             profile,
             config,
@@ -34,6 +35,7 @@ impl Wire for Team {
             is_active: is_active.unwrap_or(true),
             model_ceiling: ceiling::parse(model_ceiling, &path.field("model_ceiling"), violations),
             calendar_aligned,
+            calendar: calendar::parse(followed, &path.field("calendar"), violations),
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             profile: structure(profile, &path.field("profile"), violations),
@@ -53,6 +55,7 @@ impl Wire for Team {
             is_active,
             model_ceiling,
             calendar_aligned,
+            calendar: followed,
             limits,
             labels,
             profile,
@@ -60,7 +63,8 @@ impl Wire for Team {
             claims,
         } = &stored.resource;
         let owner = LimitOwner::Team(stored.id.clone());
-        let (budgets, rate_limits) = limits::render(limits, &owner, *calendar_aligned, form);
+        let (budgets, rate_limits) =
+            limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
         let free = |data: &Option<Struct>| match form {
             Form::Stream => None,
             Form::Answer(_) | Form::Log => data.as_ref().map(render_structure),
@@ -74,6 +78,7 @@ impl Wire for Team {
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             labels: render_labels(labels),
             profile: free(profile),
             config: free(config),

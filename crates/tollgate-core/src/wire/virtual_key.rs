@@ -6,10 +6,10 @@ use super::text::{
     bounded, count, description, labels, model_patterns, name, permit, reference, render_labels, required_time,
     timestamp,
 };
-use super::{Form, Wire, limits};
+use super::{Form, Wire, calendar, limits};
 use crate::domain::{
-    AllowList, Id, KeyOwner, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig, Secret,
-    Sha256Hash, Stored, Violations, VirtualKey,
+    AllowList, Calendar, Id, KeyOwner, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig,
+    Secret, Sha256Hash, Stored, Violations, VirtualKey,
 };
 use crate::proto::v1;
 
@@ -49,6 +49,7 @@ impl Wire for VirtualKey {
             budgets,
             rate_limits,
             calendar_aligned,
+            calendar: followed,
             expires_at,
             labels: pairs,
             ..
@@ -103,6 +104,7 @@ impl Wire for VirtualKey {
             provider_configs,
             mcp_configs: parsed.into(),
             calendar_aligned,
+            calendar: calendar::parse(followed, &path.field("calendar"), violations),
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             created_by: "".into(),
@@ -140,12 +142,14 @@ impl Wire for VirtualKey {
             provider_configs,
             mcp_configs,
             calendar_aligned,
+            calendar: followed,
             limits,
             labels,
             created_by,
         } = &stored.resource;
+        let windows = calendar::own(*calendar_aligned, followed.as_deref());
         let limit_owner = LimitOwner::VirtualKey(stored.id.clone());
-        let (budgets, rate_limits) = limits::render(limits, &limit_owner, *calendar_aligned, form);
+        let (budgets, rate_limits) = limits::render(limits, &limit_owner, windows, form);
         let (team_id, customer_id) = match owner {
             Some(KeyOwner::Team(id)) => (id.to_string(), String::new()),
             Some(KeyOwner::Customer(id)) => (String::new(), id.to_string()),
@@ -167,7 +171,7 @@ impl Wire for VirtualKey {
             is_active: Some(*is_active),
             provider_configs: provider_configs
                 .iter()
-                .map(|config| render_provider_config(config, *calendar_aligned, form))
+                .map(|config| render_provider_config(config, windows, form))
                 .collect(),
             mcp_configs: mcp_configs
                 .iter()
@@ -183,6 +187,7 @@ impl Wire for VirtualKey {
             budgets,
             rate_limits,
             calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             expires_at: expires_at.map(timestamp),
             labels: render_labels(labels),
             team: None,
@@ -281,9 +286,13 @@ fn provider_config(
     }
 }
 
-fn render_provider_config(config: &ProviderConfig, calendar_aligned: bool, form: Form) -> v1::VirtualKeyProviderConfig {
+fn render_provider_config(
+    config: &ProviderConfig,
+    calendar: Option<&Calendar>,
+    form: Form,
+) -> v1::VirtualKeyProviderConfig {
     let owner = LimitOwner::ProviderConfig(config.id);
-    let (budgets, rate_limits) = limits::render(&config.limits, &owner, calendar_aligned, form);
+    let (budgets, rate_limits) = limits::render(&config.limits, &owner, calendar, form);
     v1::VirtualKeyProviderConfig {
         id: config.id,
         provider: config.provider.to_string(),

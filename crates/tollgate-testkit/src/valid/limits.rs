@@ -1,13 +1,6 @@
-//! Valid limits at random.
+//! Limits and calendars as clients may send them.
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
-
-use tollgate_core::proto::v1;
-
-use super::{NOW_SECONDS, time};
+use super::*;
 
 fn durations(aligned: bool) -> Vec<&'static str> {
     let of_calendar: &[&str] =
@@ -76,9 +69,17 @@ pub(super) fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLi
     })
 }
 
-/// Whether they follow the calendar, budgets, and rate limits.
-pub(super) type Limits = (bool, Vec<v1::Budget>, Vec<v1::RateLimit>);
+pub(super) fn calendar() -> impl Strategy<Value = Option<v1::Calendar>> {
+    let zone = select(vec!["", "UTC", "Europe/Berlin", "asia/kolkata", "America/Havana"]);
+    option::of((zone, 0..=7, 0..=12).prop_map(|(zone, first_day_of_week, first_month_of_year)| v1::Calendar {
+        time_zone: zone.to_owned(),
+        first_day_of_week,
+        first_month_of_year,
+    }))
+}
+
+pub(super) type Limits = ((bool, Option<v1::Calendar>), Vec<v1::Budget>, Vec<v1::RateLimit>);
 
 pub(super) fn limits() -> impl Strategy<Value = Limits> {
-    any::<bool>().prop_flat_map(|aligned| (Just(aligned), budgets(aligned), rate_limits(aligned)))
+    any::<bool>().prop_flat_map(|aligned| ((Just(aligned), calendar()), budgets(aligned), rate_limits(aligned)))
 }

@@ -8,9 +8,11 @@ use tollgate::proto::v1::{Children, ModelConfigScope};
 use tonic::{Code, Status};
 
 use super::calls::{Answer, create, update};
-use super::desired::{Desired, claimed, configs};
+use super::desired::{Desired, calendar, claimed, configs, said};
+use super::parents::with_parent;
 use super::{History, PATTERNS, PROVIDERS};
-use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent, Reset};
+use crate::usage::model::window::Calendar;
+use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Reset};
 
 impl History {
     /// One write that may be refused for what it asks. Whether it was done.
@@ -52,6 +54,14 @@ impl History {
         Reset { budgets: self.rng.random_bool(0.2), rate_limits: self.rng.random_bool(0.2) }
     }
 
+    /// The calendar of its own that an owner is to have: mostly that which it has.
+    fn calendar_instead(&mut self, owner: &Owner) -> Option<Calendar> {
+        match self.rng.random_bool(0.8) {
+            true => self.model.calendars.get(owner).copied(),
+            false => calendar(&mut self.rng),
+        }
+    }
+
     fn name(&mut self) -> String {
         self.names += 1;
         format!("name {}", self.names)
@@ -62,7 +72,7 @@ impl History {
     }
 
     /// Notes a write that was answered. Whether it changed anything.
-    fn wrote(&mut self, answer: &Answer) -> bool {
+    pub(super) fn wrote(&mut self, answer: &Answer) -> bool {
         self.writes += 1;
         let is_new = answer.revision > self.revision;
         self.revision = self.revision.max(answer.revision);
@@ -80,10 +90,19 @@ impl History {
         let calendar_aligned = self.rng.random_bool(0.4);
         let desired = Desired::new(&mut self.rng, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
-        let customer = v1::Customer { name: self.name(), budgets, rate_limits, calendar_aligned, ..Default::default() };
+        let followed = calendar(&mut self.rng);
+        let customer = v1::Customer {
+            name: self.name(),
+            budgets,
+            rate_limits,
+            calendar_aligned,
+            calendar: followed.map(said),
+            ..Default::default()
+        };
         let answer = create(&self.api, Resource::Customer(customer)).await?;
         self.wrote(&answer);
         self.model.customers.insert(answer.id.clone());
+        self.model.set_calendar(Owner::Customer(answer.id.clone()), followed);
         self.set(Owner::Customer(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         Ok(())
     }
@@ -94,22 +113,22 @@ impl History {
         let Desired { budgets, rate_limits } = desired.clone();
         let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.8));
         let customer_id = customer.clone().unwrap_or_default();
-        let team =
-            v1::Team { name: self.name(), customer_id, budgets, rate_limits, calendar_aligned, ..Default::default() };
+        let followed = calendar(&mut self.rng);
+        let team = v1::Team {
+            name: self.name(),
+            customer_id,
+            budgets,
+            rate_limits,
+            calendar_aligned,
+            calendar: followed.map(said),
+            ..Default::default()
+        };
         let answer = create(&self.api, Resource::Team(team)).await?;
         self.wrote(&answer);
         self.model.teams.insert(answer.id.clone(), customer);
+        self.model.set_calendar(Owner::Team(answer.id.clone()), followed);
         self.set(Owner::Team(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         Ok(())
-    }
-
-    fn parent(&mut self) -> Parent {
-        let rng = &mut self.rng;
-        match (rng.random_range(0..5), self.model.teams.keys().choose(rng), self.model.customers.iter().choose(rng)) {
-            (0..3, Some(team), _) => Parent::Team(team.clone()),
-            (3, _, Some(customer)) => Parent::Customer(customer.clone()),
-            _ => Parent::Nobody,
-        }
     }
 
     async fn create_key(&mut self) -> Result<(), Status> {
@@ -119,17 +138,20 @@ impl History {
         let parent = self.parent();
         let more = self.rng.random_range(0..3);
         let configs = self.configs("", &[], more);
+        let followed = calendar(&mut self.rng);
         let key = v1::VirtualKey {
             name: self.name(),
             budgets,
             rate_limits,
             calendar_aligned,
+            calendar: followed.map(said),
             provider_configs: configs.iter().map(|config| config.asked.clone()).collect(),
             ..with_parent(&parent)
         };
         let answer = create(&self.api, Resource::VirtualKey(key)).await?;
         self.wrote(&answer);
         self.model.keys.insert(answer.id.clone(), Key { parent, configs: Vec::new() });
+        self.model.set_calendar(Owner::Key(answer.id.clone()), followed);
         self.set(Owner::Key(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         self.set_configs(&configs, (calendar_aligned, Reset::default()), &answer);
         Ok(())
@@ -197,7 +219,9 @@ impl History {
         let Desired { budgets, rate_limits } = desired.clone();
         let (model, provider) =
             (PATTERNS[rng.random_range(0..4)].to_owned(), ["", "openai", "anthropic"][rng.random_range(0..3)]);
+        let followed = calendar(rng);
         let config = v1::ModelConfig {
+            calendar: followed.map(said),
             model_name: model.clone(),
             provider: provider.to_owned(),
             scope: scope.into(),
@@ -211,6 +235,7 @@ impl History {
         self.wrote(&answer);
         let config = ModelConfig { scope, scope_id, model, provider: provider.to_owned() };
         self.model.model_configs.insert(answer.id.clone(), config);
+        self.model.set_calendar(Owner::ModelConfig(answer.id.clone()), followed);
         self.set(Owner::ModelConfig(answer.id.clone()), (&desired, calendar_aligned, Reset::default()), &answer);
         Ok(())
     }
@@ -220,6 +245,8 @@ impl History {
         let was_aligned = old.first().is_some_and(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.reset();
+        let followed = self.calendar_instead(&owner);
+        let calendar = followed.map(said);
         let desired = Desired::instead_of(&mut self.rng, &old, self.model.now);
         let Desired { budgets, rate_limits } = desired.clone();
         let resource = match &owner {
@@ -228,6 +255,7 @@ impl History {
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 ..Default::default()
             }),
             Owner::Team(id) => Resource::Team(v1::Team {
@@ -235,6 +263,7 @@ impl History {
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 ..Default::default()
             }),
             Owner::ModelConfig(id) => Resource::ModelConfig(v1::ModelConfig {
@@ -242,6 +271,7 @@ impl History {
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 ..Default::default()
             }),
             Owner::Provider(provider) => Resource::ProviderGovernance(v1::ProviderGovernance {
@@ -249,16 +279,21 @@ impl History {
                 budgets,
                 rate_limits,
                 calendar_aligned,
+                calendar,
                 ..Default::default()
             }),
             Owner::Key(id) | Owner::Config(id, _) => return self.update_key(&id.clone()).await,
         };
-        let answer = update(&self.api, resource, &["budgets", "rate_limits", "calendar_aligned"], reset).await?;
+        let answer =
+            update(&self.api, resource, &["budgets", "rate_limits", "calendar_aligned", "calendar"], reset).await?;
         let gone = matches!(owner, Owner::Provider(_)) && desired.is_empty();
         if gone {
             self.model.limits.remove(&owner);
+            self.model.set_calendar(owner, None);
         } else if self.wrote(&answer) {
+            self.model.set_calendar(owner.clone(), followed);
             self.set(owner, (&desired, calendar_aligned, reset), &answer);
+            self.model.follow_calendars(answer.at);
         }
         Ok(())
     }
@@ -271,6 +306,7 @@ impl History {
         let was_aligned = old.iter().cloned().chain(of_configs).any(|limit| limit.aligned);
         let calendar_aligned = was_aligned != self.rng.random_bool(0.25);
         let reset = self.reset();
+        let followed = self.calendar_instead(&owner);
         let desired = Desired::instead_of(&mut self.rng, &old, self.model.now);
         let more = usize::from(self.rng.random_bool(0.2));
         let configs = self.configs(id, &key.configs, more);
@@ -281,42 +317,17 @@ impl History {
             budgets,
             rate_limits,
             calendar_aligned,
+            calendar: followed.map(said),
             provider_configs,
             ..Default::default()
         };
-        let paths = ["budgets", "rate_limits", "calendar_aligned", "provider_configs"];
+        let paths = ["budgets", "rate_limits", "calendar_aligned", "calendar", "provider_configs"];
         let answer = update(&self.api, Resource::VirtualKey(key), &paths, reset).await?;
         if self.wrote(&answer) {
+            self.model.set_calendar(owner.clone(), followed);
             self.set(owner, (&desired, calendar_aligned, reset), &answer);
             self.set_configs(&configs, (calendar_aligned, reset), &answer);
         }
-        Ok(())
-    }
-
-    async fn reparent_key(&mut self) -> Result<(), Status> {
-        let Some(id) = self.model.keys.keys().choose(&mut self.rng).cloned() else { return Ok(()) };
-        let parent = self.parent();
-        let key = v1::VirtualKey { id: id.clone(), ..with_parent(&parent) };
-        let path = if matches!(parent, Parent::Customer(_)) { "customer_id" } else { "team_id" };
-        let held = &mut self.model.keys.get_mut(&id).unwrap().parent;
-        if parent == Parent::Nobody && matches!(held, Parent::Customer(_)) {
-            // Clearing the team leaves the customer.
-            return Ok(());
-        }
-        *held = parent;
-        let answer = update(&self.api, Resource::VirtualKey(key), &[path], Reset::default()).await?;
-        self.wrote(&answer);
-        Ok(())
-    }
-
-    async fn reparent_team(&mut self) -> Result<(), Status> {
-        let Some(id) = self.model.teams.keys().choose(&mut self.rng).cloned() else { return Ok(()) };
-        let customer = self.model.customers.iter().choose(&mut self.rng).cloned().filter(|_| self.rng.random_bool(0.7));
-        let customer_id = customer.clone().unwrap_or_default();
-        let team = v1::Team { id: id.clone(), customer_id, ..Default::default() };
-        let answer = update(&self.api, Resource::Team(team), &["customer_id"], Reset::default()).await?;
-        self.wrote(&answer);
-        self.model.teams.insert(id, customer);
         Ok(())
     }
 
@@ -359,6 +370,7 @@ impl History {
                 self.api.delete_model_config(&id).await?.revision
             }
         };
+        self.model.follow_calendars(now);
         Ok(())
     }
 }
@@ -369,13 +381,4 @@ struct AskedConfig {
     /// The id of the one that it takes the place of.
     claimed: Option<i64>,
     desired: Desired,
-}
-
-fn with_parent(parent: &Parent) -> v1::VirtualKey {
-    let (team_id, customer_id) = match parent {
-        Parent::Nobody => Default::default(),
-        Parent::Team(id) => (id.clone(), String::new()),
-        Parent::Customer(id) => (String::new(), id.clone()),
-    };
-    v1::VirtualKey { team_id, customer_id, ..Default::default() }
 }

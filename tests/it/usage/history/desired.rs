@@ -8,7 +8,7 @@ use tollgate::proto::v1;
 use tollgate::proto::v1::LimitKind;
 
 use super::PROVIDERS;
-use crate::usage::model::window::{Length, Micros};
+use crate::usage::model::window::{Calendar, Length, Micros};
 use crate::usage::model::{Config, Limit};
 
 const LENGTHS: [&str; 11] = ["1d", "2d", "1w", "2w", "1M", "3M", "1Q", "1Y", "7d", "30d", "2Y"];
@@ -25,6 +25,24 @@ pub(super) struct Desired {
 fn length(rng: &mut StdRng) -> String {
     let lengths = if rng.random_bool(0.7) { &LENGTHS[..] } else { &CLOCK_LENGTHS };
     lengths[rng.random_range(0..lengths.len())].to_owned()
+}
+
+/// A calendar, if any; of zones whose clocks are never set at midnight.
+pub(super) fn calendar(rng: &mut StdRng) -> Option<Calendar> {
+    let zones = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"];
+    let zone = zones[rng.random_range(0..zones.len())];
+    let calendar = Calendar { zone, first_day: rng.random_range(1..8), first_month: rng.random_range(1..13) };
+    rng.random_bool(0.5).then_some(calendar)
+}
+
+/// A calendar as a client says it.
+pub(super) fn said(calendar: Calendar) -> v1::Calendar {
+    let Calendar { zone, first_day, first_month } = calendar;
+    v1::Calendar {
+        time_zone: zone.to_owned(),
+        first_day_of_week: first_day.into(),
+        first_month_of_year: first_month.into(),
+    }
 }
 
 /// A length of a budget, which may never end.
@@ -149,8 +167,8 @@ impl Desired {
         let mut limits = Vec::new();
         let mut add = |id: &str, kind, (max, raised), text: &str, alerts: &[i32]| {
             let (id, length, alerts) = (id.to_owned(), Length::new(text), recorded(alerts));
-            let (anchor, counted) = (at, Default::default());
-            limits.push(Limit { id, kind, max, raised, length, anchor, aligned, alerts, counted });
+            let (anchor, calendar, counted) = (at, Calendar::STANDARD, Default::default());
+            limits.push(Limit { id, kind, max, raised, length, anchor, aligned, calendar, alerts, counted });
         };
         let mut unclaimed: Vec<&Limit> = old.iter().filter(|it| it.kind == LimitKind::Budget).collect();
         unclaimed.retain(|limit| self.budgets.iter().all(|desired| desired.id != limit.id));

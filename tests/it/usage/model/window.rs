@@ -1,6 +1,6 @@
 //! Windows as `docs/design/semantics.md §2` tells them, by the calendar of jiff and nothing of the product.
 
-use jiff::civil::{Date, Weekday, date};
+use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
@@ -16,6 +16,29 @@ pub(crate) struct Length {
     pub(crate) text: String,
     count: i64,
     unit: char,
+}
+
+/// Where days, weeks and years begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Calendar {
+    pub(crate) zone: &'static str,
+    /// 1 is Monday.
+    pub(crate) first_day: i8,
+    /// 1 is January.
+    pub(crate) first_month: i8,
+}
+
+impl Calendar {
+    pub(crate) const STANDARD: Self = Self { zone: "UTC", first_day: 1, first_month: 1 };
+
+    /// The first instant of a day; of zones whose clocks are never set at midnight.
+    fn midnight(&self, date: Date) -> Micros {
+        date.to_zoned(self.time_zone()).unwrap().timestamp().as_microsecond()
+    }
+
+    fn time_zone(&self) -> TimeZone {
+        TimeZone::get(self.zone).unwrap()
+    }
 }
 
 impl Length {
@@ -59,29 +82,31 @@ impl Length {
     }
 
     /// The start of the window that `at` lies in, and that of the next.
-    pub(crate) fn window(&self, anchor: Micros, aligned: bool, at: Micros) -> (Micros, Micros) {
+    pub(crate) fn window(&self, anchor: Micros, calendar: Option<&Calendar>, at: Micros) -> (Micros, Micros) {
         if self.unit == '∞' {
             return (anchor, Micros::MAX);
         }
-        if !aligned || !self.can_align() {
+        let Some(calendar) = calendar.filter(|_| self.can_align()) else {
             let passed = i128::from(at) - i128::from(anchor);
             let start = anchor + (passed.div_euclid(self.micros().into()) * i128::from(self.micros())) as i64;
             return (start, start + self.micros());
-        }
-        let today = Timestamp::from_microsecond(at).unwrap().to_zoned(TimeZone::UTC).date();
+        };
+        let today = Timestamp::from_microsecond(at).unwrap().to_zoned(calendar.time_zone()).date();
         let (start, end) = match self.unit {
             'd' => self.days(date(1970, 1, 1), today, 1),
             'w' => {
-                let monday = date(1969, 12, 29);
-                assert_eq!(monday.weekday(), Weekday::Monday);
-                self.days(monday, today, 7)
+                let mut first = date(1970, 1, 1);
+                while first.weekday().to_monday_one_offset() != calendar.first_day {
+                    first = first.yesterday().unwrap();
+                }
+                self.days(first, today, 7)
             }
-            'M' => self.months(today, 1),
-            'Q' => self.months(today, 3),
-            'Y' => self.months(today, 12),
+            'M' => self.months(today, 1, calendar),
+            'Q' => self.months(today, 3, calendar),
+            'Y' => self.months(today, 12, calendar),
             unit => panic!("{unit} cannot align"),
         };
-        (midnight(start), midnight(end))
+        (calendar.midnight(start), calendar.midnight(end))
     }
 
     fn days(&self, origin: Date, today: Date, each: i64) -> (Date, Date) {
@@ -91,15 +116,12 @@ impl Length {
         (start, start + length.days())
     }
 
-    fn months(&self, today: Date, each: i64) -> (Date, Date) {
+    fn months(&self, today: Date, each: i64, calendar: &Calendar) -> (Date, Date) {
         let length = self.count * each;
         let month = (i64::from(today.year()) - 1970) * 12 + i64::from(today.month()) - 1;
-        let back = month.rem_euclid(length);
+        let first = if length % 3 == 0 { i64::from(calendar.first_month) - 1 } else { 0 };
+        let back = (month - first).rem_euclid(length);
         let start = today.first_of_month() - back.months();
         (start, start + length.months())
     }
-}
-
-fn midnight(date: Date) -> Micros {
-    date.to_zoned(TimeZone::UTC).unwrap().timestamp().as_microsecond()
 }
