@@ -59,7 +59,8 @@ class Meter:
     """Reads the usage of an answer whose bytes pass."""
 
     def __init__(self, content_type: str) -> None:
-        self._streamed = content_type.startswith("text/event-stream")
+        self.streamed = content_type.startswith("text/event-stream")
+        """Whether the answer is a stream of events."""
         self._rest = bytearray()
         self._usage: dict[str, Any] = {}
         self.events = 0
@@ -68,14 +69,14 @@ class Meter:
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes."""
         self._rest += chunk
-        if self._streamed:
+        if self.streamed:
             *lines, self._rest = self._rest.split(b"\n")
             for line in lines:
                 self._event(line.strip())
 
     def used(self) -> Used | None:
         """The usage that the answer said until now; `None` if it said none."""
-        if not self._streamed:
+        if not self.streamed:
             self._take(self._rest)
         return of_usage(self._usage) if self._usage else None
 
