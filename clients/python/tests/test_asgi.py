@@ -31,6 +31,8 @@ def application(node: str) -> FastAPI:
             raise ZeroDivisionError
         if call.get("says"):
             granted.used(input_tokens=1, output_tokens=1, cost_nano_usd=9)
+        if call.get("silent"):
+            return {}
         if not call.get("stream"):
             return {"model": f"{granted.provider}/{granted.model}", "usage": usage}
 
@@ -91,6 +93,14 @@ async def test_a_stream_that_breaks_is_charged_for_what_was_sent(
     # 40 bytes of text in the prompt are 10 LLM tokens, and the event is one.
     eventually(lambda: spent(admin, key.id) == 35_000, "the server counts")
     assert gate.status().in_flight == 0
+
+
+async def test_an_answer_that_says_nothing_is_charged_at_its_estimate(
+    admin: Admin, gate: Gate, client: httpx.AsyncClient
+) -> None:
+    key = new_key(admin, gate, "asgi silent", budgets=NEVER)
+    await ask(client, key.value, silent=True, max_tokens=2, messages=[{"role": "user", "content": "x" * 36}])
+    eventually(lambda: spent(admin, key.id) == 45_000, "the server counts")
 
 
 async def test_an_application_that_fails_is_charged_nothing(

@@ -114,15 +114,13 @@ class _Answer:
         await self._send(message)
 
     async def end(self) -> None:
-        """Ends the admission, if the application has not: by what it or the answer said was used, or, where the end of
-        the answer is missing, by the estimate of the prompt and the events that were sent."""
+        """Ends the admission, if the application has not: by what it or the answer said was used. Where neither did,
+        the prompt is charged at its estimate, and so is the answer, or each event of it that was sent of a stream."""
         if not self._granted.known and self._status < 400:
-            used = self._meter.used()
-            if used is None and self._meter.events:
-                prompt = self._granted.admission.estimate.input_tokens
-                used = Used(input_tokens=prompt, output_tokens=self._meter.events)
-            if used is not None:
-                self._granted.used(**used)
+            estimate = self._granted.admission.estimate
+            sent = self._meter.events if self._meter.streamed else estimate.output_tokens
+            used = Used(input_tokens=estimate.input_tokens, output_tokens=sent)
+            self._granted.used(**(self._meter.used() or used))
         await self._granted.end()
 
 

@@ -207,15 +207,23 @@ class AsyncGranted(Held):
 
 # An end is sent again and waits for a node that starts: the node counts the first time alone.
 _ENDS = [{"service": "tollgate.node.v1.GateService", "method": name} for name in ("Settle", "Abandon", "Touch")]
-_OPTIONS = channels.retries(*_ENDS, codes=["UNAVAILABLE"])
+_RETRIES = channels.retries(*_ENDS, codes=["UNAVAILABLE"])
+# The node is near: a second is long enough between two attempts to connect.
+_BACKOFFS = [("initial", 100), ("min", 100), ("max", 1000)]
+# Else a client at a socket names its path, which is no authority that HTTP/2 knows.
+_AUTHORITY = ("grpc.default_authority", "localhost")
+_OPTIONS = [*_RETRIES, _AUTHORITY, *((f"grpc.{name}_reconnect_backoff_ms", pause) for name, pause in _BACKOFFS)]
 
 
 class Gate:
     """A client of a node at `HOST:PORT` or `unix:///PATH`; if that is left out, at `TOLLGATE_NODE`, or 127.0.0.1:50052.
-    It waits `timeout` seconds for an answer, and `end_timeout` where an admission ends: the node may be restarting."""
+    It waits `timeout` seconds for an answer, and `end_timeout` where an admission ends: the node may be restarting. A
+    node that cannot be reached is an error at once, or with `wait` after that time."""
 
-    def __init__(self, node: str | None = None, *, timeout: float = 5, end_timeout: float = 30) -> None:
-        self._timeout, self._end_timeout = timeout, end_timeout
+    def __init__(
+        self, node: str | None = None, *, timeout: float = 5, end_timeout: float = 30, wait: bool = False
+    ) -> None:
+        self._timeout, self._end_timeout, self._wait = timeout, end_timeout, wait
         self._channel = grpc.insecure_channel(channels.node_target(node), _OPTIONS)
         self._stub = gate_service_pb2_grpc.GateServiceStub(self._channel)
         self._status = node_status_service_pb2_grpc.NodeStatusServiceStub(self._channel)
@@ -242,7 +250,7 @@ class Gate:
         """Gives an admission its whole time again. With a target it moves there first, and the answer says where it
         goes now; `Refused` leaves it as it was."""
         request = gate_service_pb2.TouchRequest(admission_id=admission_id, **target)
-        return _moved(_call(lambda: self._stub.Touch(request, timeout=self._timeout)))
+        return _moved(_call(lambda: self._stub.Touch(request, timeout=self._timeout, wait_for_ready=self._wait)))
 
     def status(self) -> Status:
         """Tells how the node stands."""
@@ -260,14 +268,16 @@ class Gate:
         self.close()
 
     def _admit(self, request: gate_service_pb2.AdmitRequest) -> Admission:
-        return _admitted(_call(lambda: self._stub.Admit(request, timeout=self._timeout)))
+        return _admitted(_call(lambda: self._stub.Admit(request, timeout=self._timeout, wait_for_ready=self._wait)))
 
 
 class AsyncGate:
     """A client of a node for asyncio, with the methods of `Gate`. It belongs to the event loop that it is made in."""
 
-    def __init__(self, node: str | None = None, *, timeout: float = 5, end_timeout: float = 30) -> None:
-        self._timeout, self._end_timeout = timeout, end_timeout
+    def __init__(
+        self, node: str | None = None, *, timeout: float = 5, end_timeout: float = 30, wait: bool = False
+    ) -> None:
+        self._timeout, self._end_timeout, self._wait = timeout, end_timeout, wait
         self._channel = grpc.aio.insecure_channel(channels.node_target(node), _OPTIONS)
         self._stub = gate_service_pb2_grpc.GateServiceStub(self._channel)
         self._status = node_status_service_pb2_grpc.NodeStatusServiceStub(self._channel)
@@ -295,7 +305,7 @@ class AsyncGate:
         """Gives an admission its whole time again. With a target it moves there first, and the answer says where it
         goes now; `Refused` leaves it as it was."""
         request = gate_service_pb2.TouchRequest(admission_id=admission_id, **target)
-        return _moved(await _awaited(self._stub.Touch(request, timeout=self._timeout)))
+        return _moved(await _awaited(self._stub.Touch(request, timeout=self._timeout, wait_for_ready=self._wait)))
 
     async def status(self) -> Status:
         """Tells how the node stands."""
@@ -313,7 +323,7 @@ class AsyncGate:
         await self.close()
 
     async def _admit(self, request: gate_service_pb2.AdmitRequest) -> Admission:
-        return _admitted(await _awaited(self._stub.Admit(request, timeout=self._timeout)))
+        return _admitted(await _awaited(self._stub.Admit(request, timeout=self._timeout, wait_for_ready=self._wait)))
 
 
 def _call(call: Callable[[], T]) -> T:

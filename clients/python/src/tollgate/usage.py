@@ -30,7 +30,7 @@ def _sizes(part: Any) -> Iterator[int]:
     elif isinstance(part, int):
         yield 4  # an LLM token by its number, as embeddings take them
     elif isinstance(part, Mapping):
-        for name, value in _mapping(cast(Any, part)).items():
+        for name, value in mapping(cast(Any, part)).items():
             if name not in ("data", "file_data"):
                 yield from _sizes(value)
     elif isinstance(part, list):
@@ -40,7 +40,7 @@ def _sizes(part: Any) -> Iterator[int]:
 
 def of_usage(usage: Mapping[str, Any]) -> Used:
     """The usage in the terms of Tollgate, where LLM tokens of the prompt include those of the provider's cache."""
-    details = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    details = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     read, written = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
     if "prompt_tokens" in usage:
         prompt, answer = usage["prompt_tokens"], usage.get("completion_tokens")
@@ -59,7 +59,8 @@ class Meter:
     """Reads the usage of an answer whose bytes pass."""
 
     def __init__(self, content_type: str) -> None:
-        self._streamed = content_type.startswith("text/event-stream")
+        self.streamed = content_type.startswith("text/event-stream")
+        """Whether the answer is a stream of events."""
         self._rest = bytearray()
         self._usage: dict[str, Any] = {}
         self.events = 0
@@ -68,14 +69,14 @@ class Meter:
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes."""
         self._rest += chunk
-        if self._streamed:
+        if self.streamed:
             *lines, self._rest = self._rest.split(b"\n")
             for line in lines:
                 self._event(line.strip())
 
     def used(self) -> Used | None:
         """The usage that the answer said until now; `None` if it said none."""
-        if not self._streamed:
+        if not self.streamed:
             self._take(self._rest)
         return of_usage(self._usage) if self._usage else None
 
@@ -90,11 +91,12 @@ class Meter:
             answer: Any = json.loads(text)
         except ValueError:
             return
-        whole = _mapping(answer)
+        whole = mapping(answer)
         # The first event of Anthropic's has the prompt in a message, and later ones the answer alone.
-        for holder in (whole, _mapping(whole.get("response")), _mapping(whole.get("message"))):
-            self._usage.update(_mapping(holder.get("usage")))
+        for holder in (whole, mapping(whole.get("response")), mapping(whole.get("message"))):
+            self._usage.update(mapping(holder.get("usage")))
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A part of JSON as an object, which is empty if the part is none."""
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
