@@ -20,9 +20,9 @@ use session::Sessions;
 pub use session::{Directives, Outbox, outbox};
 
 use super::{Ledger, shutting_down};
-use crate::counters::dimensions;
+use crate::counters::owned_limits;
 use crate::credit::{Book, Change, Desk, Directive, Hello, Report};
-use crate::domain::{Error, LimitId, LimitKind};
+use crate::domain::{AnyResource, Error, LimitId, LimitKind};
 use crate::settings::{CreditSettings, LostCredit};
 use crate::state::{Mark, State};
 use crate::store::{CreditGroup, StoreError};
@@ -157,17 +157,26 @@ impl Crediting {
     /// The limits with credit whose configuration is to be looked at.
     fn changed_limits(&self, state: &State) -> Vec<(LimitId, LimitKind)> {
         let book = state.credit();
-        let Some(reviewed) = self.reviewed.filter(|reviewed| *reviewed <= state.revision()) else {
+        let all = || {
             let mut all: Vec<_> = book.pools_after(None).map(|(key, _)| (key.limit_id.clone(), key.kind)).collect();
             all.dedup();
-            return all;
+            all
         };
-        let changed = state.changed_since(reviewed).filter_map(|marked| match &marked.mark {
-            Mark::Upsert(slot) => Some(&slot.resource),
-            Mark::Remove(_) => None,
-        });
-        let limits = changed.flat_map(dimensions).map(|limit| (limit.limit_id, limit.kind));
-        limits.filter(|(limit_id, kind)| book.windows(limit_id, *kind).next().is_some()).collect()
+        let Some(reviewed) = self.reviewed.filter(|reviewed| *reviewed <= state.revision()) else { return all() };
+        let mut changed = Vec::new();
+        for marked in state.changed_since(reviewed) {
+            let Mark::Upsert(slot) = &marked.mark else { continue };
+            // What belongs to it follows its calendar.
+            if matches!(slot.resource, AnyResource::Customer(_) | AnyResource::Team(_)) {
+                return all();
+            }
+            for limit_id in owned_limits(&slot.resource).into_iter().flat_map(|(_, limits)| limits.ids()) {
+                let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget].into_iter();
+                let known = kinds.filter(|kind| book.windows(limit_id, *kind).next().is_some());
+                changed.extend(known.map(|kind| (limit_id.clone(), kind)));
+            }
+        }
+        changed
     }
 
     /// Learns what others did, which `book` has already.

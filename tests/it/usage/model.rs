@@ -62,15 +62,6 @@ impl Limit {
         self.raised.filter(|(_, until)| start < *until).map_or(self.max_at(now), |(raised, _)| raised)
     }
 
-    pub(crate) fn max_at(&self, at: Micros) -> i64 {
-        self.raised.filter(|(_, until)| at < *until).map_or(self.max, |(raised, _)| raised)
-    }
-
-    /// The ceiling that what was counted before in this window is measured by: the raised one, if that ended in it.
-    fn max_before(&self, start: Micros, now: Micros) -> i64 {
-        self.raised.filter(|(_, until)| start < *until).map_or(self.max_at(now), |(raised, _)| raised)
-    }
-
     fn used(&self, start: Micros) -> i64 {
         self.counted.get(&start).copied().unwrap_or_default()
     }

@@ -51,22 +51,6 @@ impl Dimension<'_> {
         self.raised.map_or(end, |(_, until)| if at < until { end.min(until) } else { end })
     }
 
-    /// The ceiling at the time `at`: nano-dollars, tokens or requests.
-    pub fn max(&self, at: Timestamp) -> i64 {
-        self.raised.filter(|(_, until)| at < *until).map_or(self.base, |(raised, _)| raised)
-    }
-
-    /// The ceiling at the time `at`, or the higher one that ended in this window before it.
-    pub fn greatest_max(&self, window: &Window, at: Timestamp) -> i64 {
-        self.raised.filter(|(_, until)| window.start < *until).map_or_else(|| self.max(at), |(raised, _)| raised)
-    }
-
-    /// When the window that `at` lies in ends, or the ceiling changes, if that is earlier.
-    pub fn holds_until(&self, at: Timestamp) -> Timestamp {
-        let end = self.window(at).end;
-        self.raised.map_or(end, |(_, until)| if at < until { end.min(until) } else { end })
-    }
-
     /// Whether its windows are those of the calendar.
     pub fn aligned(&self) -> bool {
         self.calendar.is_some() && self.length.can_align()

@@ -30,7 +30,7 @@ fn limits(nanos: i64, reset_duration: &str) -> Limits {
 
 fn dimension(limits: &Limits) -> Dimension<'_> {
     let mut found = Vec::new();
-    add_dimensions(&LimitOwner::Customer(Id::new("customer")), limits, false, &mut found);
+    add_dimensions(&LimitOwner::Customer(Id::new("customer")), limits, None, &mut found);
     found.swap_remove(0)
 }
 

@@ -1,13 +1,14 @@
 //! Requests that need credit, and the session by which the node gets it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tollgate_core::config::Config;
-use tollgate_core::counters::{CounterKey, dimensions};
+use tollgate_core::counters::{CounterKey, owned_limits};
 use tollgate_core::credit::{Demand, Directive, Now, Report, Reservation, Short};
-use tollgate_core::domain::{AnyResource, Timestamp};
+use tollgate_core::domain::{AnyResource, LimitId, Timestamp};
 use tollgate_core::reducer::ResourceChange;
 
 use super::{Engine, Inner, OnOutage};
@@ -299,19 +300,26 @@ impl Engine {
     pub(crate) fn applied_revision(&self, revision: i64, changes: Option<&[ResourceChange<AnyResource>]>) {
         let copy = self.copy.state();
         let mut inner = self.lock();
-        let keys: Vec<CounterKey> = match changes {
-            None => inner.credit.purse().accounts().map(|(key, _)| key.clone()).collect(),
-            Some(changes) => {
-                let at = self.now();
-                let before = changes.iter().filter_map(|change| change.before.as_ref());
-                let limits = before.flat_map(dimensions);
-                limits.map(|limit| limit.counter(at)).collect()
-            }
-        };
+        let changed = changes.and_then(limits_before);
+        let concerns = |key: &CounterKey| changed.as_ref().is_none_or(|ids| ids.contains(&key.limit_id));
+        let held = inner.credit.purse().accounts().map(|(key, _)| key);
+        let keys: Vec<CounterKey> = held.filter(|key| concerns(key)).cloned().collect();
         keys.iter().filter(|key| has_moved(&copy.config, key)).for_each(|key| inner.credit.move_window(key));
         drop(inner);
         self.signals.applied.send_if_modified(|applied| std::mem::replace(applied, revision) != revision);
     }
+}
+
+/// The limits that had what changed; `None` if others may be concerned: what belongs to a customer or team follows its calendar.
+fn limits_before(changes: &[ResourceChange<AnyResource>]) -> Option<HashSet<LimitId>> {
+    let mut ids = HashSet::new();
+    for any in changes.iter().filter_map(|change| change.before.as_ref()) {
+        if matches!(any, AnyResource::Customer(_) | AnyResource::Team(_)) {
+            return None;
+        }
+        ids.extend(owned_limits(any).into_iter().flat_map(|(_, limits)| limits.ids().cloned()));
+    }
+    Some(ids)
 }
 
 /// Whether what was a window of a limit is none any more.

@@ -12,7 +12,7 @@ use super::desired::{Desired, calendar, claimed, configs, said};
 use super::parents::with_parent;
 use super::{History, PATTERNS, PROVIDERS};
 use crate::usage::model::window::Calendar;
-use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Reset};
+use crate::usage::model::{Config, Key, Limit, ModelConfig, Owner, Parent, Reset};
 
 impl History {
     /// One write that may be refused for what it asks. Whether it was done.
