@@ -15,8 +15,8 @@ use crate::ledger::Clock;
 use crate::proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{
-    Bookmark, KindDigest, ListChangesRequest, ListChangesResponse, WatchBegin, WatchConfigRequest, WatchConfigResponse,
-    WatchMode, WatchReason,
+    Bookmark, KindDigest, ListChangesRequest, ListChangesResponse, WaitForRevisionRequest, WaitForRevisionResponse,
+    WatchBegin, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason,
 };
 use crate::server;
 use crate::settings::{AccessSettings, TransportSettings};
@@ -45,6 +45,13 @@ impl ConfigService for Scripted {
     }
 
     async fn list_changes(&self, _: Request<ListChangesRequest>) -> Result<Response<ListChangesResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn wait_for_revision(
+        &self,
+        _: Request<WaitForRevisionRequest>,
+    ) -> Result<Response<WaitForRevisionResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

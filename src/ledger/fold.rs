@@ -174,7 +174,8 @@ impl Fold {
         counters.sort_unstable();
         counters.dedup();
         let incarnations = std::mem::take(&mut self.incarnations).into_iter().collect();
-        let credit = std::mem::take(&mut self.credit).into_iter().collect();
+        // Parts are taken from the end: limits go before the accounts on them.
+        let credit = std::mem::take(&mut self.credit).into_iter().rev().collect();
         // A server that crashed may have left more than belongs to one fold: what is over counts as if it came during it.
         self.changes = self.changes.saturating_sub(self.pace.long);
         self.next = Instant::now();
@@ -299,12 +300,14 @@ mod tests {
         outcome.append(book.want(1, 1, &[want], |_, left| left, window_start).1);
         counted.write(outcome, &book).await;
         assert!(counted.read().await == book, "all is in the tables");
-        let mut outcome = book.give_back(1, 1, &[Returned { key: key.clone(), returned: 4 }]);
-        let (is_over, forgotten) = book.forget(&key);
-        outcome.append(forgotten);
+        let outcome = book.give_back(1, 1, &[Returned { key: key.clone(), returned: 4 }]);
+        counted.write(outcome, &book).await;
+        // The account goes with its limit, though nothing is said of it.
+        let (is_over, outcome) = book.forget(&key);
         assert!(is_over);
         counted.write(outcome, &book).await;
         assert_eq!(counted.read().await.rows().count(), 1, "the session stays");
+        assert_eq!(counted.store.load_usage().await.unwrap().credit.len(), 1);
         counted.store.close().await;
     }
 

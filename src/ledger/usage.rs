@@ -168,8 +168,7 @@ impl Counting {
     pub(super) async fn count(
         &mut self,
         tx: WriteTx,
-        mut state: State,
-        now: Timestamp,
+        (mut state, now): (State, Timestamp),
         (batches, credit): (Vec<Reported>, Vec<CreditRequest>),
         crediting: &mut Crediting,
         metrics: &LedgerMetrics,

@@ -140,6 +140,7 @@ fn micros(duration: Duration) -> i64 {
 
 /// Adds rows of credit to a script: as they are now, or nothing in place of those that are forgotten.
 pub(super) fn write(script: &mut Script, rows: &[(RowKey, Option<Change>)]) {
+    use credit_account::Column::{Kind, LimitId, WindowStart};
     let (mut pools, mut accounts, mut nodes) = (Vec::new(), Vec::new(), Vec::new());
     let (mut no_pools, mut no_accounts) = (Vec::new(), Vec::new());
     for (place, row) in rows {
@@ -172,6 +173,8 @@ pub(super) fn write(script: &mut Script, rows: &[(RowKey, Option<Change>)]) {
         }
     }
     script.remove::<credit_account::Model>(no_accounts);
+    // With all accounts on them.
+    script.remove_under::<credit_account::Model>(&[LimitId, Kind, WindowStart], no_pools.clone());
     script.remove::<credit_pool::Model>(no_pools);
     script.upsert(nodes);
     script.upsert(pools);

@@ -61,6 +61,14 @@ impl Script {
         }
     }
 
+    /// Deletes all rows in which `columns`, the first of the primary key, have these values.
+    pub(super) fn remove_under<M: Row>(&mut self, columns: &[Column<M>], values: Vec<impl IntoValueTuple>) {
+        for chunk in values.into_iter().map(IntoValueTuple::into_value_tuple).collect::<Vec<_>>().chunks(KEYS) {
+            let these = Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk.to_vec());
+            self.push_sure(&M::Entity::delete_many().filter(these));
+        }
+    }
+
     /// Sets `columns` of rows, all of which must exist, to what they are in the first of `rows`.
     pub(super) fn set<M: Row>(&mut self, rows: &[M], columns: &[Column<M>]) {
         let Some(first) = rows.first() else { return };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{CreditRequest, Crediting, Freed, INTERVAL, Outbox};
+use super::{CreditRequest, Crediting, Freed, HelloReply, INTERVAL, Outbox};
 use crate::counters::CounterKey;
 use crate::credit::{Book, Change, Directive, Hello, Outcome, Report, RowKey, Stated, Want};
 use crate::domain::{Enforcement, Error, Timestamp};
@@ -32,7 +32,7 @@ pub(in crate::ledger) struct Decided {
     pub(super) granted: Freed,
     /// Directives: of the outbox, or else of the session of the incarnation.
     pub(super) sends: Vec<(Option<Outbox>, i64, Directive)>,
-    pub(super) hellos: Vec<(i64, Outbox, oneshot::Sender<Result<(), Error>>)>,
+    pub(super) hellos: Vec<(i64, Outbox, HelloReply)>,
     pub(super) closes: Vec<(oneshot::Sender<Result<Freed, Error>>, Freed)>,
     /// Those whose reports are in the group.
     pub(super) outboxes: Vec<Outbox>,

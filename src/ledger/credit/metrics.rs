@@ -79,6 +79,9 @@ impl fmt::Debug for Standing {
     }
 }
 
+/// The name of a gauge, its description, and its value.
+type Gauge = (&'static str, &'static str, fn(&Sum) -> i64);
+
 /// All limits that count the same.
 #[derive(Default)]
 struct Sum {
@@ -99,7 +102,7 @@ impl Collector for Standing {
             sum.possible = sum.possible.max(counted.saturating_add(outstanding).saturating_sub(row.terms.max));
             sum.seen = sum.seen.max(counted.saturating_sub(row.terms.max));
         }
-        let gauges: [(&str, &str, fn(&Sum) -> i64); 3] = [
+        let gauges: [Gauge; 3] = [
             ("credit_outstanding", "Credit that nodes hold and have not used, as far as they reported", |sum| {
                 sum.outstanding
             }),

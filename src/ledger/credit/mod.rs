@@ -41,13 +41,16 @@ pub(super) enum CreditRequest {
         hello: Hello,
         outbox: Outbox,
         /// Whether the incarnation is the caller's. What became of the hello, the outbox tells.
-        reply: oneshot::Sender<Result<(), Error>>,
+        reply: HelloReply,
     },
     /// To take another report of a session.
     Report { incarnation: i64, report: Report, outbox: Outbox },
     /// To close incarnations. The answer is the credit that is freed, by what it counts.
     Close { incarnations: Vec<i64>, reply: oneshot::Sender<Result<Freed, Error>> },
 }
+
+/// Where it goes whether an incarnation is the caller's.
+type HelloReply = oneshot::Sender<Result<(), Error>>;
 
 /// Credit that was freed.
 pub type Freed = HashMap<LimitKind, i64>;

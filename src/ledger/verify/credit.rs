@@ -18,6 +18,8 @@ pub(super) fn check(recorded: &RecordedUsage, found: &mut Verification) {
         rows.take(change, true, found);
     }
     let (accounts, nodes) = (std::mem::take(&mut rows.accounts), std::mem::take(&mut rows.nodes));
+    // Limits and incarnations are folded before the accounts that rest on them.
+    rows.pools.clear();
     for change in &recorded.credit {
         match change {
             Change::Account(key, incarnation, account) => {
@@ -30,9 +32,10 @@ pub(super) fn check(recorded: &RecordedUsage, found: &mut Verification) {
                 }
             }
             Change::Node(incarnation, row) => {
-                if nodes.get(incarnation).is_some_and(|last| last.session < row.session) {
+                let is_later = |last: &NodeRow| last.session < row.session || (row.is_closed && !last.is_closed);
+                if nodes.get(incarnation).is_some_and(is_later) {
                     found.fault(format!(
-                        "credit: incarnation {incarnation} is in the tables with a later session than its last change left"
+                        "credit: incarnation {incarnation} is in the tables with more than its last change left"
                     ));
                 }
             }
@@ -68,7 +71,8 @@ impl Rows<'_> {
             Change::Account(key, incarnation, account) => {
                 let before = self.accounts.insert((key.clone(), *incarnation), *account);
                 let Account { granted, used, returned } = *account;
-                let is_known = self.registered.contains(incarnation);
+                let has_session = of_journal || granted == 0 || self.nodes.contains_key(incarnation);
+                let is_known = has_session && self.registered.contains(incarnation);
                 // The journal may begin after the window was opened.
                 let has_pool = of_journal || self.pools.contains(key);
                 let is_possible = granted >= 0 && used >= 0 && returned >= 0;

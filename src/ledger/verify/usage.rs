@@ -68,6 +68,9 @@ impl<'a> Check<'a> {
             ));
         }
         for JournalEntry { from_version, version, counters, .. } in journal {
+            if from_version >= version {
+                found.fault(format!("usage: the journal's row of version {version} begins at version {from_version}"));
+            }
             for (key, counter) in counters {
                 let twice = journaled.changes.insert(counter.version, (key, counter.used)).is_some();
                 if twice || counter.used < 0 || !(from_version + 1..=*version).contains(&counter.version) {

@@ -77,7 +77,7 @@ impl Writer {
         };
         let Self { counting, crediting, .. } = self;
         let reports = (batches, credit);
-        let counted = counting.count(tx, state, self.clock.now(), reports, crediting, &self.metrics, show).await;
+        let counted = counting.count(tx, (state, self.clock.now()), reports, crediting, &self.metrics, show).await;
         match counted {
             Ok(announces) => {
                 self.health.reached();

@@ -7,15 +7,15 @@ use super::{Account, Book, Change, NodeRow};
 use crate::counters::CounterKey;
 use crate::domain::{LimitId, LimitKind, Timestamp};
 
-/// The place of a row.
+/// The place of a row. Those come first that others rest on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RowKey {
     /// A limit in one window.
     Pool(CounterKey),
-    /// The account of an incarnation on it.
-    Account(CounterKey, i64),
     /// An incarnation.
     Node(i64),
+    /// The account of an incarnation on a limit.
+    Account(CounterKey, i64),
 }
 
 impl Change {
