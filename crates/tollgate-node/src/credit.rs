@@ -175,8 +175,9 @@ impl Credit {
         Some((number, wake))
     }
 
-    /// Until when a request may wait; `None` if it need not wait any more.
+    /// Until when a request may wait; `None` if it need not wait any more, since it got credit or nobody can be asked.
     pub(crate) fn until(&self, number: u64) -> Option<Instant> {
+        self.purse.session()?;
         self.waiting.get(&number).filter(|waiting| waiting.held.is_none()).map(|waiting| waiting.until)
     }
 
@@ -284,6 +285,7 @@ impl Credit {
     pub(crate) fn disconnected(&mut self, now: Now) {
         if let Some(session) = self.purse.session() {
             self.purse.take(Directive::Stale { session }, now);
+            self.waiting.values().for_each(|waiting| waiting.wake.notify_one());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tollgate_node::{Builder, DirectoryError, Estimate, OnFull, Refusal, SettleError, Used};
+use tollgate_node::{Builder, DirectoryError, Estimate, OnFull, OnOutage, Refusal, SettleError, Used};
 
 use super::*;
 
@@ -36,7 +36,7 @@ impl World {
     fn builder_at(&self, directory: &Path) -> Builder {
         let builder = Node::builder(format!("http://{}", self.rig.address())).node_id("gateway").data_dir(directory);
         // However slow this machine is.
-        builder.credit_wait(Duration::from_secs(30), Duration::from_secs(30))
+        builder.credit_wait(Duration::from_secs(30), Duration::from_secs(30)).on_outage(OnOutage::Admit)
     }
 
     pub(super) fn request(&self) -> Request<'_> {

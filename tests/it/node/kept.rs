@@ -189,7 +189,9 @@ async fn a_node_goes_on_to_another_server() {
     let world = World::new().await;
     let other = Proxy::to(world.rig.address()).await;
     let (first, second) = (format!("http://{}", other.address), format!("http://{}", world.rig.address()));
+    let long = Duration::from_secs(30);
     let builder = || Node::builder(&first).fallback_addresses([&second]).data_dir(world.directory.path());
+    let builder = || builder().credit_wait(long, long);
     let node = builder().start().await.unwrap();
     node.admit(&world.request()).await.unwrap().settle(used()).await.unwrap();
     world.until_counted(COST).await;

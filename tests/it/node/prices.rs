@@ -61,7 +61,7 @@ async fn a_settlement_without_a_cost_is_priced() {
     assert_eq!(node.settle(id, &used).await.unwrap().cost_nano_usd, 210_000);
 
     // A budget stops what its price does not leave room for.
-    let large = Request { estimate: Estimate::of(1_000_000, None), ..world.request() };
+    let large = Request { estimate: Estimate::of(1_000_000, Some(256)), ..world.request() };
     assert_eq!(node.admit(&large).await.unwrap_err().refusal, Refusal::Decided(Verdict::BudgetExceeded));
     assert_eq!(node.backlog().counts.unpriced, 0);
     node.shutdown().await;

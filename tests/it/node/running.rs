@@ -37,6 +37,8 @@ impl Running {
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
+        // However slow this machine is.
+        command.args(["--credit-wait", "30s", "--recall-wait", "30s"]);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(appended);
         let mut running = Self { process: command.spawn().unwrap(), place: String::new(), data: data.to_owned() };
         soon(async {

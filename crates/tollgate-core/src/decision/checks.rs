@@ -276,6 +276,11 @@ pub(super) fn percentages(
 
 /// A limit that stops a request, in words.
 pub(super) fn tell(limit: &LimitCheck) -> String {
+    tell_why(limit, if limit.used < limit.max { ", and the estimate does not fit" } else { "" })
+}
+
+/// A limit that stops a request, and why, in words.
+pub(super) fn tell_why(limit: &LimitCheck, why: &str) -> String {
     let LimitCheck { owner, limit_id, kind, used, max, window, .. } = limit;
     let owner = match owner {
         LimitOwner::Customer(id) => format!("customer {id}"),
@@ -291,7 +296,6 @@ pub(super) fn tell(limit: &LimitCheck) -> String {
         LimitKind::Requests => ("rate limit", format!("{used} requests"), format!("{max}")),
         LimitKind::Budget => ("budget", dollars(used), dollars(max)),
     };
-    let why = if limit.used < limit.max { ", and the estimate does not fit" } else { "" };
     let resets = if window.has_end() { format!("resets at {}", window.end) } else { "never resets".to_owned() };
     format!("{what} {limit_id} of {owner}: {used} of {max} used{why}; {resets}")
 }

@@ -50,10 +50,7 @@ impl Explanation {
         if let Some(limit) = first.and_then(|place| self.limits.get_mut(place)) {
             limit.blocks = true;
             self.verdict = stopped_by(limit.kind);
-            self.reason = format!(
-                "{}; this node holds no credit for the rest, which other nodes or requests in flight hold",
-                checks::tell(limit)
-            );
+            self.reason = checks::tell_why(limit, ", and this node holds no credit for the rest");
             self.blocking = first;
         }
         self

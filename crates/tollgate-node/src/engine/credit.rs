@@ -79,7 +79,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Waits until the request got credit. Whether it did.
+    /// Waits until the request got credit, or nobody can be asked any more. Whether to try again.
     async fn has_come(&self) -> bool {
         let until = || self.number.and_then(|number| self.engine.lock().credit.until(number));
         // Others may be asked to give credit back meanwhile, which gives it more time.

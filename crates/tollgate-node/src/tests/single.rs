@@ -3,6 +3,7 @@
 use tonic::Status;
 
 use super::*;
+use crate::admission::Target;
 use crate::backlog::Standing;
 use crate::outbox::record;
 
@@ -189,4 +190,29 @@ async fn a_node_that_leaves_gives_all_back_and_one_that_is_idle_too() {
     // What it decides with is known at once, and not at the next status.
     stays.engine.applied_revision(77, Some(&[]));
     until("the revision is known", || rig.control.state().applied.get(&2) == Some(&77)).await;
+}
+
+/// All of the key's budget is in flight: the request does not compete with itself, and waits only for the credit of its new target.
+#[tokio::test]
+async fn a_request_that_moves_takes_its_credit_along() {
+    let budget = || v1::Budget { max_limit: MAX as f64 / 1e9, reset_duration: "1h".to_owned(), ..Default::default() };
+    let of = |provider| v1::VirtualKeyProviderConfig { budgets: vec![budget()], ..config(provider, Some(1.0)) };
+    let rig = Rig::with(|key| key.provider_configs = vec![of("openai"), of("groq")]).await;
+    let node = rig.node(None).await;
+    let whole = Request { estimate: Estimate { cost_nano_usd: Some(MAX), ..rig.request().estimate }, ..rig.request() };
+    let mut granted = node.engine.admit(&whole).await.unwrap();
+    granted.retarget(&Target { provider: "groq", model: "llama", ..Target::default() }).await.unwrap();
+    assert_eq!(granted.provider(), "groq");
+    let key = rig.world.config.get::<VirtualKey>(&rig.key_id).unwrap().clone();
+    let [before, after] = [0, 1].map(|place| {
+        let id = &key.resource.provider_configs[place].limits.budgets[0].id;
+        rig.world.config.limit(id, LimitKind::Budget).unwrap().counter(node.engine.now())
+    });
+    until("what it held before is given back", || rig.control.state().book.outstanding(&before) == 0).await;
+    granted.settle(used(MAX)).await.unwrap();
+    node.delivered().await;
+    let shared = rig.budget();
+    let state = rig.control.state();
+    assert_eq!([&shared, &before, &after].map(|key| state.counted(key)), [MAX, 0, MAX]);
+    assert_eq!([&shared, &after].map(|key| state.book.outstanding(key)), [0, 0]);
 }

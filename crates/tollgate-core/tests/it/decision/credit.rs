@@ -8,9 +8,9 @@ use super::*;
 #[test]
 fn a_request_needs_something_of_each_hard_limit_and_the_first_that_lacks_it_decides() {
     let mut world = World::new();
-    let budget = |enforcement: v1::Enforcement| v1::Budget {
+    let budget = |length: &str, enforcement: v1::Enforcement| v1::Budget {
         max_limit: 1.0,
-        reset_duration: "1d".to_owned(),
+        reset_duration: length.to_owned(),
         enforcement: enforcement.into(),
         ..Default::default()
     };
@@ -23,9 +23,9 @@ fn a_request_needs_something_of_each_hard_limit_and_the_first_that_lacks_it_deci
     };
     let key = world.add::<VirtualKey>(v1::VirtualKey {
         budgets: vec![
-            budget(v1::Enforcement::Soft),
-            budget(v1::Enforcement::Unspecified),
-            budget(v1::Enforcement::Shadow),
+            budget("1h", v1::Enforcement::Soft),
+            budget("1d", v1::Enforcement::Unspecified),
+            budget("1w", v1::Enforcement::Shadow),
         ],
         rate_limits: vec![rate],
         ..key(vec![config("openai", Some(1.0))])
