@@ -53,7 +53,7 @@ pub(super) struct Edit<M> {
     pub(super) reset: Reset,
 }
 
-/// What a deletion is to do.
+/// A deletion that is asked for.
 pub(super) struct Removal<'a> {
     pub(super) id: &'a str,
     /// The revision that it expects, or 0.

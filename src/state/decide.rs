@@ -41,7 +41,7 @@ impl Change {
     }
 }
 
-/// What becomes of the teams and keys of a customer, or of the keys of a team, that is deleted.
+/// The fate of the teams and keys of a customer, or of the keys of a team, when it is deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Children {
     /// What has any is not deleted.

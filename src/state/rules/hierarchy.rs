@@ -79,7 +79,7 @@ fn child_size<R: Child>(state: &State, facet: &Facet, children: Children) -> usi
     }
 }
 
-/// What becomes of the children that have a facet.
+/// The changes of the children that have a facet.
 fn child_changes<R: Child>(
     state: &State,
     facet: &Facet,

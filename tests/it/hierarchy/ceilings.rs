@@ -1,4 +1,4 @@
-//! What teams and customers forbid the keys below them.
+//! Ceilings of teams and customers, and whether these are active.
 
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tonic::Code;

@@ -1,4 +1,4 @@
-//! What becomes of teams and keys when that which they belong to is deleted.
+//! The fate of teams and keys when the customer or team that they belong to is deleted.
 
 use tollgate::proto::v1::Children;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;

@@ -31,7 +31,7 @@ fn moved() -> v1::VirtualKey {
     }
 }
 
-/// Whose key it is, and whether the secret is the previous one.
+/// The id of the key, and whether the secret is its previous one.
 async fn lookup(api: &Api, value: &str) -> Option<(String, bool)> {
     let key = Some(v1::lookup_virtual_key_request::Key::Value(value.to_owned()));
     let request = v1::LookupVirtualKeyRequest { key };

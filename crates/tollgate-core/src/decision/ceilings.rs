@@ -1,4 +1,4 @@
-//! What a team and a customer forbid the keys below them (`docs/design/semantics.md §§4, 8`).
+//! Ceilings of teams and customers, which hold for the keys below them (`docs/design/semantics.md §§4, 8`).
 
 use super::{Caller, Verdict};
 use crate::domain::ModelCeiling;
@@ -10,7 +10,7 @@ struct Above<'a> {
     name: &'a str,
     is_active: bool,
     ceiling: &'a ModelCeiling,
-    /// What becomes of a request if it is not active.
+    /// The verdict on a request if it is not active.
     inactive: Verdict,
 }
 
@@ -33,7 +33,7 @@ fn above<'a>(caller: Caller<'a>) -> impl Iterator<Item = Above<'a>> {
     customer.into_iter().chain(team)
 }
 
-/// What becomes of the caller's requests, and why, if its customer or its team is not active.
+/// The verdict on the caller's requests, with its reason, if its customer or its team is not active.
 pub(super) fn inactive(caller: Caller<'_>) -> Option<(Verdict, String)> {
     let Above { what, name, inactive, .. } = above(caller).find(|above| !above.is_active)?;
     Some((inactive, format!("{what} {name:?} is not active; set its is_active to let its keys work")))

@@ -36,7 +36,8 @@ pub fn permits_model(provider_config: &ProviderConfig, model: &str) -> bool {
     names(&provider_config.allowed_models) && !names(&provider_config.blocked_models)
 }
 
-/// What becomes of a request for the model through the provider config, and why, if the key or what is above it forbids that.
+/// The verdict on a request for the model through the provider config, with its reason, if the key, its team or its customer
+/// forbids it.
 pub(super) fn refused(caller: Caller<'_>, provider_config: &ProviderConfig, model: &str) -> Option<(Verdict, String)> {
     let provider = provider_config.provider.as_str();
     if let Some(reason) = forbids_provider(caller, provider) {

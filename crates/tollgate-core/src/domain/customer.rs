@@ -9,7 +9,7 @@ pub struct Customer {
     pub name: Box<str>,
     /// Whether keys below it work.
     pub is_active: bool,
-    /// What keys below it may not go beyond.
+    /// The ceiling of the keys below it.
     pub model_ceiling: ModelCeiling,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,

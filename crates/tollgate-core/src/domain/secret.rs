@@ -69,7 +69,7 @@ impl Secret {
         Self { sha256: Sha256Hash::of(value), mask: mask.into() }
     }
 
-    /// What is to be kept of a secret of which only the hash is known.
+    /// A secret of which only the hash is known.
     pub fn hashed(sha256: Sha256Hash) -> Self {
         Self { sha256, mask: "…".into() }
     }

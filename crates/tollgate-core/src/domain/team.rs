@@ -11,7 +11,7 @@ pub struct Team {
     pub customer_id: Option<Id<Customer>>,
     /// Whether keys below it work.
     pub is_active: bool,
-    /// What keys below it may not go beyond.
+    /// The ceiling of the keys below it.
     pub model_ceiling: ModelCeiling,
     /// Whether windows follow the calendar.
     pub calendar_aligned: bool,

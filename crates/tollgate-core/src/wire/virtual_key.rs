@@ -333,8 +333,7 @@ fn previous_secret(message: &v1::VirtualKey, path: &Path<'_>, violations: &mut V
     PreviousSecret { sha256, expires_at: required_time(message.previous_value_expires_at, &path, violations) }
 }
 
-/// What is to be kept of the secrets that a caller brings for a new key: of the present one, by its value or its hash, and of
-/// the one before, by its hash. `None` for a present one that the server is to make.
+/// The secrets that a caller brings for a new key: the present one, by its value or its hash, and the one before, by its hash. `None` for a present one that the server is to make.
 pub fn parse_secrets(
     message: &v1::VirtualKey,
     path: &Path<'_>,
