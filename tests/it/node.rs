@@ -22,6 +22,7 @@ use crate::watch::rig::{Rig, soon};
 
 mod admit;
 mod credit;
+mod envoy;
 mod kept;
 mod prices;
 mod running;

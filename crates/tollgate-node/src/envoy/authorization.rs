@@ -34,13 +34,15 @@ impl Envoy {
     fn authorize(&self, admitted: Admitted) -> auth::CheckResponse {
         let (id, Admitted { flight, route, other_model, .. }) = (admitted.id(), admitted);
         if let Some(model) = other_model {
-            // Nothing was sent on. Where that cannot be recorded, its time will be up.
-            let _ = self.0.node.abandon(id);
-            return denied(&Denial::unchangeable(&model), flight.kind.dialect());
+            let kind = flight.kind;
+            flight.give_up(&self.0.node, &self.0.ended);
+            return denied(&Denial::unchangeable(&model), kind.dialect());
         }
+        // What is removed is removed after what is set.
+        let is_set = |name: &&str| route.iter().any(|(set, _)| set == name);
         let ok = auth::OkHttpResponse {
             headers: set(route.iter().map(|(name, value)| (*name, value.as_str()))),
-            headers_to_remove: REMOVED.map(ToOwned::to_owned).into(),
+            headers_to_remove: REMOVED.into_iter().filter(|name| !is_set(name)).map(ToOwned::to_owned).collect(),
             response_headers_to_add: set(flight.headers.iter().map(|(name, value)| (*name, value.as_str()))),
         };
         self.0.flights.add(flight, self.0.node.admission_ttl());

@@ -54,7 +54,8 @@ impl Denial {
             404,
             "unknown_request",
             format!(
-                "this gateway does not know {method} {path}; it knows POST to the paths of chat completions, completions, responses, embeddings and messages"
+                "this gateway does not know {method} {path}; it knows POST /v1/chat/completions, \
+                 /v1/completions, /v1/responses, /v1/embeddings and /v1/messages"
             ),
         )
     }

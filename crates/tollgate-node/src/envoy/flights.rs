@@ -84,17 +84,22 @@ enum End {
 impl Flight {
     /// Ends it with what was read of its answer; `None` if no answer began.
     pub(super) async fn end(self, node: &Node, answer: Option<Reading>, ended: &Ended) {
-        let (count, written) = match self.end_of(answer.as_ref()) {
-            End::Unused => (&ended.unused, node.abandon(self.id).map(drop).map_err(|error| error.to_string())),
-            End::Reported(used) => (&ended.reported, settle(node, self.id, &used).await),
-            End::Estimated(used) => (&ended.estimated, settle(node, self.id, &used).await),
+        let (count, used) = match self.end_of(answer.as_ref()) {
+            End::Unused => return self.give_up(node, ended),
+            End::Reported(used) => (&ended.reported, used),
+            End::Estimated(used) => (&ended.estimated, used),
         };
         count.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = written {
-            tracing::warn!(
-                error,
-                "the end of an admission is not recorded: it is charged at its estimate when its time is up"
-            );
+        if let Err(error) = node.settle(self.id, &used).await {
+            unrecorded(&error);
+        }
+    }
+
+    /// Ends it without any usage.
+    pub(super) fn give_up(self, node: &Node, ended: &Ended) {
+        ended.unused.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = node.abandon(self.id) {
+            unrecorded(&error);
         }
     }
 
@@ -129,8 +134,8 @@ impl Flight {
     }
 }
 
-async fn settle(node: &Node, id: AdmissionId, used: &Used) -> Result<(), String> {
-    node.settle(id, used).await.map(drop).map_err(|error| error.to_string())
+fn unrecorded(error: &dyn std::error::Error) {
+    tracing::warn!(%error, "the end of an admission is not recorded: it is charged at its estimate when its time is up");
 }
 
 #[cfg(test)]

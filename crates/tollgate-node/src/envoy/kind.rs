@@ -17,20 +17,20 @@ pub(super) enum Kind {
     Messages,
 }
 
-/// The ends of the paths of all kinds. A longer end stands before one that it contains.
+/// The paths of all kinds. Nothing else is let through: who knows what a provider does there, and with whose key.
 const PATHS: [(&str, Kind); 5] = [
-    ("/chat/completions", Kind::ChatCompletion),
-    ("/completions", Kind::TextCompletion),
-    ("/responses", Kind::Responses),
-    ("/embeddings", Kind::Embeddings),
-    ("/messages", Kind::Messages),
+    ("/v1/chat/completions", Kind::ChatCompletion),
+    ("/v1/completions", Kind::TextCompletion),
+    ("/v1/responses", Kind::Responses),
+    ("/v1/embeddings", Kind::Embeddings),
+    ("/v1/messages", Kind::Messages),
 ];
 
 impl Kind {
     /// The kind of request that is sent to a path, with or without a query.
     pub(super) fn of_path(path: &str) -> Option<Self> {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
-        PATHS.into_iter().find(|(end, _)| path.ends_with(end)).map(|(_, kind)| kind)
+        PATHS.into_iter().find(|(known, _)| path == *known).map(|(_, kind)| kind)
     }
 
     /// The API that it belongs to.
@@ -78,12 +78,15 @@ mod tests {
     fn a_path_tells_the_kind() {
         for (path, expected) in [
             ("/v1/chat/completions", Some(Kind::ChatCompletion)),
-            ("/openai/v1/chat/completions?api-version=1", Some(Kind::ChatCompletion)),
+            ("/v1/chat/completions?api-version=1", Some(Kind::ChatCompletion)),
             ("/v1/completions", Some(Kind::TextCompletion)),
             ("/v1/responses", Some(Kind::Responses)),
             ("/v1/embeddings", Some(Kind::Embeddings)),
             ("/v1/messages?beta=true", Some(Kind::Messages)),
             ("/v1/messages/count_tokens", None),
+            ("/v1/threads/1/messages", None),
+            ("/v1/messages/", None),
+            ("//v1/messages", None),
             ("/v1/models", None),
             ("/v1/files?path=/v1/messages", None),
             ("", None),

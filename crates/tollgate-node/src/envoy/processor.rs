@@ -3,6 +3,7 @@
 //! answer streamed.
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -109,8 +110,9 @@ impl Envoy {
         };
         if replies.send(Ok(reply)).await.is_err() {
             // The caller has gone, and nothing was sent on.
-            self.0.flights.take(id);
-            let _ = self.0.node.abandon(id);
+            if let Some(flight) = self.0.flights.take(id) {
+                flight.give_up(&self.0.node, &self.0.ended);
+            }
         }
     }
 
@@ -119,7 +121,8 @@ impl Envoy {
         let Self(shared) = self;
         let id = admission_of(first.metadata_context.as_ref());
         let mut flight = id.and_then(|id| shared.flights.take(id));
-        let mut touches = tokio::time::interval(shared.node.admission_ttl() / TOUCHES);
+        let between = shared.node.admission_ttl() / TOUCHES;
+        let mut touches = tokio::time::interval_at(Instant::now() + between, between);
         touches.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut answer, mut next) = (None, Some(first));
         while let Some(message) = next {
