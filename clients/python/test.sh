@@ -25,4 +25,4 @@ pyright --pythonpath "$venv/bin/python"
 rm -rf "$work/dist"
 python -m build --quiet --outdir "$work/dist" .
 unzip -l "$work/dist"/*.whl | grep -q tollgate/py.typed
-exec pytest "$@"
+exec pytest -ra "$@"

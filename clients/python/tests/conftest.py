@@ -67,19 +67,19 @@ def binary() -> Path:
     pytest.skip(f"SKIPPED: {why}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tollgate")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(directory: Path) -> Iterator[Program]:
     program = Program(directory, "server", "serve", "--database", f"sqlite://{directory}/tollgate.db")
     yield program
     program.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(directory: Path, server: Program) -> Iterator[Program]:
     arguments = (
         "node",
@@ -95,13 +95,13 @@ def node(directory: Path, server: Program) -> Iterator[Program]:
     program.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def admin(server: Program) -> Iterator[Admin]:
     with Admin(f"http://{server.place}") as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gate(node: Program) -> Iterator[Gate]:
     with Gate(node.place) as client:
         yield client

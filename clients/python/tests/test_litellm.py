@@ -193,7 +193,8 @@ def test_refusals_say_why(proxy: Proxy) -> None:
         assert proxy.ask(key.value, "any").status_code == 200
     assert proxy.provider.requests["claude-sonnet-4-5"] == before
 
-    broke = proxy.key("broke", budgets=[{"max_limit": 0.0001, "reset_duration": "1h"}])
+    broke = proxy.key("broke", budgets=[{"max_limit": 0.0006, "reset_duration": "1h"}])
+    assert proxy.ask(broke.value).status_code == 200
     answer = proxy.ask(broke.value)
     refused(answer, 402, "budget_exceeded")
     assert 0 < int(answer.headers["retry-after"]) <= 3600
@@ -306,6 +307,20 @@ def test_without_the_control_plane_requests_go_on_and_are_counted_later(proxy: P
     assert statuses == [200] * 5
     proxy.server.start()
     proxy.counted_as_logged(key, 5)
+
+
+def test_a_killed_node_comes_back_and_has_lost_nothing(proxy: Proxy) -> None:
+    key = proxy.key("node is killed", budgets=NEVER)
+    for _ in range(5):
+        assert proxy.ask(key.value).status_code == 200
+    program = f"{binary()} node --data-dir {proxy.directory}/node "
+    found = subprocess.run(["pgrep", "--full", "--", f"^{program}"], capture_output=True, text=True, check=True)
+    os.kill(int(found.stdout), signal.SIGKILL)
+    refused = 0
+    while proxy.ask(key.value).status_code != 200:
+        refused += 1
+        assert refused < 20, "the node does not come back"
+    proxy.counted_as_logged(key, 6)
 
 
 def test_a_killed_worker_loses_no_answer(proxy: Proxy) -> None:

@@ -66,6 +66,8 @@ class _Open:
     granted: AsyncGranted
     attempted: bool = False
     events: int = 0
+    told: bool = False
+    """Whether one of the two last calls was made: for the headers of the answer, and for the log, in any order."""
     ends: float = field(init=False)
     """When the time of the admission is up, by the steady clock."""
 
@@ -189,7 +191,7 @@ class Governor(CustomLogger):
         litellm_call_info: dict[str, Any] | None = None,
     ) -> dict[str, str] | None:
         """Adds headers that tell the caller of its limits."""
-        request = self._open.get(_metadata(user_api_key_dict).get(_REQUEST, ""))
+        request = self._last_but_one(_metadata(user_api_key_dict).get(_REQUEST, ""))
         return dict(request.granted.headers) if request else None
 
     async def async_post_call_success_hook(
@@ -219,7 +221,7 @@ class Governor(CustomLogger):
         """Settles what is not settled yet: streams, and answers whose cost LiteLLM knew late."""
         said = mapping(kwargs.get("standard_logging_object"))
         metadata = mapping(said.get("metadata"))
-        request = self._open.pop(mapping(metadata.get("user_api_key_auth_metadata")).get(_REQUEST, ""), None)
+        request = self._last_but_one(mapping(metadata.get("user_api_key_auth_metadata")).get(_REQUEST, ""))
         if request:
             tokens = {"prompt_tokens": said.get("prompt_tokens"), "completion_tokens": said.get("completion_tokens")}
             cost, cached = said.get("response_cost") or 0, bool(said.get("cache_hit"))
@@ -278,6 +280,15 @@ class Governor(CustomLogger):
             if request := self._open.get(key.get(_REQUEST, "")):
                 return request
         return None
+
+    def _last_but_one(self, request_id: str) -> _Open | None:
+        """The request that one of the two last calls is about. The second of them forgets it."""
+        request = self._open.get(request_id)
+        if request and request.told:
+            del self._open[request_id]
+        elif request:
+            request.told = True
+        return request
 
     def _forget_lost(self) -> None:
         """Forgets requests whose end LiteLLM did not tell, an hour after the node charged them at their estimate."""
