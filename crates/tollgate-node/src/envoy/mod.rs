@@ -19,7 +19,13 @@ mod scan;
 mod tokens;
 
 /// The messages and services of Envoy that are used here.
-#[expect(unreachable_pub, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
+#[expect(
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::enum_variant_names,
+    reason = "generated code, with the names of Envoy"
+)]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/envoy/services.rs"));
 }

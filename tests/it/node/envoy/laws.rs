@@ -49,7 +49,7 @@ async fn meet(stage: &Stage, number: usize) {
     let is_there = || stage.provider.seen().iter().any(|seen| seen.body["messages"] == json!([number]));
     match number % FATES.len() {
         0 => {
-            let (bearer, body) = (stage.bearer(), of(number % 2 == 0).to_string());
+            let (bearer, body) = (stage.bearer(), of(number.is_multiple_of(2)).to_string());
             let headers = [("authorization", bearer.as_str()), (HOW, "never")];
             stage.front.leave(path, &headers, body.into(), is_there).await;
         }

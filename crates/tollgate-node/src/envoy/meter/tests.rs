@@ -31,8 +31,11 @@ fn events(data: &[&str]) -> String {
     })
 }
 
-/// Answers of each kind as providers give them: heads, bodies, input and output, bytes of text.
-fn answers() -> Vec<(Kind, Head<'static>, String, (i64, i64), Option<i64>)> {
+/// An answer: its head and body, its input and output, and the bytes of its text.
+type Answer = (Kind, Head<'static>, String, (i64, i64), Option<i64>);
+
+/// Answers of each kind as providers give them.
+fn answers() -> Vec<Answer> {
     vec![
         (
             Kind::ChatCompletion,
