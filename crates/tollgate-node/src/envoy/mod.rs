@@ -24,7 +24,7 @@ mod tokens;
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::enum_variant_names,
-    reason = "generated code"
+    reason = "generated code, with the names of Envoy"
 )]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/envoy/services.rs"));

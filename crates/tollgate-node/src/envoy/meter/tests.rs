@@ -31,10 +31,10 @@ fn events(data: &[&str]) -> String {
     })
 }
 
-/// An answer as a provider gives it: its head and body, the LLM tokens of input and output, bytes of text.
+/// An answer: its head and body, its input and output, and the bytes of its text.
 type Answer = (Kind, Head<'static>, String, (i64, i64), Option<i64>);
 
-/// Answers of each kind.
+/// Answers of each kind as providers give them.
 fn answers() -> Vec<Answer> {
     vec![
         (
