@@ -33,9 +33,10 @@ from tollgate.v1 import provider_pb2 as tollgate_dot_v1_dot_provider__pb2
 from tollgate.v1 import provider_governance_pb2 as tollgate_dot_v1_dot_provider__governance__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 from tollgate.v1 import routing_rule_pb2 as tollgate_dot_v1_dot_routing__rule__pb2
+from tollgate.v1 import usage_pb2 as tollgate_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tollgate/v1/config.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x1ctollgate/v1/mcp_client.proto\x1a\x1etollgate/v1/model_config.proto\x1a\x1dtollgate/v1/model_price.proto\x1a\"tollgate/v1/pricing_override.proto\x1a\x1atollgate/v1/provider.proto\x1a%tollgate/v1/provider_governance.proto\x1a\x1atollgate/v1/resource.proto\x1a\x1etollgate/v1/routing_rule.proto\"\x81\x04\n\x0e\x43onfigResource\x12)\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.CustomerH\x00\x12!\n\x04team\x18\x02 \x01(\x0b\x32\x11.tollgate.v1.TeamH\x00\x12.\n\x0bvirtual_key\x18\x03 \x01(\x0b\x32\x17.tollgate.v1.VirtualKeyH\x00\x12\x30\n\x0crouting_rule\x18\x04 \x01(\x0b\x32\x18.tollgate.v1.RoutingRuleH\x00\x12\x30\n\x0cmodel_config\x18\x05 \x01(\x0b\x32\x18.tollgate.v1.ModelConfigH\x00\x12>\n\x13provider_governance\x18\x06 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernanceH\x00\x12\x38\n\x10pricing_override\x18\x07 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverrideH\x00\x12)\n\x08provider\x18\x08 \x01(\x0b\x32\x15.tollgate.v1.ProviderH\x00\x12,\n\nmcp_client\x18\t \x01(\x0b\x32\x16.tollgate.v1.McpClientH\x00\x12.\n\x0bmodel_price\x18\n \x01(\x0b\x32\x17.tollgate.v1.ModelPriceH\x00\x42\n\n\x08resource\"\xf3\x01\n\nWatchBegin\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.tollgate.v1.WatchMode\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.tollgate.v1.WatchReason\x12\x15\n\rhead_revision\x18\x03 \x01(\x03\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0ewithout_hashes\x18\x05 \x01(\x08\x12/\n\x0bserver_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf6\x01\n\x0b\x43onfigBatch\x12\x15\n\rfrom_revision\x18\x01 \x01(\x03\x12\x13\n\x0bto_revision\x18\x02 \x01(\x03\x12,\n\x07upserts\x18\x03 \x03(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12)\n\x07removes\x18\x04 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x10\n\x08snapshot\x18\x06 \x01(\x08\x12/\n\x0b\x63ommit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trevisions\x18\x08 \x01(\x05\"E\n\nKindDigest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x06\"\xcb\x01\n\x08\x42ookmark\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12(\n\x07\x64igests\x18\x03 \x03(\x0b\x32\x17.tollgate.v1.KindDigest\x12\x14\n\x0csnapshot_end\x18\x04 \x01(\x08\x12&\n\x03\x61ge\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0bserver_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x06GoAway\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12.\n\x0bretry_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbd\x02\n\x06\x43hange\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\n\n\x02id\x18\x03 \x01(\t\x12!\n\x02op\x18\x04 \x01(\x0e\x32\x15.tollgate.v1.ChangeOp\x12/\n\x0b\x63ommit_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0c\n\x04peer\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12+\n\x06\x62\x65\x66ore\x18\n \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12*\n\x05\x61\x66ter\x18\x0b \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource*X\n\tWatchMode\x12\x1a\n\x16WATCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12WATCH_MODE_RESUMED\x10\x01\x12\x17\n\x13WATCH_MODE_SNAPSHOT\x10\x02*\xbb\x01\n\x0bWatchReason\x12\x1c\n\x18WATCH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12WATCH_REASON_FIRST\x10\x01\x12\x1a\n\x16WATCH_REASON_COMPACTED\x10\x02\x12\x19\n\x15WATCH_REASON_DIVERGED\x10\x03\x12\x1e\n\x1aWATCH_REASON_STORE_CHANGED\x10\x04\x12\x1f\n\x1bWATCH_REASON_FILTER_CHANGED\x10\x05*g\n\x08\x43hangeOp\x12\x19\n\x15\x43HANGE_OP_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_OP_CREATE\x10\x01\x12\x14\n\x10\x43HANGE_OP_UPDATE\x10\x02\x12\x14\n\x10\x43HANGE_OP_DELETE\x10\x03\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tollgate/v1/config.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x1ctollgate/v1/mcp_client.proto\x1a\x1etollgate/v1/model_config.proto\x1a\x1dtollgate/v1/model_price.proto\x1a\"tollgate/v1/pricing_override.proto\x1a\x1atollgate/v1/provider.proto\x1a%tollgate/v1/provider_governance.proto\x1a\x1atollgate/v1/resource.proto\x1a\x1etollgate/v1/routing_rule.proto\x1a\x17tollgate/v1/usage.proto\"\x81\x04\n\x0e\x43onfigResource\x12)\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.CustomerH\x00\x12!\n\x04team\x18\x02 \x01(\x0b\x32\x11.tollgate.v1.TeamH\x00\x12.\n\x0bvirtual_key\x18\x03 \x01(\x0b\x32\x17.tollgate.v1.VirtualKeyH\x00\x12\x30\n\x0crouting_rule\x18\x04 \x01(\x0b\x32\x18.tollgate.v1.RoutingRuleH\x00\x12\x30\n\x0cmodel_config\x18\x05 \x01(\x0b\x32\x18.tollgate.v1.ModelConfigH\x00\x12>\n\x13provider_governance\x18\x06 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernanceH\x00\x12\x38\n\x10pricing_override\x18\x07 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverrideH\x00\x12)\n\x08provider\x18\x08 \x01(\x0b\x32\x15.tollgate.v1.ProviderH\x00\x12,\n\nmcp_client\x18\t \x01(\x0b\x32\x16.tollgate.v1.McpClientH\x00\x12.\n\x0bmodel_price\x18\n \x01(\x0b\x32\x17.tollgate.v1.ModelPriceH\x00\x42\n\n\x08resource\"\xf3\x01\n\nWatchBegin\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.tollgate.v1.WatchMode\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.tollgate.v1.WatchReason\x12\x15\n\rhead_revision\x18\x03 \x01(\x03\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0ewithout_hashes\x18\x05 \x01(\x08\x12/\n\x0bserver_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf6\x01\n\x0b\x43onfigBatch\x12\x15\n\rfrom_revision\x18\x01 \x01(\x03\x12\x13\n\x0bto_revision\x18\x02 \x01(\x03\x12,\n\x07upserts\x18\x03 \x03(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12)\n\x07removes\x18\x04 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x10\n\x08snapshot\x18\x06 \x01(\x08\x12/\n\x0b\x63ommit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trevisions\x18\x08 \x01(\x05\"E\n\nKindDigest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x06\"\xcb\x01\n\x08\x42ookmark\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12(\n\x07\x64igests\x18\x03 \x03(\x0b\x32\x17.tollgate.v1.KindDigest\x12\x14\n\x0csnapshot_end\x18\x04 \x01(\x08\x12&\n\x03\x61ge\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0bserver_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x06GoAway\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12.\n\x0bretry_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xef\x02\n\x06\x43hange\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\n\n\x02id\x18\x03 \x01(\t\x12!\n\x02op\x18\x04 \x01(\x0e\x32\x15.tollgate.v1.ChangeOp\x12/\n\x0b\x63ommit_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0c\n\x04peer\x18\x07 \x01(\t\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12+\n\x06\x62\x65\x66ore\x18\n \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12*\n\x05\x61\x66ter\x18\x0b \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12\x30\n\nadjustment\x18\x0c \x01(\x0b\x32\x1c.tollgate.v1.UsageAdjustment*X\n\tWatchMode\x12\x1a\n\x16WATCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12WATCH_MODE_RESUMED\x10\x01\x12\x17\n\x13WATCH_MODE_SNAPSHOT\x10\x02*\xbb\x01\n\x0bWatchReason\x12\x1c\n\x18WATCH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12WATCH_REASON_FIRST\x10\x01\x12\x1a\n\x16WATCH_REASON_COMPACTED\x10\x02\x12\x19\n\x15WATCH_REASON_DIVERGED\x10\x03\x12\x1e\n\x1aWATCH_REASON_STORE_CHANGED\x10\x04\x12\x1f\n\x1bWATCH_REASON_FILTER_CHANGED\x10\x05*g\n\x08\x43hangeOp\x12\x19\n\x15\x43HANGE_OP_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_OP_CREATE\x10\x01\x12\x14\n\x10\x43HANGE_OP_UPDATE\x10\x02\x12\x14\n\x10\x43HANGE_OP_DELETE\x10\x03\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,24 +44,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.config_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_WATCHMODE']._serialized_start=2073
-  _globals['_WATCHMODE']._serialized_end=2161
-  _globals['_WATCHREASON']._serialized_start=2164
-  _globals['_WATCHREASON']._serialized_end=2351
-  _globals['_CHANGEOP']._serialized_start=2353
-  _globals['_CHANGEOP']._serialized_end=2456
-  _globals['_CONFIGRESOURCE']._serialized_start=392
-  _globals['_CONFIGRESOURCE']._serialized_end=905
-  _globals['_WATCHBEGIN']._serialized_start=908
-  _globals['_WATCHBEGIN']._serialized_end=1151
-  _globals['_CONFIGBATCH']._serialized_start=1154
-  _globals['_CONFIGBATCH']._serialized_end=1400
-  _globals['_KINDDIGEST']._serialized_start=1402
-  _globals['_KINDDIGEST']._serialized_end=1471
-  _globals['_BOOKMARK']._serialized_start=1474
-  _globals['_BOOKMARK']._serialized_end=1677
-  _globals['_GOAWAY']._serialized_start=1679
-  _globals['_GOAWAY']._serialized_end=1751
-  _globals['_CHANGE']._serialized_start=1754
-  _globals['_CHANGE']._serialized_end=2071
+  _globals['_WATCHMODE']._serialized_start=2148
+  _globals['_WATCHMODE']._serialized_end=2236
+  _globals['_WATCHREASON']._serialized_start=2239
+  _globals['_WATCHREASON']._serialized_end=2426
+  _globals['_CHANGEOP']._serialized_start=2428
+  _globals['_CHANGEOP']._serialized_end=2531
+  _globals['_CONFIGRESOURCE']._serialized_start=417
+  _globals['_CONFIGRESOURCE']._serialized_end=930
+  _globals['_WATCHBEGIN']._serialized_start=933
+  _globals['_WATCHBEGIN']._serialized_end=1176
+  _globals['_CONFIGBATCH']._serialized_start=1179
+  _globals['_CONFIGBATCH']._serialized_end=1425
+  _globals['_KINDDIGEST']._serialized_start=1427
+  _globals['_KINDDIGEST']._serialized_end=1496
+  _globals['_BOOKMARK']._serialized_start=1499
+  _globals['_BOOKMARK']._serialized_end=1702
+  _globals['_GOAWAY']._serialized_start=1704
+  _globals['_GOAWAY']._serialized_end=1776
+  _globals['_CHANGE']._serialized_start=1779
+  _globals['_CHANGE']._serialized_end=2146
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from tollgate.v1 import provider_pb2 as _provider_pb2
 from tollgate.v1 import provider_governance_pb2 as _provider_governance_pb2
 from tollgate.v1 import resource_pb2 as _resource_pb2
 from tollgate.v1 import routing_rule_pb2 as _routing_rule_pb2
+from tollgate.v1 import usage_pb2 as _usage_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -148,7 +149,7 @@ class GoAway(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("revision", "kind", "id", "op", "commit_time", "actor", "peer", "method", "request_id", "before", "after")
+    __slots__ = ("revision", "kind", "id", "op", "commit_time", "actor", "peer", "method", "request_id", "before", "after", "adjustment")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +161,7 @@ class Change(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     kind: _resource_pb2.ResourceKind
     id: str
@@ -171,4 +173,5 @@ class Change(_message.Message):
     request_id: str
     before: ConfigResource
     after: ConfigResource
-    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[_resource_pb2.ResourceKind, str]] = ..., id: _Optional[str] = ..., op: _Optional[_Union[ChangeOp, str]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., actor: _Optional[str] = ..., peer: _Optional[str] = ..., method: _Optional[str] = ..., request_id: _Optional[str] = ..., before: _Optional[_Union[ConfigResource, _Mapping[str, _Any]]] = ..., after: _Optional[_Union[ConfigResource, _Mapping[str, _Any]]] = ...) -> None: ...
+    adjustment: _usage_pb2.UsageAdjustment
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[_resource_pb2.ResourceKind, str]] = ..., id: _Optional[str] = ..., op: _Optional[_Union[ChangeOp, str]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., actor: _Optional[str] = ..., peer: _Optional[str] = ..., method: _Optional[str] = ..., request_id: _Optional[str] = ..., before: _Optional[_Union[ConfigResource, _Mapping[str, _Any]]] = ..., after: _Optional[_Union[ConfigResource, _Mapping[str, _Any]]] = ..., adjustment: _Optional[_Union[_usage_pb2.UsageAdjustment, _Mapping[str, _Any]]] = ...) -> None: ...

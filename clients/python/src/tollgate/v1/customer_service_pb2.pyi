@@ -99,16 +99,18 @@ class UpdateCustomerResponse(_message.Message):
     def __init__(self, customer: _Optional[_Union[_hierarchy_pb2.Customer, _Mapping[str, _Any]]] = ..., also_changed: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class DeleteCustomerRequest(_message.Message):
-    __slots__ = ("id", "revision", "request_id", "validate_only")
+    __slots__ = ("id", "revision", "request_id", "validate_only", "children")
     ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
     id: str
     revision: int
     request_id: str
     validate_only: bool
-    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+    children: _resource_pb2.Children
+    def __init__(self, id: _Optional[str] = ..., revision: _Optional[int] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., children: _Optional[_Union[_resource_pb2.Children, str]] = ...) -> None: ...
 
 class DeleteCustomerResponse(_message.Message):
     __slots__ = ("revision", "also_changed", "total_changed_count")

@@ -173,9 +173,10 @@ class CustomerServiceStub(typing.Generic[_CustomerServiceListCustomersType, _Cus
     """
 
     DeleteCustomer: _CustomerServiceDeleteCustomerType
-    """Deletes a customer. In the same revision, teams and virtual keys that named it have their `customer_id` cleared,
-    and routing rules and model configs scoped to it are deleted; each of them is listed in `also_changed`.
-    Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one.
+    """Deletes a customer. In the same revision, `children` is done to its teams and keys, and routing rules and model configs
+    scoped to it are deleted; each of them is listed in `also_changed`. Its budgets, rate limits and ceiling go with it.
+    Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one; FAILED_PRECONDITION
+    (`ERROR_REASON_HAS_CHILDREN`, with the counts) if it has teams or keys and the request does not say what becomes of them.
     """
 
 CustomerServiceAsyncStub: typing_extensions.TypeAlias = CustomerServiceStub[
@@ -246,9 +247,10 @@ class CustomerServiceServicer(metaclass=abc.ABCMeta):
         request: tollgate.v1.customer_service_pb2.DeleteCustomerRequest,
         context: _ServicerContext,
     ) -> typing.Union[tollgate.v1.customer_service_pb2.DeleteCustomerResponse, collections.abc.Awaitable[tollgate.v1.customer_service_pb2.DeleteCustomerResponse]]:
-        """Deletes a customer. In the same revision, teams and virtual keys that named it have their `customer_id` cleared,
-        and routing rules and model configs scoped to it are deleted; each of them is listed in `also_changed`.
-        Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one.
+        """Deletes a customer. In the same revision, `children` is done to its teams and keys, and routing rules and model configs
+        scoped to it are deleted; each of them is listed in `also_changed`. Its budgets, rate limits and ceiling go with it.
+        Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one; FAILED_PRECONDITION
+        (`ERROR_REASON_HAS_CHILDREN`, with the counts) if it has teams or keys and the request does not say what becomes of them.
         """
 
 def add_CustomerServiceServicer_to_server(servicer: CustomerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -28,6 +28,8 @@ class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_TOKEN_LIMITED: _ClassVar[Decision]
     DECISION_REQUEST_LIMITED: _ClassVar[Decision]
     DECISION_BUDGET_EXCEEDED: _ClassVar[Decision]
+    DECISION_CUSTOMER_INACTIVE: _ClassVar[Decision]
+    DECISION_TEAM_INACTIVE: _ClassVar[Decision]
     DECISION_NODE_STALE: _ClassVar[Decision]
     DECISION_NODE_FULL: _ClassVar[Decision]
     DECISION_MODEL_UNPRICED: _ClassVar[Decision]
@@ -42,6 +44,8 @@ DECISION_PROVIDER_KEY_BLOCKED: Decision
 DECISION_TOKEN_LIMITED: Decision
 DECISION_REQUEST_LIMITED: Decision
 DECISION_BUDGET_EXCEEDED: Decision
+DECISION_CUSTOMER_INACTIVE: Decision
+DECISION_TEAM_INACTIVE: Decision
 DECISION_NODE_STALE: Decision
 DECISION_NODE_FULL: Decision
 DECISION_MODEL_UNPRICED: Decision

@@ -89,8 +89,8 @@ class DecisionServiceStub(typing.Generic[_DecisionServiceExplainType, _DecisionS
     Explain: _DecisionServiceExplainType
     """Explains what would become of a request: which rules match, where it would go, which limit would stop it.
 
-    The order of the checks: the key (`DECISION_UNKNOWN_KEY`, `DECISION_KEY_INACTIVE`, `DECISION_KEY_EXPIRED`), routing,
-    the provider, the model, the provider key, then the limits: provider governance, global model configs, provider
+    The order of the checks: the key (`DECISION_UNKNOWN_KEY`, `DECISION_KEY_INACTIVE`, `DECISION_KEY_EXPIRED`), its customer
+    and its team (`DECISION_CUSTOMER_INACTIVE`, `DECISION_TEAM_INACTIVE`), routing, the provider, the model, the provider key, then the limits: provider governance, global model configs, provider
     config, key, the key's model configs, team, its model configs, customer, its model configs. Within each: limits on
     LLM tokens, on requests, then budgets, of each the shortest window first. Budgets do not stop a request whose price is 0.
     The first failure decides; the answer is the same for the same state.
@@ -128,8 +128,8 @@ class DecisionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[tollgate.v1.decision_service_pb2.ExplainResponse, collections.abc.Awaitable[tollgate.v1.decision_service_pb2.ExplainResponse]]:
         """Explains what would become of a request: which rules match, where it would go, which limit would stop it.
 
-        The order of the checks: the key (`DECISION_UNKNOWN_KEY`, `DECISION_KEY_INACTIVE`, `DECISION_KEY_EXPIRED`), routing,
-        the provider, the model, the provider key, then the limits: provider governance, global model configs, provider
+        The order of the checks: the key (`DECISION_UNKNOWN_KEY`, `DECISION_KEY_INACTIVE`, `DECISION_KEY_EXPIRED`), its customer
+        and its team (`DECISION_CUSTOMER_INACTIVE`, `DECISION_TEAM_INACTIVE`), routing, the provider, the model, the provider key, then the limits: provider governance, global model configs, provider
         config, key, the key's model configs, team, its model configs, customer, its model configs. Within each: limits on
         LLM tokens, on requests, then budgets, of each the shortest window first. Budgets do not stop a request whose price is 0.
         The first failure decides; the answer is the same for the same state.

@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Customer(_message.Message):
-    __slots__ = ("id", "name", "budgets", "rate_limits", "calendar_aligned", "labels", "teams", "virtual_keys", "revision", "created_at", "updated_at")
+    __slots__ = ("id", "name", "budgets", "rate_limits", "calendar_aligned", "labels", "teams", "virtual_keys", "revision", "created_at", "updated_at", "is_active", "model_ceiling", "calendar")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,9 @@ class Customer(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    IS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CEILING_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     budgets: _containers.RepeatedCompositeFieldContainer[_limits_pb2.Budget]
@@ -44,10 +47,13 @@ class Customer(_message.Message):
     revision: int
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping[str, _Any]]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+    is_active: bool
+    model_ceiling: ModelCeiling
+    calendar: _limits_pb2.Calendar
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping[str, _Any]]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., is_active: bool = ..., model_ceiling: _Optional[_Union[ModelCeiling, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Team(_message.Message):
-    __slots__ = ("id", "name", "customer_id", "budgets", "rate_limits", "calendar_aligned", "labels", "profile", "config", "claims", "customer", "virtual_keys", "virtual_key_count", "revision", "created_at", "updated_at")
+    __slots__ = ("id", "name", "customer_id", "budgets", "rate_limits", "calendar_aligned", "labels", "profile", "config", "claims", "customer", "virtual_keys", "virtual_key_count", "revision", "created_at", "updated_at", "is_active", "model_ceiling", "calendar")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +77,9 @@ class Team(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    IS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_CEILING_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     customer_id: str
@@ -87,10 +96,23 @@ class Team(_message.Message):
     revision: int
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., profile: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., claims: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., virtual_key_count: _Optional[int] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+    is_active: bool
+    model_ceiling: ModelCeiling
+    calendar: _limits_pb2.Calendar
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., profile: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., claims: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., virtual_key_count: _Optional[int] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., is_active: bool = ..., model_ceiling: _Optional[_Union[ModelCeiling, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
+
+class ModelCeiling(_message.Message):
+    __slots__ = ("allowed_providers", "allowed_models", "blocked_models")
+    ALLOWED_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    allowed_providers: _containers.RepeatedScalarFieldContainer[str]
+    allowed_models: _containers.RepeatedScalarFieldContainer[str]
+    blocked_models: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, allowed_providers: _Optional[_Iterable[str]] = ..., allowed_models: _Optional[_Iterable[str]] = ..., blocked_models: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class VirtualKey(_message.Message):
-    __slots__ = ("id", "name", "value", "description", "is_active", "provider_configs", "mcp_configs", "team_id", "customer_id", "budgets", "rate_limits", "calendar_aligned", "expires_at", "labels", "team", "customer", "created_by", "value_sha256", "previous_value_sha256", "previous_value_expires_at", "revision", "created_at", "updated_at")
+    __slots__ = ("id", "name", "value", "description", "is_active", "provider_configs", "mcp_configs", "team_id", "customer_id", "budgets", "rate_limits", "calendar_aligned", "expires_at", "labels", "team", "customer", "created_by", "value_sha256", "previous_value_sha256", "previous_value_expires_at", "revision", "created_at", "updated_at", "calendar")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +143,7 @@ class VirtualKey(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     value: str
@@ -144,15 +167,16 @@ class VirtualKey(_message.Message):
     revision: int
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[str] = ..., description: _Optional[str] = ..., is_active: bool = ..., provider_configs: _Optional[_Iterable[_Union[VirtualKeyProviderConfig, _Mapping[str, _Any]]]] = ..., mcp_configs: _Optional[_Iterable[_Union[VirtualKeyMcpConfig, _Mapping[str, _Any]]]] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., team: _Optional[_Union[Team, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., created_by: _Optional[str] = ..., value_sha256: _Optional[bytes] = ..., previous_value_sha256: _Optional[bytes] = ..., previous_value_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+    calendar: _limits_pb2.Calendar
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[str] = ..., description: _Optional[str] = ..., is_active: bool = ..., provider_configs: _Optional[_Iterable[_Union[VirtualKeyProviderConfig, _Mapping[str, _Any]]]] = ..., mcp_configs: _Optional[_Iterable[_Union[VirtualKeyMcpConfig, _Mapping[str, _Any]]]] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., team: _Optional[_Union[Team, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., created_by: _Optional[str] = ..., value_sha256: _Optional[bytes] = ..., previous_value_sha256: _Optional[bytes] = ..., previous_value_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class VirtualKeyProviderConfig(_message.Message):
-    __slots__ = ("id", "provider", "weight", "allowed_models", "blacklisted_models", "key_ids", "allow_all_keys", "keys", "budgets", "rate_limits")
+    __slots__ = ("id", "provider", "weight", "allowed_models", "blocked_models", "key_ids", "allow_all_keys", "keys", "budgets", "rate_limits")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
-    BLACKLISTED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_MODELS_FIELD_NUMBER: _ClassVar[int]
     KEY_IDS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_ALL_KEYS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
@@ -162,13 +186,13 @@ class VirtualKeyProviderConfig(_message.Message):
     provider: str
     weight: float
     allowed_models: _containers.RepeatedScalarFieldContainer[str]
-    blacklisted_models: _containers.RepeatedScalarFieldContainer[str]
+    blocked_models: _containers.RepeatedScalarFieldContainer[str]
     key_ids: _containers.RepeatedScalarFieldContainer[str]
     allow_all_keys: bool
     keys: _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderKey]
     budgets: _containers.RepeatedCompositeFieldContainer[_limits_pb2.Budget]
     rate_limits: _containers.RepeatedCompositeFieldContainer[_limits_pb2.RateLimit]
-    def __init__(self, id: _Optional[int] = ..., provider: _Optional[str] = ..., weight: _Optional[float] = ..., allowed_models: _Optional[_Iterable[str]] = ..., blacklisted_models: _Optional[_Iterable[str]] = ..., key_ids: _Optional[_Iterable[str]] = ..., allow_all_keys: bool = ..., keys: _Optional[_Iterable[_Union[_provider_pb2.ProviderKey, _Mapping[str, _Any]]]] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., provider: _Optional[str] = ..., weight: _Optional[float] = ..., allowed_models: _Optional[_Iterable[str]] = ..., blocked_models: _Optional[_Iterable[str]] = ..., key_ids: _Optional[_Iterable[str]] = ..., allow_all_keys: bool = ..., keys: _Optional[_Iterable[_Union[_provider_pb2.ProviderKey, _Mapping[str, _Any]]]] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ...) -> None: ...
 
 class VirtualKeyMcpConfig(_message.Message):
     __slots__ = ("id", "mcp_client_name", "tools_to_execute", "mcp_client")

@@ -19,6 +19,13 @@ class ResourceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESOURCE_KIND_MCP_CLIENT: _ClassVar[ResourceKind]
     RESOURCE_KIND_MODEL_PRICE: _ClassVar[ResourceKind]
 
+class Children(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHILDREN_UNSPECIFIED: _ClassVar[Children]
+    CHILDREN_DETACH: _ClassVar[Children]
+    CHILDREN_DEACTIVATE: _ClassVar[Children]
+    CHILDREN_DELETE: _ClassVar[Children]
+
 class ResourceView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RESOURCE_VIEW_UNSPECIFIED: _ClassVar[ResourceView]
@@ -35,6 +42,10 @@ RESOURCE_KIND_PRICING_OVERRIDE: ResourceKind
 RESOURCE_KIND_PROVIDER: ResourceKind
 RESOURCE_KIND_MCP_CLIENT: ResourceKind
 RESOURCE_KIND_MODEL_PRICE: ResourceKind
+CHILDREN_UNSPECIFIED: Children
+CHILDREN_DETACH: Children
+CHILDREN_DEACTIVATE: Children
+CHILDREN_DELETE: Children
 RESOURCE_VIEW_UNSPECIFIED: ResourceView
 RESOURCE_VIEW_BASIC: ResourceView
 RESOURCE_VIEW_FULL: ResourceView

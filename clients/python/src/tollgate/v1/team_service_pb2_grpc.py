@@ -98,9 +98,10 @@ class TeamServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTeam(self, request, context):
-        """Deletes a team. In the same revision, virtual keys that named it have their `team_id` cleared, and
-        routing rules and model configs scoped to it are deleted; each of them is listed in `also_changed`.
-        Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one.
+        """Deletes a team. In the same revision, `children` is done to its keys, and routing rules and model configs scoped to it
+        are deleted; each of them is listed in `also_changed`. Its budgets, rate limits and ceiling go with it.
+        Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one; FAILED_PRECONDITION
+        (`ERROR_REASON_HAS_CHILDREN`, with the count) if it has keys and the request does not say what becomes of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -173,9 +173,10 @@ class TeamServiceStub(typing.Generic[_TeamServiceListTeamsType, _TeamServiceCrea
     """
 
     DeleteTeam: _TeamServiceDeleteTeamType
-    """Deletes a team. In the same revision, virtual keys that named it have their `team_id` cleared, and
-    routing rules and model configs scoped to it are deleted; each of them is listed in `also_changed`.
-    Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one.
+    """Deletes a team. In the same revision, `children` is done to its keys, and routing rules and model configs scoped to it
+    are deleted; each of them is listed in `also_changed`. Its budgets, rate limits and ceiling go with it.
+    Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one; FAILED_PRECONDITION
+    (`ERROR_REASON_HAS_CHILDREN`, with the count) if it has keys and the request does not say what becomes of them.
     """
 
 TeamServiceAsyncStub: typing_extensions.TypeAlias = TeamServiceStub[
@@ -246,9 +247,10 @@ class TeamServiceServicer(metaclass=abc.ABCMeta):
         request: tollgate.v1.team_service_pb2.DeleteTeamRequest,
         context: _ServicerContext,
     ) -> typing.Union[tollgate.v1.team_service_pb2.DeleteTeamResponse, collections.abc.Awaitable[tollgate.v1.team_service_pb2.DeleteTeamResponse]]:
-        """Deletes a team. In the same revision, virtual keys that named it have their `team_id` cleared, and
-        routing rules and model configs scoped to it are deleted; each of them is listed in `also_changed`.
-        Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one.
+        """Deletes a team. In the same revision, `children` is done to its keys, and routing rules and model configs scoped to it
+        are deleted; each of them is listed in `also_changed`. Its budgets, rate limits and ceiling go with it.
+        Errors: NOT_FOUND; ABORTED if `revision` is given and is not the stored one; FAILED_PRECONDITION
+        (`ERROR_REASON_HAS_CHILDREN`, with the count) if it has keys and the request does not say what becomes of them.
         """
 
 def add_TeamServiceServicer_to_server(servicer: TeamServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

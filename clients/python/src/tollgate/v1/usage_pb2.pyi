@@ -95,20 +95,22 @@ class RejectedEntry(_message.Message):
     def __init__(self, index: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class LimitUsage(_message.Message):
-    __slots__ = ("limit_id", "kind", "window_start", "used", "max", "version")
+    __slots__ = ("limit_id", "kind", "window_start", "used", "max", "version", "window_end")
     LIMIT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     WINDOW_START_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_END_FIELD_NUMBER: _ClassVar[int]
     limit_id: str
     kind: LimitKind
     window_start: _timestamp_pb2.Timestamp
     used: int
     max: int
     version: int
-    def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[LimitKind, str]] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+    window_end: _timestamp_pb2.Timestamp
+    def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[LimitKind, str]] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., version: _Optional[int] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class UsageUpdate(_message.Message):
     __slots__ = ("limits", "more", "counted")
@@ -157,3 +159,21 @@ class ThresholdEvent(_message.Message):
     max: int
     crossed_at: _timestamp_pb2.Timestamp
     def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[LimitKind, str]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., percent: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., crossed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+
+class UsageAdjustment(_message.Message):
+    __slots__ = ("limit_id", "kind", "window_start", "delta", "used_before", "used", "reason")
+    LIMIT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    USED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    limit_id: str
+    kind: LimitKind
+    window_start: _timestamp_pb2.Timestamp
+    delta: int
+    used_before: int
+    used: int
+    reason: str
+    def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[LimitKind, str]] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., delta: _Optional[int] = ..., used_before: _Optional[int] = ..., used: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -182,3 +182,27 @@ class ListSpendResponse(_message.Message):
     to: _timestamp_pb2.Timestamp
     time_zone: str
     def __init__(self, rows: _Optional[_Iterable[_Union[SpendRow, _Mapping[str, _Any]]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[_Union[_usage_pb2.SpendAmounts, _Mapping[str, _Any]]] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., time_zone: _Optional[str] = ..., **kwargs) -> None: ...
+
+class AdjustUsageRequest(_message.Message):
+    __slots__ = ("limit_id", "kind", "delta", "reason", "request_id", "validate_only")
+    LIMIT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    limit_id: str
+    kind: _usage_pb2.LimitKind
+    delta: int
+    reason: str
+    request_id: str
+    validate_only: bool
+    def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[_usage_pb2.LimitKind, str]] = ..., delta: _Optional[int] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+
+class AdjustUsageResponse(_message.Message):
+    __slots__ = ("adjustment", "revision")
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    adjustment: _usage_pb2.UsageAdjustment
+    revision: int
+    def __init__(self, adjustment: _Optional[_Union[_usage_pb2.UsageAdjustment, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ...) -> None: ...

@@ -59,6 +59,11 @@ class UsageServiceStub(object):
                 request_serializer=tollgate_dot_v1_dot_usage__service__pb2.ListSpendRequest.SerializeToString,
                 response_deserializer=tollgate_dot_v1_dot_usage__service__pb2.ListSpendResponse.FromString,
                 _registered_method=True)
+        self.AdjustUsage = channel.unary_unary(
+                '/tollgate.v1.UsageService/AdjustUsage',
+                request_serializer=tollgate_dot_v1_dot_usage__service__pb2.AdjustUsageRequest.SerializeToString,
+                response_deserializer=tollgate_dot_v1_dot_usage__service__pb2.AdjustUsageResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer(object):
@@ -86,9 +91,9 @@ class UsageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListThresholdEvents(self, request, context):
-        """Lists the limits that reached 80 %, 90 % or 100 % of their ceiling, newest first. An event is recorded once per window
-        and percentage, in the transaction that crossed it: no alert that is made of them is lost or repeated. They are kept
-        as long as the audit trail.
+        """Lists the limits that reached one of their `alert_percents` (80, 90 and 100 if they name none), newest first. An event
+        is recorded once per window and percentage, in the transaction that crossed it: no alert that is made of them is lost
+        or repeated. They are kept as long as the audit trail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +104,16 @@ class UsageServiceServicer(object):
         occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
         up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
         violation, also if the range has times that sums are not kept apart for any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdjustUsage(self, request, context):
+        """Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
+        never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
+        correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
+        INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +141,11 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.ListSpend,
                     request_deserializer=tollgate_dot_v1_dot_usage__service__pb2.ListSpendRequest.FromString,
                     response_serializer=tollgate_dot_v1_dot_usage__service__pb2.ListSpendResponse.SerializeToString,
+            ),
+            'AdjustUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustUsage,
+                    request_deserializer=tollgate_dot_v1_dot_usage__service__pb2.AdjustUsageRequest.FromString,
+                    response_serializer=tollgate_dot_v1_dot_usage__service__pb2.AdjustUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -241,6 +261,33 @@ class UsageService(object):
             '/tollgate.v1.UsageService/ListSpend',
             tollgate_dot_v1_dot_usage__service__pb2.ListSpendRequest.SerializeToString,
             tollgate_dot_v1_dot_usage__service__pb2.ListSpendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollgate.v1.UsageService/AdjustUsage',
+            tollgate_dot_v1_dot_usage__service__pb2.AdjustUsageRequest.SerializeToString,
+            tollgate_dot_v1_dot_usage__service__pb2.AdjustUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,7 +89,23 @@ _UsageServiceListSpendType = typing_extensions.TypeVar(
     ],
 )
 
-class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServiceReportUsageType, _UsageServiceListThresholdEventsType, _UsageServiceListSpendType]):
+_UsageServiceAdjustUsageType = typing_extensions.TypeVar(
+    '_UsageServiceAdjustUsageType',
+    grpc.UnaryUnaryMultiCallable[
+        tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+        tollgate.v1.usage_service_pb2.AdjustUsageResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+        tollgate.v1.usage_service_pb2.AdjustUsageResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+        tollgate.v1.usage_service_pb2.AdjustUsageResponse,
+    ],
+)
+
+class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServiceReportUsageType, _UsageServiceListThresholdEventsType, _UsageServiceListSpendType, _UsageServiceAdjustUsageType]):
     """Usage from nodes, counted exactly once.
 
     A node numbers its batches from 1 and keeps each until it is acknowledged. An acknowledged batch is durable: it was
@@ -115,6 +131,10 @@ class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServi
             tollgate.v1.usage_service_pb2.ListSpendRequest,
             tollgate.v1.usage_service_pb2.ListSpendResponse,
         ],
+        grpc.UnaryUnaryMultiCallable[
+            tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+            tollgate.v1.usage_service_pb2.AdjustUsageResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -135,6 +155,10 @@ class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServi
             tollgate.v1.usage_service_pb2.ListSpendRequest,
             tollgate.v1.usage_service_pb2.ListSpendResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+            tollgate.v1.usage_service_pb2.AdjustUsageResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     RegisterNode: _UsageServiceRegisterNodeType
@@ -148,9 +172,9 @@ class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServi
     """
 
     ListThresholdEvents: _UsageServiceListThresholdEventsType
-    """Lists the limits that reached 80 %, 90 % or 100 % of their ceiling, newest first. An event is recorded once per window
-    and percentage, in the transaction that crossed it: no alert that is made of them is lost or repeated. They are kept
-    as long as the audit trail.
+    """Lists the limits that reached one of their `alert_percents` (80, 90 and 100 if they name none), newest first. An event
+    is recorded once per window and percentage, in the transaction that crossed it: no alert that is made of them is lost
+    or repeated. They are kept as long as the audit trail.
     """
 
     ListSpend: _UsageServiceListSpendType
@@ -158,6 +182,13 @@ class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServi
     occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
     up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
     violation, also if the range has times that sums are not kept apart for any more.
+    """
+
+    AdjustUsage: _UsageServiceAdjustUsageType
+    """Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
+    never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
+    correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
+    INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
     """
 
 UsageServiceAsyncStub: typing_extensions.TypeAlias = UsageServiceStub[
@@ -176,6 +207,10 @@ UsageServiceAsyncStub: typing_extensions.TypeAlias = UsageServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         tollgate.v1.usage_service_pb2.ListSpendRequest,
         tollgate.v1.usage_service_pb2.ListSpendResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+        tollgate.v1.usage_service_pb2.AdjustUsageResponse,
     ],
 ]
 
@@ -213,9 +248,9 @@ class UsageServiceServicer(metaclass=abc.ABCMeta):
         request: tollgate.v1.usage_service_pb2.ListThresholdEventsRequest,
         context: _ServicerContext,
     ) -> typing.Union[tollgate.v1.usage_service_pb2.ListThresholdEventsResponse, collections.abc.Awaitable[tollgate.v1.usage_service_pb2.ListThresholdEventsResponse]]:
-        """Lists the limits that reached 80 %, 90 % or 100 % of their ceiling, newest first. An event is recorded once per window
-        and percentage, in the transaction that crossed it: no alert that is made of them is lost or repeated. They are kept
-        as long as the audit trail.
+        """Lists the limits that reached one of their `alert_percents` (80, 90 and 100 if they name none), newest first. An event
+        is recorded once per window and percentage, in the transaction that crossed it: no alert that is made of them is lost
+        or repeated. They are kept as long as the audit trail.
         """
 
     @abc.abstractmethod
@@ -228,6 +263,18 @@ class UsageServiceServicer(metaclass=abc.ABCMeta):
         occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
         up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
         violation, also if the range has times that sums are not kept apart for any more.
+        """
+
+    @abc.abstractmethod
+    def AdjustUsage(
+        self,
+        request: tollgate.v1.usage_service_pb2.AdjustUsageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[tollgate.v1.usage_service_pb2.AdjustUsageResponse, collections.abc.Awaitable[tollgate.v1.usage_service_pb2.AdjustUsageResponse]]:
+        """Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
+        never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
+        correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
+        INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
         """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -101,18 +101,20 @@ class Admission(_message.Message):
     def __init__(self, admission_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., fallbacks: _Optional[_Iterable[str]] = ..., headers: _Optional[_Mapping[str, str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping[str, _Any]]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Refusal(_message.Message):
-    __slots__ = ("decision", "reason", "http_status", "retry_after", "limit")
+    __slots__ = ("decision", "reason", "http_status", "retry_after", "limit", "for_credit")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     HTTP_STATUS_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FOR_CREDIT_FIELD_NUMBER: _ClassVar[int]
     decision: _decision_service_pb2.Decision
     reason: str
     http_status: int
     retry_after: _duration_pb2.Duration
     limit: _decision_service_pb2.ExplainedLimit
-    def __init__(self, decision: _Optional[_Union[_decision_service_pb2.Decision, str]] = ..., reason: _Optional[str] = ..., http_status: _Optional[int] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., limit: _Optional[_Union[_decision_service_pb2.ExplainedLimit, _Mapping[str, _Any]]] = ...) -> None: ...
+    for_credit: bool
+    def __init__(self, decision: _Optional[_Union[_decision_service_pb2.Decision, str]] = ..., reason: _Optional[str] = ..., http_status: _Optional[int] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., limit: _Optional[_Union[_decision_service_pb2.ExplainedLimit, _Mapping[str, _Any]]] = ..., for_credit: bool = ...) -> None: ...
 
 class SettleRequest(_message.Message):
     __slots__ = ("admission_id", "provider", "model", "input_tokens", "output_tokens", "cost_nano_usd", "cache_read_tokens", "cache_creation_tokens")

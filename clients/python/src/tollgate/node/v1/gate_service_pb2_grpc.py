@@ -75,8 +75,9 @@ class GateServiceServicer(object):
     """
 
     def Admit(self, request, context):
-        """Decides on a request from memory, and holds what it is expected to use until it ends. A refusal is an answer, and no
-        error.
+        """Decides on a request from memory, and holds what it is expected to use until it ends. Where it needs credit for a hard limit
+        that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
+        refusal is an answer, and no error.
 
         Errors: INVALID_ARGUMENT for a missing model, negative estimates, a malformed fallback or an SHA-256 that has not
         32 bytes.
@@ -110,8 +111,8 @@ class GateServiceServicer(object):
     def Touch(self, request, context):
         """Gives an admission its whole time again, for answers that take long. With a target, it moves the admission there first: call
         it before each further attempt at another provider, model or provider key. What was held for the target before is free
-        again, and permissions, prices and limits of the new one decide; routing rules do not apply again. A refusal is an answer,
-        and no error: the admission stays what it was.
+        again, and permissions, prices and limits of the new one decide; routing rules do not apply again. It waits for credit
+        as `Admit` does. A refusal is an answer, and no error: the admission stays what it was.
 
         Errors: INVALID_ARGUMENT for a malformed id or negative estimates; NOT_FOUND for an admission that is not open.
         """

@@ -162,8 +162,9 @@ class GateServiceStub(typing.Generic[_GateServiceAdmitType, _GateServiceSettleTy
     ], channel: grpc.aio.Channel) -> None: ...
 
     Admit: _GateServiceAdmitType
-    """Decides on a request from memory, and holds what it is expected to use until it ends. A refusal is an answer, and no
-    error.
+    """Decides on a request from memory, and holds what it is expected to use until it ends. Where it needs credit for a hard limit
+    that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
+    refusal is an answer, and no error.
 
     Errors: INVALID_ARGUMENT for a missing model, negative estimates, a malformed fallback or an SHA-256 that has not
     32 bytes.
@@ -188,8 +189,8 @@ class GateServiceStub(typing.Generic[_GateServiceAdmitType, _GateServiceSettleTy
     Touch: _GateServiceTouchType
     """Gives an admission its whole time again, for answers that take long. With a target, it moves the admission there first: call
     it before each further attempt at another provider, model or provider key. What was held for the target before is free
-    again, and permissions, prices and limits of the new one decide; routing rules do not apply again. A refusal is an answer,
-    and no error: the admission stays what it was.
+    again, and permissions, prices and limits of the new one decide; routing rules do not apply again. It waits for credit
+    as `Admit` does. A refusal is an answer, and no error: the admission stays what it was.
 
     Errors: INVALID_ARGUMENT for a malformed id or negative estimates; NOT_FOUND for an admission that is not open.
     """
@@ -236,8 +237,9 @@ class GateServiceServicer(metaclass=abc.ABCMeta):
         request: tollgate.node.v1.gate_service_pb2.AdmitRequest,
         context: _ServicerContext,
     ) -> typing.Union[tollgate.node.v1.gate_service_pb2.AdmitResponse, collections.abc.Awaitable[tollgate.node.v1.gate_service_pb2.AdmitResponse]]:
-        """Decides on a request from memory, and holds what it is expected to use until it ends. A refusal is an answer, and no
-        error.
+        """Decides on a request from memory, and holds what it is expected to use until it ends. Where it needs credit for a hard limit
+        that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
+        refusal is an answer, and no error.
 
         Errors: INVALID_ARGUMENT for a missing model, negative estimates, a malformed fallback or an SHA-256 that has not
         32 bytes.
@@ -277,8 +279,8 @@ class GateServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[tollgate.node.v1.gate_service_pb2.TouchResponse, collections.abc.Awaitable[tollgate.node.v1.gate_service_pb2.TouchResponse]]:
         """Gives an admission its whole time again, for answers that take long. With a target, it moves the admission there first: call
         it before each further attempt at another provider, model or provider key. What was held for the target before is free
-        again, and permissions, prices and limits of the new one decide; routing rules do not apply again. A refusal is an answer,
-        and no error: the admission stays what it was.
+        again, and permissions, prices and limits of the new one decide; routing rules do not apply again. It waits for credit
+        as `Admit` does. A refusal is an answer, and no error: the admission stays what it was.
 
         Errors: INVALID_ARGUMENT for a malformed id or negative estimates; NOT_FOUND for an admission that is not open.
         """

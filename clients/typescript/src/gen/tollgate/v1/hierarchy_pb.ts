@@ -6,7 +6,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Budget, RateLimit } from "./limits_pb.js";
+import type { Budget, Calendar, RateLimit } from "./limits_pb.js";
 import { file_tollgate_v1_limits } from "./limits_pb.js";
 import type { McpClient } from "./mcp_client_pb.js";
 import { file_tollgate_v1_mcp_client } from "./mcp_client_pb.js";
@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/hierarchy.proto.
  */
 export const file_tollgate_v1_hierarchy: GenFile = /*@__PURE__*/
-  fileDesc("Cht0b2xsZ2F0ZS92MS9oaWVyYXJjaHkucHJvdG8SC3RvbGxnYXRlLnYxIsIDCghDdXN0b21lchIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEiQKB2J1ZGdldHMYAyADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSKwoLcmF0ZV9saW1pdHMYBCADKAsyFi50b2xsZ2F0ZS52MS5SYXRlTGltaXQSGAoQY2FsZW5kYXJfYWxpZ25lZBgFIAEoCBIxCgZsYWJlbHMYBiADKAsyIS50b2xsZ2F0ZS52MS5DdXN0b21lci5MYWJlbHNFbnRyeRIgCgV0ZWFtcxgHIAMoCzIRLnRvbGxnYXRlLnYxLlRlYW0SLQoMdmlydHVhbF9rZXlzGAggAygLMhcudG9sbGdhdGUudjEuVmlydHVhbEtleRIQCghyZXZpc2lvbhgJIAEoAxIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBUgpyYXRlX2xpbWl0Iu0ECgRUZWFtEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSJAoHYnVkZ2V0cxgEIAMoCzITLnRvbGxnYXRlLnYxLkJ1ZGdldBIrCgtyYXRlX2xpbWl0cxgFIAMoCzIWLnRvbGxnYXRlLnYxLlJhdGVMaW1pdBIYChBjYWxlbmRhcl9hbGlnbmVkGAYgASgIEi0KBmxhYmVscxgHIAMoCzIdLnRvbGxnYXRlLnYxLlRlYW0uTGFiZWxzRW50cnkSKAoHcHJvZmlsZRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJwoGY29uZmlnGAkgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgZjbGFpbXMYCiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKCGN1c3RvbWVyGAsgASgLMhUudG9sbGdhdGUudjEuQ3VzdG9tZXISLQoMdmlydHVhbF9rZXlzGAwgAygLMhcudG9sbGdhdGUudjEuVmlydHVhbEtleRIZChF2aXJ0dWFsX2tleV9jb3VudBgNIAEoAxIQCghyZXZpc2lvbhgOIAEoAxIuCgpjcmVhdGVkX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBUgpyYXRlX2xpbWl0It8GCgpWaXJ0dWFsS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFdmFsdWUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSFgoJaXNfYWN0aXZlGAUgASgISACIAQESPwoQcHJvdmlkZXJfY29uZmlncxgGIAMoCzIlLnRvbGxnYXRlLnYxLlZpcnR1YWxLZXlQcm92aWRlckNvbmZpZxI1CgttY3BfY29uZmlncxgHIAMoCzIgLnRvbGxnYXRlLnYxLlZpcnR1YWxLZXlNY3BDb25maWcSDwoHdGVhbV9pZBgIIAEoCRITCgtjdXN0b21lcl9pZBgJIAEoCRIkCgdidWRnZXRzGAogAygLMhMudG9sbGdhdGUudjEuQnVkZ2V0EisKC3JhdGVfbGltaXRzGAsgAygLMhYudG9sbGdhdGUudjEuUmF0ZUxpbWl0EhgKEGNhbGVuZGFyX2FsaWduZWQYDCABKAgSLgoKZXhwaXJlc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoGbGFiZWxzGA4gAygLMiMudG9sbGdhdGUudjEuVmlydHVhbEtleS5MYWJlbHNFbnRyeRIfCgR0ZWFtGA8gASgLMhEudG9sbGdhdGUudjEuVGVhbRInCghjdXN0b21lchgQIAEoCzIVLnRvbGxnYXRlLnYxLkN1c3RvbWVyEhIKCmNyZWF0ZWRfYnkYESABKAkSFAoMdmFsdWVfc2hhMjU2GBIgASgMEh0KFXByZXZpb3VzX3ZhbHVlX3NoYTI1NhgTIAEoDBI9ChlwcmV2aW91c192YWx1ZV9leHBpcmVzX2F0GBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgVIAEoAxIuCgpjcmVhdGVkX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9pc19hY3RpdmVSCnJhdGVfbGltaXQivAIKGFZpcnR1YWxLZXlQcm92aWRlckNvbmZpZxIKCgJpZBgBIAEoAxIQCghwcm92aWRlchgCIAEoCRITCgZ3ZWlnaHQYAyABKAFIAIgBARIWCg5hbGxvd2VkX21vZGVscxgEIAMoCRIaChJibGFja2xpc3RlZF9tb2RlbHMYBSADKAkSDwoHa2V5X2lkcxgGIAMoCRIWCg5hbGxvd19hbGxfa2V5cxgHIAEoCBImCgRrZXlzGAggAygLMhgudG9sbGdhdGUudjEuUHJvdmlkZXJLZXkSJAoHYnVkZ2V0cxgJIAMoCzITLnRvbGxnYXRlLnYxLkJ1ZGdldBIrCgtyYXRlX2xpbWl0cxgKIAMoCzIWLnRvbGxnYXRlLnYxLlJhdGVMaW1pdEIJCgdfd2VpZ2h0UgpyYXRlX2xpbWl0IoABChNWaXJ0dWFsS2V5TWNwQ29uZmlnEgoKAmlkGAEgASgDEhcKD21jcF9jbGllbnRfbmFtZRgCIAEoCRIYChB0b29sc190b19leGVjdXRlGAMgAygJEioKCm1jcF9jbGllbnQYBCABKAsyFi50b2xsZ2F0ZS52MS5NY3BDbGllbnRCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_v1_limits, file_tollgate_v1_mcp_client, file_tollgate_v1_provider]);
+  fileDesc("Cht0b2xsZ2F0ZS92MS9oaWVyYXJjaHkucHJvdG8SC3RvbGxnYXRlLnYxIsMECghDdXN0b21lchIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEiQKB2J1ZGdldHMYAyADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSKwoLcmF0ZV9saW1pdHMYBCADKAsyFi50b2xsZ2F0ZS52MS5SYXRlTGltaXQSGAoQY2FsZW5kYXJfYWxpZ25lZBgFIAEoCBIxCgZsYWJlbHMYBiADKAsyIS50b2xsZ2F0ZS52MS5DdXN0b21lci5MYWJlbHNFbnRyeRIgCgV0ZWFtcxgHIAMoCzIRLnRvbGxnYXRlLnYxLlRlYW0SLQoMdmlydHVhbF9rZXlzGAggAygLMhcudG9sbGdhdGUudjEuVmlydHVhbEtleRIQCghyZXZpc2lvbhgJIAEoAxIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCglpc19hY3RpdmUYDCABKAhIAIgBARIwCg1tb2RlbF9jZWlsaW5nGA0gASgLMhkudG9sbGdhdGUudjEuTW9kZWxDZWlsaW5nEicKCGNhbGVuZGFyGA4gASgLMhUudG9sbGdhdGUudjEuQ2FsZW5kYXIaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfaXNfYWN0aXZlUgpyYXRlX2xpbWl0Iu4FCgRUZWFtEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSJAoHYnVkZ2V0cxgEIAMoCzITLnRvbGxnYXRlLnYxLkJ1ZGdldBIrCgtyYXRlX2xpbWl0cxgFIAMoCzIWLnRvbGxnYXRlLnYxLlJhdGVMaW1pdBIYChBjYWxlbmRhcl9hbGlnbmVkGAYgASgIEi0KBmxhYmVscxgHIAMoCzIdLnRvbGxnYXRlLnYxLlRlYW0uTGFiZWxzRW50cnkSKAoHcHJvZmlsZRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJwoGY29uZmlnGAkgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgZjbGFpbXMYCiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EicKCGN1c3RvbWVyGAsgASgLMhUudG9sbGdhdGUudjEuQ3VzdG9tZXISLQoMdmlydHVhbF9rZXlzGAwgAygLMhcudG9sbGdhdGUudjEuVmlydHVhbEtleRIZChF2aXJ0dWFsX2tleV9jb3VudBgNIAEoAxIQCghyZXZpc2lvbhgOIAEoAxIuCgpjcmVhdGVkX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCglpc19hY3RpdmUYESABKAhIAIgBARIwCg1tb2RlbF9jZWlsaW5nGBIgASgLMhkudG9sbGdhdGUudjEuTW9kZWxDZWlsaW5nEicKCGNhbGVuZGFyGBMgASgLMhUudG9sbGdhdGUudjEuQ2FsZW5kYXIaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfaXNfYWN0aXZlUgpyYXRlX2xpbWl0IlkKDE1vZGVsQ2VpbGluZxIZChFhbGxvd2VkX3Byb3ZpZGVycxgBIAMoCRIWCg5hbGxvd2VkX21vZGVscxgCIAMoCRIWCg5ibG9ja2VkX21vZGVscxgDIAMoCSKIBwoKVmlydHVhbEtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBXZhbHVlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhYKCWlzX2FjdGl2ZRgFIAEoCEgAiAEBEj8KEHByb3ZpZGVyX2NvbmZpZ3MYBiADKAsyJS50b2xsZ2F0ZS52MS5WaXJ0dWFsS2V5UHJvdmlkZXJDb25maWcSNQoLbWNwX2NvbmZpZ3MYByADKAsyIC50b2xsZ2F0ZS52MS5WaXJ0dWFsS2V5TWNwQ29uZmlnEg8KB3RlYW1faWQYCCABKAkSEwoLY3VzdG9tZXJfaWQYCSABKAkSJAoHYnVkZ2V0cxgKIAMoCzITLnRvbGxnYXRlLnYxLkJ1ZGdldBIrCgtyYXRlX2xpbWl0cxgLIAMoCzIWLnRvbGxnYXRlLnYxLlJhdGVMaW1pdBIYChBjYWxlbmRhcl9hbGlnbmVkGAwgASgIEi4KCmV4cGlyZXNfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKBmxhYmVscxgOIAMoCzIjLnRvbGxnYXRlLnYxLlZpcnR1YWxLZXkuTGFiZWxzRW50cnkSHwoEdGVhbRgPIAEoCzIRLnRvbGxnYXRlLnYxLlRlYW0SJwoIY3VzdG9tZXIYECABKAsyFS50b2xsZ2F0ZS52MS5DdXN0b21lchISCgpjcmVhdGVkX2J5GBEgASgJEhQKDHZhbHVlX3NoYTI1NhgSIAEoDBIdChVwcmV2aW91c192YWx1ZV9zaGEyNTYYEyABKAwSPQoZcHJldmlvdXNfdmFsdWVfZXhwaXJlc19hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YFSABKAMSLgoKY3JlYXRlZF9hdBgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgXIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoIY2FsZW5kYXIYGCABKAsyFS50b2xsZ2F0ZS52MS5DYWxlbmRhchotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9pc19hY3RpdmVSCnJhdGVfbGltaXQiuAIKGFZpcnR1YWxLZXlQcm92aWRlckNvbmZpZxIKCgJpZBgBIAEoAxIQCghwcm92aWRlchgCIAEoCRITCgZ3ZWlnaHQYAyABKAFIAIgBARIWCg5hbGxvd2VkX21vZGVscxgEIAMoCRIWCg5ibG9ja2VkX21vZGVscxgFIAMoCRIPCgdrZXlfaWRzGAYgAygJEhYKDmFsbG93X2FsbF9rZXlzGAcgASgIEiYKBGtleXMYCCADKAsyGC50b2xsZ2F0ZS52MS5Qcm92aWRlcktleRIkCgdidWRnZXRzGAkgAygLMhMudG9sbGdhdGUudjEuQnVkZ2V0EisKC3JhdGVfbGltaXRzGAogAygLMhYudG9sbGdhdGUudjEuUmF0ZUxpbWl0QgkKB193ZWlnaHRSCnJhdGVfbGltaXQigAEKE1ZpcnR1YWxLZXlNY3BDb25maWcSCgoCaWQYASABKAMSFwoPbWNwX2NsaWVudF9uYW1lGAIgASgJEhgKEHRvb2xzX3RvX2V4ZWN1dGUYAyADKAkSKgoKbWNwX2NsaWVudBgEIAEoCzIWLnRvbGxnYXRlLnYxLk1jcENsaWVudEJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_tollgate_v1_limits, file_tollgate_v1_mcp_client, file_tollgate_v1_provider]);
 
 /**
  * A customer: the top of the hierarchy customer, team, virtual key. Its limits apply to all of its traffic, that of
@@ -60,7 +60,7 @@ export type Customer = Message<"tollgate.v1.Customer"> & {
   rateLimits: RateLimit[];
 
   /**
-   * Whether windows of lengths in `d w M Q Y` follow the UTC calendar; those of other lengths are rolling in any case.
+   * Whether windows of lengths in `d w M Q Y` follow the calendar (`calendar`); those of other lengths are rolling in any case.
    * Switching it on sets the usage of limits that follow it to 0.
    *
    * @generated from field: bool calendar_aligned = 5;
@@ -108,6 +108,27 @@ export type Customer = Message<"tollgate.v1.Customer"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 11;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * Whether the keys of the customer and of its teams work. Default true; on the watch stream it is absent then.
+   *
+   * @generated from field: optional bool is_active = 12;
+   */
+  isActive?: boolean | undefined;
+
+  /**
+   * The providers and models beyond which none of these keys may go; absent for any. On update it replaces the one before.
+   *
+   * @generated from field: tollgate.v1.ModelCeiling model_ceiling = 13;
+   */
+  modelCeiling?: ModelCeiling | undefined;
+
+  /**
+   * The calendar of windows, also of teams and keys of the customer that have none; absent for the standard one.
+   *
+   * @generated from field: tollgate.v1.Calendar calendar = 14;
+   */
+  calendar?: Calendar | undefined;
 };
 
 /**
@@ -159,7 +180,7 @@ export type Team = Message<"tollgate.v1.Team"> & {
   rateLimits: RateLimit[];
 
   /**
-   * Whether windows follow the UTC calendar; as `Customer.calendar_aligned`.
+   * Whether windows follow the calendar; as `Customer.calendar_aligned`.
    *
    * @generated from field: bool calendar_aligned = 6;
    */
@@ -234,6 +255,27 @@ export type Team = Message<"tollgate.v1.Team"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 16;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * Whether the keys of the team work. Default true; on the watch stream it is absent then.
+   *
+   * @generated from field: optional bool is_active = 17;
+   */
+  isActive?: boolean | undefined;
+
+  /**
+   * The providers and models beyond which no key of the team may go, as `Customer.model_ceiling`.
+   *
+   * @generated from field: tollgate.v1.ModelCeiling model_ceiling = 18;
+   */
+  modelCeiling?: ModelCeiling | undefined;
+
+  /**
+   * The calendar of windows, also of keys of the team that have none; absent for that of the customer.
+   *
+   * @generated from field: tollgate.v1.Calendar calendar = 19;
+   */
+  calendar?: Calendar | undefined;
 };
 
 /**
@@ -242,6 +284,44 @@ export type Team = Message<"tollgate.v1.Team"> & {
  */
 export const TeamSchema: GenMessage<Team> = /*@__PURE__*/
   messageDesc(file_tollgate_v1_hierarchy, 1);
+
+/**
+ * The providers and models beyond which no key below a team or a customer may go, whatever the key itself allows. An empty
+ * list restricts nothing. A request has to stay below the ceilings of both, the team and the customer of its key.
+ *
+ * @generated from message tollgate.v1.ModelCeiling
+ */
+export type ModelCeiling = Message<"tollgate.v1.ModelCeiling"> & {
+  /**
+   * Names of the providers that may be used; each must exist.
+   *
+   * @generated from field: repeated string allowed_providers = 1;
+   */
+  allowedProviders: string[];
+
+  /**
+   * Models that may be used. An entry is the name of a model, or the beginning of names and `*`, of any provider
+   * (`claude-opus*`) or with its provider (`openai/gpt-4*`, which is also a model of a provider that resells it). No blanks, and
+   * no two that say the same; `*` means all and stands alone.
+   *
+   * @generated from field: repeated string allowed_models = 2;
+   */
+  allowedModels: string[];
+
+  /**
+   * Models that may not be used even if allowed; same rules as `allowed_models`.
+   *
+   * @generated from field: repeated string blocked_models = 3;
+   */
+  blockedModels: string[];
+};
+
+/**
+ * Describes the message tollgate.v1.ModelCeiling.
+ * Use `create(ModelCeilingSchema)` to create a new message.
+ */
+export const ModelCeilingSchema: GenMessage<ModelCeiling> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_hierarchy, 2);
 
 /**
  * A virtual key: the credential of a caller of the gateway, and the caller's rights. It denies by default: without
@@ -289,16 +369,18 @@ export type VirtualKey = Message<"tollgate.v1.VirtualKey"> & {
   isActive?: boolean | undefined;
 
   /**
-   * The providers that the key may use; none if empty. The full desired set on update: an entry with an id must belong
-   * to the key and is overwritten, one without is new, and what is not listed is deleted with its limits. At most 1,000.
+   * The providers that the key may use; none if empty. On update the list replaces all entries: those with an id must
+   * belong to the key and are overwritten; of the others, each takes the place of the first entry that is left with the
+   * same provider and `allowed_models`, then of the first of the same provider, and keeps its id, limits and usage, else
+   * it is new; what no entry matches is deleted with its limits. At most 1,000.
    *
    * @generated from field: repeated tollgate.v1.VirtualKeyProviderConfig provider_configs = 6;
    */
   providerConfigs: VirtualKeyProviderConfig[];
 
   /**
-   * The MCP clients whose tools the key may use; none if empty. The full desired set on update, as `provider_configs`.
-   * At most 1,000, each client once.
+   * The MCP clients whose tools the key may use; none if empty. On update the list replaces all entries, as that of
+   * `provider_configs`; those without an id are matched by client. At most 1,000, each client once.
    *
    * @generated from field: repeated tollgate.v1.VirtualKeyMcpConfig mcp_configs = 7;
    */
@@ -333,7 +415,7 @@ export type VirtualKey = Message<"tollgate.v1.VirtualKey"> & {
   rateLimits: RateLimit[];
 
   /**
-   * Whether windows follow the UTC calendar, those of provider configs included; as `Customer.calendar_aligned`.
+   * Whether windows follow the calendar, those of provider configs included; as `Customer.calendar_aligned`.
    *
    * @generated from field: bool calendar_aligned = 12;
    */
@@ -375,22 +457,24 @@ export type VirtualKey = Message<"tollgate.v1.VirtualKey"> & {
   createdBy: string;
 
   /**
-   * Output only, on the watch stream alone: SHA-256 of the secret, 32 bytes. Empty for a caller of role VIEWER.
+   * SHA-256 of the secret, 32 bytes. Input only on create, instead of `value`, for a key whose secret nobody knows any more; its
+   * mask is `…`. Output only on the watch stream; empty for a caller of role VIEWER.
    *
    * @generated from field: bytes value_sha256 = 18;
    */
   valueSha256: Uint8Array;
 
   /**
-   * Output only, on the watch stream alone: SHA-256 of the secret before the last rotation, while it has a grace period.
-   * Empty for a caller of role VIEWER.
+   * SHA-256 of the secret before the last rotation, while it has a grace period. Input only on create, beside `value_sha256`.
+   * Output only on the watch stream; empty for a caller of role VIEWER.
    *
    * @generated from field: bytes previous_value_sha256 = 19;
    */
   previousValueSha256: Uint8Array;
 
   /**
-   * Output only, on the watch stream alone: until when the previous secret works.
+   * Until when the previous secret works. Input only on create, beside `previous_value_sha256`: in the future, and at most 30
+   * days ahead. Output only on the watch stream.
    *
    * @generated from field: google.protobuf.Timestamp previous_value_expires_at = 20;
    */
@@ -416,6 +500,13 @@ export type VirtualKey = Message<"tollgate.v1.VirtualKey"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 23;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The calendar of windows, those of provider configs included; absent for that of the team or customer.
+   *
+   * @generated from field: tollgate.v1.Calendar calendar = 24;
+   */
+  calendar?: Calendar | undefined;
 };
 
 /**
@@ -423,7 +514,7 @@ export type VirtualKey = Message<"tollgate.v1.VirtualKey"> & {
  * Use `create(VirtualKeySchema)` to create a new message.
  */
 export const VirtualKeySchema: GenMessage<VirtualKey> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_hierarchy, 2);
+  messageDesc(file_tollgate_v1_hierarchy, 3);
 
 /**
  * The rights of a virtual key at one provider.
@@ -464,9 +555,9 @@ export type VirtualKeyProviderConfig = Message<"tollgate.v1.VirtualKeyProviderCo
   /**
    * Models refused even if allowed; same rules as `allowed_models`.
    *
-   * @generated from field: repeated string blacklisted_models = 5;
+   * @generated from field: repeated string blocked_models = 5;
    */
-  blacklistedModels: string[];
+  blockedModels: string[];
 
   /**
    * Ids of provider keys that may be used: none if empty, all if `["*"]`. Each must belong to the provider.
@@ -509,7 +600,7 @@ export type VirtualKeyProviderConfig = Message<"tollgate.v1.VirtualKeyProviderCo
  * Use `create(VirtualKeyProviderConfigSchema)` to create a new message.
  */
 export const VirtualKeyProviderConfigSchema: GenMessage<VirtualKeyProviderConfig> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_hierarchy, 3);
+  messageDesc(file_tollgate_v1_hierarchy, 4);
 
 /**
  * The rights of a virtual key at one MCP client.
@@ -552,5 +643,5 @@ export type VirtualKeyMcpConfig = Message<"tollgate.v1.VirtualKeyMcpConfig"> & {
  * Use `create(VirtualKeyMcpConfigSchema)` to create a new message.
  */
 export const VirtualKeyMcpConfigSchema: GenMessage<VirtualKeyMcpConfig> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_hierarchy, 4);
+  messageDesc(file_tollgate_v1_hierarchy, 5);
 

@@ -12,16 +12,55 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/limits.proto.
  */
 export const file_tollgate_v1_limits: GenFile = /*@__PURE__*/
-  fileDesc("Chh0b2xsZ2F0ZS92MS9saW1pdHMucHJvdG8SC3RvbGxnYXRlLnYxIuEECgZCdWRnZXQSCgoCaWQYASABKAkSEQoJbWF4X2xpbWl0GAIgASgBEhYKDnJlc2V0X2R1cmF0aW9uGAMgASgJEhgKEGNhbGVuZGFyX2FsaWduZWQYBCABKAgSFQoNY3VycmVudF91c2FnZRgFIAEoARIuCgpsYXN0X3Jlc2V0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpuZXh0X3Jlc2V0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCg52aXJ0dWFsX2tleV9pZBgKIAEoCUgAEhEKB3RlYW1faWQYCyABKAlIABIVCgtjdXN0b21lcl9pZBgMIAEoCUgAEhwKEnByb3ZpZGVyX2NvbmZpZ19pZBgNIAEoA0gAEhkKD21vZGVsX2NvbmZpZ19pZBgOIAEoCUgAEhIKCHByb3ZpZGVyGA8gASgJSAASGgoSbWF4X2xpbWl0X25hbm9fdXNkGBAgASgDEh4KFmN1cnJlbnRfdXNhZ2VfbmFub191c2QYESABKAMSKgoGYW5jaG9yGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgtlbmZvcmNlbWVudBgTIAEoDjIYLnRvbGxnYXRlLnYxLkVuZm9yY2VtZW50QgcKBW93bmVyIrwHCglSYXRlTGltaXQSCgoCaWQYASABKAkSHAoPdG9rZW5fbWF4X2xpbWl0GAIgASgDSAGIAQESIQoUdG9rZW5fcmVzZXRfZHVyYXRpb24YAyABKAlIAogBARIeChFyZXF1ZXN0X21heF9saW1pdBgEIAEoA0gDiAEBEiMKFnJlcXVlc3RfcmVzZXRfZHVyYXRpb24YBSABKAlIBIgBARIbChN0b2tlbl9jdXJyZW50X3VzYWdlGAYgASgDEjQKEHRva2VuX2xhc3RfcmVzZXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEHRva2VuX25leHRfcmVzZXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFXJlcXVlc3RfY3VycmVudF91c2FnZRgJIAEoAxI2ChJyZXF1ZXN0X2xhc3RfcmVzZXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfbmV4dF9yZXNldBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoOdmlydHVhbF9rZXlfaWQYDiABKAlIABIRCgd0ZWFtX2lkGA8gASgJSAASFQoLY3VzdG9tZXJfaWQYECABKAlIABIcChJwcm92aWRlcl9jb25maWdfaWQYESABKANIABIZCg9tb2RlbF9jb25maWdfaWQYEiABKAlIABISCghwcm92aWRlchgTIAEoCUgAEhgKEGNhbGVuZGFyX2FsaWduZWQYFCABKAgSMAoMdG9rZW5fYW5jaG9yGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5yZXF1ZXN0X2FuY2hvchgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoLZW5mb3JjZW1lbnQYFyABKA4yGC50b2xsZ2F0ZS52MS5FbmZvcmNlbWVudEIHCgVvd25lckISChBfdG9rZW5fbWF4X2xpbWl0QhcKFV90b2tlbl9yZXNldF9kdXJhdGlvbkIUChJfcmVxdWVzdF9tYXhfbGltaXRCGQoXX3JlcXVlc3RfcmVzZXRfZHVyYXRpb24qbgoLRW5mb3JjZW1lbnQSGwoXRU5GT1JDRU1FTlRfVU5TUEVDSUZJRUQQABIUChBFTkZPUkNFTUVOVF9IQVJEEAESFAoQRU5GT1JDRU1FTlRfU09GVBACEhYKEkVORk9SQ0VNRU5UX1NIQURPVxADQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Chh0b2xsZ2F0ZS92MS9saW1pdHMucHJvdG8SC3RvbGxnYXRlLnYxIm0KCENhbGVuZGFyEhEKCXRpbWVfem9uZRgBIAEoCRIxChFmaXJzdF9kYXlfb2Zfd2VlaxgCIAEoDjIWLnRvbGxnYXRlLnYxLkRheU9mV2VlaxIbChNmaXJzdF9tb250aF9vZl95ZWFyGAMgASgFIrsGCgZCdWRnZXQSCgoCaWQYASABKAkSEQoJbWF4X2xpbWl0GAIgASgBEhYKDnJlc2V0X2R1cmF0aW9uGAMgASgJEhgKEGNhbGVuZGFyX2FsaWduZWQYBCABKAgSFQoNY3VycmVudF91c2FnZRgFIAEoARIuCgpsYXN0X3Jlc2V0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpuZXh0X3Jlc2V0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCg52aXJ0dWFsX2tleV9pZBgKIAEoCUgAEhEKB3RlYW1faWQYCyABKAlIABIVCgtjdXN0b21lcl9pZBgMIAEoCUgAEhwKEnByb3ZpZGVyX2NvbmZpZ19pZBgNIAEoA0gAEhkKD21vZGVsX2NvbmZpZ19pZBgOIAEoCUgAEhIKCHByb3ZpZGVyGA8gASgJSAASGgoSbWF4X2xpbWl0X25hbm9fdXNkGBAgASgDEh4KFmN1cnJlbnRfdXNhZ2VfbmFub191c2QYESABKAMSKgoGYW5jaG9yGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5hbGVydF9wZXJjZW50cxgTIAMoBRIaChJ0ZW1wb3JhcnlfaW5jcmVhc2UYFCABKAESPAoYdGVtcG9yYXJ5X2luY3JlYXNlX3VudGlsGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCht0ZW1wb3JhcnlfaW5jcmVhc2VfbmFub191c2QYFiABKAMSGwoTZWZmZWN0aXZlX21heF9saW1pdBgXIAEoARIkChxlZmZlY3RpdmVfbWF4X2xpbWl0X25hbm9fdXNkGBggASgDEi0KC2VuZm9yY2VtZW50GBkgASgOMhgudG9sbGdhdGUudjEuRW5mb3JjZW1lbnRCBwoFb3duZXIi1AcKCVJhdGVMaW1pdBIKCgJpZBgBIAEoCRIcCg90b2tlbl9tYXhfbGltaXQYAiABKANIAYgBARIhChR0b2tlbl9yZXNldF9kdXJhdGlvbhgDIAEoCUgCiAEBEh4KEXJlcXVlc3RfbWF4X2xpbWl0GAQgASgDSAOIAQESIwoWcmVxdWVzdF9yZXNldF9kdXJhdGlvbhgFIAEoCUgEiAEBEhsKE3Rva2VuX2N1cnJlbnRfdXNhZ2UYBiABKAMSNAoQdG9rZW5fbGFzdF9yZXNldBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQdG9rZW5fbmV4dF9yZXNldBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoVcmVxdWVzdF9jdXJyZW50X3VzYWdlGAkgASgDEjYKEnJlcXVlc3RfbGFzdF9yZXNldBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9uZXh0X3Jlc2V0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCg52aXJ0dWFsX2tleV9pZBgOIAEoCUgAEhEKB3RlYW1faWQYDyABKAlIABIVCgtjdXN0b21lcl9pZBgQIAEoCUgAEhwKEnByb3ZpZGVyX2NvbmZpZ19pZBgRIAEoA0gAEhkKD21vZGVsX2NvbmZpZ19pZBgSIAEoCUgAEhIKCHByb3ZpZGVyGBMgASgJSAASGAoQY2FsZW5kYXJfYWxpZ25lZBgUIAEoCBIwCgx0b2tlbl9hbmNob3IYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlcXVlc3RfYW5jaG9yGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5hbGVydF9wZXJjZW50cxgXIAMoBRItCgtlbmZvcmNlbWVudBgYIAEoDjIYLnRvbGxnYXRlLnYxLkVuZm9yY2VtZW50QgcKBW93bmVyQhIKEF90b2tlbl9tYXhfbGltaXRCFwoVX3Rva2VuX3Jlc2V0X2R1cmF0aW9uQhQKEl9yZXF1ZXN0X21heF9saW1pdEIZChdfcmVxdWVzdF9yZXNldF9kdXJhdGlvbirYAQoJRGF5T2ZXZWVrEhsKF0RBWV9PRl9XRUVLX1VOU1BFQ0lGSUVEEAASFgoSREFZX09GX1dFRUtfTU9OREFZEAESFwoTREFZX09GX1dFRUtfVFVFU0RBWRACEhkKFURBWV9PRl9XRUVLX1dFRE5FU0RBWRADEhgKFERBWV9PRl9XRUVLX1RIVVJTREFZEAQSFgoSREFZX09GX1dFRUtfRlJJREFZEAUSGAoUREFZX09GX1dFRUtfU0FUVVJEQVkQBhIWChJEQVlfT0ZfV0VFS19TVU5EQVkQBypuCgtFbmZvcmNlbWVudBIbChdFTkZPUkNFTUVOVF9VTlNQRUNJRklFRBAAEhQKEEVORk9SQ0VNRU5UX0hBUkQQARIUChBFTkZPUkNFTUVOVF9TT0ZUEAISFgoSRU5GT1JDRU1FTlRfU0hBRE9XEANCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+
+/**
+ * The calendar that windows of an owner with `calendar_aligned` follow. A virtual key without one follows that of its team,
+ * or of the customer that it belongs to; a team that of its customer; all others the standard one, which an empty message
+ * is. A change holds at once: the current window ends where the new calendar says, and keeps what it has counted.
+ *
+ * @generated from message tollgate.v1.Calendar
+ */
+export type Calendar = Message<"tollgate.v1.Calendar"> & {
+  /**
+   * The IANA name of the time zone, as `Europe/Berlin`; empty is `UTC`. A day begins at its first instant there: it has 23
+   * to 25 hours where clocks are changed. The rules of all time zones are a part of the server and of nodes.
+   *
+   * @generated from field: string time_zone = 1;
+   */
+  timeZone: string;
+
+  /**
+   * The first day of the week; unspecified is Monday.
+   *
+   * @generated from field: tollgate.v1.DayOfWeek first_day_of_week = 2;
+   */
+  firstDayOfWeek: DayOfWeek;
+
+  /**
+   * The first month of the year, from 1 (January) to 12; 0 is January. Years and whole quarters (`3M`, `1Q`, `1Y` and
+   * multiples) are counted from it, other months from January.
+   *
+   * @generated from field: int32 first_month_of_year = 3;
+   */
+  firstMonthOfYear: number;
+};
+
+/**
+ * Describes the message tollgate.v1.Calendar.
+ * Use `create(CalendarSchema)` to create a new message.
+ */
+export const CalendarSchema: GenMessage<Calendar> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_limits, 0);
 
 /**
  * A ceiling on what may be spent in one window of time. A budget belongs to one owner, lives and dies with it, and is
  * written as part of it.
  *
  * Windows: a rolling window starts at `anchor + k * reset_duration`. Under an owner with `calendar_aligned`, windows
- * of lengths in `d w M Q Y` are periods of the UTC calendar: days counted from 1970-01-01, weeks from Monday
- * 1969-12-29, months from January 1970 (so `3M` and `1Q` are quarters), years from 1970; windows of other lengths stay
- * rolling. A rolling `M` is 30 days, a rolling `Y` 365 days.
+ * of lengths in `d w M Q Y` are periods of its `Calendar`: days counted from 1970-01-01, weeks from the first day of a week
+ * up to then (Monday 1969-12-29), months from January 1970 (so `3M` and `1Q` are quarters), years from 1970; windows of
+ * other lengths stay rolling. A rolling `M` is 30 days, a rolling `Y` 365 days.
  *
  * @generated from message tollgate.v1.Budget
  */
@@ -172,9 +211,55 @@ export type Budget = Message<"tollgate.v1.Budget"> & {
   anchor?: Timestamp | undefined;
 
   /**
+   * The percentages of the ceiling whose crossing is recorded (`UsageService.ListThresholdEvents`): from 1 to 1000, at most
+   * 20, no two alike. An empty list means 80, 90 and 100. Answers have all of them, sorted; on the watch stream and in the
+   * audit the list is empty if it is 80, 90 and 100. A change holds for crossings from then on.
+   *
+   * @generated from field: repeated int32 alert_percents = 19;
+   */
+  alertPercents: number[];
+
+  /**
+   * The amount by which `max_limit` is raised until `temporary_increase_until`, in US dollars; 0 for none. Bounded like
+   * `max_limit`; both together count as at most 9.2e9.
+   *
+   * @generated from field: double temporary_increase = 20;
+   */
+  temporaryIncrease: number;
+
+  /**
+   * When the increase ends; in the future when it is set. An increase needs its end, and the reverse.
+   *
+   * @generated from field: google.protobuf.Timestamp temporary_increase_until = 21;
+   */
+  temporaryIncreaseUntil?: Timestamp | undefined;
+
+  /**
+   * Output only. `temporary_increase` exactly, in nano-dollars.
+   *
+   * @generated from field: int64 temporary_increase_nano_usd = 22;
+   */
+  temporaryIncreaseNanoUsd: bigint;
+
+  /**
+   * Output only. The ceiling that holds now, in US dollars: `max_limit`, and the increase while it lasts. Not on the watch
+   * stream.
+   *
+   * @generated from field: double effective_max_limit = 23;
+   */
+  effectiveMaxLimit: number;
+
+  /**
+   * Output only. `effective_max_limit` exactly, in nano-dollars. Not on the watch stream.
+   *
+   * @generated from field: int64 effective_max_limit_nano_usd = 24;
+   */
+  effectiveMaxLimitNanoUsd: bigint;
+
+  /**
    * How the budget holds requests back. `HARD` if not given.
    *
-   * @generated from field: tollgate.v1.Enforcement enforcement = 19;
+   * @generated from field: tollgate.v1.Enforcement enforcement = 25;
    */
   enforcement: Enforcement;
 };
@@ -184,7 +269,7 @@ export type Budget = Message<"tollgate.v1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_limits, 0);
+  messageDesc(file_tollgate_v1_limits, 1);
 
 /**
  * A ceiling on LLM tokens, on requests, or on both, per window of time. The two dimensions are independent; each has a
@@ -364,9 +449,16 @@ export type RateLimit = Message<"tollgate.v1.RateLimit"> & {
   requestAnchor?: Timestamp | undefined;
 
   /**
+   * The percentages of the ceilings whose crossing is recorded, as in `Budget`; they hold for both dimensions.
+   *
+   * @generated from field: repeated int32 alert_percents = 23;
+   */
+  alertPercents: number[];
+
+  /**
    * How the rate limit holds requests back. `HARD` if not given.
    *
-   * @generated from field: tollgate.v1.Enforcement enforcement = 23;
+   * @generated from field: tollgate.v1.Enforcement enforcement = 24;
    */
   enforcement: Enforcement;
 };
@@ -376,7 +468,76 @@ export type RateLimit = Message<"tollgate.v1.RateLimit"> & {
  * Use `create(RateLimitSchema)` to create a new message.
  */
 export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_limits, 1);
+  messageDesc(file_tollgate_v1_limits, 2);
+
+/**
+ * A day of the week.
+ *
+ * @generated from enum tollgate.v1.DayOfWeek
+ */
+export enum DayOfWeek {
+  /**
+   * Monday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Monday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_MONDAY = 1;
+   */
+  MONDAY = 1,
+
+  /**
+   * Tuesday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_TUESDAY = 2;
+   */
+  TUESDAY = 2,
+
+  /**
+   * Wednesday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_WEDNESDAY = 3;
+   */
+  WEDNESDAY = 3,
+
+  /**
+   * Thursday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_THURSDAY = 4;
+   */
+  THURSDAY = 4,
+
+  /**
+   * Friday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_FRIDAY = 5;
+   */
+  FRIDAY = 5,
+
+  /**
+   * Saturday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_SATURDAY = 6;
+   */
+  SATURDAY = 6,
+
+  /**
+   * Sunday.
+   *
+   * @generated from enum value: DAY_OF_WEEK_SUNDAY = 7;
+   */
+  SUNDAY = 7,
+}
+
+/**
+ * Describes the enum tollgate.v1.DayOfWeek.
+ */
+export const DayOfWeekSchema: GenEnum<DayOfWeek> = /*@__PURE__*/
+  enumDesc(file_tollgate_v1_limits, 0);
 
 /**
  * How a limit holds requests back.
@@ -418,5 +579,5 @@ export enum Enforcement {
  * Describes the enum tollgate.v1.Enforcement.
  */
 export const EnforcementSchema: GenEnum<Enforcement> = /*@__PURE__*/
-  enumDesc(file_tollgate_v1_limits, 0);
+  enumDesc(file_tollgate_v1_limits, 1);
 

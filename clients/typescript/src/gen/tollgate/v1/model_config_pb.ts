@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Budget, RateLimit } from "./limits_pb.js";
+import type { Budget, Calendar, RateLimit } from "./limits_pb.js";
 import { file_tollgate_v1_limits } from "./limits_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/model_config.proto.
  */
 export const file_tollgate_v1_model_config: GenFile = /*@__PURE__*/
-  fileDesc("Ch50b2xsZ2F0ZS92MS9tb2RlbF9jb25maWcucHJvdG8SC3RvbGxnYXRlLnYxIv4CCgtNb2RlbENvbmZpZxIKCgJpZBgBIAEoCRISCgptb2RlbF9uYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEiwKBXNjb3BlGAQgASgOMh0udG9sbGdhdGUudjEuTW9kZWxDb25maWdTY29wZRIQCghzY29wZV9pZBgFIAEoCRISCgpzY29wZV9uYW1lGAYgASgJEhgKEGNhbGVuZGFyX2FsaWduZWQYByABKAgSJAoHYnVkZ2V0cxgIIAMoCzITLnRvbGxnYXRlLnYxLkJ1ZGdldBIrCgtyYXRlX2xpbWl0cxgJIAMoCzIWLnRvbGxnYXRlLnYxLlJhdGVMaW1pdBIQCghyZXZpc2lvbhgKIAEoAxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIKcmF0ZV9saW1pdCq3AQoQTW9kZWxDb25maWdTY29wZRIiCh5NT0RFTF9DT05GSUdfU0NPUEVfVU5TUEVDSUZJRUQQABIdChlNT0RFTF9DT05GSUdfU0NPUEVfR0xPQkFMEAESIgoeTU9ERUxfQ09ORklHX1NDT1BFX1ZJUlRVQUxfS0VZEAISGwoXTU9ERUxfQ09ORklHX1NDT1BFX1RFQU0QAxIfChtNT0RFTF9DT05GSUdfU0NPUEVfQ1VTVE9NRVIQBEJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
+  fileDesc("Ch50b2xsZ2F0ZS92MS9tb2RlbF9jb25maWcucHJvdG8SC3RvbGxnYXRlLnYxIqcDCgtNb2RlbENvbmZpZxIKCgJpZBgBIAEoCRISCgptb2RlbF9uYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEiwKBXNjb3BlGAQgASgOMh0udG9sbGdhdGUudjEuTW9kZWxDb25maWdTY29wZRIQCghzY29wZV9pZBgFIAEoCRISCgpzY29wZV9uYW1lGAYgASgJEhgKEGNhbGVuZGFyX2FsaWduZWQYByABKAgSJAoHYnVkZ2V0cxgIIAMoCzITLnRvbGxnYXRlLnYxLkJ1ZGdldBIrCgtyYXRlX2xpbWl0cxgJIAMoCzIWLnRvbGxnYXRlLnYxLlJhdGVMaW1pdBIQCghyZXZpc2lvbhgKIAEoAxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCghjYWxlbmRhchgNIAEoCzIVLnRvbGxnYXRlLnYxLkNhbGVuZGFyUgpyYXRlX2xpbWl0KrcBChBNb2RlbENvbmZpZ1Njb3BlEiIKHk1PREVMX0NPTkZJR19TQ09QRV9VTlNQRUNJRklFRBAAEh0KGU1PREVMX0NPTkZJR19TQ09QRV9HTE9CQUwQARIiCh5NT0RFTF9DT05GSUdfU0NPUEVfVklSVFVBTF9LRVkQAhIbChdNT0RFTF9DT05GSUdfU0NPUEVfVEVBTRADEh8KG01PREVMX0NPTkZJR19TQ09QRV9DVVNUT01FUhAEQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
 
 /**
  * The limits of models, at one provider or at all, within a scope. Unique on scope, `scope_id`, `model_name` and
@@ -68,7 +68,7 @@ export type ModelConfig = Message<"tollgate.v1.ModelConfig"> & {
   scopeName: string;
 
   /**
-   * Whether windows follow the UTC calendar; as `Customer.calendar_aligned`.
+   * Whether windows follow the calendar; as `Customer.calendar_aligned`.
    *
    * @generated from field: bool calendar_aligned = 7;
    */
@@ -108,6 +108,13 @@ export type ModelConfig = Message<"tollgate.v1.ModelConfig"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 12;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The calendar of windows; absent for the standard one.
+   *
+   * @generated from field: tollgate.v1.Calendar calendar = 13;
+   */
+  calendar?: Calendar | undefined;
 };
 
 /**

@@ -216,7 +216,7 @@ export const NodeHelloSchema: GenMessage<NodeHello> = /*@__PURE__*/
   messageDesc(file_tollgate_v1_node_service, 3);
 
 /**
- * How a node is.
+ * How a node is. Sent at least every 5 seconds, so that the node does not count as silent.
  *
  * @generated from message tollgate.v1.NodeStatus
  */

@@ -6,7 +6,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Budget, RateLimit } from "./limits_pb.js";
+import type { Budget, Calendar, RateLimit } from "./limits_pb.js";
 import { file_tollgate_v1_limits } from "./limits_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/provider_governance.proto.
  */
 export const file_tollgate_v1_provider_governance: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS92MS9wcm92aWRlcl9nb3Zlcm5hbmNlLnByb3RvEgt0b2xsZ2F0ZS52MSKdAgoSUHJvdmlkZXJHb3Zlcm5hbmNlEgoKAmlkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEiQKB2J1ZGdldHMYAyADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSKwoLcmF0ZV9saW1pdHMYBCADKAsyFi50b2xsZ2F0ZS52MS5SYXRlTGltaXQSGAoQY2FsZW5kYXJfYWxpZ25lZBgFIAEoCBIQCghyZXZpc2lvbhgGIAEoAxIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIKcmF0ZV9saW1pdEJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
+  fileDesc("CiV0b2xsZ2F0ZS92MS9wcm92aWRlcl9nb3Zlcm5hbmNlLnByb3RvEgt0b2xsZ2F0ZS52MSLGAgoSUHJvdmlkZXJHb3Zlcm5hbmNlEgoKAmlkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEiQKB2J1ZGdldHMYAyADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSKwoLcmF0ZV9saW1pdHMYBCADKAsyFi50b2xsZ2F0ZS52MS5SYXRlTGltaXQSGAoQY2FsZW5kYXJfYWxpZ25lZBgFIAEoCBIQCghyZXZpc2lvbhgGIAEoAxIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCghjYWxlbmRhchgJIAEoCzIVLnRvbGxnYXRlLnYxLkNhbGVuZGFyUgpyYXRlX2xpbWl0QlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
 
 /**
  * The limits of one provider as a whole, over all traffic. It exists while there is at least one limit.
@@ -51,7 +51,7 @@ export type ProviderGovernance = Message<"tollgate.v1.ProviderGovernance"> & {
   rateLimits: RateLimit[];
 
   /**
-   * Whether windows follow the UTC calendar; as `Customer.calendar_aligned`. Stored only beside a limit.
+   * Whether windows follow the calendar; as `Customer.calendar_aligned`. Stored only beside a limit.
    *
    * @generated from field: bool calendar_aligned = 5;
    */
@@ -77,6 +77,13 @@ export type ProviderGovernance = Message<"tollgate.v1.ProviderGovernance"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 8;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The calendar of windows; absent for the standard one.
+   *
+   * @generated from field: tollgate.v1.Calendar calendar = 9;
+   */
+  calendar?: Calendar | undefined;
 };
 
 /**

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/resource.proto.
  */
 export const file_tollgate_v1_resource: GenFile = /*@__PURE__*/
-  fileDesc("Chp0b2xsZ2F0ZS92MS9yZXNvdXJjZS5wcm90bxILdG9sbGdhdGUudjEiQgoLUmVzb3VyY2VLZXkSJwoEa2luZBgBIAEoDjIZLnRvbGxnYXRlLnYxLlJlc291cmNlS2luZBIKCgJpZBgCIAEoCSrkAgoMUmVzb3VyY2VLaW5kEh0KGVJFU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIaChZSRVNPVVJDRV9LSU5EX0NVU1RPTUVSEAESFgoSUkVTT1VSQ0VfS0lORF9URUFNEAISHQoZUkVTT1VSQ0VfS0lORF9WSVJUVUFMX0tFWRADEh4KGlJFU09VUkNFX0tJTkRfUk9VVElOR19SVUxFEAQSHgoaUkVTT1VSQ0VfS0lORF9NT0RFTF9DT05GSUcQBRIlCiFSRVNPVVJDRV9LSU5EX1BST1ZJREVSX0dPVkVSTkFOQ0UQBhIiCh5SRVNPVVJDRV9LSU5EX1BSSUNJTkdfT1ZFUlJJREUQBxIaChZSRVNPVVJDRV9LSU5EX1BST1ZJREVSEAgSHAoYUkVTT1VSQ0VfS0lORF9NQ1BfQ0xJRU5UEAkSHQoZUkVTT1VSQ0VfS0lORF9NT0RFTF9QUklDRRAKKl4KDFJlc291cmNlVmlldxIdChlSRVNPVVJDRV9WSUVXX1VOU1BFQ0lGSUVEEAASFwoTUkVTT1VSQ0VfVklFV19CQVNJQxABEhYKElJFU09VUkNFX1ZJRVdfRlVMTBACQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z");
+  fileDesc("Chp0b2xsZ2F0ZS92MS9yZXNvdXJjZS5wcm90bxILdG9sbGdhdGUudjEiQgoLUmVzb3VyY2VLZXkSJwoEa2luZBgBIAEoDjIZLnRvbGxnYXRlLnYxLlJlc291cmNlS2luZBIKCgJpZBgCIAEoCSrkAgoMUmVzb3VyY2VLaW5kEh0KGVJFU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIaChZSRVNPVVJDRV9LSU5EX0NVU1RPTUVSEAESFgoSUkVTT1VSQ0VfS0lORF9URUFNEAISHQoZUkVTT1VSQ0VfS0lORF9WSVJUVUFMX0tFWRADEh4KGlJFU09VUkNFX0tJTkRfUk9VVElOR19SVUxFEAQSHgoaUkVTT1VSQ0VfS0lORF9NT0RFTF9DT05GSUcQBRIlCiFSRVNPVVJDRV9LSU5EX1BST1ZJREVSX0dPVkVSTkFOQ0UQBhIiCh5SRVNPVVJDRV9LSU5EX1BSSUNJTkdfT1ZFUlJJREUQBxIaChZSRVNPVVJDRV9LSU5EX1BST1ZJREVSEAgSHAoYUkVTT1VSQ0VfS0lORF9NQ1BfQ0xJRU5UEAkSHQoZUkVTT1VSQ0VfS0lORF9NT0RFTF9QUklDRRAKKmcKCENoaWxkcmVuEhgKFENISUxEUkVOX1VOU1BFQ0lGSUVEEAASEwoPQ0hJTERSRU5fREVUQUNIEAESFwoTQ0hJTERSRU5fREVBQ1RJVkFURRACEhMKD0NISUxEUkVOX0RFTEVURRADKl4KDFJlc291cmNlVmlldxIdChlSRVNPVVJDRV9WSUVXX1VOU1BFQ0lGSUVEEAASFwoTUkVTT1VSQ0VfVklFV19CQVNJQxABEhYKElJFU09VUkNFX1ZJRVdfRlVMTBACQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z");
 
 /**
  * The identity of one resource.
@@ -132,6 +132,47 @@ export const ResourceKindSchema: GenEnum<ResourceKind> = /*@__PURE__*/
   enumDesc(file_tollgate_v1_resource, 0);
 
 /**
+ * The fate of the teams and keys of a customer, or of the keys of a team, when it is deleted.
+ *
+ * @generated from enum tollgate.v1.Children
+ */
+export enum Children {
+  /**
+   * Nothing is said: what has any is not deleted.
+   *
+   * @generated from enum value: CHILDREN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They go on without it: their `customer_id` or `team_id` is cleared, and its limits and ceiling no longer apply to them.
+   *
+   * @generated from enum value: CHILDREN_DETACH = 1;
+   */
+  DETACH = 1,
+
+  /**
+   * They are detached, and their `is_active` is set to false.
+   *
+   * @generated from enum value: CHILDREN_DEACTIVATE = 2;
+   */
+  DEACTIVATE = 2,
+
+  /**
+   * They are deleted too, the keys of a customer's teams included, with all that goes with each.
+   *
+   * @generated from enum value: CHILDREN_DELETE = 3;
+   */
+  DELETE = 3,
+}
+
+/**
+ * Describes the enum tollgate.v1.Children.
+ */
+export const ChildrenSchema: GenEnum<Children> = /*@__PURE__*/
+  enumDesc(file_tollgate_v1_resource, 1);
+
+/**
  * How much of a resource an answer carries.
  *
  * @generated from enum tollgate.v1.ResourceView
@@ -164,5 +205,5 @@ export enum ResourceView {
  * Describes the enum tollgate.v1.ResourceView.
  */
 export const ResourceViewSchema: GenEnum<ResourceView> = /*@__PURE__*/
-  enumDesc(file_tollgate_v1_resource, 1);
+  enumDesc(file_tollgate_v1_resource, 2);
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/usage.proto.
  */
 export const file_tollgate_v1_usage: GenFile = /*@__PURE__*/
-  fileDesc("Chd0b2xsZ2F0ZS92MS91c2FnZS5wcm90bxILdG9sbGdhdGUudjEi0AIKClVzYWdlRW50cnkSFgoOdmlydHVhbF9rZXlfaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSEAoIcmVxdWVzdHMYBCABKAMSFAoMaW5wdXRfdG9rZW5zGAUgASgDEhUKDW91dHB1dF90b2tlbnMYBiABKAMSFQoNY29zdF9uYW5vX3VzZBgHIAEoAxIvCgtvY2N1cnJlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY2FjaGVkX2lucHV0X3Rva2VucxgJIAEoAxIaChJjYWNoZV93cml0ZV90b2tlbnMYCiABKAMSGAoQcmVhc29uaW5nX3Rva2VucxgLIAEoAxIUCgxhdWRpb190b2tlbnMYDCABKAMSGQoRdW5wcmljZWRfcmVxdWVzdHMYDSABKAMi6AEKDFNwZW5kQW1vdW50cxIQCghyZXF1ZXN0cxgBIAEoAxIZChF1bnByaWNlZF9yZXF1ZXN0cxgCIAEoAxIUCgxpbnB1dF90b2tlbnMYAyABKAMSGwoTY2FjaGVkX2lucHV0X3Rva2VucxgEIAEoAxIaChJjYWNoZV93cml0ZV90b2tlbnMYBSABKAMSFQoNb3V0cHV0X3Rva2VucxgGIAEoAxIYChByZWFzb25pbmdfdG9rZW5zGAcgASgDEhQKDGF1ZGlvX3Rva2VucxgIIAEoAxIVCg1jb3N0X25hbm9fdXNkGAkgASgDIi4KDVJlamVjdGVkRW50cnkSDQoFaW5kZXgYASABKAUSDgoGcmVhc29uGAIgASgJIqIBCgpMaW1pdFVzYWdlEhAKCGxpbWl0X2lkGAEgASgJEiQKBGtpbmQYAiABKA4yFi50b2xsZ2F0ZS52MS5MaW1pdEtpbmQSMAoMd2luZG93X3N0YXJ0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VkGAQgASgDEgsKA21heBgFIAEoAxIPCgd2ZXJzaW9uGAYgASgDInIKC1VzYWdlVXBkYXRlEicKBmxpbWl0cxgBIAMoCzIXLnRvbGxnYXRlLnYxLkxpbWl0VXNhZ2USDAoEbW9yZRgCIAEoCBIsCgdjb3VudGVkGAMgAygLMhsudG9sbGdhdGUudjEuQ291bnRlZEJhdGNoZXMiNwoOQ291bnRlZEJhdGNoZXMSEwoLaW5jYXJuYXRpb24YASABKAMSEAoIc2VxdWVuY2UYAiABKAMi8AIKDlRocmVzaG9sZEV2ZW50EhAKCGxpbWl0X2lkGAEgASgJEiQKBGtpbmQYAiABKA4yFi50b2xsZ2F0ZS52MS5MaW1pdEtpbmQSGAoOdmlydHVhbF9rZXlfaWQYAyABKAlIABIRCgd0ZWFtX2lkGAQgASgJSAASFQoLY3VzdG9tZXJfaWQYBSABKAlIABIcChJwcm92aWRlcl9jb25maWdfaWQYBiABKANIABIZCg9tb2RlbF9jb25maWdfaWQYByABKAlIABISCghwcm92aWRlchgIIAEoCUgAEg8KB3BlcmNlbnQYCSABKAUSMAoMd2luZG93X3N0YXJ0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VkGAsgASgDEgsKA21heBgMIAEoAxIuCgpjcm9zc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVvd25lciqpAQoOVXNhZ2VBY2tTdGF0dXMSIAocVVNBR0VfQUNLX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGFVTQUdFX0FDS19TVEFUVVNfQVBQTElFRBABEh4KGlVTQUdFX0FDS19TVEFUVVNfRFVQTElDQVRFEAISGAoUVVNBR0VfQUNLX1NUQVRVU19HQVAQAxIdChlVU0FHRV9BQ0tfU1RBVFVTX1JFSkVDVEVEEAQqbgoJTGltaXRLaW5kEhoKFkxJTUlUX0tJTkRfVU5TUEVDSUZJRUQQABIVChFMSU1JVF9LSU5EX1RPS0VOUxABEhcKE0xJTUlUX0tJTkRfUkVRVUVTVFMQAhIVChFMSU1JVF9LSU5EX0JVREdFVBADQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Chd0b2xsZ2F0ZS92MS91c2FnZS5wcm90bxILdG9sbGdhdGUudjEi0AIKClVzYWdlRW50cnkSFgoOdmlydHVhbF9rZXlfaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSEAoIcmVxdWVzdHMYBCABKAMSFAoMaW5wdXRfdG9rZW5zGAUgASgDEhUKDW91dHB1dF90b2tlbnMYBiABKAMSFQoNY29zdF9uYW5vX3VzZBgHIAEoAxIvCgtvY2N1cnJlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY2FjaGVkX2lucHV0X3Rva2VucxgJIAEoAxIaChJjYWNoZV93cml0ZV90b2tlbnMYCiABKAMSGAoQcmVhc29uaW5nX3Rva2VucxgLIAEoAxIUCgxhdWRpb190b2tlbnMYDCABKAMSGQoRdW5wcmljZWRfcmVxdWVzdHMYDSABKAMi6AEKDFNwZW5kQW1vdW50cxIQCghyZXF1ZXN0cxgBIAEoAxIZChF1bnByaWNlZF9yZXF1ZXN0cxgCIAEoAxIUCgxpbnB1dF90b2tlbnMYAyABKAMSGwoTY2FjaGVkX2lucHV0X3Rva2VucxgEIAEoAxIaChJjYWNoZV93cml0ZV90b2tlbnMYBSABKAMSFQoNb3V0cHV0X3Rva2VucxgGIAEoAxIYChByZWFzb25pbmdfdG9rZW5zGAcgASgDEhQKDGF1ZGlvX3Rva2VucxgIIAEoAxIVCg1jb3N0X25hbm9fdXNkGAkgASgDIi4KDVJlamVjdGVkRW50cnkSDQoFaW5kZXgYASABKAUSDgoGcmVhc29uGAIgASgJItIBCgpMaW1pdFVzYWdlEhAKCGxpbWl0X2lkGAEgASgJEiQKBGtpbmQYAiABKA4yFi50b2xsZ2F0ZS52MS5MaW1pdEtpbmQSMAoMd2luZG93X3N0YXJ0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VkGAQgASgDEgsKA21heBgFIAEoAxIPCgd2ZXJzaW9uGAYgASgDEi4KCndpbmRvd19lbmQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInIKC1VzYWdlVXBkYXRlEicKBmxpbWl0cxgBIAMoCzIXLnRvbGxnYXRlLnYxLkxpbWl0VXNhZ2USDAoEbW9yZRgCIAEoCBIsCgdjb3VudGVkGAMgAygLMhsudG9sbGdhdGUudjEuQ291bnRlZEJhdGNoZXMiNwoOQ291bnRlZEJhdGNoZXMSEwoLaW5jYXJuYXRpb24YASABKAMSEAoIc2VxdWVuY2UYAiABKAMi8AIKDlRocmVzaG9sZEV2ZW50EhAKCGxpbWl0X2lkGAEgASgJEiQKBGtpbmQYAiABKA4yFi50b2xsZ2F0ZS52MS5MaW1pdEtpbmQSGAoOdmlydHVhbF9rZXlfaWQYAyABKAlIABIRCgd0ZWFtX2lkGAQgASgJSAASFQoLY3VzdG9tZXJfaWQYBSABKAlIABIcChJwcm92aWRlcl9jb25maWdfaWQYBiABKANIABIZCg9tb2RlbF9jb25maWdfaWQYByABKAlIABISCghwcm92aWRlchgIIAEoCUgAEg8KB3BlcmNlbnQYCSABKAUSMAoMd2luZG93X3N0YXJ0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VkGAsgASgDEgsKA21heBgMIAEoAxIuCgpjcm9zc2VkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVvd25lciK9AQoPVXNhZ2VBZGp1c3RtZW50EhAKCGxpbWl0X2lkGAEgASgJEiQKBGtpbmQYAiABKA4yFi50b2xsZ2F0ZS52MS5MaW1pdEtpbmQSMAoMd2luZG93X3N0YXJ0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVkZWx0YRgEIAEoAxITCgt1c2VkX2JlZm9yZRgFIAEoAxIMCgR1c2VkGAYgASgDEg4KBnJlYXNvbhgHIAEoCSqpAQoOVXNhZ2VBY2tTdGF0dXMSIAocVVNBR0VfQUNLX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGFVTQUdFX0FDS19TVEFUVVNfQVBQTElFRBABEh4KGlVTQUdFX0FDS19TVEFUVVNfRFVQTElDQVRFEAISGAoUVVNBR0VfQUNLX1NUQVRVU19HQVAQAxIdChlVU0FHRV9BQ0tfU1RBVFVTX1JFSkVDVEVEEAQqbgoJTGltaXRLaW5kEhoKFkxJTUlUX0tJTkRfVU5TUEVDSUZJRUQQABIVChFMSU1JVF9LSU5EX1RPS0VOUxABEhcKE0xJTUlUX0tJTkRfUkVRVUVTVFMQAhIVChFMSU1JVF9LSU5EX0JVREdFVBADQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * The consumption of requests, aggregated by the node as it likes: all requests of one key, provider and model in a second, a
@@ -279,6 +279,13 @@ export type LimitUsage = Message<"tollgate.v1.LimitUsage"> & {
    * @generated from field: int64 version = 6;
    */
   version: bigint;
+
+  /**
+   * The end of the window; absent if it never ends.
+   *
+   * @generated from field: google.protobuf.Timestamp window_end = 7;
+   */
+  windowEnd?: Timestamp | undefined;
 };
 
 /**
@@ -293,7 +300,8 @@ export const LimitUsageSchema: GenMessage<LimitUsage> = /*@__PURE__*/
  *
  * How to apply it: the first update of a stream names all that is not zero; what it does not name is zero. After that, an
  * update names what changed. Of two values of a limit and kind, the one with the greater version is right, or with the
- * later window if the versions are the same; the other is dropped.
+ * later window if the versions are the same; the other is dropped. Of two with the same version and window, that which
+ * comes later is right: its ceiling may be another one.
  *
  * @generated from message tollgate.v1.UsageUpdate
  */
@@ -359,8 +367,8 @@ export const CountedBatchesSchema: GenMessage<CountedBatches> = /*@__PURE__*/
   messageDesc(file_tollgate_v1_usage, 5);
 
 /**
- * A limit that reached 80 %, 90 % or 100 % of its ceiling: because of usage, or because the ceiling was lowered. It is
- * recorded once per window and percentage, in the transaction that crossed it.
+ * A limit that reached one of its `alert_percents`: because of usage, or because the ceiling was lowered. It is recorded
+ * once per window and percentage, in the transaction that crossed it.
  *
  * @generated from message tollgate.v1.ThresholdEvent
  */
@@ -435,7 +443,7 @@ export type ThresholdEvent = Message<"tollgate.v1.ThresholdEvent"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The threshold: 80, 90 or 100 percent.
+   * The threshold: one of the limit's `alert_percents` as of then.
    *
    * @generated from field: int32 percent = 9;
    */
@@ -476,6 +484,69 @@ export type ThresholdEvent = Message<"tollgate.v1.ThresholdEvent"> & {
  */
 export const ThresholdEventSchema: GenMessage<ThresholdEvent> = /*@__PURE__*/
   messageDesc(file_tollgate_v1_usage, 6);
+
+/**
+ * A correction of what a limit has counted in its current window: a refund, a mistake, what was spent in another system.
+ *
+ * @generated from message tollgate.v1.UsageAdjustment
+ */
+export type UsageAdjustment = Message<"tollgate.v1.UsageAdjustment"> & {
+  /**
+   * Id of the budget or rate limit.
+   *
+   * @generated from field: string limit_id = 1;
+   */
+  limitId: string;
+
+  /**
+   * The unit that it counts.
+   *
+   * @generated from field: tollgate.v1.LimitKind kind = 2;
+   */
+  kind: LimitKind;
+
+  /**
+   * The start of the window.
+   *
+   * @generated from field: google.protobuf.Timestamp window_start = 3;
+   */
+  windowStart?: Timestamp | undefined;
+
+  /**
+   * The amount that was to be added, negative to take away: nano-dollars, LLM tokens or requests.
+   *
+   * @generated from field: int64 delta = 4;
+   */
+  delta: bigint;
+
+  /**
+   * The amount counted before.
+   *
+   * @generated from field: int64 used_before = 5;
+   */
+  usedBefore: bigint;
+
+  /**
+   * The amount counted after it: the sum of both, but never less than 0.
+   *
+   * @generated from field: int64 used = 6;
+   */
+  used: bigint;
+
+  /**
+   * The caller's reason.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tollgate.v1.UsageAdjustment.
+ * Use `create(UsageAdjustmentSchema)` to create a new message.
+ */
+export const UsageAdjustmentSchema: GenMessage<UsageAdjustment> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_usage, 7);
 
 /**
  * The outcome of a batch.

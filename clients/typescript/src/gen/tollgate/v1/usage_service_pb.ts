@@ -8,7 +8,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { CreditUsed } from "./credit_pb.js";
 import { file_tollgate_v1_credit } from "./credit_pb.js";
-import type { RejectedEntry, SpendAmounts, ThresholdEvent, UsageAckStatus, UsageEntry } from "./usage_pb.js";
+import type { LimitKind, RejectedEntry, SpendAmounts, ThresholdEvent, UsageAckStatus, UsageAdjustment, UsageEntry } from "./usage_pb.js";
 import { file_tollgate_v1_usage } from "./usage_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/usage_service.proto.
  */
 export const file_tollgate_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS92MS91c2FnZV9zZXJ2aWNlLnByb3RvEgt0b2xsZ2F0ZS52MSKqAQoTUmVnaXN0ZXJOb2RlUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSQAoIbWV0YWRhdGEYAyADKAsyLi50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFFJlZ2lzdGVyTm9kZVJlc3BvbnNlEhMKC2luY2FybmF0aW9uGAEgASgDEhAKCHN0b3JlX2lkGAIgASgJIqQBChJSZXBvcnRVc2FnZVJlcXVlc3QSDwoHbm9kZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIQCghzZXF1ZW5jZRgDIAEoAxIoCgdlbnRyaWVzGAQgAygLMhcudG9sbGdhdGUudjEuVXNhZ2VFbnRyeRIsCgtjcmVkaXRfdXNlZBgFIAMoCzIXLnRvbGxnYXRlLnYxLkNyZWRpdFVzZWQi3QEKE1JlcG9ydFVzYWdlUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAMSGQoRZXhwZWN0ZWRfc2VxdWVuY2UYAiABKAMSEAoIc3RvcmVfaWQYAyABKAkSKwoGc3RhdHVzGAQgASgOMhsudG9sbGdhdGUudjEuVXNhZ2VBY2tTdGF0dXMSDgoGcmVhc29uGAUgASgJEjQKEHJlamVjdGVkX2VudHJpZXMYBiADKAsyGi50b2xsZ2F0ZS52MS5SZWplY3RlZEVudHJ5EhQKDGxhdGVfZW50cmllcxgHIAEoBSLIAQoaTGlzdFRocmVzaG9sZEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSGgoScHJvdmlkZXJfY29uZmlnX2lkGAMgASgDEhYKDnZpcnR1YWxfa2V5X2lkGAQgASgJEg8KB3RlYW1faWQYBSABKAkSEwoLY3VzdG9tZXJfaWQYBiABKAkSFwoPbW9kZWxfY29uZmlnX2lkGAcgASgJEhAKCHByb3ZpZGVyGAggASgJImMKG0xpc3RUaHJlc2hvbGRFdmVudHNSZXNwb25zZRIrCgZldmVudHMYASADKAsyGy50b2xsZ2F0ZS52MS5UaHJlc2hvbGRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiwwIKEExpc3RTcGVuZFJlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoCdG8YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKC2dyYW51bGFyaXR5GAMgASgOMh0udG9sbGdhdGUudjEuU3BlbmRHcmFudWxhcml0eRIRCgl0aW1lX3pvbmUYBCABKAkSEAoIZ3JvdXBfYnkYBSADKAkSEwoLY3VzdG9tZXJfaWQYBiABKAkSDwoHdGVhbV9pZBgHIAEoCRIWCg52aXJ0dWFsX2tleV9pZBgIIAEoCRIQCghwcm92aWRlchgJIAEoCRINCgVtb2RlbBgKIAEoCRIRCglwYWdlX3NpemUYCyABKAUSEgoKcGFnZV90b2tlbhgMIAEoCSLmAgoIU3BlbmRSb3cSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2N1c3RvbWVyX2lkGAIgASgJEhUKDWN1c3RvbWVyX25hbWUYAyABKAkSDwoHdGVhbV9pZBgEIAEoCRIRCgl0ZWFtX25hbWUYBSABKAkSFgoOdmlydHVhbF9rZXlfaWQYBiABKAkSGAoQdmlydHVhbF9rZXlfbmFtZRgHIAEoCRIQCghwcm92aWRlchgIIAEoCRINCgVtb2RlbBgJIAEoCRIxCgZsYWJlbHMYCiADKAsyIS50b2xsZ2F0ZS52MS5TcGVuZFJvdy5MYWJlbHNFbnRyeRIqCgdhbW91bnRzGAsgASgLMhkudG9sbGdhdGUudjEuU3BlbmRBbW91bnRzGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AEKEUxpc3RTcGVuZFJlc3BvbnNlEiMKBHJvd3MYASADKAsyFS50b2xsZ2F0ZS52MS5TcGVuZFJvdxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSKAoFdG90YWwYAyABKAsyGS50b2xsZ2F0ZS52MS5TcGVuZEFtb3VudHMSKAoEZnJvbRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoCdG8YBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgGIAEoCSqJAQoQU3BlbmRHcmFudWxhcml0eRIhCh1TUEVORF9HUkFOVUxBUklUWV9VTlNQRUNJRklFRBAAEhoKFlNQRU5EX0dSQU5VTEFSSVRZX0hPVVIQARIZChVTUEVORF9HUkFOVUxBUklUWV9EQVkQAhIbChdTUEVORF9HUkFOVUxBUklUWV9NT05USBADMu8CCgxVc2FnZVNlcnZpY2USUwoMUmVnaXN0ZXJOb2RlEiAudG9sbGdhdGUudjEuUmVnaXN0ZXJOb2RlUmVxdWVzdBohLnRvbGxnYXRlLnYxLlJlZ2lzdGVyTm9kZVJlc3BvbnNlElQKC1JlcG9ydFVzYWdlEh8udG9sbGdhdGUudjEuUmVwb3J0VXNhZ2VSZXF1ZXN0GiAudG9sbGdhdGUudjEuUmVwb3J0VXNhZ2VSZXNwb25zZSgBMAESaAoTTGlzdFRocmVzaG9sZEV2ZW50cxInLnRvbGxnYXRlLnYxLkxpc3RUaHJlc2hvbGRFdmVudHNSZXF1ZXN0GigudG9sbGdhdGUudjEuTGlzdFRocmVzaG9sZEV2ZW50c1Jlc3BvbnNlEkoKCUxpc3RTcGVuZBIdLnRvbGxnYXRlLnYxLkxpc3RTcGVuZFJlcXVlc3QaHi50b2xsZ2F0ZS52MS5MaXN0U3BlbmRSZXNwb25zZUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_v1_credit, file_tollgate_v1_usage]);
+  fileDesc("Ch90b2xsZ2F0ZS92MS91c2FnZV9zZXJ2aWNlLnByb3RvEgt0b2xsZ2F0ZS52MSKqAQoTUmVnaXN0ZXJOb2RlUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSQAoIbWV0YWRhdGEYAyADKAsyLi50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFFJlZ2lzdGVyTm9kZVJlc3BvbnNlEhMKC2luY2FybmF0aW9uGAEgASgDEhAKCHN0b3JlX2lkGAIgASgJIqQBChJSZXBvcnRVc2FnZVJlcXVlc3QSDwoHbm9kZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIQCghzZXF1ZW5jZRgDIAEoAxIoCgdlbnRyaWVzGAQgAygLMhcudG9sbGdhdGUudjEuVXNhZ2VFbnRyeRIsCgtjcmVkaXRfdXNlZBgFIAMoCzIXLnRvbGxnYXRlLnYxLkNyZWRpdFVzZWQi3QEKE1JlcG9ydFVzYWdlUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAMSGQoRZXhwZWN0ZWRfc2VxdWVuY2UYAiABKAMSEAoIc3RvcmVfaWQYAyABKAkSKwoGc3RhdHVzGAQgASgOMhsudG9sbGdhdGUudjEuVXNhZ2VBY2tTdGF0dXMSDgoGcmVhc29uGAUgASgJEjQKEHJlamVjdGVkX2VudHJpZXMYBiADKAsyGi50b2xsZ2F0ZS52MS5SZWplY3RlZEVudHJ5EhQKDGxhdGVfZW50cmllcxgHIAEoBSLIAQoaTGlzdFRocmVzaG9sZEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSGgoScHJvdmlkZXJfY29uZmlnX2lkGAMgASgDEhYKDnZpcnR1YWxfa2V5X2lkGAQgASgJEg8KB3RlYW1faWQYBSABKAkSEwoLY3VzdG9tZXJfaWQYBiABKAkSFwoPbW9kZWxfY29uZmlnX2lkGAcgASgJEhAKCHByb3ZpZGVyGAggASgJImMKG0xpc3RUaHJlc2hvbGRFdmVudHNSZXNwb25zZRIrCgZldmVudHMYASADKAsyGy50b2xsZ2F0ZS52MS5UaHJlc2hvbGRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiwwIKEExpc3RTcGVuZFJlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoCdG8YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKC2dyYW51bGFyaXR5GAMgASgOMh0udG9sbGdhdGUudjEuU3BlbmRHcmFudWxhcml0eRIRCgl0aW1lX3pvbmUYBCABKAkSEAoIZ3JvdXBfYnkYBSADKAkSEwoLY3VzdG9tZXJfaWQYBiABKAkSDwoHdGVhbV9pZBgHIAEoCRIWCg52aXJ0dWFsX2tleV9pZBgIIAEoCRIQCghwcm92aWRlchgJIAEoCRINCgVtb2RlbBgKIAEoCRIRCglwYWdlX3NpemUYCyABKAUSEgoKcGFnZV90b2tlbhgMIAEoCSLmAgoIU3BlbmRSb3cSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2N1c3RvbWVyX2lkGAIgASgJEhUKDWN1c3RvbWVyX25hbWUYAyABKAkSDwoHdGVhbV9pZBgEIAEoCRIRCgl0ZWFtX25hbWUYBSABKAkSFgoOdmlydHVhbF9rZXlfaWQYBiABKAkSGAoQdmlydHVhbF9rZXlfbmFtZRgHIAEoCRIQCghwcm92aWRlchgIIAEoCRINCgVtb2RlbBgJIAEoCRIxCgZsYWJlbHMYCiADKAsyIS50b2xsZ2F0ZS52MS5TcGVuZFJvdy5MYWJlbHNFbnRyeRIqCgdhbW91bnRzGAsgASgLMhkudG9sbGdhdGUudjEuU3BlbmRBbW91bnRzGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi4AEKEUxpc3RTcGVuZFJlc3BvbnNlEiMKBHJvd3MYASADKAsyFS50b2xsZ2F0ZS52MS5TcGVuZFJvdxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSKAoFdG90YWwYAyABKAsyGS50b2xsZ2F0ZS52MS5TcGVuZEFtb3VudHMSKAoEZnJvbRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoCdG8YBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgGIAEoCSKWAQoSQWRqdXN0VXNhZ2VSZXF1ZXN0EhAKCGxpbWl0X2lkGAEgASgJEiQKBGtpbmQYAiABKA4yFi50b2xsZ2F0ZS52MS5MaW1pdEtpbmQSDQoFZGVsdGEYAyABKAMSDgoGcmVhc29uGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSFQoNdmFsaWRhdGVfb25seRgGIAEoCCJZChNBZGp1c3RVc2FnZVJlc3BvbnNlEjAKCmFkanVzdG1lbnQYASABKAsyHC50b2xsZ2F0ZS52MS5Vc2FnZUFkanVzdG1lbnQSEAoIcmV2aXNpb24YAiABKAMqiQEKEFNwZW5kR3JhbnVsYXJpdHkSIQodU1BFTkRfR1JBTlVMQVJJVFlfVU5TUEVDSUZJRUQQABIaChZTUEVORF9HUkFOVUxBUklUWV9IT1VSEAESGQoVU1BFTkRfR1JBTlVMQVJJVFlfREFZEAISGwoXU1BFTkRfR1JBTlVMQVJJVFlfTU9OVEgQAzLBAwoMVXNhZ2VTZXJ2aWNlElMKDFJlZ2lzdGVyTm9kZRIgLnRvbGxnYXRlLnYxLlJlZ2lzdGVyTm9kZVJlcXVlc3QaIS50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXNwb25zZRJUCgtSZXBvcnRVc2FnZRIfLnRvbGxnYXRlLnYxLlJlcG9ydFVzYWdlUmVxdWVzdBogLnRvbGxnYXRlLnYxLlJlcG9ydFVzYWdlUmVzcG9uc2UoATABEmgKE0xpc3RUaHJlc2hvbGRFdmVudHMSJy50b2xsZ2F0ZS52MS5MaXN0VGhyZXNob2xkRXZlbnRzUmVxdWVzdBooLnRvbGxnYXRlLnYxLkxpc3RUaHJlc2hvbGRFdmVudHNSZXNwb25zZRJKCglMaXN0U3BlbmQSHS50b2xsZ2F0ZS52MS5MaXN0U3BlbmRSZXF1ZXN0Gh4udG9sbGdhdGUudjEuTGlzdFNwZW5kUmVzcG9uc2USUAoLQWRqdXN0VXNhZ2USHy50b2xsZ2F0ZS52MS5BZGp1c3RVc2FnZVJlcXVlc3QaIC50b2xsZ2F0ZS52MS5BZGp1c3RVc2FnZVJlc3BvbnNlQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_v1_credit, file_tollgate_v1_usage]);
 
 /**
  * Request of `RegisterNode`.
@@ -542,6 +542,91 @@ export const ListSpendResponseSchema: GenMessage<ListSpendResponse> = /*@__PURE_
   messageDesc(file_tollgate_v1_usage_service, 8);
 
 /**
+ * Request of `AdjustUsage`.
+ *
+ * @generated from message tollgate.v1.AdjustUsageRequest
+ */
+export type AdjustUsageRequest = Message<"tollgate.v1.AdjustUsageRequest"> & {
+  /**
+   * Id of the budget or rate limit.
+   *
+   * @generated from field: string limit_id = 1;
+   */
+  limitId: string;
+
+  /**
+   * The unit that it counts: a rate limit may have two.
+   *
+   * @generated from field: tollgate.v1.LimitKind kind = 2;
+   */
+  kind: LimitKind;
+
+  /**
+   * The amount to add, negative to take away: nano-dollars, LLM tokens or requests. Not 0.
+   *
+   * @generated from field: int64 delta = 3;
+   */
+  delta: bigint;
+
+  /**
+   * Why, for the audit trail; 1 to 1,024 printable characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * A UUID that makes the call repeatable: within 24 hours, another call with the same id and content gets the same answer
+   * and adjusts nothing again.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+
+  /**
+   * Check and answer, but change nothing.
+   *
+   * @generated from field: bool validate_only = 6;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message tollgate.v1.AdjustUsageRequest.
+ * Use `create(AdjustUsageRequestSchema)` to create a new message.
+ */
+export const AdjustUsageRequestSchema: GenMessage<AdjustUsageRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_usage_service, 9);
+
+/**
+ * Response of `AdjustUsage`.
+ *
+ * @generated from message tollgate.v1.AdjustUsageResponse
+ */
+export type AdjustUsageResponse = Message<"tollgate.v1.AdjustUsageResponse"> & {
+  /**
+   * The correction.
+   *
+   * @generated from field: tollgate.v1.UsageAdjustment adjustment = 1;
+   */
+  adjustment?: UsageAdjustment | undefined;
+
+  /**
+   * The store revision after it.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message tollgate.v1.AdjustUsageResponse.
+ * Use `create(AdjustUsageResponseSchema)` to create a new message.
+ */
+export const AdjustUsageResponseSchema: GenMessage<AdjustUsageResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_usage_service, 10);
+
+/**
  * The length of the periods that spend is listed by.
  *
  * @generated from enum tollgate.v1.SpendGranularity
@@ -615,9 +700,9 @@ export const UsageService: GenService<{
     output: typeof ReportUsageResponseSchema;
   },
   /**
-   * Lists the limits that reached 80 %, 90 % or 100 % of their ceiling, newest first. An event is recorded once per window
-   * and percentage, in the transaction that crossed it: no alert that is made of them is lost or repeated. They are kept
-   * as long as the audit trail.
+   * Lists the limits that reached one of their `alert_percents` (80, 90 and 100 if they name none), newest first. An event
+   * is recorded once per window and percentage, in the transaction that crossed it: no alert that is made of them is lost
+   * or repeated. They are kept as long as the audit trail.
    *
    * @generated from rpc tollgate.v1.UsageService.ListThresholdEvents
    */
@@ -638,6 +723,19 @@ export const UsageService: GenService<{
     methodKind: "unary";
     input: typeof ListSpendRequestSchema;
     output: typeof ListSpendResponseSchema;
+  },
+  /**
+   * Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
+   * never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
+   * correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
+   * INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
+   *
+   * @generated from rpc tollgate.v1.UsageService.AdjustUsage
+   */
+  adjustUsage: {
+    methodKind: "unary";
+    input: typeof AdjustUsageRequestSchema;
+    output: typeof AdjustUsageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_v1_usage_service, 0);

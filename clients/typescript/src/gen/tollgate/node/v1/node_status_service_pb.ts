@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/node/v1/node_status_service.proto.
  */
 export const file_tollgate_node_v1_node_status_service: GenFile = /*@__PURE__*/
-  fileDesc("Cip0b2xsZ2F0ZS9ub2RlL3YxL25vZGVfc3RhdHVzX3NlcnZpY2UucHJvdG8SEHRvbGxnYXRlLm5vZGUudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCK4AgoRR2V0U3RhdHVzUmVzcG9uc2USKgoFc3RhdGUYASABKA4yGy50b2xsZ2F0ZS5ub2RlLnYxLk5vZGVTdGF0ZRIOCgZyZWFzb24YAiABKAkSLAoJc3RhbGVfZm9yGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmFkbWl0cxgEIAEoCBIQCghyZXZpc2lvbhgFIAEoAxIPCgdub2RlX2lkGAYgASgJEg8KB3ZlcnNpb24YByABKAkSEwoLaW5jYXJuYXRpb24YCCABKAMSEQoJaW5fZmxpZ2h0GAkgASgDEhoKEnVucmVwb3J0ZWRfZW50cmllcxgKIAEoAxIxCghyZXF1ZXN0cxgLIAEoCzIfLnRvbGxnYXRlLm5vZGUudjEuUmVxdWVzdENvdW50cyKMAQoNUmVxdWVzdENvdW50cxIQCghhZG1pdHRlZBgBIAEoAxIPCgdyZWZ1c2VkGAIgASgDEg8KB3NldHRsZWQYAyABKAMSEQoJYWJhbmRvbmVkGAQgASgDEg8KB2V4cGlyZWQYBSABKAMSEAoIdW5wcmljZWQYBiABKAMSEQoJdW5jb3ZlcmVkGAcgASgDKp0BCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE05PREVfU1RBVEVfU1RBUlRJTkcQARIUChBOT0RFX1NUQVRFX1JFQURZEAISFAoQTk9ERV9TVEFURV9TVEFMRRADEhcKE05PREVfU1RBVEVfUkVKRUNURUQQBBIWChJOT0RFX1NUQVRFX1NUT1BQRUQQBTJpChFOb2RlU3RhdHVzU2VydmljZRJUCglHZXRTdGF0dXMSIi50b2xsZ2F0ZS5ub2RlLnYxLkdldFN0YXR1c1JlcXVlc3QaIy50b2xsZ2F0ZS5ub2RlLnYxLkdldFN0YXR1c1Jlc3BvbnNlQnQKFGNvbS50b2xsZ2F0ZS5ub2RlLnYxUAFaH3RvbGxnYXRlL25vZGUvdjE7dG9sbGdhdGVub2RldjGqAhBUb2xsZ2F0ZS5Ob2RlLlYxygIQVG9sbGdhdGVcTm9kZVxWMeoCElRvbGxnYXRlOjpOb2RlOjpWMWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("Cip0b2xsZ2F0ZS9ub2RlL3YxL25vZGVfc3RhdHVzX3NlcnZpY2UucHJvdG8SEHRvbGxnYXRlLm5vZGUudjEiEgoQR2V0U3RhdHVzUmVxdWVzdCLoAgoRR2V0U3RhdHVzUmVzcG9uc2USKgoFc3RhdGUYASABKA4yGy50b2xsZ2F0ZS5ub2RlLnYxLk5vZGVTdGF0ZRIOCgZyZWFzb24YAiABKAkSLAoJc3RhbGVfZm9yGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmFkbWl0cxgEIAEoCBIQCghyZXZpc2lvbhgFIAEoAxIPCgdub2RlX2lkGAYgASgJEg8KB3ZlcnNpb24YByABKAkSEwoLaW5jYXJuYXRpb24YCCABKAMSEQoJaW5fZmxpZ2h0GAkgASgDEhoKEnVucmVwb3J0ZWRfZW50cmllcxgKIAEoAxIxCghyZXF1ZXN0cxgLIAEoCzIfLnRvbGxnYXRlLm5vZGUudjEuUmVxdWVzdENvdW50cxIuCgZjcmVkaXQYDCABKAsyHi50b2xsZ2F0ZS5ub2RlLnYxLkNyZWRpdFN0YXR1cyLoAQoMQ3JlZGl0U3RhdHVzEjIKCHN0YW5kaW5nGAEgASgOMiAudG9sbGdhdGUubm9kZS52MS5DcmVkaXRTdGFuZGluZxIOCgZyZWFzb24YAiABKAkSDwoHc2Vzc2lvbhgDIAEoAxIVCg1oZWxkX25hbm9fdXNkGAQgASgDEhMKC2hlbGRfdG9rZW5zGAUgASgDEhUKDWhlbGRfcmVxdWVzdHMYBiABKAMSDwoHd2FpdGluZxgHIAEoAxINCgV3YW50cxgIIAEoAxIPCgdyZWNhbGxzGAkgASgDEg8KB3JlZnVzZWQYCiABKAMijAEKDVJlcXVlc3RDb3VudHMSEAoIYWRtaXR0ZWQYASABKAMSDwoHcmVmdXNlZBgCIAEoAxIPCgdzZXR0bGVkGAMgASgDEhEKCWFiYW5kb25lZBgEIAEoAxIPCgdleHBpcmVkGAUgASgDEhAKCHVucHJpY2VkGAYgASgDEhEKCXVuY292ZXJlZBgHIAEoAyqJAQoOQ3JlZGl0U3RhbmRpbmcSHwobQ1JFRElUX1NUQU5ESU5HX1VOU1BFQ0lGSUVEEAASGwoXQ1JFRElUX1NUQU5ESU5HX1VOS05PV04QARIbChdDUkVESVRfU1RBTkRJTkdfR1JBTlRFRBACEhwKGENSRURJVF9TVEFORElOR19XSVRISEVMRBADKp0BCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhcKE05PREVfU1RBVEVfU1RBUlRJTkcQARIUChBOT0RFX1NUQVRFX1JFQURZEAISFAoQTk9ERV9TVEFURV9TVEFMRRADEhcKE05PREVfU1RBVEVfUkVKRUNURUQQBBIWChJOT0RFX1NUQVRFX1NUT1BQRUQQBTJpChFOb2RlU3RhdHVzU2VydmljZRJUCglHZXRTdGF0dXMSIi50b2xsZ2F0ZS5ub2RlLnYxLkdldFN0YXR1c1JlcXVlc3QaIy50b2xsZ2F0ZS5ub2RlLnYxLkdldFN0YXR1c1Jlc3BvbnNlQnQKFGNvbS50b2xsZ2F0ZS5ub2RlLnYxUAFaH3RvbGxnYXRlL25vZGUvdjE7dG9sbGdhdGVub2RldjGqAhBUb2xsZ2F0ZS5Ob2RlLlYxygIQVG9sbGdhdGVcTm9kZVxWMeoCElRvbGxnYXRlOjpOb2RlOjpWMWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * Request of `GetStatus`.
@@ -111,6 +111,13 @@ export type GetStatusResponse = Message<"tollgate.node.v1.GetStatusResponse"> & 
    * @generated from field: tollgate.node.v1.RequestCounts requests = 11;
    */
   requests?: RequestCounts | undefined;
+
+  /**
+   * The credit for hard limits.
+   *
+   * @generated from field: tollgate.node.v1.CreditStatus credit = 12;
+   */
+  credit?: CreditStatus | undefined;
 };
 
 /**
@@ -119,6 +126,90 @@ export type GetStatusResponse = Message<"tollgate.node.v1.GetStatusResponse"> & 
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_tollgate_node_v1_node_status_service, 1);
+
+/**
+ * The credit of a node for hard limits.
+ *
+ * @generated from message tollgate.node.v1.CreditStatus
+ */
+export type CreditStatus = Message<"tollgate.node.v1.CreditStatus"> & {
+  /**
+   * Whether the control plane grants any.
+   *
+   * @generated from field: tollgate.node.v1.CreditStanding standing = 1;
+   */
+  standing: CreditStanding;
+
+  /**
+   * Why it does not, for people; empty if it does.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * The session by which credit is asked for; 0 while there is none.
+   *
+   * @generated from field: int64 session = 3;
+   */
+  session: bigint;
+
+  /**
+   * Nano-dollars that the node holds of budgets, those of requests in flight included.
+   *
+   * @generated from field: int64 held_nano_usd = 4;
+   */
+  heldNanoUsd: bigint;
+
+  /**
+   * LLM tokens that the node holds of rate limits.
+   *
+   * @generated from field: int64 held_tokens = 5;
+   */
+  heldTokens: bigint;
+
+  /**
+   * Requests that the node holds of rate limits.
+   *
+   * @generated from field: int64 held_requests = 6;
+   */
+  heldRequests: bigint;
+
+  /**
+   * Requests that wait for credit.
+   *
+   * @generated from field: int64 waiting = 7;
+   */
+  waiting: bigint;
+
+  /**
+   * How often credit was asked for, since the start of the node.
+   *
+   * @generated from field: int64 wants = 8;
+   */
+  wants: bigint;
+
+  /**
+   * How often a server asked for credit back.
+   *
+   * @generated from field: int64 recalls = 9;
+   */
+  recalls: bigint;
+
+  /**
+   * Requests that were refused since the node held no credit for them.
+   *
+   * @generated from field: int64 refused = 10;
+   */
+  refused: bigint;
+};
+
+/**
+ * Describes the message tollgate.node.v1.CreditStatus.
+ * Use `create(CreditStatusSchema)` to create a new message.
+ */
+export const CreditStatusSchema: GenMessage<CreditStatus> = /*@__PURE__*/
+  messageDesc(file_tollgate_node_v1_node_status_service, 2);
 
 /**
  * Requests, by what became of them.
@@ -181,7 +272,48 @@ export type RequestCounts = Message<"tollgate.node.v1.RequestCounts"> & {
  * Use `create(RequestCountsSchema)` to create a new message.
  */
 export const RequestCountsSchema: GenMessage<RequestCounts> = /*@__PURE__*/
-  messageDesc(file_tollgate_node_v1_node_status_service, 2);
+  messageDesc(file_tollgate_node_v1_node_status_service, 3);
+
+/**
+ * Whether the control plane grants credit to a node.
+ *
+ * @generated from enum tollgate.node.v1.CreditStanding
+ */
+export enum CreditStanding {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: CREDIT_STANDING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No server has said it yet: hard limits are decided as soft ones, by the usage that the node was told.
+   *
+   * @generated from enum value: CREDIT_STANDING_UNKNOWN = 1;
+   */
+  UNKNOWN = 1,
+
+  /**
+   * It does: hard limits are decided by credit.
+   *
+   * @generated from enum value: CREDIT_STANDING_GRANTED = 2;
+   */
+  GRANTED = 2,
+
+  /**
+   * It does not: hard limits are decided as soft ones.
+   *
+   * @generated from enum value: CREDIT_STANDING_WITHHELD = 3;
+   */
+  WITHHELD = 3,
+}
+
+/**
+ * Describes the enum tollgate.node.v1.CreditStanding.
+ */
+export const CreditStandingSchema: GenEnum<CreditStanding> = /*@__PURE__*/
+  enumDesc(file_tollgate_node_v1_node_status_service, 0);
 
 /**
  * The copy of the configuration, as it stands.
@@ -236,7 +368,7 @@ export enum NodeState {
  * Describes the enum tollgate.node.v1.NodeState.
  */
 export const NodeStateSchema: GenEnum<NodeState> = /*@__PURE__*/
-  enumDesc(file_tollgate_node_v1_node_status_service, 0);
+  enumDesc(file_tollgate_node_v1_node_status_service, 1);
 
 /**
  * Tells how a node stands. Also `GET /v1/status`.
