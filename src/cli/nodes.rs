@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;
@@ -51,11 +52,11 @@ struct ListArgs {
     state: Option<State>,
 
     /// Also list nodes that are gone
-    #[arg(long)]
+    #[arg(long, env = "TOLLGATE_ALL", value_parser = BoolishValueParser::new())]
     all: bool,
 
     /// Look again each second, and print what there is whenever it changed
-    #[arg(long)]
+    #[arg(long, env = "TOLLGATE_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
 }
 
@@ -79,8 +80,8 @@ struct ForgetArgs {
     incarnation: i64,
 
     /// Say what would be freed, and change nothing
-    #[arg(long)]
-    validate_only: bool,
+    #[arg(long, env = "TOLLGATE_DRY_RUN", value_parser = BoolishValueParser::new())]
+    dry_run: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -180,13 +181,13 @@ fn amounts(amounts: &[v1::CreditAmount]) -> String {
 }
 
 async fn forget(args: ForgetArgs) -> Result<(), Failure> {
-    let ForgetArgs { remote, node_id, incarnation, validate_only } = args;
+    let ForgetArgs { remote, node_id, incarnation, dry_run } = args;
     let mut client = NodeServiceClient::new(remote.connect().await?);
-    let request = v1::ForgetNodeRequest { node_id: node_id.clone(), incarnation, validate_only };
+    let request = v1::ForgetNodeRequest { node_id: node_id.clone(), incarnation, validate_only: dry_run };
     let answer = client.forget_node(request).await.map_err(|status| refused(&status))?.into_inner();
     if remote.json {
         return print_json_line(&answer);
     }
-    let done = if validate_only { "would be forgotten" } else { "is forgotten" };
+    let done = if dry_run { "would be forgotten" } else { "is forgotten" };
     print(&format!("{node_id} {done}; credit that is free: {}", amounts(&answer.freed)))
 }
