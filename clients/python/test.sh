@@ -24,5 +24,5 @@ ruff format --check .
 pyright --pythonpath "$venv/bin/python"
 rm -rf "$work/dist"
 python -m build --quiet --outdir "$work/dist" .
-unzip -l "$work/dist"/*.whl | grep -q tollgate/py.typed
+[[ $(python -m zipfile --list "$work"/dist/*.whl) == *tollgate/py.typed* ]] || { echo "the wheel has no py.typed" >&2; exit 1; }
 exec pytest -ra "$@"

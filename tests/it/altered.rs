@@ -166,7 +166,7 @@ impl Altered {
 
     /// Bytes of which the last is another.
     async fn other_bytes(&self, Column { table, name, .. }: &Column, place: &str, row: &str) -> String {
-        let hex = if on_postgres() { format!("encode({name}, 'hex')") } else { format!("hex({name})") };
+        let hex = if on_postgres() { format!("COALESCE(encode({name}, 'hex'), '')") } else { format!("hex({name})") };
         let found = self.query(&format!("SELECT {hex} FROM {table} WHERE {place} = {row}"), 1).await;
         let mut bytes = hex::decode(&found[0][0]).unwrap();
         match bytes.last_mut() {

@@ -139,7 +139,7 @@ async fn a_key_follows_its_own_calendar_or_its_teams_or_its_customers_and_takes_
     assert_eq!(window(&api, &made).await, march);
 
     // What is deleted gives no calendar any more. Nothing is lost on the way, nor by a restart.
-    api.delete_team(&team.id).await.unwrap();
+    api.delete_team_and(&team.id, v1::Children::Detach).await.unwrap();
     assert_eq!(window(&api, &made).await, bounds("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z", 7));
     let api = rig.restart().await;
     assert_eq!(window(&api, &made).await, bounds("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z", 7));

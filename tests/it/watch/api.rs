@@ -339,12 +339,14 @@ fn limits(budgets: &mut [v1::Budget], rate_limits: &mut [v1::RateLimit]) {
         (budget.anchor, budget.last_reset, budget.next_reset) = (None, None, None);
         (budget.effective_max_limit, budget.effective_max_limit_nano_usd) = (0.0, 0);
         usual_thresholds(&mut budget.alert_percents);
+        usual_enforcement(&mut budget.enforcement);
         (budget.current_usage, budget.current_usage_nano_usd) = (0.0, 0);
     }
     for limit in rate_limits {
         (limit.token_anchor, limit.token_last_reset, limit.token_next_reset) = (None, None, None);
         (limit.request_anchor, limit.request_last_reset, limit.request_next_reset) = (None, None, None);
         usual_thresholds(&mut limit.alert_percents);
+        usual_enforcement(&mut limit.enforcement);
         (limit.token_current_usage, limit.request_current_usage) = (0, 0);
     }
 }
@@ -353,5 +355,12 @@ fn limits(budgets: &mut [v1::Budget], rate_limits: &mut [v1::RateLimit]) {
 fn usual_thresholds(percents: &mut Vec<i32>) {
     if percents[..] == [80, 90, 100] {
         percents.clear();
+    }
+}
+
+/// Answers name the usual enforcement, and the stream does not.
+fn usual_enforcement(enforcement: &mut i32) {
+    if *enforcement == i32::from(v1::Enforcement::Hard) {
+        *enforcement = 0;
     }
 }

@@ -376,10 +376,10 @@ pub fn render_rate_limit(
     }
 }
 
-/// The log leaves out that a limit is hard: so it is as it was before limits said it.
+/// Stream and log leave out that a limit is hard: so they are as they were before limits said it.
 fn said(enforcement: Enforcement, form: Form) -> i32 {
     match (enforcement, form) {
-        (Enforcement::Hard, Form::Log) => v1::Enforcement::Unspecified.into(),
+        (Enforcement::Hard, Form::Stream | Form::Log) => v1::Enforcement::Unspecified.into(),
         _ => render_enforcement(enforcement).into(),
     }
 }

@@ -257,7 +257,7 @@ export type Budget = Message<"tollgate.v1.Budget"> & {
   effectiveMaxLimitNanoUsd: bigint;
 
   /**
-   * How the budget holds requests back. `HARD` if not given.
+   * How the budget holds requests back. `HARD` if not given; on the watch stream and in the audit it is absent then.
    *
    * @generated from field: tollgate.v1.Enforcement enforcement = 25;
    */
@@ -456,7 +456,7 @@ export type RateLimit = Message<"tollgate.v1.RateLimit"> & {
   alertPercents: number[];
 
   /**
-   * How the rate limit holds requests back. `HARD` if not given.
+   * How the rate limit holds requests back, as in `Budget`.
    *
    * @generated from field: tollgate.v1.Enforcement enforcement = 24;
    */
@@ -546,7 +546,7 @@ export const DayOfWeekSchema: GenEnum<DayOfWeek> = /*@__PURE__*/
  */
 export enum Enforcement {
   /**
-   * Never sent. In an entry that is written it means `HARD`.
+   * In an entry that is written, on the watch stream and in the audit it means `HARD`. Answers say what holds.
    *
    * @generated from enum value: ENFORCEMENT_UNSPECIFIED = 0;
    */
