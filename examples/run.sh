@@ -243,8 +243,12 @@ eventually logged 'the stream failed' fold.log
 expect 403 active "$value" claude-sonnet-4-5
 stop "$node"
 expect 503 'the node cannot be reached' "$value" claude-sonnet-4-5
+# It holds no credit for hard limits, and nobody can be asked.
 start_node "$place"
 expect 403 active "$value" claude-sonnet-4-5
+expect 429 'holds no credit' "$colleague" claude-sonnet-4-5
+stop "$node"
+start_node "$place" --on-outage admit
 expect 200 Hello "$colleague" claude-sonnet-4-5
 start_server "$address"
 set_active True
@@ -285,12 +289,12 @@ more
 start_server "$address"
 more
 kill_now "$node"
-start_node "$place"
+start_node "$place" --on-outage admit
 more
 kill_now "$server"
 more
 kill_now "$node"
-start_node "$place"
+start_node "$place" --on-outage admit
 start_server "$address"
 more
 stop "$feeder"; feeder=''
@@ -317,8 +321,8 @@ expect 402 budget "$value" gpt-4o '"max_tokens": 60'
 "$binary" usage --server "http://$address" --owner virtual_key
 eventually counted "cost == 850000"
 call 'keys.UpdateVirtualKey(UpdateVirtualKeyRequest(virtual_key=VirtualKey(id=id), reset_budget_usage=True))'
-eventually answers 200 Hello "$value" gpt-4o '"max_tokens": 60'
-eventually counted "cost == 850000"
+eventually answers 200 Hello "$value" gpt-4o '"max_tokens": 75'
+eventually counted "cost == 1000000"
 status=0
 "$binary" node check - openai/gpt-4o --node "$place" <<<"$value" >"$work/check" 2>&1 || status=$?
 { [ "$status" = 1 ] && grep -q BUDGET_EXCEEDED "$work/check"; } || { cat "$work/check" >&2; fail "the check said another thing"; }
@@ -373,7 +377,7 @@ TOLLGATE_TOKEN=$admin load | grep ^virtual_key
 nodes_own=$(TOLLGATE_TOKEN=$admin "$binary" token create --server "$address" --name gw-1 --role node --node-id gw-1)
 node_with_token() { # NODE-ID: replaces this process
     TOLLGATE_TOKEN=$nodes_own exec "$binary" node --server "$address" --node-id "$1" --data-dir "$work/$1" \
-        --listen 127.0.0.1:0 --ready-file "$work/place"
+        --listen 127.0.0.1:0 --on-outage admit --ready-file "$work/place"
 }
 ! (node_with_token gw-2) 2>"$work/refused" || fail "an access token was good for another node"
 grep -q '^tollgate: .* refuses this node: PermissionDenied' "$work/refused" || fail "the reason is another"
