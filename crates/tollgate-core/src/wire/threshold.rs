@@ -30,7 +30,7 @@ pub(super) fn render(percents: &AlertPercents, form: Form) -> Vec<i32> {
     }
 }
 
-/// Whose limit reached a threshold, as the API has it.
+/// The owner of a limit that reached a threshold, as the API has it.
 pub fn render_threshold_owner(owner: &LimitOwner) -> v1::threshold_event::Owner {
     use v1::threshold_event::Owner;
     match owner {
@@ -43,7 +43,7 @@ pub fn render_threshold_owner(owner: &LimitOwner) -> v1::threshold_event::Owner 
     }
 }
 
-/// Whose limit reached a threshold.
+/// The owner of a limit that reached a threshold.
 pub fn parse_threshold_owner(owner: v1::threshold_event::Owner) -> LimitOwner {
     use v1::threshold_event::Owner;
     match owner {

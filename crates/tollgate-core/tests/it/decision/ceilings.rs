@@ -1,4 +1,4 @@
-//! What a team and a customer forbid the keys below them.
+//! Ceilings: the restrictions that a team and a customer put on the keys below them.
 
 use super::*;
 

@@ -40,7 +40,7 @@ fn a_request_needs_something_of_each_hard_limit_and_the_first_that_lacks_it_deci
     assert_eq!(needs(known), [(Tokens, 30, false), (Requests, 1, false), (Budget, 500, false)]);
     let guess = Expected { guesses_tokens: true, guesses_cost: true, ..known };
     assert_eq!(needs(guess), [(Tokens, 30, true), (Requests, 1, false), (Budget, 500, true)]);
-    // What is expected to use nothing may use something.
+    // A request that is expected to use nothing may use something.
     assert_eq!(needs(Expected::default()), [(Tokens, 1, false), (Requests, 1, false), (Budget, 1, false)]);
     assert_eq!(needs(Expected { is_free: true, ..known }), [(Tokens, 30, false), (Requests, 1, false)]);
 
