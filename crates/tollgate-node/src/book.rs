@@ -238,7 +238,7 @@ mod tests {
         // A window began within the second: before it and after it are two times.
         assert_eq!(aligned(7_300_000, &[0, 2_500_000]), 7_000_000);
         assert_eq!(aligned(7_900_000, &[0, 7_500_000]), 7_500_000);
-        // What comes late may count in a later window.
+        // Usage that comes late may count in a later window.
         assert_eq!(aligned(7_900_000, &[0, 60_000_000]), 7_000_000);
         // Nobody knows the windows of a key that is gone.
         assert_eq!(aligned(7_900_001, &[]), 7_900_001);

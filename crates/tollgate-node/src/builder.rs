@@ -154,8 +154,8 @@ impl Builder {
         self
     }
 
-    /// What becomes of requests that need credit which the node does not hold, while no server can be asked. The default is to
-    /// refuse them.
+    /// The treatment of requests that need credit which the node does not hold, while no server can be asked. The default is
+    /// to refuse them.
     #[must_use]
     pub const fn on_outage(mut self, on_outage: OnOutage) -> Self {
         self.on_outage = on_outage;

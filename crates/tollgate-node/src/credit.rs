@@ -270,7 +270,7 @@ impl Credit {
                 of.push(asked.number);
             }
         }
-        // What the same want asked of other limits is answered too.
+        // The other limits of the same want are answered too.
         self.asked.retain(|key, asked| keys.contains(key) || !of.contains(&asked.number));
         if recalling {
             for waiting in self.waiting.values_mut() {

@@ -9,9 +9,9 @@ pub struct Adjustment {
     pub key: CounterKey,
     /// How much was to be added; negative to take away.
     pub delta: i64,
-    /// What was counted before.
+    /// The amount that was counted before.
     pub before: i64,
-    /// What is counted after it: the sum of both, but never less than 0.
+    /// The amount that is counted after it: the sum of both, but never less than 0.
     pub used: i64,
     /// Why, in the caller's words.
     pub reason: Box<str>,

@@ -393,7 +393,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     explanation
 }
 
-/// What is said of a request whose key does not work, itself or for what is above it: it was not routed, and its limits were not looked at.
+/// The explanation of a request that its key stops, or the team or customer of the key: it was not routed, and no limit was looked at.
 fn stopped(request: &Request<'_>, verdict: Verdict, reason: String) -> Explanation {
     let rejected = |fallback: &Fallback| {
         let fallback = fallbacks::complete(fallback.clone(), request.model);

@@ -10,7 +10,7 @@ pub struct AlertPercents(Option<Arc<[i32]>>);
 impl AlertPercents {
     /// Those of a limit that names none.
     pub const USUAL: [i32; 3] = [80, 90, 100];
-    /// What each may be.
+    /// The range of each percentage.
     pub const RANGE: RangeInclusive<i32> = 1..=1_000;
     /// How many a limit may name.
     pub const MAX_COUNT: usize = 20;

@@ -113,12 +113,12 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// What an entry moves at the time `now`.
+/// The counters that an entry moves at the time `now`.
 pub fn assign(config: &Config, former: &FormerKeys, entry: &Entry, now: Timestamp) -> Result<Assigned, Fault> {
     assign_late(config, former, entry, now, |_| false)
 }
 
-/// What an entry moves at the time `now`, where `is_open` windows still count what was consumed in them, however late it
+/// The counters that an entry moves at the time `now`, where `is_open` windows still count what was consumed in them, however late it
 /// comes: nodes hold credit there.
 pub fn assign_late(
     config: &Config,

@@ -100,7 +100,7 @@ impl Engine {
     }
 }
 
-/// What an entry counts against, which is put at the beginning of its second.
+/// The counters that an entry moves. The entry is put at the beginning of its second.
 fn counted(config: &Config, entry: &mut UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
     let amounts = amounts(config, entry, now);
     align(entry, &amounts);

@@ -18,7 +18,7 @@ const PROVIDER: &str = "x-tollgate-provider";
 const PROVIDER_KEY: &str = "x-tollgate-provider-key";
 /// Headers that a virtual key may be in. None of them reaches a provider.
 const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "api-key"];
-/// What is removed from each request: keys, a route that somebody else chose, and the leave to compress the answer, which
+/// The headers that are removed from each request: keys, a route that somebody else chose, and the leave to compress the answer, which
 /// would only have to be unpacked to be read.
 pub(super) const REMOVED: [&str; 6] =
     ["authorization", "x-api-key", "api-key", PROVIDER, PROVIDER_KEY, "accept-encoding"];
