@@ -23,6 +23,7 @@ use crate::watch::rig::{Rig, soon};
 mod admit;
 mod credit;
 mod envoy;
+mod fleet;
 mod kept;
 mod prices;
 mod running;

@@ -1,5 +1,6 @@
 //! `tollgate node` as a process, and the ways to ask it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -27,18 +28,28 @@ impl Running {
 
     /// The error is the exit code and the log of a node that ended by itself.
     pub(super) async fn launch(world: &World, data: &Path, arguments: &[&str]) -> Result<Self, (i32, String)> {
+        // However slow this machine is.
+        let patient = ["--credit-wait", "30s", "--recall-wait", "30s"];
+        Self::launch_as("gateway", world.rig.address(), data, &[&patient, arguments].concat()).await
+    }
+
+    /// The same with this name and this server.
+    pub(super) async fn launch_as(
+        node_id: &str,
+        server: SocketAddr,
+        data: &Path,
+        arguments: &[&str],
+    ) -> Result<Self, (i32, String)> {
         std::fs::create_dir_all(data).unwrap();
         let (ready, log) = (data.join("ready"), data.join("log"));
         drop(std::fs::remove_file(&ready));
         let appended = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(["node", "--node-id", "gateway", "--server", &format!("http://{}", world.rig.address())]);
+        command.args(["node", "--node-id", node_id, "--server", &format!("http://{server}")]);
         command.arg("--data-dir").arg(data.join("outbox")).arg("--ready-file").arg(&ready);
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        // However slow this machine is.
-        command.args(["--credit-wait", "30s", "--recall-wait", "30s"]);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(appended);
         let mut running = Self { process: command.spawn().unwrap(), place: String::new(), data: data.to_owned() };
         soon(async {
@@ -106,6 +117,11 @@ impl Running {
     pub(super) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// SIGSTOP, or SIGCONT: a stopped node does nothing, and does not know it.
+    pub(super) fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap().success());
     }
 
     /// SIGTERM, and its exit code.
