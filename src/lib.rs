@@ -21,6 +21,7 @@ pub mod access;
 pub mod api;
 pub mod archive;
 pub mod cli;
+mod http;
 pub mod ledger;
 mod price_table;
 pub mod proto;

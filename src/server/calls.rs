@@ -29,6 +29,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
+use crate::http::BodyLimit;
 use crate::seeded::{self, Bug};
 use crate::watch::Currency;
 
@@ -157,7 +158,15 @@ impl Calls {
                 log.hush();
             }
         })?;
-        let body = if caller.is_some() { body } else { bounded(body) };
+        let body = if caller.is_some() {
+            body
+        } else {
+            // What came as JSON is read later, and may be longer than the message that it becomes.
+            if let Some(limit) = head.extensions.get::<BodyLimit>() {
+                limit.lower(MAX_UNKNOWN_BODY);
+            }
+            bounded(body)
+        };
 
         // A service keeps nothing across calls that a panic could leave half done: what is shared changes in the
         // ledger's own task.

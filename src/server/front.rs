@@ -1,8 +1,9 @@
-//! The outermost service: answers what is no gRPC call, with a text for the person who sent it. Everything else goes on
-//! to gRPC-Web (if on) and to the calls.
+//! The outermost service: calls of gRPC go on to gRPC-Web (if on) and to the calls, other requests to the routes of HTTP.
+//! What is neither is answered with a text for the person who sent it.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -15,6 +16,7 @@ use tower::Service;
 use super::calls::identify;
 use super::guard::is_grpc_web;
 use crate::api::{CallId, Peer};
+use crate::http::Http;
 
 /// What tonic-web understands as gRPC-Web; it takes anything else for something else.
 const GRPC_WEB: [&str; 4] = [
@@ -24,10 +26,14 @@ const GRPC_WEB: [&str; 4] = [
     "application/grpc-web-text+proto",
 ];
 
+/// An answer of the routes of HTTP.
+type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 /// See the module.
 #[derive(Clone)]
 pub(super) struct Front<S> {
     pub(super) inner: S,
+    pub(super) http: Http,
     pub(super) grpc_web: bool,
     pub(super) tls: bool,
 }
@@ -38,7 +44,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
+    type Future = Either<S::Future, Either<Ready<Result<Response<Body>, Infallible>>, Answered>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -46,6 +52,10 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match turn_away(&request, self.grpc_web) {
+            Some(_) if self.http.wants(&request) => {
+                let http = self.http.clone();
+                Either::Right(Either::Right(Box::pin(async move { Ok(http.serve(request.map(Body::new)).await) })))
+            }
             Some((status, text)) => {
                 let id = CallId::make();
                 let peer = request.extensions().get::<Peer>().map(tracing::field::display);
@@ -57,9 +67,9 @@ where
                 );
                 let mut response = explain(status, text, self.tls);
                 identify(&mut response, &id);
-                Either::Left(ready(Ok(response)))
+                Either::Right(Either::Left(ready(Ok(response))))
             }
-            None => Either::Right(self.inner.call(request.map(Body::new))),
+            None => Either::Left(self.inner.call(request.map(Body::new))),
         }
     }
 }

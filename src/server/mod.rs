@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accept   connections, HTTP/1 and HTTP/2, shutdown
-//!   front    what is no gRPC call gets a text
+//!   front    what is no gRPC call goes to the routes of HTTP, which call as gRPC does, or gets a text
 //!     (gRPC-Web, if on)
 //!       calls    id, log line, guard, who calls and whether they may, limits, deadline, panics
 //!         routes   the services, from compose
@@ -57,6 +57,7 @@ use self::tls::{Reload, Tls};
 use self::traces::Traces;
 pub use self::traces::TracesError;
 use crate::api::Auth;
+use crate::http::{Http, Inner};
 use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::settings::{Settings, TransportSettings};
@@ -304,13 +305,14 @@ async fn serve_with(
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };
+    let http = Http::new(Inner::new(calls.clone()));
     let accepting = async {
         if grpc_web {
             let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
-            let front = Front { inner, grpc_web, tls: has_tls };
+            let front = Front { inner, http, grpc_web, tls: has_tls };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         } else {
-            let front = Front { inner: calls, grpc_web, tls: has_tls };
+            let front = Front { inner: calls, http, grpc_web, tls: has_tls };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         }
     };
