@@ -12,8 +12,8 @@ use super::{Failure, stop_signal};
 use crate::domain::Token;
 use crate::server::{self, Listeners, Serving};
 use crate::settings::{
-    AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit, RetentionSettings,
-    Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings,
+    AccessSettings, AllowedOrigin, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit,
+    RetentionSettings, Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings,
 };
 use crate::store::DatabaseUrl;
 
@@ -77,6 +77,13 @@ pub(super) struct ServeArgs {
     /// Also serve gRPC-Web on this port; it stays off at a start while the store has never had an access token
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
     grpc_web: bool,
+
+    /// Serve pages of this origin, by Connect and, with --grpc-web, by gRPC-Web; repeat it for more, in the environment
+    /// separate them by commas. * serves pages of all origins: each of them can then try access tokens from within the
+    /// network of whoever opens it, and with --insecure is an administrator. None stay as long as the store has never had
+    /// an access token [default: none]
+    #[arg(long = "allow-origin", env = "TOLLGATE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    allow_origins: Vec<AllowedOrigin>,
 
     /// PEM file of the certificate to serve with, followed by those that lead to the root; needs --tls-key. Read again
     /// whenever it changes
@@ -253,6 +260,7 @@ impl ServeArgs {
             database_connections,
             no_default_prices,
             grpc_web,
+            allow_origins,
             tls_cert,
             tls_key,
             tls_client_ca,
@@ -281,6 +289,7 @@ impl ServeArgs {
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
             grpc_web,
+            allow_origins,
             tls,
             otlp_endpoint,
             max_connections,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures_util::stream::{Stream, TryStreamExt as _, once};
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING,
 };
@@ -81,7 +82,7 @@ pub(crate) struct Messages {
 pub(crate) struct BodyLimit(Arc<AtomicUsize>);
 
 impl BodyLimit {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arc::new(AtomicUsize::new(MAX_REQUEST)))
     }
 
@@ -144,7 +145,7 @@ impl Inner {
     where
         F: Future<Output = Result<Bytes, Status>> + Send + 'static,
     {
-        let (metadata, headers, body) = self.begin(call, message).await?;
+        let (metadata, headers, body) = self.begin(call, |limit| once(message(limit))).await?;
         let collected = match body.collect().await {
             Ok(collected) => collected,
             Err(status) => return Err(Box::new(Refusal { status, metadata })),
@@ -175,7 +176,23 @@ impl Inner {
     where
         F: Future<Output = Result<Bytes, Status>> + Send + 'static,
     {
-        let (metadata, headers, body) = self.begin(call, message).await?;
+        self.streams(call, |limit| once(message(limit))).await
+    }
+
+    /// Calls a method that takes a stream of messages too. As [`Inner::stream`] otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inner::stream`].
+    pub(crate) async fn streams<S>(
+        &self,
+        call: Call<'_>,
+        messages: impl FnOnce(BodyLimit) -> S,
+    ) -> Result<Messages, Box<Refusal>>
+    where
+        S: Stream<Item = Result<Bytes, Status>> + Send + 'static,
+    {
+        let (metadata, headers, body) = self.begin(call, messages).await?;
         match failed_early(&headers) {
             Some(status) => Err(Box::new(Refusal { status, metadata })),
             None => Ok(Messages { metadata, body, buffer: BytesMut::new(), end: None }),
@@ -183,17 +200,17 @@ impl Inner {
     }
 
     /// The answer of a call: its metadata, all fields of its head, and its body.
-    async fn begin<F>(
+    async fn begin<S>(
         &self,
         call: Call<'_>,
-        message: impl FnOnce(BodyLimit) -> F,
+        messages: impl FnOnce(BodyLimit) -> S,
     ) -> Result<(HeaderMap, HeaderMap, Body), Box<Refusal>>
     where
-        F: Future<Output = Result<Bytes, Status>> + Send + 'static,
+        S: Stream<Item = Result<Bytes, Status>> + Send + 'static,
     {
         let limit = BodyLimit::new();
-        let message = message(limit.clone());
-        let Some(request) = request(call, limit, message) else {
+        let messages = messages(limit.clone());
+        let Some(request) = request(call, limit, messages) else {
             let status = malformed("the path of the request is no method");
             return Err(Box::new(Refusal { status, metadata: HeaderMap::new() }));
         };
@@ -251,9 +268,9 @@ impl Messages {
 }
 
 /// The request of a call, as gRPC has it.
-fn request<F>(call: Call<'_>, limit: BodyLimit, message: F) -> Option<Request<Body>>
+fn request<S>(call: Call<'_>, limit: BodyLimit, messages: S) -> Option<Request<Body>>
 where
-    F: Future<Output = Result<Bytes, Status>> + Send + 'static,
+    S: Stream<Item = Result<Bytes, Status>> + Send + 'static,
 {
     let Call { method, head, timeout } = call;
     let mut uri = head.uri.clone().into_parts();
@@ -261,7 +278,7 @@ where
     if uri.authority.is_none() {
         uri.scheme = None;
     }
-    let frames = futures_util::stream::once(async move { message.await.map(|it| Frame::data(framed(&it))) });
+    let frames = messages.map_ok(|message| Frame::data(framed(&message)));
     let mut request = Request::new(Body::new(StreamBody::new(Box::pin(frames))));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_parts(uri).ok()?;

@@ -50,14 +50,14 @@ pub use self::error::ServerError;
 use self::front::Front;
 use self::guard::Guard;
 use self::limits::Limits;
-use self::metrics::{CallMetrics, ConnectionMetrics};
+use self::metrics::{CallMetrics, ConnectionMetrics, RequestMetrics};
 use self::observe::Observers;
 pub use self::tls::TlsError;
 use self::tls::{Reload, Tls};
 use self::traces::Traces;
 pub use self::traces::TracesError;
 use crate::api::Auth;
-use crate::http::{Http, Inner};
+use crate::http::{Http, Inner, Origins};
 use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::settings::{Settings, TransportSettings};
@@ -186,6 +186,9 @@ pub async fn run_by(
         if std::mem::take(&mut transport.grpc_web) {
             tracing::warn!("gRPC-Web stays off: make a token, then start again");
         }
+        if !std::mem::take(&mut transport.allow_origins).is_empty() {
+            tracing::warn!("no pages of other origins are served: make a token, then start again");
+        }
     }
     if tls.is_none() && !address.ip().to_canonical().is_loopback() {
         tracing::warn!(
@@ -214,10 +217,12 @@ pub async fn run_by(
         // Load balancers that watch health hear of it before connections begin to close.
         health.set_service_status("", ServingStatus::NotServing).await;
     };
-    let (calls, connections) = (CallMetrics::new()?, ConnectionMetrics::default());
+    let calls = CallMetrics::new()?;
+    let (connections, requests) = (ConnectionMetrics::default(), RequestMetrics::default());
     let mut registry = metrics::registry();
     calls.register(&mut registry);
     connections.register(&mut registry);
+    requests.register(&mut registry);
     parts.register_metrics(&mut registry);
     let reading = async {
         match metrics_listener {
@@ -226,7 +231,7 @@ pub async fn run_by(
         }
     };
     let observers = Observers::new(calls, traces.clone(), Some(parts.head()));
-    let service = Service { routes, auth, currency, connections, observers };
+    let service = Service { routes, auth, currency, connections, requests, observers };
     let served = tokio::select! {
         served = serve_with(listener, tls, service, transport, drain, shutdown) => served,
         never = reading => match never {},
@@ -253,6 +258,7 @@ struct Service {
     auth: Auth,
     currency: Currency,
     connections: ConnectionMetrics,
+    requests: RequestMetrics,
     observers: Observers,
 }
 
@@ -274,7 +280,14 @@ pub async fn serve(
     let tls = transport.tls.take().map(Tls::load).transpose()?;
     let observers = Observers::new(CallMetrics::new()?, None, None);
     let currency = Currency::new(|| std::time::Duration::ZERO);
-    let service = Service { routes, auth, currency, connections: ConnectionMetrics::default(), observers };
+    let service = Service {
+        routes,
+        auth,
+        currency,
+        connections: ConnectionMetrics::default(),
+        requests: RequestMetrics::default(),
+        observers,
+    };
     serve_with(listener, tls, service, transport, drain, shutdown).await
 }
 
@@ -289,6 +302,7 @@ async fn serve_with(
     let limits = Limits::new(&transport)?;
     let TransportSettings {
         grpc_web,
+        allow_origins,
         tls: _,
         otlp_endpoint: _,
         max_connections,
@@ -300,19 +314,21 @@ async fn serve_with(
         shutdown_grace,
     } = transport;
     let (tls, reload) = tls.unzip();
-    let Service { routes, auth, currency, connections, observers } = service;
-    let calls = Calls::new(routes, Guard { grpc_web }, auth, currency, limits, observers, drain.clone());
+    let Service { routes, auth, currency, connections, requests, observers } = service;
+    let origins = Origins::new(&allow_origins, grpc_web);
+    let guard = Guard { grpc_web, origins: origins.clone() };
+    let calls = Calls::new(routes, guard, auth, currency, limits, observers, drain.clone());
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };
-    let http = Http::new(Inner::new(calls.clone()));
+    let http = Http::new(Inner::new(calls.clone()), &descriptor_sets())?;
     let accepting = async {
         if grpc_web {
             let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
-            let front = Front { inner, http, grpc_web, tls: has_tls };
+            let front = Front { inner, http, origins, requests, grpc_web, tls: has_tls };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         } else {
-            let front = Front { inner: calls, http, grpc_web, tls: has_tls };
+            let front = Front { inner: calls, http, origins, requests, grpc_web, tls: has_tls };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         }
     };

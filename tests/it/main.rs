@@ -8,6 +8,7 @@ mod architecture;
 mod bad_input;
 mod cases;
 mod chain;
+mod connect;
 mod contract;
 mod crash;
 mod credit;
