@@ -15,7 +15,7 @@
 //! - [`watch`]: published states as streams by revision.
 //! - [`access`]: tokens, and who may call with them.
 //! - [`archive`]: a whole store as a file, out and in.
-//! - [`api`]: the services. [`server`]: connections. [`cli`]: the commands. [`settings`]: what all of these can be told.
+//! - [`api`]: the services. `http`: other ways to them. [`server`]: connections. [`cli`]: the commands. [`settings`]: what all of these can be told.
 
 pub mod access;
 pub mod api;

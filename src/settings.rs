@@ -75,7 +75,8 @@ pub struct TransportSettings {
     /// Whether gRPC-Web is served, and with it pages that have the server's own origin. Not as long as the store never
     /// had a token: a web page must not become an administrator.
     pub grpc_web: bool,
-    /// Other origins whose pages are served, by gRPC-Web (if on) and Connect. Not as long as the store never had a token.
+    /// Other origins whose pages are served, by gRPC-Web (if on) and Connect. Not as long as the store never had an
+    /// access token.
     pub allow_origins: Vec<AllowedOrigin>,
     /// The certificate to serve with; without one, connections are not encrypted.
     pub tls: Option<TlsSettings>,

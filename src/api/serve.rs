@@ -13,11 +13,18 @@ use crate::proto::v1;
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
 
 /// A service that reads requests of at most [`MAX_REQUEST`], compressed with gzip or not; in the first case the limit
-/// holds before and after. Answers are not compressed: streams share the bytes that they send, and those of unary calls
-/// are small.
+/// holds before and after. Answers are not compressed: streams share the bytes that they send, and what nodes and gateways
+/// ask is answered in a few bytes.
 macro_rules! bounded {
     ($service:ident) => {
         $service.max_decoding_message_size(MAX_REQUEST).accept_compressed(CompressionEncoding::Gzip)
+    };
+}
+
+/// The same for what people and programs administer: whose lists are long, and compressed for those who take it.
+macro_rules! packed {
+    ($service:ident) => {
+        bounded!($service).send_compressed(CompressionEncoding::Gzip)
     };
 }
 
@@ -41,18 +48,18 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let node = v1::node_service_server::NodeServiceServer::new(api.clone());
     let config_service = v1::config_service_server::ConfigServiceServer::new(api.clone());
     routes
-        .add_service(bounded!(customer))
-        .add_service(bounded!(team))
-        .add_service(bounded!(virtual_key))
-        .add_service(bounded!(routing_rule))
-        .add_service(bounded!(model_config))
-        .add_service(bounded!(provider_governance))
-        .add_service(bounded!(pricing_override))
-        .add_service(bounded!(model_price))
-        .add_service(bounded!(provider))
-        .add_service(bounded!(mcp_client))
-        .add_service(bounded!(budget))
-        .add_service(bounded!(rate_limit))
+        .add_service(packed!(customer))
+        .add_service(packed!(team))
+        .add_service(packed!(virtual_key))
+        .add_service(packed!(routing_rule))
+        .add_service(packed!(model_config))
+        .add_service(packed!(provider_governance))
+        .add_service(packed!(pricing_override))
+        .add_service(packed!(model_price))
+        .add_service(packed!(provider))
+        .add_service(packed!(mcp_client))
+        .add_service(packed!(budget))
+        .add_service(packed!(rate_limit))
         .add_service(bounded!(decision))
         .add_service(bounded!(usage))
         .add_service(bounded!(token))

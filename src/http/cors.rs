@@ -16,7 +16,7 @@ use tonic::body::Body;
 
 use crate::settings::AllowedOrigin;
 
-/// What pages may read of an answer's head beside what they always may.
+/// The fields of an answer that pages may read beside those that they always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "grpc-status, grpc-message, grpc-status-details-bin, x-request-id, connect-content-encoding, content-encoding",
 );

@@ -29,7 +29,7 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// What a name stands for; absent, nothing is packed.
+    /// The coding of a name; without one, nothing is packed.
     ///
     /// # Errors
     ///

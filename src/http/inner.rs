@@ -52,9 +52,9 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Answer {
     /// The encoded message.
     pub(crate) message: Bytes,
-    /// What came before it: the call's id, and nothing that only gRPC understands.
+    /// The metadata that came before it: the call's id, and nothing that only gRPC understands.
     pub(crate) metadata: HeaderMap,
-    /// What came after it.
+    /// The metadata that came after it.
     pub(crate) trailers: HeaderMap,
 }
 
@@ -136,7 +136,7 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// Whatever the method or the server refuses, and what `message` fails with.
+    /// The refusal of the method or of the server, or the failure of `message`.
     pub(crate) async fn unary<F>(
         &self,
         call: Call<'_>,
@@ -167,7 +167,7 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// What is refused before the first message. What is refused later is told by [`Messages::next`].
+    /// A refusal before the first message. A later one is told by [`Messages::next`].
     pub(crate) async fn stream<F>(
         &self,
         call: Call<'_>,
@@ -195,7 +195,11 @@ impl Inner {
         let (metadata, headers, body) = self.begin(call, messages).await?;
         match failed_early(&headers) {
             Some(status) => Err(Box::new(Refusal { status, metadata })),
-            None => Ok(Messages { metadata, body, buffer: BytesMut::new(), end: None }),
+            None => {
+                // A stream of nothing may say at once that it went well.
+                let end = headers.contains_key("grpc-status").then(HeaderMap::new);
+                Ok(Messages { metadata, body, buffer: BytesMut::new(), end })
+            }
         }
     }
 

@@ -26,17 +26,31 @@ pub(super) fn read(message: &MessageDescriptor, json: &[u8]) -> Result<Bytes, St
     let tracked = serde_path_to_error::Deserializer::new(&mut input, &mut track);
     let read = DynamicMessage::deserialize(message.clone(), tracked);
     let read = read.and_then(|message| input.end().map(|()| message)).map_err(|error| {
-        let path = track.path().to_string();
-        match error.classify() {
-            serde_json::error::Category::Data if !matches!(path.as_str(), "" | "." | "?") => {
+        match field(&track.path().to_string(), &error) {
+            Some(field) => {
                 let mut violations = Violations::new();
-                violations.add(path, error.to_string());
+                violations.add(field, error.to_string());
                 api::status(Error::Invalid(violations), "")
             }
-            _ => malformed(format!("the JSON of the request cannot be read: {error}")),
+            None => malformed(format!("the JSON of the request cannot be read: {error}")),
         }
     })?;
     Ok(read.encode_to_vec().into())
+}
+
+/// The field that an error is about, if it is about one. `path` leads to what was being read; a field that does not exist
+/// is told in the text alone.
+fn field(path: &str, error: &serde_json::Error) -> Option<String> {
+    if error.classify() != serde_json::error::Category::Data {
+        return None;
+    }
+    let text = error.to_string();
+    let unknown = text.strip_prefix("unrecognized field name '").and_then(|rest| rest.split('\'').next());
+    match (path, unknown) {
+        ("" | "." | "?", unknown) => unknown.map(str::to_owned),
+        (path, Some(unknown)) => Some(format!("{path}.{unknown}")),
+        (path, None) => Some(path.to_owned()),
+    }
 }
 
 /// The JSON of an encoded message.

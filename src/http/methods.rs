@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor};
+use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
 
 /// All methods.
@@ -37,15 +38,19 @@ pub(super) enum Shape {
 }
 
 impl Methods {
-    /// Of the services in encoded descriptor sets.
+    /// Of the services in descriptor sets.
     ///
     /// # Errors
     ///
-    /// A set does not decode, or contradicts another.
-    pub(super) fn new(sets: &[&[u8]]) -> Result<Self, DescriptorError> {
+    /// A set contradicts another.
+    pub(super) fn new(sets: impl IntoIterator<Item = FileDescriptorSet>) -> Result<Self, DescriptorError> {
         let mut pool = DescriptorPool::new();
-        for set in sets {
-            pool.decode_file_descriptor_set(*set)?;
+        for mut set in sets {
+            for file in &mut set.file {
+                // Comments, which are most of it.
+                file.source_code_info = None;
+            }
+            pool.add_file_descriptor_set(set)?;
         }
         let services: Vec<_> = pool.services().collect();
         let methods = services.iter().flat_map(prost_reflect::ServiceDescriptor::methods).map(|method| {
@@ -77,11 +82,14 @@ impl Methods {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     #[test]
     fn what_changes_nothing_and_carries_no_secret_may_be_called_by_get() {
-        let methods = Methods::new(&[crate::proto::FILE_DESCRIPTOR_SET]).unwrap();
+        let set = FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+        let methods = Methods::new([set]).unwrap();
         let reads = ["Get", "List", "ResolvePrice", "WaitForRevision"];
         for method in methods.by_name.values().filter(|it| it.name.starts_with("tollgate.v1.")) {
             let (_, name) = method.name.split_once('/').unwrap();

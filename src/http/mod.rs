@@ -1,4 +1,4 @@
-//! What is served over HTTP beside gRPC, on the same port. Each request ends in the handler of a gRPC method, by
+//! HTTP beside gRPC, on the same port. Each request ends in the handler of a gRPC method, by
 //! [`Inner`]; nothing is implemented twice.
 
 mod connect;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use prost_reflect::DescriptorError;
+use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 
 pub(crate) use self::cors::Origins;
@@ -33,9 +34,9 @@ pub(crate) struct Http {
 pub(crate) struct TurnedAway {
     /// The status of HTTP.
     pub(crate) status: StatusCode,
-    /// What is wrong, as the rest of a sentence.
+    /// The fault, as the rest of a sentence.
     pub(crate) text: Cow<'static, str>,
-    /// What tells programs the same.
+    /// A field that tells programs the same.
     pub(crate) field: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -52,13 +53,16 @@ impl TurnedAway {
 }
 
 impl Http {
-    /// Answers by way of `inner`, for the services in encoded descriptor sets.
+    /// Answers by way of `inner`, for the services in descriptor sets.
     ///
     /// # Errors
     ///
     /// The descriptors are broken.
-    pub(crate) fn new(inner: Inner, descriptor_sets: &[&[u8]]) -> Result<Self, DescriptorError> {
-        Ok(Self { inner, methods: Arc::new(Methods::new(descriptor_sets)?) })
+    pub(crate) fn new(
+        inner: Inner,
+        sets: impl IntoIterator<Item = FileDescriptorSet>,
+    ) -> Result<Self, DescriptorError> {
+        Ok(Self { inner, methods: Arc::new(Methods::new(sets)?) })
     }
 
     /// Answers a request that is no call of gRPC, and names the protocol that it was.

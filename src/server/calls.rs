@@ -60,7 +60,7 @@ pub(super) struct Calls {
     drain: CancellationToken,
 }
 
-/// What all calls have in common. Behind one pointer, since each call copies it.
+/// The rules that all calls have in common. Behind one pointer, since each call copies it.
 struct Rules {
     guard: Guard,
     abuse: Abuse,
@@ -166,7 +166,7 @@ impl Calls {
         let body = if caller.is_some() {
             body
         } else {
-            // What came as JSON is read later, and may be longer than the message that it becomes.
+            // A request that came as JSON is read later, and may be longer than the message that it becomes.
             if let Some(limit) = head.extensions.get::<BodyLimit>() {
                 limit.lower(MAX_UNKNOWN_BODY);
             }
@@ -242,7 +242,11 @@ fn size(fields: &HeaderMap) -> usize {
 /// The body of a call of somebody who is not known, whose requests have next to nothing to say.
 fn bounded(body: Body) -> Body {
     let limited = Limited::new(body, MAX_UNKNOWN_BODY);
-    Body::new(limited.map_err(|_| status::too_large("the request is too large for a caller without a token")))
+    Body::new(limited.map_err(|error| match error.downcast::<Status>() {
+        // It could not be read, and says why.
+        Ok(status) => *status,
+        Err(_) => status::too_large("the request is too large for a caller without a token"),
+    }))
 }
 
 impl Service<Request<Body>> for Calls {

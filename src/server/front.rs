@@ -1,9 +1,10 @@
 //! The outermost service: calls of gRPC go on to gRPC-Web (if on) and to the calls, other requests to the routes of HTTP.
-//! Browsers are told here what pages of other origins may do. What is nothing that is served is answered with a text for
+//! Browsers are told here what pages of other origins may do. A request for nothing that is served is answered with a text for
 //! the person who sent it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -31,6 +32,12 @@ const GRPC_WEB: [&str; 4] = [
 #[derive(Clone)]
 pub(super) struct Front<S> {
     pub(super) inner: S,
+    /// Behind one pointer, since each request copies it.
+    pub(super) others: Arc<Others>,
+}
+
+/// The parts that answer requests that are no calls of gRPC.
+pub(super) struct Others {
     pub(super) http: Http,
     pub(super) origins: Origins,
     pub(super) requests: RequestMetrics,
@@ -65,7 +72,7 @@ where
     }
 }
 
-/// What a request is, by the first look.
+/// The kind of a request, by the first look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Grpc,
@@ -96,10 +103,11 @@ where
 {
     /// Answers what is no call of gRPC.
     async fn answer(self, kind: Kind, request: Request<Body>) -> Response<Body> {
-        if let Some(response) = self.origins.preflight(&request) {
+        let Self { inner, others } = self;
+        let Others { http, origins, requests, grpc_web, tls } = others.as_ref();
+        if let Some(response) = origins.preflight(&request) {
             return response;
         }
-        let Self { inner, http, origins, requests, grpc_web, tls } = self;
         let origin = request.headers().get(ORIGIN).cloned();
         let peer = request.extensions().get::<Peer>().copied();
         let answered = match kind {
@@ -108,7 +116,7 @@ where
                 "gRPC needs HTTP/2, and this request came by HTTP/1",
             )),
             // While gRPC-Web is off, the guard says so in terms that its clients understand.
-            Kind::GrpcWeb if grpc_web && !is_known_web(&request) => {
+            Kind::GrpcWeb if *grpc_web && !is_known_web(&request) => {
                 Err(TurnedAway::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "of gRPC-Web it speaks the protobuf form only"))
             }
             Kind::Grpc | Kind::GrpcWeb => {
@@ -132,7 +140,7 @@ where
                 http.status = turned_away.status.as_u16(),
                 "turned away a request that is no call"
             );
-            let mut response = explain(turned_away, tls);
+            let mut response = explain(turned_away, *tls);
             identify(&mut response, &id);
             response
         });

@@ -4,7 +4,7 @@
 //! A page can reach loopback in two ways. It can name it (`http://127.0.0.1:50051`): then the browser sends the page's
 //! `Origin`, which is never served then. Or it can have its own name resolve to it (DNS rebinding): then the request's
 //! host is foreign. gRPC proper cannot be spoken by a page at all; gRPC-Web is made for it, and off unless the operator
-//! asked for it and there is a token. JSON can be sent by a page, but not without an `Origin`.
+//! asked for it and there is an access token. JSON can be sent by a page, but not without an `Origin`.
 
 use std::net::IpAddr;
 
@@ -38,7 +38,7 @@ impl Guard {
         {
             return Err(
                 "calls with an Origin come from web pages, and this server does not serve those of this origin; \
-                        they are let in with --allow-origin, once there is a token",
+                        they are let in with --allow-origin, once there is an access token",
             );
         }
         if loopback_only && !names_loopback(&head.uri, &head.headers) {

@@ -34,7 +34,10 @@ mod traces;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +50,7 @@ use self::abuse::Connections;
 use self::accept::{Entrance, Places};
 use self::calls::Calls;
 pub use self::error::ServerError;
-use self::front::Front;
+use self::front::{Front, Others};
 use self::guard::Guard;
 use self::limits::Limits;
 use self::metrics::{CallMetrics, ConnectionMetrics, RequestMetrics};
@@ -218,7 +221,7 @@ pub async fn run_by(
         health.set_service_status("", ServingStatus::NotServing).await;
     };
     let calls = CallMetrics::new()?;
-    let (connections, requests) = (ConnectionMetrics::default(), RequestMetrics::default());
+    let (connections, requests) = (ConnectionMetrics::default(), RequestMetrics::new());
     let mut registry = metrics::registry();
     calls.register(&mut registry);
     connections.register(&mut registry);
@@ -285,7 +288,7 @@ pub async fn serve(
         auth,
         currency,
         connections: ConnectionMetrics::default(),
-        requests: RequestMetrics::default(),
+        requests: RequestMetrics::new(),
         observers,
     };
     serve_with(listener, tls, service, transport, drain, shutdown).await
@@ -321,14 +324,16 @@ async fn serve_with(
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };
-    let http = Http::new(Inner::new(calls.clone()), &descriptor_sets())?;
+    let sets: Vec<_> = descriptor_sets().iter().map(|set| FileDescriptorSet::decode(*set)).collect::<Result<_, _>>()?;
+    let http = Http::new(Inner::new(calls.clone()), sets)?;
+    let others = Arc::new(Others { http, origins, requests, grpc_web, tls: has_tls });
     let accepting = async {
         if grpc_web {
             let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
-            let front = Front { inner, http, origins, requests, grpc_web, tls: has_tls };
+            let front = Front { inner, others };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         } else {
-            let front = Front { inner: calls, http, origins, requests, grpc_web, tls: has_tls };
+            let front = Front { inner: calls, others };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         }
     };

@@ -14,7 +14,7 @@ use super::super::gzip::Coding;
 use super::super::inner::{BodyLimit, malformed};
 use super::{Codec, Exchange};
 
-/// What a query says.
+/// The parameters of a query.
 #[derive(PartialEq, Eq, Default, Debug)]
 pub(super) struct Query {
     message: Option<Vec<u8>>,
@@ -32,7 +32,7 @@ pub(super) fn unknown_encoding() -> TurnedAway {
 
 /// Answers a request by GET.
 pub(super) async fn serve(exchange: Exchange, query: Query, request: Request<Body>) -> Response<Body> {
-    // What a body may hold is no part of the call.
+    // A body is no part of the call.
     let (head, _) = request.into_parts();
     let mut response = exchange.call(&head, move |limit| async move { query.message(&limit) }).await;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

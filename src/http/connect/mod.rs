@@ -20,7 +20,7 @@ use super::inner::malformed;
 use super::methods::{Method, Methods, Shape};
 use super::{Inner, TurnedAway, json};
 
-/// What is served by POST.
+/// The content types of calls by POST.
 const ACCEPT_POST: HeaderValue = HeaderValue::from_static(
     "application/json, application/proto, application/connect+json, application/connect+proto, application/grpc",
 );
@@ -34,7 +34,7 @@ enum Codec {
     Proto,
 }
 
-/// What a content type says of a request.
+/// The form of a request, as its content type says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
     /// The body is the message.
@@ -43,7 +43,7 @@ enum Form {
     Enveloped(Codec),
 }
 
-/// What there is to know of a call before its message.
+/// All that is known of a call before its message.
 struct Exchange {
     inner: Inner,
     methods: Arc<Methods>,

@@ -47,7 +47,7 @@ pub(super) async fn serve(exchange: Exchange, request: Request<Body>) -> Respons
     let timeout = terms.as_ref().ok().copied().flatten();
     let coding = Coding::of(head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes));
     let (method, codec) = (Arc::clone(&exchange.method), exchange.codec);
-    // What is wrong with the request is told to those alone who may make the call.
+    // A fault of the request is told to those alone who may make the call.
     let coding = terms.and(coding);
     let call = Call { method: &exchange.method.name, head: &head, timeout };
     let begun = if method.shape == Shape::BothStream {

@@ -37,7 +37,7 @@ impl Exchange {
         let (method, codec) = (Arc::clone(&self.method), self.codec);
         let call = Call { method: &self.method.name, head, timeout };
         let message = move |limit: BodyLimit| async move {
-            // What is wrong with the request is told to those alone who may make the call.
+            // A fault of the request is told to those alone who may make the call.
             terms?;
             Self::read(codec, &method, read(limit).await?)
         };

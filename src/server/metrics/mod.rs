@@ -25,12 +25,24 @@ pub(super) struct ConnectionMetrics {
     failed_handshakes: Counter,
 }
 
+/// The protocols of requests that did not come as gRPC; `none` is no call.
+const PROTOCOLS: [&str; 4] = ["connect", "grpc_web", "rest", "none"];
+
 /// Requests that did not come as gRPC, counted by what they came as. Clones count together.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct RequestMetrics(Family<[(&'static str, &'static str); 1], Counter>);
 
 impl RequestMetrics {
-    /// Counts one; `protocol` is of a closed set.
+    /// Nothing was counted yet.
+    pub(super) fn new() -> Self {
+        let counts = Family::<_, Counter>::default();
+        for protocol in PROTOCOLS {
+            drop(counts.get_or_create(&[("protocol", protocol)]));
+        }
+        Self(counts)
+    }
+
+    /// Counts one of [`PROTOCOLS`].
     pub(super) fn count(&self, protocol: &'static str) {
         self.0.get_or_create(&[("protocol", protocol)]).inc();
     }

@@ -14,7 +14,7 @@ async fn foreign_hosts_and_origins_are_refused() {
     for origin in ["http://localhost:3000", "https://example.com"] {
         let (refused, _) = call(&channel, "/grpc.health.v1.Health/Check", &[("origin", origin)]).await;
         assert_eq!(refused.code(), Code::PermissionDenied, "{origin}");
-        assert!(refused.message().contains("--grpc-web"), "{}", refused.message());
+        assert!(refused.message().contains("--allow-origin"), "{}", refused.message());
     }
 }
 

@@ -28,7 +28,7 @@ fn strings(arguments: &[&str]) -> Vec<String> {
     arguments.iter().map(|it| (*it).to_owned()).collect()
 }
 
-/// What `curl` is answered, with the status of HTTP.
+/// The answer that `curl` gets, with the status of HTTP.
 async fn curl(rig: &Rig, arguments: &[&str], path: &str) -> (u16, Value) {
     let url = format!("http://{}{path}", rig.address());
     let bearer = format!("authorization: Bearer {ROOT}");
@@ -61,7 +61,7 @@ async fn curl_is_a_client() {
     let get = ["-G", "-d", "encoding=json", "--data-urlencode", r#"message={"search": "sea"}"#];
     let (status, listed) = curl(&rig, &get, "/tollgate.v1.TeamService/ListTeams").await;
     assert_eq!((status, listed["teams"].as_array().map(Vec::len)), (200, Some(2)), "{listed}");
-    // What curl sends of itself is no JSON.
+    // The content type that curl sends of itself is not that of JSON.
     let (status, text) = curl(&rig, &["-d", "{}"], "/tollgate.v1.TeamService/ListTeams").await;
     assert!(status == 415 && text.as_str().unwrap().contains("application/json"), "{text}");
     drop(channel);

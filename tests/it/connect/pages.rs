@@ -1,4 +1,4 @@
-//! What browsers are told of pages of other origins.
+//! Pages of other origins, and the answers that browsers get for them.
 
 use http::{Method, Request, Version};
 

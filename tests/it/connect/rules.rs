@@ -25,7 +25,7 @@ async fn without_a_token_only_programs_of_this_machine_are_served() {
             (vec![("origin", "null")], 403),
             // Of a page that has the server's own origin, as by a name that leads here.
             (vec![("origin", "http://localhost"), ("host", "localhost")], 403),
-            // What a page can send without asking first.
+            // Content types that a page can send without asking first.
             (vec![("content-type", "text/plain")], 415),
             (vec![("content-type", "application/x-www-form-urlencoded")], 415),
         ] {
@@ -114,7 +114,7 @@ async fn strangers_are_refused_before_their_request_is_read() {
     soon(socket.read_exact(&mut answer)).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 401", "{}", String::from_utf8_lossy(&answer));
 
-    // With a token it is asked for.
+    // With an access token it is asked for.
     let mut socket = TcpStream::connect(rig.address()).await.unwrap();
     let head = format!(
         "POST /tollgate.v1.{LIST} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -146,8 +146,12 @@ async fn metadata_and_places_are_counted_alike() {
         let answer = send(rig.address(), version, json_with(LIST, &[("x-much", &large)], b"{}".to_vec())).await;
         assert_eq!(answer.refusal().2, "TOO_LARGE", "{:?}", answer.status);
     }
-    let waits = json("ConfigService/WaitForRevision", r#"{"revision":"1","timeout":"50s","nodeIds":["none"]}"#);
-    let waiting = tokio::spawn(send(rig.address(), BOTH[1], waits));
+    let address = rig.address();
+    let waiting = tokio::spawn(async move {
+        let waits = || json("ConfigService/WaitForRevision", r#"{"revision":"1","timeout":"50s","nodeIds":["none"]}"#);
+        // Until it has the place.
+        while send(address, BOTH[1], waits()).await.status == 429 {}
+    });
     let refused = loop {
         let answer = soon(send(rig.address(), BOTH[0], json(LIST, "{}"))).await;
         if answer.status != 200 {

@@ -52,7 +52,7 @@ impl Answer {
         envelopes
     }
 
-    /// What the last envelope of a stream says.
+    /// The last envelope of a stream, read.
     pub(super) fn end(&self) -> Value {
         let envelopes = self.envelopes();
         let (flags, last) = envelopes.last().expect("no envelope");
