@@ -7,6 +7,7 @@ mod gzip;
 mod inner;
 mod json;
 mod methods;
+mod openapi;
 mod rest;
 
 use std::borrow::Cow;

@@ -30,6 +30,7 @@ mod process;
 mod proxy;
 mod reconciliation;
 mod replicas;
+mod rest;
 mod retention;
 mod settings;
 mod tls;
