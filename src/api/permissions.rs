@@ -86,6 +86,7 @@ const TABLE: [(Who, &[&str]); 6] = [
     (
         ADMIN,
         &[
+            "tollgate.v1.ChangeService/Apply",
             "tollgate.v1.CustomerService/CreateCustomer",
             "tollgate.v1.CustomerService/DeleteCustomer",
             "tollgate.v1.CustomerService/UpdateCustomer",

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond, unknown};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use crate::domain::PricingOverride;
 use crate::proto::v1;
 use crate::proto::v1::pricing_override_service_server::PricingOverrideService;
@@ -39,6 +39,7 @@ impl PricingOverrideService for Api {
             virtual_key_id,
             provider_id,
             provider_key_id,
+            managed_by,
         } = request;
         let mut facets = Vec::new();
         match scope_kind {
@@ -51,6 +52,7 @@ impl PricingOverrideService for Api {
         facets.extend((!virtual_key_id.is_empty()).then(|| Facet::VirtualKey(virtual_key_id.into())));
         facets.extend((!provider_id.is_empty()).then(|| Facet::Provider(provider_id.into())));
         facets.extend((!provider_key_id.is_empty()).then(|| Facet::ProviderKey(provider_key_id.into())));
+        facets.extend(managed_facet(managed_by));
         let query = Query { facets, ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<PricingOverride>(Listing { page_size, page_token, reading, scope, query }).await;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use super::quota::facets;
 use crate::domain::VirtualKey;
 use crate::proto::v1;
@@ -40,12 +40,11 @@ impl VirtualKeyService for Api {
             search,
             is_active,
             labels,
+            managed_by,
         } = request;
-        let query = Query {
-            facets: facets(&team_id, &customer_id, is_active, labels),
-            search: Some(search),
-            ..Query::default()
-        };
+        let mut facets = facets(&team_id, &customer_id, is_active, labels);
+        facets.extend(managed_facet(managed_by));
+        let query = Query { facets, search: Some(search), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<VirtualKey>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListVirtualKeysResponse {

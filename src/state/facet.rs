@@ -39,6 +39,8 @@ pub enum Facet {
     Model(Box<str>),
     /// Names the provider key with this id.
     ProviderKey(Box<str>),
+    /// Is managed by this source.
+    ManagedBy(Box<str>),
 }
 
 /// What a kind is named and listed by.
@@ -65,6 +67,10 @@ pub trait Listed: Indexed {
     }
 }
 
+fn managed_facet(managed_by: &str) -> Option<Facet> {
+    (!managed_by.is_empty()).then(|| Facet::ManagedBy(managed_by.into()))
+}
+
 fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
     labels.iter().map(|(key, value)| Facet::Label(key.clone(), value.clone()))
 }
@@ -83,7 +89,7 @@ impl Listed for Customer {
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
-        label_facets(&resource.labels).collect()
+        label_facets(&resource.labels).chain(managed_facet(&resource.managed_by)).collect()
     }
 }
 
@@ -102,7 +108,7 @@ impl Listed for Team {
 
     fn facets(resource: &Self) -> Vec<Facet> {
         let customer = resource.customer_id.iter().map(|id| Facet::Customer(id.shared()));
-        customer.chain(label_facets(&resource.labels)).collect()
+        customer.chain(label_facets(&resource.labels)).chain(managed_facet(&resource.managed_by)).collect()
     }
 }
 
@@ -131,7 +137,7 @@ impl Listed for VirtualKey {
             }
             None => {}
         }
-        facets.extend(label_facets(&resource.labels));
+        facets.extend(label_facets(&resource.labels).chain(managed_facet(&resource.managed_by)));
         facets
     }
 }
@@ -144,6 +150,10 @@ impl Listed for Provider {
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.providers
     }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
+    }
 }
 
 impl Listed for McpClient {
@@ -153,6 +163,10 @@ impl Listed for McpClient {
 
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.mcp_clients
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
     }
 }
 
@@ -185,6 +199,7 @@ impl Listed for ModelConfig {
             facets.push(Facet::ScopeId(resource.scope.id().into()));
         }
         facets.extend(resource.provider.iter().map(|provider| Facet::Provider(provider.shared())));
+        facets.extend(managed_facet(&resource.managed_by));
         facets
     }
 }
@@ -196,6 +211,10 @@ impl Listed for ProviderGovernance {
 
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.provider_governance
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
     }
 }
 
@@ -218,6 +237,7 @@ impl Listed for PricingOverride {
         facets.extend(scope.virtual_key().map(|id| Facet::VirtualKey(id.shared())));
         facets.extend(scope.provider().map(|id| Facet::Provider(id.shared())));
         facets.extend(scope.provider_key().map(|id| Facet::ProviderKey(id.into())));
+        facets.extend(managed_facet(&resource.managed_by));
         facets
     }
 }
@@ -236,6 +256,7 @@ impl Listed for ModelPrice {
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
-        vec![Facet::Provider(resource.provider.shared()), Facet::Model(resource.bare_model().into())]
+        let priced = [Facet::Provider(resource.provider.shared()), Facet::Model(resource.bare_model().into())];
+        priced.into_iter().chain(managed_facet(&resource.managed_by)).collect()
     }
 }

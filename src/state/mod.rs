@@ -42,6 +42,7 @@ pub use listing::Listing;
 pub use marks::{Mark, Marked, Slot};
 pub use prices::upsert_prices;
 pub use query::{Page, Query};
+pub use routing::RuleFilter;
 pub use rules::Rules;
 pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, heirs, settle_usage};
 

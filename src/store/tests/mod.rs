@@ -271,6 +271,7 @@ fn customer(name: &str) -> Customer {
         calendar: None,
         limits: Limits::default(),
         labels: BTreeMap::new(),
+        managed_by: if name.len() % 2 == 0 { "files".into() } else { "".into() },
     }
 }
 
@@ -287,6 +288,7 @@ fn team(name: &str) -> Team {
         profile: None,
         config: None,
         claims: None,
+        managed_by: if name.len() % 2 == 0 { "files".into() } else { "".into() },
     }
 }
 
@@ -306,6 +308,7 @@ fn virtual_key(name: &str) -> VirtualKey {
         limits: Limits::default(),
         labels: BTreeMap::new(),
         created_by: "".into(),
+        managed_by: if name.len() % 2 == 0 { "files".into() } else { "".into() },
     }
 }
 
@@ -327,5 +330,5 @@ fn provider(keys: &[(&str, &str, &[&str])]) -> Provider {
         name: (*name).into(),
         models: strings(models),
     };
-    Provider { keys: keys.iter().map(key).collect(), built_in: keys.is_empty() }
+    Provider { keys: keys.iter().map(key).collect(), built_in: keys.is_empty(), managed_by: "".into() }
 }

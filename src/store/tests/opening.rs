@@ -132,16 +132,17 @@ async fn a_newer_database_is_refused() {
 
 /// The last migration, and what undoes it as far as it can be applied again.
 const LAST: (&str, &str) = (
-    "m0015_hierarchy",
-    "ALTER TABLE virtual_key_provider_config RENAME COLUMN blocked_models TO blacklisted_models; \
-     ALTER TABLE customer DROP COLUMN is_active; \
-     ALTER TABLE customer DROP COLUMN model_ceiling_allowed_providers; \
-     ALTER TABLE customer DROP COLUMN model_ceiling_allowed_models; \
-     ALTER TABLE customer DROP COLUMN model_ceiling_blocked_models; \
-     ALTER TABLE team DROP COLUMN is_active; \
-     ALTER TABLE team DROP COLUMN model_ceiling_allowed_providers; \
-     ALTER TABLE team DROP COLUMN model_ceiling_allowed_models; \
-     ALTER TABLE team DROP COLUMN model_ceiling_blocked_models",
+    "m0016_managed_by",
+    "ALTER TABLE customer DROP COLUMN managed_by; \
+     ALTER TABLE team DROP COLUMN managed_by; \
+     ALTER TABLE virtual_key DROP COLUMN managed_by; \
+     ALTER TABLE routing_rule DROP COLUMN managed_by; \
+     ALTER TABLE model_config DROP COLUMN managed_by; \
+     ALTER TABLE provider_governance DROP COLUMN managed_by; \
+     ALTER TABLE pricing_override DROP COLUMN managed_by; \
+     ALTER TABLE model_price DROP COLUMN managed_by; \
+     ALTER TABLE provider DROP COLUMN managed_by; \
+     ALTER TABLE mcp_client DROP COLUMN managed_by",
 );
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {

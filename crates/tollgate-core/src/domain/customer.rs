@@ -19,4 +19,6 @@ pub struct Customer {
     pub limits: Limits,
     /// Free labels.
     pub labels: Labels,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }

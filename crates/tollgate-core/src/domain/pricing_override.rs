@@ -15,6 +15,8 @@ pub struct PricingOverride {
     pub request_types: RequestTypes,
     /// The rates that it has.
     pub rates: Rates,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 /// Which traffic an override is for.

@@ -27,4 +27,6 @@ pub struct Team {
     pub config: Option<Struct>,
     /// Free claims.
     pub claims: Option<Struct>,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }

@@ -45,6 +45,8 @@ pub struct VirtualKey {
     pub labels: Labels,
     /// Who created it.
     pub created_by: Box<str>,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 impl VirtualKey {

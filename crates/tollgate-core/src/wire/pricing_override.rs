@@ -1,6 +1,6 @@
 //! Pricing overrides.
 
-use super::text::{bounded, name, names_model, reference, timestamp};
+use super::text::{bounded, managed_by, name, names_model, reference, timestamp};
 use super::{Form, Wire};
 use crate::domain::{
     Id, Path, Pattern, PricingOverride, PricingScope, PricingScopeKind, Rates, RequestTypes, Stored, Violations,
@@ -50,6 +50,7 @@ impl Wire for PricingOverride {
             pattern,
             request_types,
             patch,
+            managed_by: manager,
             ..
         } = message;
         let name = name(&text, &path.field("name"), violations);
@@ -57,7 +58,8 @@ impl Wire for PricingOverride {
         let pattern = self::pattern(match_type, &pattern, path, violations);
         let request_types = self::request_types(&request_types, &path.field("request_types"), violations);
         let rates = parse_rates(&patch.unwrap_or_default(), &path.field("patch"), violations);
-        Some(Self { name, scope: scope?, pattern: pattern?, request_types, rates })
+        let managed_by = managed_by(&manager, path, violations);
+        Some(Self { name, scope: scope?, pattern: pattern?, request_types, rates, managed_by })
     }
 
     fn review(message: &v1::PricingOverride, path: &Path<'_>, violations: &mut Violations) {
@@ -65,7 +67,7 @@ impl Wire for PricingOverride {
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::PricingOverride {
-        let Self { name, scope, pattern, request_types, rates } = &stored.resource;
+        let Self { name, scope, pattern, request_types, rates, managed_by } = &stored.resource;
         let (match_type, pattern) = match pattern {
             Pattern::Exact(model) => (v1::PricingMatchType::Exact, model.to_string()),
             Pattern::Wildcard(prefix) => (v1::PricingMatchType::Wildcard, format!("{prefix}*")),
@@ -84,6 +86,7 @@ impl Wire for PricingOverride {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

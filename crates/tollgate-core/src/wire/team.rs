@@ -1,6 +1,6 @@
 //! Teams.
 
-use super::text::{labels, name, reference, render_labels, render_structure, structure, timestamp};
+use super::text::{labels, managed_by, name, reference, render_labels, render_structure, structure, timestamp};
 use super::{Form, Wire, calendar, ceiling, limits};
 use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
 use crate::proto::v1;
@@ -25,6 +25,7 @@ impl Wire for Team {
             profile,
             config,
             claims,
+            managed_by: manager,
             ..
         } = message;
         let customer_id =
@@ -41,6 +42,7 @@ impl Wire for Team {
             profile: structure(profile, &path.field("profile"), violations),
             config: structure(config, &path.field("config"), violations),
             claims: structure(claims, &path.field("claims"), violations),
+            managed_by: managed_by(&manager, path, violations),
         })
     }
 
@@ -61,6 +63,7 @@ impl Wire for Team {
             profile,
             config,
             claims,
+            managed_by,
         } = &stored.resource;
         let owner = LimitOwner::Team(stored.id.clone());
         let (budgets, rate_limits) =
@@ -89,6 +92,7 @@ impl Wire for Team {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::domain::{AllowList, Labels, ModelPattern, Path, Struct, StructValue, 
 
 const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1_024;
+const MAX_MANAGER_BYTES: usize = 128;
 const MAX_LABELS: usize = 64;
 const MAX_LABEL_KEY_BYTES: usize = 128;
 const MAX_STRUCT_BYTES: usize = 32 * 1_024;
@@ -156,6 +157,11 @@ pub(super) fn model_patterns(list: &[String], provider: &str, path: &Path<'_>, v
             _ => {}
         }
     }
+}
+
+/// The source that manages a resource.
+pub(super) fn managed_by(text: &str, owner: &Path<'_>, violations: &mut Violations) -> Box<str> {
+    bounded(text.trim(), MAX_MANAGER_BYTES, false, &owner.field("managed_by"), violations)
 }
 
 /// Labels.

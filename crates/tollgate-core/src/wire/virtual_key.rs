@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::text::{
-    bounded, count, description, labels, model_patterns, name, permit, reference, render_labels, required_time,
-    timestamp,
+    bounded, count, description, labels, managed_by, model_patterns, name, permit, reference, render_labels,
+    required_time, timestamp,
 };
 use super::{Form, Wire, calendar, limits};
 use crate::domain::{
@@ -52,6 +52,7 @@ impl Wire for VirtualKey {
             calendar: followed,
             expires_at,
             labels: pairs,
+            managed_by: manager,
             ..
         } = message;
         let owner = match (team_id.is_empty(), customer_id.is_empty()) {
@@ -108,6 +109,7 @@ impl Wire for VirtualKey {
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             created_by: "".into(),
+            managed_by: managed_by(&manager, path, violations),
         })
     }
 
@@ -146,6 +148,7 @@ impl Wire for VirtualKey {
             limits,
             labels,
             created_by,
+            managed_by,
         } = &stored.resource;
         let windows = calendar::own(*calendar_aligned, followed.as_deref());
         let limit_owner = LimitOwner::VirtualKey(stored.id.clone());
@@ -199,6 +202,7 @@ impl Wire for VirtualKey {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

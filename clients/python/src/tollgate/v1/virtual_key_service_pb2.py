@@ -30,7 +30,7 @@ from tollgate.v1 import model_config_pb2 as tollgate_dot_v1_dot_model__config__p
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tollgate/v1/virtual_key_service.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x18tollgate/v1/limits.proto\x1a\x1etollgate/v1/model_config.proto\x1a\x1atollgate/v1/resource.proto\"\xc9\x02\n\x16ListVirtualKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x0f\n\x07team_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x0e\n\x06search\x18\x07 \x01(\t\x12\x16\n\tis_active\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12?\n\x06labels\x18\t \x03(\x0b\x32/.tollgate.v1.ListVirtualKeysRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_is_active\"u\n\x17ListVirtualKeysResponse\x12-\n\x0cvirtual_keys\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.VirtualKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"r\n\x17\x43reateVirtualKeyRequest\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"H\n\x18\x43reateVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\"`\n\x14GetVirtualKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"E\n\x15GetVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\"\xdf\x01\n\x17UpdateVirtualKeyRequest\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"x\n\x18UpdateVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"b\n\x17\x44\x65leteVirtualKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"y\n\x18\x44\x65leteVirtualKeyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\"\x93\x01\n\x17RotateVirtualKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"H\n\x18RotateVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\"I\n\x17LookupVirtualKeyRequest\x12\x0f\n\x05value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cvalue_sha256\x18\x02 \x01(\x0cH\x00\x42\x05\n\x03key\"Z\n\x18LookupVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12\x10\n\x08previous\x18\x02 \x01(\x08\"\x1b\n\x19GetVirtualKeyQuotaRequest\"\x9a\x02\n\x1aGetVirtualKeyQuotaResponse\x12\x18\n\x10virtual_key_name\x18\x01 \x01(\t\x12\x11\n\tis_active\x18\x02 \x01(\x08\x12$\n\x07\x62udgets\x18\x03 \x03(\x0b\x32\x13.tollgate.v1.Budget\x12+\n\x0brate_limits\x18\x04 \x03(\x0b\x32\x16.tollgate.v1.RateLimit\x12?\n\x10provider_configs\x18\x05 \x03(\x0b\x32%.tollgate.v1.VirtualKeyProviderConfig\x12/\n\rmodel_configs\x18\x06 \x03(\x0b\x32\x18.tollgate.v1.ModelConfigR\nrate_limit2\x95\x06\n\x11VirtualKeyService\x12\\\n\x0fListVirtualKeys\x12#.tollgate.v1.ListVirtualKeysRequest\x1a$.tollgate.v1.ListVirtualKeysResponse\x12_\n\x10\x43reateVirtualKey\x12$.tollgate.v1.CreateVirtualKeyRequest\x1a%.tollgate.v1.CreateVirtualKeyResponse\x12V\n\rGetVirtualKey\x12!.tollgate.v1.GetVirtualKeyRequest\x1a\".tollgate.v1.GetVirtualKeyResponse\x12_\n\x10UpdateVirtualKey\x12$.tollgate.v1.UpdateVirtualKeyRequest\x1a%.tollgate.v1.UpdateVirtualKeyResponse\x12_\n\x10\x44\x65leteVirtualKey\x12$.tollgate.v1.DeleteVirtualKeyRequest\x1a%.tollgate.v1.DeleteVirtualKeyResponse\x12_\n\x10RotateVirtualKey\x12$.tollgate.v1.RotateVirtualKeyRequest\x1a%.tollgate.v1.RotateVirtualKeyResponse\x12_\n\x10LookupVirtualKey\x12$.tollgate.v1.LookupVirtualKeyRequest\x1a%.tollgate.v1.LookupVirtualKeyResponse\x12\x65\n\x12GetVirtualKeyQuota\x12&.tollgate.v1.GetVirtualKeyQuotaRequest\x1a\'.tollgate.v1.GetVirtualKeyQuotaResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tollgate/v1/virtual_key_service.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x18tollgate/v1/limits.proto\x1a\x1etollgate/v1/model_config.proto\x1a\x1atollgate/v1/resource.proto\"\xdd\x02\n\x16ListVirtualKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x0f\n\x07team_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x0e\n\x06search\x18\x07 \x01(\t\x12\x16\n\tis_active\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12?\n\x06labels\x18\t \x03(\x0b\x32/.tollgate.v1.ListVirtualKeysRequest.LabelsEntry\x12\x12\n\nmanaged_by\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_is_active\"u\n\x17ListVirtualKeysResponse\x12-\n\x0cvirtual_keys\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.VirtualKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"r\n\x17\x43reateVirtualKeyRequest\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"H\n\x18\x43reateVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\"`\n\x14GetVirtualKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"E\n\x15GetVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\"\xdf\x01\n\x17UpdateVirtualKeyRequest\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"x\n\x18UpdateVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"b\n\x17\x44\x65leteVirtualKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"y\n\x18\x44\x65leteVirtualKeyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\"\x93\x01\n\x17RotateVirtualKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"H\n\x18RotateVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\"I\n\x17LookupVirtualKeyRequest\x12\x0f\n\x05value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cvalue_sha256\x18\x02 \x01(\x0cH\x00\x42\x05\n\x03key\"Z\n\x18LookupVirtualKeyResponse\x12,\n\x0bvirtual_key\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.VirtualKey\x12\x10\n\x08previous\x18\x02 \x01(\x08\"\x1b\n\x19GetVirtualKeyQuotaRequest\"\x9a\x02\n\x1aGetVirtualKeyQuotaResponse\x12\x18\n\x10virtual_key_name\x18\x01 \x01(\t\x12\x11\n\tis_active\x18\x02 \x01(\x08\x12$\n\x07\x62udgets\x18\x03 \x03(\x0b\x32\x13.tollgate.v1.Budget\x12+\n\x0brate_limits\x18\x04 \x03(\x0b\x32\x16.tollgate.v1.RateLimit\x12?\n\x10provider_configs\x18\x05 \x03(\x0b\x32%.tollgate.v1.VirtualKeyProviderConfig\x12/\n\rmodel_configs\x18\x06 \x03(\x0b\x32\x18.tollgate.v1.ModelConfigR\nrate_limit2\x95\x06\n\x11VirtualKeyService\x12\\\n\x0fListVirtualKeys\x12#.tollgate.v1.ListVirtualKeysRequest\x1a$.tollgate.v1.ListVirtualKeysResponse\x12_\n\x10\x43reateVirtualKey\x12$.tollgate.v1.CreateVirtualKeyRequest\x1a%.tollgate.v1.CreateVirtualKeyResponse\x12V\n\rGetVirtualKey\x12!.tollgate.v1.GetVirtualKeyRequest\x1a\".tollgate.v1.GetVirtualKeyResponse\x12_\n\x10UpdateVirtualKey\x12$.tollgate.v1.UpdateVirtualKeyRequest\x1a%.tollgate.v1.UpdateVirtualKeyResponse\x12_\n\x10\x44\x65leteVirtualKey\x12$.tollgate.v1.DeleteVirtualKeyRequest\x1a%.tollgate.v1.DeleteVirtualKeyResponse\x12_\n\x10RotateVirtualKey\x12$.tollgate.v1.RotateVirtualKeyRequest\x1a%.tollgate.v1.RotateVirtualKeyResponse\x12_\n\x10LookupVirtualKey\x12$.tollgate.v1.LookupVirtualKeyRequest\x1a%.tollgate.v1.LookupVirtualKeyResponse\x12\x65\n\x12GetVirtualKeyQuota\x12&.tollgate.v1.GetVirtualKeyQuotaRequest\x1a\'.tollgate.v1.GetVirtualKeyQuotaResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,39 +41,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTVIRTUALKEYSREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_LISTVIRTUALKEYSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_LISTVIRTUALKEYSREQUEST']._serialized_start=236
-  _globals['_LISTVIRTUALKEYSREQUEST']._serialized_end=565
-  _globals['_LISTVIRTUALKEYSREQUEST_LABELSENTRY']._serialized_start=506
-  _globals['_LISTVIRTUALKEYSREQUEST_LABELSENTRY']._serialized_end=551
-  _globals['_LISTVIRTUALKEYSRESPONSE']._serialized_start=567
-  _globals['_LISTVIRTUALKEYSRESPONSE']._serialized_end=684
-  _globals['_CREATEVIRTUALKEYREQUEST']._serialized_start=686
-  _globals['_CREATEVIRTUALKEYREQUEST']._serialized_end=800
-  _globals['_CREATEVIRTUALKEYRESPONSE']._serialized_start=802
-  _globals['_CREATEVIRTUALKEYRESPONSE']._serialized_end=874
-  _globals['_GETVIRTUALKEYREQUEST']._serialized_start=876
-  _globals['_GETVIRTUALKEYREQUEST']._serialized_end=972
-  _globals['_GETVIRTUALKEYRESPONSE']._serialized_start=974
-  _globals['_GETVIRTUALKEYRESPONSE']._serialized_end=1043
-  _globals['_UPDATEVIRTUALKEYREQUEST']._serialized_start=1046
-  _globals['_UPDATEVIRTUALKEYREQUEST']._serialized_end=1269
-  _globals['_UPDATEVIRTUALKEYRESPONSE']._serialized_start=1271
-  _globals['_UPDATEVIRTUALKEYRESPONSE']._serialized_end=1391
-  _globals['_DELETEVIRTUALKEYREQUEST']._serialized_start=1393
-  _globals['_DELETEVIRTUALKEYREQUEST']._serialized_end=1491
-  _globals['_DELETEVIRTUALKEYRESPONSE']._serialized_start=1493
-  _globals['_DELETEVIRTUALKEYRESPONSE']._serialized_end=1614
-  _globals['_ROTATEVIRTUALKEYREQUEST']._serialized_start=1617
-  _globals['_ROTATEVIRTUALKEYREQUEST']._serialized_end=1764
-  _globals['_ROTATEVIRTUALKEYRESPONSE']._serialized_start=1766
-  _globals['_ROTATEVIRTUALKEYRESPONSE']._serialized_end=1838
-  _globals['_LOOKUPVIRTUALKEYREQUEST']._serialized_start=1840
-  _globals['_LOOKUPVIRTUALKEYREQUEST']._serialized_end=1913
-  _globals['_LOOKUPVIRTUALKEYRESPONSE']._serialized_start=1915
-  _globals['_LOOKUPVIRTUALKEYRESPONSE']._serialized_end=2005
-  _globals['_GETVIRTUALKEYQUOTAREQUEST']._serialized_start=2007
-  _globals['_GETVIRTUALKEYQUOTAREQUEST']._serialized_end=2034
-  _globals['_GETVIRTUALKEYQUOTARESPONSE']._serialized_start=2037
-  _globals['_GETVIRTUALKEYQUOTARESPONSE']._serialized_end=2319
-  _globals['_VIRTUALKEYSERVICE']._serialized_start=2322
-  _globals['_VIRTUALKEYSERVICE']._serialized_end=3111
+  _globals['_LISTVIRTUALKEYSREQUEST']._serialized_end=585
+  _globals['_LISTVIRTUALKEYSREQUEST_LABELSENTRY']._serialized_start=526
+  _globals['_LISTVIRTUALKEYSREQUEST_LABELSENTRY']._serialized_end=571
+  _globals['_LISTVIRTUALKEYSRESPONSE']._serialized_start=587
+  _globals['_LISTVIRTUALKEYSRESPONSE']._serialized_end=704
+  _globals['_CREATEVIRTUALKEYREQUEST']._serialized_start=706
+  _globals['_CREATEVIRTUALKEYREQUEST']._serialized_end=820
+  _globals['_CREATEVIRTUALKEYRESPONSE']._serialized_start=822
+  _globals['_CREATEVIRTUALKEYRESPONSE']._serialized_end=894
+  _globals['_GETVIRTUALKEYREQUEST']._serialized_start=896
+  _globals['_GETVIRTUALKEYREQUEST']._serialized_end=992
+  _globals['_GETVIRTUALKEYRESPONSE']._serialized_start=994
+  _globals['_GETVIRTUALKEYRESPONSE']._serialized_end=1063
+  _globals['_UPDATEVIRTUALKEYREQUEST']._serialized_start=1066
+  _globals['_UPDATEVIRTUALKEYREQUEST']._serialized_end=1289
+  _globals['_UPDATEVIRTUALKEYRESPONSE']._serialized_start=1291
+  _globals['_UPDATEVIRTUALKEYRESPONSE']._serialized_end=1411
+  _globals['_DELETEVIRTUALKEYREQUEST']._serialized_start=1413
+  _globals['_DELETEVIRTUALKEYREQUEST']._serialized_end=1511
+  _globals['_DELETEVIRTUALKEYRESPONSE']._serialized_start=1513
+  _globals['_DELETEVIRTUALKEYRESPONSE']._serialized_end=1634
+  _globals['_ROTATEVIRTUALKEYREQUEST']._serialized_start=1637
+  _globals['_ROTATEVIRTUALKEYREQUEST']._serialized_end=1784
+  _globals['_ROTATEVIRTUALKEYRESPONSE']._serialized_start=1786
+  _globals['_ROTATEVIRTUALKEYRESPONSE']._serialized_end=1858
+  _globals['_LOOKUPVIRTUALKEYREQUEST']._serialized_start=1860
+  _globals['_LOOKUPVIRTUALKEYREQUEST']._serialized_end=1933
+  _globals['_LOOKUPVIRTUALKEYRESPONSE']._serialized_start=1935
+  _globals['_LOOKUPVIRTUALKEYRESPONSE']._serialized_end=2025
+  _globals['_GETVIRTUALKEYQUOTAREQUEST']._serialized_start=2027
+  _globals['_GETVIRTUALKEYQUOTAREQUEST']._serialized_end=2054
+  _globals['_GETVIRTUALKEYQUOTARESPONSE']._serialized_start=2057
+  _globals['_GETVIRTUALKEYQUOTARESPONSE']._serialized_end=2339
+  _globals['_VIRTUALKEYSERVICE']._serialized_start=2342
+  _globals['_VIRTUALKEYSERVICE']._serialized_end=3131
 # @@protoc_insertion_point(module_scope)
