@@ -12,13 +12,13 @@ use crate::decision::{
     self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RejectedFallback, RuleCheck, Verdict,
 };
 use crate::domain::{
-    Error, Fallback, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
-    Violations, VirtualKey,
+    Error, Fallback, Kind, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash,
+    Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::decision_service_server::DecisionService;
 use crate::proto::v1::explain_request::Key;
-use crate::state::State;
+use crate::state::{self, State};
 use crate::wire::{
     self, Form, Wire as _, parse_fallbacks, parse_rates, parse_timestamp, render_fallback, render_pricing_scope_kind,
     render_rates, render_routing_scope, timestamp,
@@ -76,7 +76,10 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
     violations.or(())?;
     let key = match &key {
         None => KeyGiven::None,
-        Some(Key::VirtualKeyId(id)) => state.config().get::<VirtualKey>(id).map_or(KeyGiven::Unknown, KeyGiven::Key),
+        Some(Key::VirtualKeyId(id)) => {
+            state::check_path(Kind::VirtualKey, id, "virtual_key_id")?;
+            state.find::<VirtualKey>(id).map_or(KeyGiven::Unknown, KeyGiven::Key)
+        }
         Some(Key::VirtualKeyValue(value)) => state
             .config()
             .key_by_secret(&Sha256Hash::of(value), at)
@@ -255,6 +258,7 @@ fn resolve_price(
     let base = base.map(|base| parse_rates(&base, &Path::root("base"), &mut violations));
     let at = at.and_then(|at| parse_timestamp(&at, &Path::root("at"), &mut violations)).unwrap_or(now);
     violations.or(())?;
+    let virtual_key_id = state::meant::<VirtualKey>(state, &virtual_key_id, "virtual_key_id")?;
     let request = PriceRequest {
         virtual_key_id: &virtual_key_id,
         provider: &provider,

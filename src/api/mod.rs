@@ -2,6 +2,7 @@
 //! or reads from memory or the tables, and renders. What all kinds have in common is in `crud`, once.
 
 mod adjust;
+mod apply;
 mod auth;
 mod body;
 mod call;
@@ -48,6 +49,8 @@ pub use notes::CallNotes;
 pub use serve::add_services;
 pub(crate) use status::of as status;
 
+use tokio::sync::Semaphore;
+
 use crate::access::Tokens;
 use crate::domain::Timestamp;
 use crate::ledger::Ledger;
@@ -60,12 +63,14 @@ pub struct Api {
     ledger: Ledger,
     watch: Watch,
     tokens: Arc<Tokens>,
+    /// Places for calls that hold many changes in memory.
+    applying: Arc<Semaphore>,
 }
 
 impl Api {
     /// Services that decide through `ledger`, stream from `watch` and change `tokens`.
     pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>) -> Self {
-        Self { ledger, watch, tokens }
+        Self { ledger, watch, tokens, applying: Arc::new(Semaphore::new(apply::AT_ONCE)) }
     }
 
     fn state(&self) -> Arc<State> {

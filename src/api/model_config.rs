@@ -11,7 +11,7 @@ use super::page::{Scope, managed_facet};
 use crate::domain::ModelConfig;
 use crate::proto::v1;
 use crate::proto::v1::model_config_service_server::ModelConfigService;
-use crate::state::{Facet, Query, Reset};
+use crate::state::{self, Facet, Query, Reset};
 use crate::wire::parse_model_config_scope;
 
 #[tonic::async_trait]
@@ -49,7 +49,12 @@ impl ModelConfigService for Api {
                 None => return respond(Err(unknown("scope", known, "ModelConfigScope")), &statuses),
             },
         }
-        facets.extend((!scope_id.is_empty()).then(|| Facet::ScopeId(scope_id.into())));
+        if !scope_id.is_empty() {
+            match state::meant_in_scope(&self.state(), &scope_id, "scope_id") {
+                Ok(id) => facets.push(Facet::ScopeId(id)),
+                Err(error) => return respond(Err(error), &statuses),
+            }
+        }
         facets.extend((!provider.is_empty()).then(|| Facet::Provider(provider.into())));
         facets.extend(managed_facet(managed_by));
         let query = Query { facets, search: Some(search), ..Query::default() };

@@ -23,6 +23,7 @@ macro_rules! bounded {
 
 /// Adds every service to `routes`, and says of each that it serves.
 pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, api: &Api) {
+    let change = v1::change_service_server::ChangeServiceServer::new(api.clone());
     let customer = v1::customer_service_server::CustomerServiceServer::new(api.clone());
     let team = v1::team_service_server::TeamServiceServer::new(api.clone());
     let virtual_key = v1::virtual_key_service_server::VirtualKeyServiceServer::new(api.clone());
@@ -41,6 +42,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let node = v1::node_service_server::NodeServiceServer::new(api.clone());
     let config_service = v1::config_service_server::ConfigServiceServer::new(api.clone());
     routes
+        .add_service(bounded!(change))
         .add_service(bounded!(customer))
         .add_service(bounded!(team))
         .add_service(bounded!(virtual_key))
@@ -59,6 +61,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         .add_service(bounded!(node))
         .add_service(MapResponseLayer::new(config::streamed).named_layer(bounded!(config_service)));
     for service in [
+        v1::change_service_server::SERVICE_NAME,
         v1::customer_service_server::SERVICE_NAME,
         v1::team_service_server::SERVICE_NAME,
         v1::virtual_key_service_server::SERVICE_NAME,

@@ -9,10 +9,10 @@ use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
 use super::page::{Scope, managed_facet};
 use super::quota::facets;
-use crate::domain::VirtualKey;
+use crate::domain::{Customer, Team, VirtualKey};
 use crate::proto::v1;
 use crate::proto::v1::virtual_key_service_server::VirtualKeyService;
-use crate::state::{Query, Reset};
+use crate::state::{self, Query, Reset};
 
 #[tonic::async_trait]
 impl VirtualKeyService for Api {
@@ -42,6 +42,13 @@ impl VirtualKeyService for Api {
             labels,
             managed_by,
         } = request;
+        let state = self.state();
+        let owners = state::meant::<Team>(&state, &team_id, "team_id")
+            .and_then(|team| Ok((team, state::meant::<Customer>(&state, &customer_id, "customer_id")?)));
+        let (team_id, customer_id) = match owners {
+            Ok(owners) => owners,
+            Err(error) => return respond(Err(error), &statuses),
+        };
         let mut facets = facets(&team_id, &customer_id, is_active, labels);
         facets.extend(managed_facet(managed_by));
         let query = Query { facets, search: Some(search), ..Query::default() };

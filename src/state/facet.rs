@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tollgate_core::config::Indexed;
 
-use super::{Listing, State};
+use super::{Listing, Name, State, Within};
 use crate::domain::{
-    Customer, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScopeKind, Provider,
-    ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
+    Customer, Id, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, NamePath, PricingOverride, PricingScopeKind,
+    Provider, ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
 };
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
@@ -51,14 +51,24 @@ pub trait Listed: Indexed {
     /// Where its names and lists are, to change them.
     fn listing_mut(state: &mut State) -> &mut Listing<Self>;
 
-    /// The name that is unique within the kind, if that is not the id.
-    fn unique_name(_stored: &Stored<Self>) -> Option<&str> {
+    /// Whether no two have the same name in the same place.
+    const NAMES_ARE_UNIQUE: bool = true;
+    /// Whether paths of names name resources of this kind.
+    const HAS_PATHS: bool = false;
+
+    /// The name in its place, if it has one that is not the id.
+    fn name(_stored: &Stored<Self>) -> Option<Name<'_>> {
+        None
+    }
+
+    /// The one at a path of names.
+    fn at_path<'a>(_state: &'a State, _path: &NamePath) -> Option<&'a Id<Self>> {
         None
     }
 
     /// What `search` looks in.
     fn searched(stored: &Stored<Self>) -> &str {
-        Self::unique_name(stored).unwrap_or(stored.id.as_str())
+        stored.id.as_str()
     }
 
     /// What it can be filtered by.
@@ -84,8 +94,18 @@ impl Listed for Customer {
         &mut state.listings.customers
     }
 
-    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
-        Some(&stored.resource.name)
+    const HAS_PATHS: bool = true;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Nothing, &stored.resource.name))
+    }
+
+    fn at_path<'a>(state: &'a State, path: &NamePath) -> Option<&'a Id<Self>> {
+        state.customer_at(path.name())
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
@@ -102,8 +122,18 @@ impl Listed for Team {
         &mut state.listings.teams
     }
 
-    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
-        Some(&stored.resource.name)
+    const HAS_PATHS: bool = true;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::of_team(&stored.resource))
+    }
+
+    fn at_path<'a>(state: &'a State, path: &NamePath) -> Option<&'a Id<Self>> {
+        state.team_at(path.customer(), path.name())
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
@@ -121,8 +151,18 @@ impl Listed for VirtualKey {
         &mut state.listings.virtual_keys
     }
 
-    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
-        Some(&stored.resource.name)
+    const HAS_PATHS: bool = true;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::of_key(&stored.resource))
+    }
+
+    fn at_path<'a>(state: &'a State, path: &NamePath) -> Option<&'a Id<Self>> {
+        state.key_at(path)
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
@@ -178,6 +218,10 @@ impl Listed for RoutingRule {
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.routing_rules
     }
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Scope(&stored.resource.scope), &stored.resource.name))
+    }
 }
 
 impl Listed for ModelConfig {
@@ -225,6 +269,12 @@ impl Listed for PricingOverride {
 
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.pricing_overrides
+    }
+
+    const NAMES_ARE_UNIQUE: bool = false;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Pricing(&stored.resource.scope), &stored.resource.name))
     }
 
     fn searched(stored: &Stored<Self>) -> &str {

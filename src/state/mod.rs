@@ -5,19 +5,23 @@
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
 mod adjust;
+mod apply;
 mod decide;
 mod facet;
 mod first;
 mod head;
 mod listing;
 mod marks;
+mod names;
 mod prices;
 mod query;
 mod reconcile;
+mod rollback;
 mod routing;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod upsert;
 mod usage;
 
 use crate::credit::Book;
@@ -32,6 +36,7 @@ use crate::domain::{
 use crate::seeded::{self, Bug};
 
 pub use adjust::adjust;
+pub use apply::{DecideStep, Fate, Outcome, Step, apply};
 pub use decide::{
     Change, Children, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update,
 };
@@ -40,10 +45,13 @@ pub use first::furnish;
 pub use head::{Chain, Head, Op};
 pub use listing::Listing;
 pub use marks::{Mark, Marked, Slot};
+pub use names::{Clashes, Name, Within, check_path, meant, meant_in_scope};
 pub use prices::upsert_prices;
 pub use query::{Page, Query};
+pub use rollback::roll_back;
 pub use routing::RuleFilter;
 pub use rules::Rules;
+pub use upsert::{Desired, upsert};
 pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, heirs, settle_usage};
 
 /// Everything at one revision.
@@ -162,10 +170,7 @@ impl State {
         self.chain_prefixes.push_back(head.chain.prefix());
         self.head = head;
         for change in changes {
-            match &change.after {
-                Some(after) => self.put(after),
-                None => self.remove(&change.key()),
-            }
+            self.stage(change);
         }
     }
 
@@ -209,6 +214,14 @@ impl State {
         self.chain_prefixes = self.chain_prefixes.skip(dropped.min(self.chain_prefixes.len()));
         self.marks.compact(self.head.compacted_revision, head.compacted_revision);
         self.head = head;
+    }
+
+    /// Makes a change on a copy that is thrown away: the head stays where it is.
+    fn stage(&mut self, change: &Change) {
+        match &change.after {
+            Some(after) => self.put(after),
+            None => self.remove(&change.key()),
+        }
     }
 
     fn put(&mut self, resource: &AnyResource) {

@@ -4,6 +4,7 @@
 
 mod access;
 mod altered;
+mod apply;
 mod architecture;
 mod bad_input;
 mod cases;

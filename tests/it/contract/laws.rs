@@ -20,7 +20,7 @@ macro_rules! on_every_kind {
 pub(super) use on_every_kind;
 
 /// An error of this code, with a reason of the contract; the reason without its prefix.
-pub(super) fn reason(status: &Status, code: Code) -> String {
+pub(crate) fn reason(status: &Status, code: Code) -> String {
     assert_eq!(status.code(), code, "{status:?}");
     let info = status.get_error_details().error_info().cloned().expect("every error has ErrorInfo");
     assert_eq!(info.domain, "tollgate");

@@ -5,7 +5,7 @@ use super::{Calendar, Labels, Limits, ModelCeiling};
 /// A customer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Customer {
-    /// Unique name.
+    /// Name, unique among customers.
     pub name: Box<str>,
     /// Whether keys below it work.
     pub is_active: bool,

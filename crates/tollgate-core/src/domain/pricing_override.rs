@@ -116,6 +116,14 @@ impl PricingScope {
         })
     }
 
+    /// Lets `share` say the id of the virtual key anew.
+    pub fn share_virtual_key(&mut self, share: impl FnOnce(&mut Id<VirtualKey>)) {
+        match self {
+            Self::VirtualKey(id) | Self::VirtualKeyProvider(id, _) | Self::VirtualKeyProviderKey(id, ..) => share(id),
+            Self::Global | Self::Provider(_) | Self::ProviderKey(_) => {}
+        }
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> PricingScopeKind {
         match self {

@@ -5,7 +5,7 @@ use super::{Calendar, Customer, Id, Labels, Limits, ModelCeiling, Struct};
 /// A team.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Team {
-    /// Unique name.
+    /// Name, unique within its customer.
     pub name: Box<str>,
     /// The customer it belongs to.
     pub customer_id: Option<Id<Customer>>,

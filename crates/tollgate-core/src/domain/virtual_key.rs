@@ -17,7 +17,7 @@ pub enum KeyOwner {
 /// A virtual key.
 #[derive(Clone, PartialEq, Debug)]
 pub struct VirtualKey {
-    /// Unique name.
+    /// Name, unique within its team or customer.
     pub name: Box<str>,
     /// What is kept of the secret.
     pub secret: Secret,

@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::text::{labels, managed_by, name, render_labels, timestamp};
+use super::text::{labels, managed_by, name, render_labels, tidy_name, timestamp};
 use super::{Form, Wire, calendar, ceiling, limits};
 use crate::domain::{Customer, LimitOwner, Path, Stored, Violations};
 use crate::proto::v1;
@@ -38,6 +38,10 @@ impl Wire for Customer {
 
     fn review(message: &v1::Customer, path: &Path<'_>, violations: &mut Violations) {
         ceiling::review(message.model_ceiling.as_ref(), &path.field("model_ceiling"), violations);
+    }
+
+    fn tidy(message: &mut v1::Customer) {
+        tidy_name(&mut message.name);
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {

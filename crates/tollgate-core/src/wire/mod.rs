@@ -92,8 +92,17 @@ pub trait Wire: Resource {
     /// Adds what a client may not write, though earlier versions have stored it: mostly what can never match.
     fn review(_message: &Self::Message, _path: &Path<'_>, _violations: &mut Violations) {}
 
+    /// Takes away of a client's message what does not count, as what is not seen at the ends of a name.
+    fn tidy(_message: &mut Self::Message) {}
+
+    /// The fields among [`Wire::IMMUTABLE`] that name something by its path: only the state tells whether they differ.
+    fn given_by_path(_message: &Self::Message) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The message of a client as a value, or `None` with everything that is wrong with it.
-    fn accept(message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+    fn accept(mut message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+        Self::tidy(&mut message);
         Self::review(&message, path, violations);
         Self::parse(message, path, violations)
     }

@@ -2,7 +2,7 @@
 
 use super::text::{managed_by, model_pattern, name, reference, timestamp};
 use super::{Form, Wire, calendar, limits, scope};
-use crate::domain::{Id, LimitOwner, ModelConfig, Path, ScopeKind, Stored, Violations};
+use crate::domain::{Id, LimitOwner, ModelConfig, NamePath, Path, ScopeKind, Stored, Violations};
 use crate::proto::v1;
 
 const SCOPES: &str = "MODEL_CONFIG_SCOPE_GLOBAL, MODEL_CONFIG_SCOPE_VIRTUAL_KEY, MODEL_CONFIG_SCOPE_TEAM, \
@@ -49,6 +49,10 @@ impl Wire for ModelConfig {
 
     fn review(message: &v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) {
         model_pattern(message.model_name.trim(), &message.provider, &path.field("model_name"), violations);
+    }
+
+    fn given_by_path(message: &v1::ModelConfig) -> &'static [&'static str] {
+        if NamePath::is_path(&message.scope_id) { &["scope_id"] } else { &[] }
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ModelConfig {

@@ -1,9 +1,9 @@
 //! Pricing overrides.
 
-use super::text::{bounded, managed_by, name, names_model, reference, timestamp};
+use super::text::{bounded, managed_by, name, names_model, reference, reference_to, tidy_name, timestamp};
 use super::{Form, Wire};
 use crate::domain::{
-    Id, Path, Pattern, PricingOverride, PricingScope, PricingScopeKind, Rates, RequestTypes, Stored, Violations,
+    Id, Kind, Path, Pattern, PricingOverride, PricingScope, PricingScopeKind, Rates, RequestTypes, Stored, Violations,
 };
 use crate::proto::v1;
 
@@ -64,6 +64,10 @@ impl Wire for PricingOverride {
 
     fn review(message: &v1::PricingOverride, path: &Path<'_>, violations: &mut Violations) {
         names_model(&message.pattern, &message.provider_id, &path.field("pattern"), violations);
+    }
+
+    fn tidy(message: &mut v1::PricingOverride) {
+        tidy_name(&mut message.name);
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::PricingOverride {
@@ -147,6 +151,7 @@ fn scope(
                 }
                 None
             }
+            (true, false) if name == "virtual_key_id" => Some(reference_to(Kind::VirtualKey, id, &path, violations)),
             (true, false) => Some(reference(id, &path, violations)),
         }
     };

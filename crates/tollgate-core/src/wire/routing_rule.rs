@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::text::{bounded, count, description, managed_by, name, reference, render_structure, structure, timestamp};
+use super::text::{
+    bounded, count, description, managed_by, name, reference, render_structure, structure, tidy_name, timestamp,
+};
 use super::{Form, Wire, scope};
 use crate::cel::{self, Expression};
 use crate::domain::{Fallback, Id, Path, RoutingRule, RoutingTarget, ScopeKind, Stored, Violations};
@@ -86,6 +88,10 @@ impl Wire for RoutingRule {
                 violations.add(path.field("cel_expression"), objection.to_string());
             }
         }
+    }
+
+    fn tidy(message: &mut v1::RoutingRule) {
+        tidy_name(&mut message.name);
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::RoutingRule {

@@ -1,8 +1,10 @@
 //! Teams.
 
-use super::text::{labels, managed_by, name, reference, render_labels, render_structure, structure, timestamp};
+use super::text::{
+    labels, managed_by, name, reference_to, render_labels, render_structure, structure, tidy_name, timestamp,
+};
 use super::{Form, Wire, calendar, ceiling, limits};
-use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
+use crate::domain::{Id, Kind, LimitOwner, Path, Stored, Struct, Team, Violations};
 use crate::proto::v1;
 
 impl Wire for Team {
@@ -28,8 +30,8 @@ impl Wire for Team {
             managed_by: manager,
             ..
         } = message;
-        let customer_id =
-            (!customer_id.is_empty()).then(|| Id::new(reference(&customer_id, &path.field("customer_id"), violations)));
+        let customer_id = (!customer_id.is_empty())
+            .then(|| Id::new(reference_to(Kind::Customer, &customer_id, &path.field("customer_id"), violations)));
         Some(Self {
             name: name(&text, &path.field("name"), violations),
             customer_id,
@@ -48,6 +50,10 @@ impl Wire for Team {
 
     fn review(message: &v1::Team, path: &Path<'_>, violations: &mut Violations) {
         ceiling::review(message.model_ceiling.as_ref(), &path.field("model_ceiling"), violations);
+    }
+
+    fn tidy(message: &mut v1::Team) {
+        tidy_name(&mut message.name);
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::Team {

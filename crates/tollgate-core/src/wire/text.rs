@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::MAX_ITEMS;
-use crate::domain::{AllowList, Labels, ModelPattern, Path, Struct, StructValue, Timestamp, Violations, bare_model};
+use crate::domain::{
+    AllowList, Kind, Labels, ModelPattern, NamePath, Path, Struct, StructValue, Timestamp, Violations, bare_model,
+    trimmed_name,
+};
 
 const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1_024;
@@ -91,6 +94,25 @@ pub(super) fn reference(text: &str, path: &Path<'_>, violations: &mut Violations
         violations.add(path, "is empty; must be the id of an existing resource");
     }
     bounded(text, MAX_NAME_BYTES, false, path, violations)
+}
+
+/// What names a customer, a team or a virtual key: by its id, or by its path.
+pub(super) fn reference_to(kind: Kind, text: &str, path: &Path<'_>, violations: &mut Violations) -> Box<str> {
+    if !NamePath::is_path(text) {
+        return reference(text, path, violations);
+    }
+    if let Err(problem) = NamePath::parse(text, kind) {
+        violations.add(path, problem);
+    }
+    text.into()
+}
+
+/// Takes away what is not seen of a name at its ends.
+pub(super) fn tidy_name(name: &mut String) {
+    let trimmed = trimmed_name(name);
+    if trimmed.len() != name.len() {
+        *name = trimmed.to_owned();
+    }
 }
 
 /// Checks the length of a list.

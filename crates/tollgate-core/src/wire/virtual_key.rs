@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::text::{
-    bounded, count, description, labels, managed_by, model_patterns, name, permit, reference, render_labels,
-    required_time, timestamp,
+    bounded, count, description, labels, managed_by, model_patterns, name, permit, reference, reference_to,
+    render_labels, required_time, tidy_name, timestamp,
 };
 use super::{Form, Wire, calendar, limits};
 use crate::domain::{
-    AllowList, Calendar, Id, KeyOwner, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig,
+    AllowList, Calendar, Id, KeyOwner, Kind, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig,
     Secret, Sha256Hash, Stored, Violations, VirtualKey,
 };
 use crate::proto::v1;
@@ -57,10 +57,15 @@ impl Wire for VirtualKey {
         } = message;
         let owner = match (team_id.is_empty(), customer_id.is_empty()) {
             (true, true) => None,
-            (false, true) => Some(KeyOwner::Team(Id::new(reference(&team_id, &path.field("team_id"), violations)))),
-            (true, false) => {
-                Some(KeyOwner::Customer(Id::new(reference(&customer_id, &path.field("customer_id"), violations))))
+            (false, true) => {
+                Some(KeyOwner::Team(Id::new(reference_to(Kind::Team, &team_id, &path.field("team_id"), violations))))
             }
+            (true, false) => Some(KeyOwner::Customer(Id::new(reference_to(
+                Kind::Customer,
+                &customer_id,
+                &path.field("customer_id"),
+                violations,
+            )))),
             (false, false) => {
                 let text = "is set beside team_id; a key belongs to a team or to a customer directly, not to both";
                 violations.add(path.field("customer_id"), text);
@@ -130,6 +135,10 @@ impl Wire for VirtualKey {
                 }
             }
         }
+    }
+
+    fn tidy(message: &mut v1::VirtualKey) {
+        tidy_name(&mut message.name);
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::VirtualKey {

@@ -55,8 +55,9 @@ class ChangeServiceServicer(object):
         deletions after all of them in the reverse order. So a change may name what another one of the call creates, as
         `name:Acme/Search`.
 
-        Errors are those of the methods for single resources, with every violation of every change;
-        paths begin with `changes[N]`, N counting from 0. ADMIN.
+        Errors are those of the methods for single resources, with every violation of every change; paths begin with
+        `changes[N]`, N counting from 0, as in `changes[3].upsert.team.name`. Where no field is at fault, `google.rpc.ErrorInfo`
+        has N as `change`. A caller that stays silent for 30 seconds, or takes more than 5 minutes, is ended. ADMIN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

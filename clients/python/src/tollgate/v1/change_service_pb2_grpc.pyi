@@ -69,8 +69,9 @@ class ChangeServiceStub(typing.Generic[_ChangeServiceApplyType]):
     deletions after all of them in the reverse order. So a change may name what another one of the call creates, as
     `name:Acme/Search`.
 
-    Errors are those of the methods for single resources, with every violation of every change;
-    paths begin with `changes[N]`, N counting from 0. ADMIN.
+    Errors are those of the methods for single resources, with every violation of every change; paths begin with
+    `changes[N]`, N counting from 0, as in `changes[3].upsert.team.name`. Where no field is at fault, `google.rpc.ErrorInfo`
+    has N as `change`. A caller that stays silent for 30 seconds, or takes more than 5 minutes, is ended. ADMIN.
     """
 
 ChangeServiceAsyncStub: typing_extensions.TypeAlias = ChangeServiceStub[
@@ -97,8 +98,9 @@ class ChangeServiceServicer(metaclass=abc.ABCMeta):
         deletions after all of them in the reverse order. So a change may name what another one of the call creates, as
         `name:Acme/Search`.
 
-        Errors are those of the methods for single resources, with every violation of every change;
-        paths begin with `changes[N]`, N counting from 0. ADMIN.
+        Errors are those of the methods for single resources, with every violation of every change; paths begin with
+        `changes[N]`, N counting from 0, as in `changes[3].upsert.team.name`. Where no field is at fault, `google.rpc.ErrorInfo`
+        has N as `change`. A caller that stays silent for 30 seconds, or takes more than 5 minutes, is ended. ADMIN.
         """
 
 def add_ChangeServiceServicer_to_server(servicer: ChangeServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

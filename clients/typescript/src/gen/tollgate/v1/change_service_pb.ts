@@ -127,8 +127,9 @@ export type ApplyChange = Message<"tollgate.v1.ApplyChange"> & {
     /**
      * Create the resource, or make the existing one equal to this. It is found by its id, or else by its identity: the
      * name and parent of customers, teams and virtual keys; scope and name of routing rules and pricing overrides; scope,
-     * model name and provider of model configs; the name of providers, MCP clients and provider governance; provider and
-     * model of model prices. A virtual key's `value`, `value_sha256` and `previous_value_sha256` count on creation only.
+     * model name and provider of model configs; the name of providers, MCP clients and provider governance; provider,
+     * model and `valid_from` of model prices. An id that does not exist is NOT_FOUND, where the name is not the id. A virtual
+     * key's `value`, `value_sha256` and `previous_value_sha256` count on creation only.
      *
      * @generated from field: tollgate.v1.ConfigResource upsert = 1;
      */
@@ -329,8 +330,9 @@ export const ChangeService: GenService<{
    * deletions after all of them in the reverse order. So a change may name what another one of the call creates, as
    * `name:Acme/Search`.
    *
-   * Errors are those of the methods for single resources, with every violation of every change;
-   * paths begin with `changes[N]`, N counting from 0. ADMIN.
+   * Errors are those of the methods for single resources, with every violation of every change; paths begin with
+   * `changes[N]`, N counting from 0, as in `changes[3].upsert.team.name`. Where no field is at fault, `google.rpc.ErrorInfo`
+   * has N as `change`. A caller that stays silent for 30 seconds, or takes more than 5 minutes, is ended. ADMIN.
    *
    * @generated from rpc tollgate.v1.ChangeService.Apply
    */

@@ -35,7 +35,7 @@ export type Customer = Message<"tollgate.v1.Customer"> & {
   id: string;
 
   /**
-   * Name, trimmed, 1 to 1024 bytes, unique among customers (case-sensitive).
+   * Name, trimmed, 1 to 1024 bytes, unique among customers (case-sensitive, in Unicode's normal form C).
    *
    * @generated from field: string name = 2;
    */
@@ -159,7 +159,7 @@ export type Team = Message<"tollgate.v1.Team"> & {
   id: string;
 
   /**
-   * Name, trimmed, 1 to 1024 bytes, unique among teams (case-sensitive).
+   * Name, trimmed, 1 to 1024 bytes, unique among the teams of its customer, or among those without one.
    *
    * @generated from field: string name = 2;
    */
@@ -352,7 +352,7 @@ export type VirtualKey = Message<"tollgate.v1.VirtualKey"> & {
   id: string;
 
   /**
-   * Name, trimmed, 1 to 1024 bytes, unique among virtual keys (case-sensitive).
+   * Name, trimmed, 1 to 1024 bytes, unique among the keys of its team, else of its customer, else among those of neither.
    *
    * @generated from field: string name = 2;
    */
