@@ -63,13 +63,13 @@ pub(super) fn enter<T: Message>(
     Ok((call, statuses, message))
 }
 
-/// Who calls, and from where.
+/// A caller: its principal, and its network address.
 pub(super) struct Calling {
     pub(super) principal: Principal,
     peer: String,
 }
 
-/// Who makes this request.
+/// The caller that makes this request.
 ///
 /// # Errors
 /// `Internal` if the server has not found out.

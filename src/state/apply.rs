@@ -84,7 +84,7 @@ pub struct Outcome {
 pub(super) struct Working<'a> {
     base: &'a State,
     pub(super) state: State,
-    /// What was touched, in order.
+    /// The resources that were touched, in order.
     touched: Vec<ResourceKey>,
     seen: HashSet<ResourceKey>,
 }
@@ -179,7 +179,7 @@ pub(super) fn alike(one: &AnyResource, other: &AnyResource) -> bool {
     on_kind!(one, stored => of(stored, other))
 }
 
-/// What is wrong with the changes of a call.
+/// The faults of the changes of a call.
 #[derive(Default)]
 struct Faults {
     violations: Violations,
@@ -295,7 +295,7 @@ pub(super) fn decided(changes: Vec<Change>, outcomes: Vec<Outcome>) -> Decision 
     Decision { outcomes, ..Decision::new(subject, changes) }
 }
 
-/// What a change does.
+/// The fate of the resource that a change is of.
 pub(super) fn fate(change: &Change) -> Fate {
     match (&change.before, &change.after) {
         (None, _) => Fate::Created,

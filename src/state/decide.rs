@@ -67,7 +67,7 @@ pub struct Decision {
     pub reset: Reset,
     /// The correction of the usage of a limit of the subject.
     pub adjustment: Option<Adjustment>,
-    /// What became of each of many changes.
+    /// The outcome of each of many changes; empty for a command about one resource.
     pub outcomes: Vec<Outcome>,
 }
 

@@ -6,7 +6,7 @@ use super::{Page, State};
 use crate::domain::{RoutingRule, ScopeKind, Stored};
 use tollgate_core::config::RuleOrder;
 
-/// Which routing rules a list asks for. All that is given must match.
+/// A filter of routing rules. All that is given must match.
 #[derive(PartialEq, Default)]
 pub struct RuleFilter<'a> {
     /// Of such a scope.

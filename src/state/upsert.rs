@@ -12,9 +12,9 @@ pub struct Desired<'a, R> {
     pub named_by_id: bool,
     /// The revision that it is expected to have, or 0.
     pub expected: i64,
-    /// What it says of itself, as far as that can be read.
+    /// The resource as it describes itself, as far as that can be read: it is found by that.
     pub known_as: Option<&'a R>,
-    /// What is created if there is none like it.
+    /// The resource that is created if there is none like it.
     pub created: &'a dyn Fn() -> Result<R, Violations>,
 }
 

@@ -186,7 +186,7 @@ impl Store {
         read(&self.begin_read().await?, &self.reach, after_revision, limit_revisions).await
     }
 
-    /// What changed after a revision, as it was at that.
+    /// The resources that changed after a revision, as they were at that.
     ///
     /// # Errors
     ///

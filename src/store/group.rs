@@ -210,7 +210,7 @@ pub struct ChangeFilter {
     pub revision: Option<i64>,
 }
 
-/// What resources were at an earlier revision.
+/// Resources as they were at an earlier revision.
 pub struct Past {
     /// The revision of the store when they were read.
     pub head: i64,

@@ -1,4 +1,4 @@
-//! What `Apply` answers.
+//! The answer of `Apply`.
 
 use std::collections::{HashMap, HashSet};
 

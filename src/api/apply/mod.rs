@@ -62,7 +62,7 @@ impl ChangeService for Api {
     }
 }
 
-/// What a caller sent.
+/// The stream of a caller, read to its end.
 struct Received {
     options: v1::ApplyOptions,
     changes: Vec<v1::ApplyChange>,

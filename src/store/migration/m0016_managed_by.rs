@@ -1,4 +1,4 @@
-//! Which source manages a resource; and names of teams and virtual keys that are unique within their parents only, which no
+//! The source that manages a resource; and names of teams and virtual keys that are unique within their parents only, which no
 //! table can say: they are compared in normal form.
 
 use sea_orm_migration::prelude::*;

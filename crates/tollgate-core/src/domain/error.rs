@@ -93,12 +93,12 @@ pub enum Error {
         /// How many there are.
         total: usize,
     },
-    /// What is wrong with one of many changes.
+    /// One of many changes is refused.
     #[error("changes[{index}]: {error}")]
     InChange {
         /// The place of the change.
         index: usize,
-        /// What is wrong with it.
+        /// The reason.
         error: Box<Error>,
     },
     /// The log does not reach back to a revision.

@@ -2,7 +2,7 @@
 
 use super::Kind;
 
-/// What a reference begins with that is a path of names and no id.
+/// The beginning of a reference that is a path of names and no id.
 const PREFIX: &str = "name:";
 
 /// Whether nothing is seen of a character: white space, or one that only says how others are shown.
@@ -62,7 +62,7 @@ impl NamePath {
     /// The path of a resource of `kind`, which is a customer, a team or a virtual key.
     ///
     /// # Errors
-    /// What is wrong with it, for the field that it stands in.
+    /// The fault and the grammar, for the field that it stands in.
     pub fn parse(reference: &str, kind: Kind) -> Result<Self, String> {
         let grammar = match kind {
             Kind::Customer => "name:<customer>",

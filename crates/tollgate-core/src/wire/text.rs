@@ -96,7 +96,7 @@ pub(super) fn reference(text: &str, path: &Path<'_>, violations: &mut Violations
     bounded(text, MAX_NAME_BYTES, false, path, violations)
 }
 
-/// What names a customer, a team or a virtual key: by its id, or by its path.
+/// A reference to a customer, a team or a virtual key: its id, or its path.
 pub(super) fn reference_to(kind: Kind, text: &str, path: &Path<'_>, violations: &mut Violations) -> Box<str> {
     if !NamePath::is_path(text) {
         return reference(text, path, violations);

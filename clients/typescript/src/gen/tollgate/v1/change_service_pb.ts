@@ -119,7 +119,7 @@ export const ApplyOptionsSchema: GenMessage<ApplyOptions> = /*@__PURE__*/
  */
 export type ApplyChange = Message<"tollgate.v1.ApplyChange"> & {
   /**
-   * What is done.
+   * The change itself.
    *
    * @generated from oneof tollgate.v1.ApplyChange.change
    */
