@@ -214,7 +214,9 @@ async fn a_repeated_call_is_answered_without_the_values_of_keys() {
     rig.stop().await;
 }
 
-#[tokio::test]
+// On threads of its own: a client that sends thousands of messages at once leaves a server beside it no time to follow its
+// database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_begins_with_its_options_and_has_an_end() {
     use v1::apply_request::Part;
     let (mut rig, api) = Rig::started().await;
