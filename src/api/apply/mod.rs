@@ -156,11 +156,7 @@ impl Api {
             if revision < past.first {
                 return Err(Error::Forgotten { revision, first: past.first });
             }
-            let is_wanted = |key: &ResourceKey| {
-                let is =
-                    |it: &(Kind, Option<Arc<str>>)| it.0 == key.kind && it.1.as_ref().is_none_or(|id| *id == key.id);
-                wanted.is_empty() || wanted.iter().any(is)
-            };
+            let is_wanted = |key: &ResourceKey| wanted.is_empty() || wanted.iter().any(|it| it.is(key));
             let resources = past.resources.into_iter().filter(|(key, _)| is_wanted(key));
             let resources = resources.map(|(key, body)| Ok((key, body.map(|body| read(&body)).transpose()?)));
             let resources: Vec<_> = resources.collect::<Result<_, Error>>()?;
@@ -189,7 +185,7 @@ impl Api {
     }
 
     /// The resources that a rollback is about; an id that is left out means all of the kind.
-    fn wanted(&self, keys: &[v1::ResourceKey]) -> Result<Vec<(Kind, Option<Arc<str>>)>, Error> {
+    fn wanted(&self, keys: &[v1::ResourceKey]) -> Result<Vec<Wanted>, Error> {
         let (state, mut violations) = (self.state(), Violations::new());
         let options = Path::root("options");
         let list = options.field("rollback_keys");
@@ -208,12 +204,25 @@ impl Api {
                 _ => Ok(key.id.as_str().into()),
             };
             match id {
-                Ok(id) => wanted.push((kind, (!id.is_empty()).then_some(id))),
+                Ok(id) => wanted.push(Wanted { kind, id: (!id.is_empty()).then_some(id) }),
                 Err(Error::Invalid(found)) => violations.append(found),
                 Err(error) => return Err(error),
             }
         }
         Ok(violations.or(wanted)?)
+    }
+}
+
+/// Resources that a rollback is about.
+struct Wanted {
+    kind: Kind,
+    /// The one with this id; `None` for all of the kind.
+    id: Option<Arc<str>>,
+}
+
+impl Wanted {
+    fn is(&self, key: &ResourceKey) -> bool {
+        self.kind == key.kind && self.id.as_ref().is_none_or(|id| *id == key.id)
     }
 }
 
