@@ -9,6 +9,7 @@ mod architecture;
 mod bad_input;
 mod cases;
 mod chain;
+mod cli;
 mod contract;
 mod crash;
 mod credit;
