@@ -13,6 +13,7 @@
 //! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
 //! - [`usage`]: batches of usage, counted against the limits that they touch.
 //! - [`watch`]: published states as streams by revision.
+//! - [`webhooks`]: alerts, noticed and sent.
 //! - [`access`]: tokens, and who may call with them.
 //! - [`archive`]: a whole store as a file, out and in.
 //! - [`api`]: the services. [`server`]: connections. [`cli`]: the commands. [`settings`]: what all of these can be told.
@@ -36,5 +37,6 @@ pub mod store;
 pub mod telemetry;
 pub mod usage;
 pub mod watch;
+pub mod webhooks;
 
 pub use tollgate_core::{cel, config, counters, credit, decision, domain, reducer, wire};

@@ -24,6 +24,15 @@ pub struct Settings {
     pub credit: CreditSettings,
     /// Who may call.
     pub access: AccessSettings,
+    /// Where webhooks may lead.
+    pub webhooks: WebhookSettings,
+}
+
+/// Where webhooks may lead.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct WebhookSettings {
+    /// Whether to private addresses too, and by `http`.
+    pub allow_private: bool,
 }
 
 /// Who may call.

@@ -34,6 +34,7 @@ mod token;
 mod usage;
 mod view;
 mod virtual_key;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use crate::domain::Timestamp;
 use crate::ledger::Ledger;
 use crate::state::State;
 use crate::watch::Watch;
+use crate::webhooks::Webhooks;
 
 /// What the services share. Cloning is cheap.
 #[derive(Clone)]
@@ -60,12 +62,13 @@ pub struct Api {
     ledger: Ledger,
     watch: Watch,
     tokens: Arc<Tokens>,
+    webhooks: Webhooks,
 }
 
 impl Api {
-    /// Services that decide through `ledger`, stream from `watch` and change `tokens`.
-    pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>) -> Self {
-        Self { ledger, watch, tokens }
+    /// Services that decide through `ledger`, stream from `watch`, change `tokens` and test `webhooks`.
+    pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>, webhooks: Webhooks) -> Self {
+        Self { ledger, watch, tokens, webhooks }
     }
 
     fn state(&self) -> Arc<State> {

@@ -39,6 +39,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
     let usage = v1::usage_service_server::UsageServiceServer::new(api.clone());
     let token = v1::token_service_server::TokenServiceServer::new(api.clone());
     let node = v1::node_service_server::NodeServiceServer::new(api.clone());
+    let webhook = v1::webhook_service_server::WebhookServiceServer::new(api.clone());
     let config_service = v1::config_service_server::ConfigServiceServer::new(api.clone());
     routes
         .add_service(bounded!(customer))
@@ -57,6 +58,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         .add_service(bounded!(usage))
         .add_service(bounded!(token))
         .add_service(bounded!(node))
+        .add_service(bounded!(webhook))
         .add_service(MapResponseLayer::new(config::streamed).named_layer(bounded!(config_service)));
     for service in [
         v1::customer_service_server::SERVICE_NAME,
@@ -75,6 +77,7 @@ pub async fn add_services(routes: &mut RoutesBuilder, health: &HealthReporter, a
         v1::usage_service_server::SERVICE_NAME,
         v1::token_service_server::SERVICE_NAME,
         v1::node_service_server::SERVICE_NAME,
+        v1::webhook_service_server::SERVICE_NAME,
         v1::config_service_server::SERVICE_NAME,
     ] {
         health.set_service_status(service, ServingStatus::Serving).await;

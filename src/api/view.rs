@@ -6,7 +6,7 @@ use super::page::MAX_BYTES;
 use crate::counters::CounterKey;
 use crate::domain::{
     Customer, Id, KeyOwner, LimitKind, McpClient, ModelConfig, ModelPrice, NanoUsd, PricingOverride, Provider,
-    ProviderGovernance, RoutingRule, Scope, Team, Timestamp, VirtualKey,
+    ProviderGovernance, RoutingRule, Scope, Team, Timestamp, VirtualKey, Webhook,
 };
 use crate::proto::v1;
 use crate::state::{Facet, Listed, State};
@@ -48,6 +48,10 @@ impl View for ProviderGovernance {
 
 impl View for PricingOverride {
     fn complete(_: &mut v1::PricingOverride, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for Webhook {
+    fn complete(_: &mut v1::Webhook, _: &State, _: Timestamp, _: Detail, _: bool) {}
 }
 
 impl View for ModelPrice {

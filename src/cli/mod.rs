@@ -28,6 +28,7 @@ mod token;
 mod usage;
 mod verify;
 mod watch;
+mod webhooks;
 
 use std::error::Error;
 use std::future::Future;
@@ -88,6 +89,8 @@ enum Command {
     Spend(spend::SpendArgs),
     /// Show the limits nearest to exhaustion, with their owners
     Usage(usage::UsageArgs),
+    /// Show where alerts are sent and what became of them; create, test and delete webhooks
+    Webhooks(webhooks::WebhooksArgs),
 }
 
 #[derive(Args, Debug)]
@@ -181,6 +184,7 @@ pub fn main() -> ExitCode {
             Command::Prices(args) => block_on(prices::run(args)),
             Command::Spend(args) => block_on(spend::run(args)),
             Command::Usage(args) => block_on(usage::run(args)),
+            Command::Webhooks(args) => block_on(webhooks::run(args)),
         },
     };
     let (code, error) = match done {

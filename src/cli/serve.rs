@@ -13,7 +13,7 @@ use crate::domain::Token;
 use crate::server::{self, Listeners, Serving};
 use crate::settings::{
     AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit, RetentionSettings,
-    Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings,
+    Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings, WebhookSettings,
 };
 use crate::store::DatabaseUrl;
 
@@ -204,6 +204,12 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_CREDIT_TTL", default_value = "60s", value_name = "DURATION", value_parser = ttl,
           help_heading = "Credit")]
     credit_ttl: Duration,
+
+    /// Let webhooks lead to private addresses too, such as this machine's and its network's, and to http URLs
+    /// (docs/webhooks.md)
+    #[arg(long, env = "TOLLGATE_ALLOW_PRIVATE_WEBHOOKS", value_parser = BoolishValueParser::new(),
+          help_heading = "Webhooks")]
+    allow_private_webhooks: bool,
 }
 
 fn count() -> RangedU64ValueParser<usize> {
@@ -277,6 +283,7 @@ impl ServeArgs {
             spend_day_retention,
             lost_credit,
             credit_ttl,
+            allow_private_webhooks,
         } = self;
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
@@ -303,7 +310,8 @@ impl ServeArgs {
             DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
         let credit = CreditSettings { lost_credit, credit_ttl };
         let access = AccessSettings { insecure, bootstrap_token };
-        let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access };
+        let webhooks = WebhookSettings { allow_private: allow_private_webhooks };
+        let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access, webhooks };
         (listen, metrics_listen, settings)
     }
 }
@@ -381,6 +389,7 @@ mod tests {
                 spend: SpendSettings::default(),
                 credit: CreditSettings::default(),
                 access: AccessSettings::default(),
+                webhooks: WebhookSettings::default(),
             }
         );
     }

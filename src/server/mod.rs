@@ -145,7 +145,7 @@ pub async fn run_by(
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings { database, ready_file, mut transport, watch, retention, spend, credit, access } = settings;
+    let Settings { database, ready_file, mut transport, watch, retention, spend, credit, access, webhooks } = settings;
     let Listeners { calls: listener, metrics: metrics_listener, ready } = listeners.into();
     let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
@@ -160,7 +160,7 @@ pub async fn run_by(
     let composed = compose::compose(
         &database,
         watch,
-        compose::Kept { retention, spend, credit, replica: replica(address).into() },
+        compose::Kept { retention, spend, credit, replica: replica(address).into(), webhooks },
         access,
         certificates,
         clock,

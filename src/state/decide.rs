@@ -253,6 +253,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
         AnyResource::Provider(stored) => of(state, cx, stored),
         AnyResource::McpClient(stored) => of(state, cx, stored),
         AnyResource::ModelPrice(stored) => of(state, cx, stored),
+        AnyResource::Webhook(stored) => of(state, cx, stored),
     }
 }
 

@@ -7,7 +7,7 @@ use tollgate_core::config::Indexed;
 use super::{Listing, State};
 use crate::domain::{
     Customer, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScopeKind, Provider,
-    ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
+    ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey, Webhook,
 };
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
@@ -219,6 +219,20 @@ impl Listed for PricingOverride {
         facets.extend(scope.provider().map(|id| Facet::Provider(id.shared())));
         facets.extend(scope.provider_key().map(|id| Facet::ProviderKey(id.into())));
         facets
+    }
+}
+
+impl Listed for Webhook {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.webhooks
+    }
+
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.webhooks
+    }
+
+    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
+        Some(&stored.resource.name)
     }
 }
 

@@ -27,7 +27,7 @@ use tollgate_core::counters::{Counters, owned_limits};
 
 use crate::domain::{
     AnyResource, Customer, Kind, LimitId, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider,
-    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, VirtualKey,
+    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, VirtualKey, Webhook,
 };
 use crate::seeded::{self, Bug};
 
@@ -51,7 +51,7 @@ pub struct State {
     head: Head,
     config: Config,
     listings: Listings,
-    /// What happened last to each resource.
+    /// What happened last to each resource that is on the stream.
     marks: marks::Marks,
     /// First 8 bytes of the chain at each revision after the compacted one.
     chain_prefixes: imbl::Vector<u64>,
@@ -74,6 +74,7 @@ struct Listings {
     providers: Listing<Provider>,
     mcp_clients: Listing<McpClient>,
     model_prices: Listing<ModelPrice>,
+    webhooks: Listing<Webhook>,
     /// All budgets and rate limits, by creation.
     budgets: OrdSet<(Timestamp, LimitId)>,
     rate_limits: OrdSet<(Timestamp, LimitId)>,
@@ -100,7 +101,7 @@ impl State {
             state.put(&resource);
         }
         for (revision, key) in removed {
-            state.marks.remove(revision, key);
+            state.mark_removed(revision, key);
         }
         state
     }
@@ -140,7 +141,8 @@ impl State {
         self.head.revision
     }
 
-    /// What happened after revision `after`, in order of revision: each resource once, at its last change.
+    /// What happened after revision `after`, in order of revision: each resource once, at its last change. Resources of kinds that
+    /// are not on the stream are left out.
     pub fn changed_since(&self, after: i64) -> impl Iterator<Item = &Marked> {
         self.marks.since(after)
     }
@@ -216,7 +218,9 @@ impl State {
             self.marks.forget(before.revision(), before.kind(), before.id());
         }
         self.relist(before.as_ref(), Some(resource));
-        self.marks.upsert(resource.clone());
+        if resource.kind().is_streamed() {
+            self.marks.upsert(resource.clone());
+        }
     }
 
     fn remove(&mut self, key: &ResourceKey) {
@@ -229,6 +233,13 @@ impl State {
             self.relist(Some(&before), None);
         }
         if !seeded::is(Bug::SkipRemovalMarker) {
+            self.mark_removed(revision, key);
+        }
+    }
+
+    /// Marks a removal for the stream.
+    fn mark_removed(&mut self, revision: i64, key: ResourceKey) {
+        if key.kind.is_streamed() {
             self.marks.remove(revision, key);
         }
     }
@@ -251,6 +262,7 @@ impl State {
             Kind::Provider => of::<Provider>(self, before, after),
             Kind::McpClient => of::<McpClient>(self, before, after),
             Kind::ModelPrice => of::<ModelPrice>(self, before, after),
+            Kind::Webhook => of::<Webhook>(self, before, after),
         }
         self.relist_limits(before, after);
     }

@@ -14,7 +14,7 @@ use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
 /// Modules whose tests run once, and why that is enough.
-const ONCE: [(&str, &str); 17] = [
+const ONCE: [(&str, &str); 18] = [
     ("access::abuse", "is about connections and calls, before any of them reaches the store"),
     ("architecture", "reads the source"),
     ("credit::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
@@ -31,6 +31,7 @@ const ONCE: [(&str, &str); 17] = [
     ("usage::spend", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::spend_cli", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::time", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
+    ("webhooks::expiry", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
 ];
 

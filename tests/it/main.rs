@@ -37,4 +37,5 @@ mod transfer;
 mod usage;
 mod vectors;
 mod watch;
+mod webhooks;
 mod wire;

@@ -22,7 +22,7 @@ fn run(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// How each command fails at once, by something that is no setting.
-const FAILING: [(&str, &[&str]); 26] = [
+const FAILING: [(&str, &[&str]); 32] = [
     ("serve", &["--listen", "127.0.0.1:0", "--database", "sqlite://no/such/place.db"]),
     ("watch", &["--once", "--server", "http://127.0.0.1:1"]),
     ("explain", &["--model", "m", "--server", "http://127.0.0.1:1"]),
@@ -49,6 +49,15 @@ const FAILING: [(&str, &[&str]); 26] = [
     ("credit", &["--server", "http://127.0.0.1:1"]),
     ("usage", &["--server", "http://127.0.0.1:1"]),
     ("usage adjust", &["x", "--usd", "-1", "--reason", "r", "--server", "http://127.0.0.1:1"]),
+    ("webhooks", &["--server", "http://127.0.0.1:1"]),
+    ("webhooks list", &["--server", "http://127.0.0.1:1"]),
+    (
+        "webhooks create",
+        &["--name", "n", "--url", "https://h", "--event", "node-silent", "--server", "http://127.0.0.1:1"],
+    ),
+    ("webhooks delete", &["x", "--server", "http://127.0.0.1:1"]),
+    ("webhooks test", &["x", "--server", "http://127.0.0.1:1"]),
+    ("webhooks deliveries", &["--server", "http://127.0.0.1:1"]),
 ];
 
 /// The names under `Commands:` in a help text.

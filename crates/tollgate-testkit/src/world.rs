@@ -128,7 +128,8 @@ impl World {
             | AnyResource::PricingOverride(_)
             | AnyResource::Provider(_)
             | AnyResource::McpClient(_)
-            | AnyResource::ModelPrice(_) => {}
+            | AnyResource::ModelPrice(_)
+            | AnyResource::Webhook(_) => {}
         }
     }
 

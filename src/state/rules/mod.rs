@@ -4,6 +4,7 @@
 mod hierarchy;
 mod providers;
 mod scoped;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -104,6 +105,7 @@ pub(super) fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>
             Kind::Provider => "provider",
             Kind::McpClient => "MCP client",
             Kind::ModelPrice => "model price",
+            Kind::Webhook => "webhook",
         };
         missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
     }

@@ -2,6 +2,7 @@
 
 mod log;
 mod opening;
+mod outbox;
 mod postgres;
 mod requests;
 mod resources;

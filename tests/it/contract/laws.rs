@@ -6,7 +6,7 @@ use tonic_types::StatusExt as _;
 /// Tries a law on every kind, each on a server of its own.
 macro_rules! on_every_kind {
     ($law:ident) => {
-        $crate::contract::laws::on_every_kind!($law, Customer, Team, VirtualKey, McpClient, Provider, RoutingRule, ModelConfig, PricingOverride, ModelPrice);
+        $crate::contract::laws::on_every_kind!($law, Customer, Team, VirtualKey, McpClient, Provider, RoutingRule, ModelConfig, PricingOverride, ModelPrice, Webhook);
     };
     ($law:ident, $($kind:ident),*) => {$(
         {

@@ -143,6 +143,7 @@ macro_rules! subject {
 }
 
 mod model_price;
+mod webhook;
 
 fn budgets(n: usize) -> Vec<v1::Budget> {
     vec![v1::Budget { max_limit: 1.5 + n as f64, reset_duration: "1d".to_owned(), ..v1::Budget::default() }]

@@ -25,7 +25,7 @@ use crate::watch::api::Api;
 use crate::watch::rig::soon;
 
 /// A node: its incarnation and its session.
-struct Node {
+pub(crate) struct Node {
     api: Api,
     node_id: String,
     incarnation: i64,
@@ -64,7 +64,7 @@ fn hello(node_id: &str, incarnation: i64, connection: u64, hello: Hello) -> v1::
 
 impl Node {
     /// A node that registers and begins a session.
-    async fn new(api: &Api, node_id: &str) -> Self {
+    pub(crate) async fn new(api: &Api, node_id: &str) -> Self {
         let incarnation = register(api, node_id).await;
         Self::resume(api, node_id, incarnation, Hello { connection: 1, session: 0, stated: Vec::new() }).await.unwrap()
     }

@@ -98,9 +98,12 @@ impl Config {
                 Kind::ModelConfig => LimitPlace::ModelConfig(Id::new(Arc::clone(&key.id))),
                 Kind::ProviderGovernance => LimitPlace::ProviderGovernance(Id::new(Arc::clone(&key.id))),
                 // These have no limits.
-                Kind::Provider | Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride | Kind::ModelPrice => {
-                    return None;
-                }
+                Kind::Provider
+                | Kind::McpClient
+                | Kind::RoutingRule
+                | Kind::PricingOverride
+                | Kind::ModelPrice
+                | Kind::Webhook => return None,
             };
             let (limits, calendar) = place.limits(self)?;
             limits.has(id).then_some((place, limits, calendar))

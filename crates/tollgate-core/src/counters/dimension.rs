@@ -144,6 +144,7 @@ pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits)> {
         | AnyResource::McpClient(_)
         | AnyResource::RoutingRule(_)
         | AnyResource::PricingOverride(_)
-        | AnyResource::ModelPrice(_) => Vec::new(),
+        | AnyResource::ModelPrice(_)
+        | AnyResource::Webhook(_) => Vec::new(),
     }
 }

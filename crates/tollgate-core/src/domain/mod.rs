@@ -29,6 +29,7 @@ mod time;
 mod token;
 mod violations;
 mod virtual_key;
+mod webhook;
 mod window;
 
 pub use crate::cel::REQUEST_TYPES;
@@ -60,4 +61,5 @@ pub use time::Timestamp;
 pub use token::{NewToken, Role, Token};
 pub use violations::{Path, Violation, Violations};
 pub use virtual_key::{KeyOwner, McpConfig, ProviderConfig, VirtualKey};
+pub use webhook::{Webhook, WebhookEvent, WebhookFormat, WebhookOwner, WebhookSecret};
 pub use window::Window;

@@ -22,13 +22,14 @@ mod text;
 mod threshold;
 mod token;
 mod virtual_key;
+mod webhook;
 
 use prost::Message;
 
 use crate::counters::{Adjustment, CounterKey};
 use crate::domain::{
     AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
-    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
+    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey, Webhook,
 };
 use crate::proto::v1;
 
@@ -46,6 +47,7 @@ pub use text::{parse_timestamp, timestamp};
 pub use threshold::{parse_threshold_owner, render_threshold_owner};
 pub use token::{parse_token, render_role, render_token};
 pub use virtual_key::parse_secrets;
+pub use webhook::host_alone;
 
 /// The most that an encoded resource may have, so that no resource can ever stop a watcher.
 pub const MAX_RESOURCE_BYTES: usize = 256 * 1024;
@@ -134,6 +136,7 @@ pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
         AnyResource::Provider(stored) => of::<Provider>(stored, form),
         AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
         AnyResource::ModelPrice(stored) => of::<ModelPrice>(stored, form),
+        AnyResource::Webhook(stored) => of::<Webhook>(stored, form),
     }
 }
 
@@ -184,6 +187,7 @@ fn restore(message: v1::ConfigResource, form: Form, violations: &mut Violations)
         Some(Message::Provider(message)) => of::<Provider>(message, form, violations),
         Some(Message::McpClient(message)) => of::<McpClient>(message, form, violations),
         Some(Message::ModelPrice(message)) => of::<ModelPrice>(message, form, violations),
+        Some(Message::Webhook(message)) => of::<Webhook>(message, form, violations),
         None => {
             violations.add(Path::root("resource"), "is of no kind that this version knows");
             None
@@ -203,15 +207,24 @@ pub const fn has_hashes(kind: Kind) -> bool {
         | Kind::PricingOverride
         | Kind::Provider
         | Kind::McpClient
-        | Kind::ModelPrice => false,
+        | Kind::ModelPrice
+        | Kind::Webhook => false,
     }
 }
 
-/// Takes the hashes of secrets out of a resource of the log or of the stream, for people to read.
+/// Takes the hashes of secrets out of a resource of the stream, for people to read.
 pub fn strip_hashes(resource: &mut v1::ConfigResource) {
     if let Some(v1::config_resource::Resource::VirtualKey(key)) = &mut resource.resource {
         key.value_sha256.clear();
         key.previous_value_sha256.clear();
+    }
+}
+
+/// Takes secrets and hashes of them out of a resource of the log, for people to read.
+pub fn strip_secrets(resource: &mut v1::ConfigResource) {
+    strip_hashes(resource);
+    if let Some(v1::config_resource::Resource::Webhook(webhook)) = &mut resource.resource {
+        webhook::hide(webhook);
     }
 }
 
@@ -228,6 +241,7 @@ pub const fn kind(kind: Kind) -> v1::ResourceKind {
         Kind::Provider => v1::ResourceKind::Provider,
         Kind::McpClient => v1::ResourceKind::McpClient,
         Kind::ModelPrice => v1::ResourceKind::ModelPrice,
+        Kind::Webhook => v1::ResourceKind::Webhook,
     }
 }
 

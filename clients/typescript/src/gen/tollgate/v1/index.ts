@@ -31,3 +31,5 @@ export * from "./token_service_pb.js";
 export * from "./usage_pb.js";
 export * from "./usage_service_pb.js";
 export * from "./virtual_key_service_pb.js";
+export * from "./webhook_pb.js";
+export * from "./webhook_service_pb.js";
