@@ -9,7 +9,8 @@ use super::Api;
 use super::call::Statuses;
 use super::crud::respond;
 use crate::decision::{
-    self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RejectedFallback, RuleCheck, Verdict,
+    self, Candidate, Explanation, KeyGiven, KnownUsage, LimitCheck, Match, PriceRequest, RejectedFallback, RuleCheck,
+    Verdict,
 };
 use crate::domain::{
     Error, Fallback, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
@@ -102,7 +103,8 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         at,
         seed,
     };
-    let explanation = decision::explain(state.config(), state.usage(), &request);
+    let usage = KnownUsage { counters: state.usage(), credit: state.credit() };
+    let explanation = decision::explain(state.config(), &usage, &request);
     let price = PriceRequest {
         virtual_key_id: match key {
             KeyGiven::Key(stored) => stored.id.as_str(),
@@ -187,6 +189,7 @@ const fn render_verdict(verdict: Verdict) -> v1::Decision {
         Verdict::ProviderBlocked => v1::Decision::ProviderBlocked,
         Verdict::ModelBlocked => v1::Decision::ModelBlocked,
         Verdict::ProviderKeyBlocked => v1::Decision::ProviderKeyBlocked,
+        Verdict::ConcurrencyLimited => v1::Decision::ConcurrencyLimited,
         Verdict::TokenLimited => v1::Decision::TokenLimited,
         Verdict::RequestLimited => v1::Decision::RequestLimited,
         Verdict::BudgetExceeded => v1::Decision::BudgetExceeded,

@@ -166,6 +166,10 @@ pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limits: &m
     for limit in rate_limits {
         limit.token_current_usage = used(&limit.id, LimitKind::Tokens, &limit.token_last_reset);
         limit.request_current_usage = used(&limit.id, LimitKind::Requests, &limit.request_last_reset);
+        if limit.concurrent_request_max_limit.is_some() && limit.enforcement() == v1::Enforcement::Hard {
+            let slots = CounterKey::slots(limit.id.as_str().into());
+            limit.concurrent_request_current_usage = state.credit().outstanding(&slots);
+        }
     }
 }
 

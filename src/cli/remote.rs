@@ -105,6 +105,7 @@ pub(super) fn kind_name(kind: LimitKind) -> &'static str {
         LimitKind::Budget => "budget",
         LimitKind::Tokens => "tokens",
         LimitKind::Requests => "requests",
+        LimitKind::Concurrency => "open requests",
         LimitKind::Unspecified => "(unknown)",
     }
 }
@@ -115,7 +116,7 @@ pub(super) fn amount(kind: LimitKind, count: i64) -> String {
     match kind {
         LimitKind::Budget if count == 0 || count.abs() >= 10_000_000 => format!("{usd:.2} USD"),
         LimitKind::Budget => format!("{} USD", format!("{usd:.9}").trim_end_matches('0')),
-        LimitKind::Tokens | LimitKind::Requests | LimitKind::Unspecified => count.to_string(),
+        LimitKind::Tokens | LimitKind::Requests | LimitKind::Concurrency | LimitKind::Unspecified => count.to_string(),
     }
 }
 

@@ -202,7 +202,7 @@ impl Reset {
     fn concerns(self, dimension: &Dimension<'_>) -> bool {
         match dimension.kind {
             LimitKind::Budget => self.budgets,
-            LimitKind::Tokens | LimitKind::Requests => self.rate_limits,
+            LimitKind::Tokens | LimitKind::Requests | LimitKind::Concurrency => self.rate_limits,
         }
     }
 

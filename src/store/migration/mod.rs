@@ -28,6 +28,7 @@ mod m0012_enforcement;
 mod m0013_limits;
 mod m0014_credit;
 mod m0015_hierarchy;
+mod m0018_concurrency;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_limits::Migration),
             Box::new(m0014_credit::Migration),
             Box::new(m0015_hierarchy::Migration),
+            Box::new(m0018_concurrency::Migration),
         ]
     }
 }

@@ -242,6 +242,7 @@ fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimens
         id: id.into(),
         token,
         request,
+        concurrent: None,
         enforcement: Enforcement::Shadow,
         alert_percents: AlertPercents::default(),
         created_at: at(-8),

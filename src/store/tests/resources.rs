@@ -87,6 +87,7 @@ fn rich_key() -> VirtualKey {
             rate_limits: [
                 rate_limit("k-r", Some(dimension(1, "1s")), Some(dimension(2, "1Y"))),
                 rate_limit("k-r2", None, Some(dimension(0, "1m"))),
+                RateLimit { concurrent: Some(7), ..rate_limit("k-r3", None, None) },
             ]
             .into(),
             ..limits("k")

@@ -8,6 +8,7 @@ mod calendar;
 mod ceiling;
 mod credit;
 mod customer;
+mod increase;
 mod limits;
 mod mcp_client;
 mod model_config;
@@ -237,13 +238,13 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
         LimitKind::Tokens => v1::LimitKind::Tokens,
         LimitKind::Requests => v1::LimitKind::Requests,
         LimitKind::Budget => v1::LimitKind::Budget,
+        LimitKind::Concurrency => v1::LimitKind::Concurrency,
     }
 }
 
 /// The kind of limit with this number of the API; `None` if there is none.
 pub fn read_limit_kind(number: i32) -> Option<LimitKind> {
-    let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
-    kinds.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)
+    LimitKind::ALL.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)
 }
 
 /// A correction of usage, as the API has it.
