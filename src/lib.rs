@@ -13,14 +13,16 @@
 //! - [`store`]: everything that knows SQL. [`ledger`]: the only way to change anything; it decides, persists, publishes.
 //! - [`usage`]: batches of usage, counted against the limits that they touch.
 //! - [`watch`]: published states as streams by revision.
+//! - [`webhooks`]: alerts, noticed and sent.
 //! - [`access`]: tokens, and who may call with them.
 //! - [`archive`]: a whole store as a file, out and in.
-//! - [`api`]: the services. [`server`]: connections. [`cli`]: the commands. [`settings`]: what all of these can be told.
+//! - [`api`]: the services. `http`: other ways to them. [`server`]: connections. [`cli`]: the commands. [`settings`]: what all of these can be told.
 
 pub mod access;
 pub mod api;
 pub mod archive;
 pub mod cli;
+mod http;
 pub mod ledger;
 mod price_table;
 pub mod proto;
@@ -36,5 +38,6 @@ pub mod store;
 pub mod telemetry;
 pub mod usage;
 pub mod watch;
+pub mod webhooks;
 
 pub use tollgate_core::{cel, config, counters, credit, decision, domain, reducer, wire};

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// All that a server needs to know.
@@ -24,6 +25,15 @@ pub struct Settings {
     pub credit: CreditSettings,
     /// Who may call.
     pub access: AccessSettings,
+    /// Where webhooks may lead.
+    pub webhooks: WebhookSettings,
+}
+
+/// Where webhooks may lead.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct WebhookSettings {
+    /// Whether to private addresses too, and by `http`.
+    pub allow_private: bool,
 }
 
 /// Who may call.
@@ -71,9 +81,12 @@ impl fmt::Debug for DatabaseSettings {
 /// How connections and calls are taken.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TransportSettings {
-    /// Whether gRPC-Web is served, and with it callers that send an `Origin`. Not as long as the store never had a
-    /// token: a web page must not become an administrator.
+    /// Whether gRPC-Web is served, and with it pages that have the server's own origin. Not as long as the store never
+    /// had a token: a web page must not become an administrator.
     pub grpc_web: bool,
+    /// Other origins whose pages are served, by gRPC-Web (if on) and Connect. Not as long as the store never had an
+    /// access token.
+    pub allow_origins: Vec<AllowedOrigin>,
     /// The certificate to serve with; without one, connections are not encrypted.
     pub tls: Option<TlsSettings>,
     /// The OpenTelemetry collector to send a span of each call to, as `http://127.0.0.1:4317`.
@@ -99,6 +112,7 @@ impl Default for TransportSettings {
     fn default() -> Self {
         Self {
             grpc_web: false,
+            allow_origins: Vec::new(),
             tls: None,
             otlp_endpoint: None,
             max_connections: 10_000,
@@ -109,6 +123,36 @@ impl Default for TransportSettings {
             max_streams: 11_000,
             shutdown_grace: Duration::from_secs(10),
         }
+    }
+}
+
+/// Origins whose pages may call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AllowedOrigin {
+    /// Every one.
+    Any,
+    /// This one, as browsers write it: `https://console.example.com`.
+    Of(String),
+}
+
+impl FromStr for AllowedOrigin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "must be * or an origin as browsers send it, which is a scheme, a host, a port unless it is the \
+                            usual one, and nothing else: https://console.example.com or http://localhost:3000";
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
+        let authority = rest.parse::<http::uri::Authority>().map_err(|_| FORM)?;
+        let is_usual = matches!((scheme, authority.port_u16()), ("http", Some(80)) | ("https", Some(443)));
+        let is_host = !rest.contains(['@', '/', '?', '#', '*']) && !authority.host().is_empty();
+        let has_port = authority.as_str() == authority.host() || authority.port_u16().is_some();
+        if is_usual || !is_host || !has_port || scheme.is_empty() {
+            return Err(FORM);
+        }
+        Ok(Self::Of(text.to_ascii_lowercase()))
     }
 }
 
@@ -236,4 +280,32 @@ pub(crate) fn names_host_alone(uri: &http::Uri) -> bool {
         let is_host = authority.as_str() == authority.host() || authority.port_u16().is_some();
         is_host && !authority.as_str().contains('@')
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_written_as_browsers_send_them() {
+        assert_eq!("*".parse(), Ok(AllowedOrigin::Any));
+        for origin in ["https://console.example.com", "http://localhost:3000", "http://[::1]:8080", "app://tollgate"] {
+            assert_eq!(origin.parse(), Ok(AllowedOrigin::Of(origin.to_owned())));
+        }
+        assert_eq!("HTTPS://Console.example".parse(), Ok(AllowedOrigin::Of("https://console.example".to_owned())));
+        for wrong in [
+            "",
+            "null",
+            "console.example.com",
+            "https://",
+            "https://console.example.com/",
+            "https://console.example.com:443",
+            "http://console.example.com:80",
+            "https://*.example.com",
+            "https://user@console.example.com",
+            "https://console.example.com:port",
+        ] {
+            assert!(wrong.parse::<AllowedOrigin>().is_err(), "{wrong}");
+        }
+    }
 }

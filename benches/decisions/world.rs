@@ -38,7 +38,15 @@ fn parse<R: Wire>(message: R::Message) -> R {
 pub(crate) fn add<R: Rules + Wire>(state: &mut State, name: Option<&str>, resource: &R) -> Arc<Stored<R>> {
     let revision = state.revision() + 1;
     let mut random = StdRng::seed_from_u64(revision.unsigned_abs());
-    let mut cx = Context { now: NOW, committed_at: NOW, revision, random: &mut random, last_config_id: revision * 100 };
+    let mut cx = Context {
+        now: NOW,
+        committed_at: NOW,
+        revision,
+        random: &mut random,
+        last_config_id: revision * 100,
+        last_random: None,
+        checks_later: false,
+    };
     let decision = state::create(state, &mut cx, name, resource).expect("accepted");
     state.apply(&decision.changes, head(revision));
     Arc::clone(state.config().get::<R>(&decision.subject.id).expect("just created"))

@@ -5,11 +5,13 @@
 //! process. Whatever is sent, it answers with a status that says whose fault it is; INTERNAL or UNKNOWN, which is what a
 //! panic becomes, is a fault of the server. The others call the parser itself.
 
+mod connect;
 mod pure;
 mod seeds;
 mod server;
 pub(crate) mod service;
 
+pub(crate) use connect::connect;
 pub(crate) use pure::{cel, certificate_uri, duration, export_line, token, watch_message};
 pub(crate) use seeds::requests;
 pub(crate) use server::Rig;

@@ -75,6 +75,7 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
         spend: SpendSettings::default(),
         credit: CreditSettings::default(),
         access: AccessSettings::default(),
+        webhooks: tollgate::settings::WebhookSettings::default(),
     };
     tokio::spawn(server::run(listener, settings, async { drop(stopped.await) }));
     address

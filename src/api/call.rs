@@ -54,23 +54,51 @@ pub(super) fn enter<T: Message>(
     idempotency: impl FnOnce(&mut T) -> (String, bool),
 ) -> Result<(Call, Statuses, T), Status> {
     let statuses = Statuses::of(&request);
-    let actor = principal(&request).map_err(|error| statuses.status(error))?.actor().to_string();
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.address().to_string()).unwrap_or_default();
+    let caller = caller(&request).map_err(|error| statuses.status(error))?;
     let mut message = request.into_inner();
     let (request_id, validate_only) = idempotency(&mut message);
-    let mut violations = Violations::new();
-    let request_id = if request_id.is_empty() {
-        request_id
-    } else if let Ok(id) = uuid::Uuid::try_parse(&request_id) {
-        id.to_string()
-    } else {
-        violations.add(Path::root("request_id"), "is no UUID; send a new one for each call, or none");
-        String::new()
-    };
-    violations.or(()).map_err(|violations| statuses.status(violations.into()))?;
     let fingerprint = if request_id.is_empty() { [0; 32] } else { *blake3::hash(&message.encode_to_vec()).as_bytes() };
-    // What validates only changes nothing, so there is nothing to remember.
-    let request_id = if validate_only { String::new() } else { request_id };
-    let call = Call { actor, peer, method, request_id, fingerprint, validate_only };
+    let call = caller.call(method, &request_id, fingerprint, validate_only);
+    let call = call.map_err(|error| statuses.status(error))?;
     Ok((call, statuses, message))
+}
+
+/// A caller: its principal, and its network address.
+pub(super) struct Calling {
+    pub(super) principal: Principal,
+    peer: String,
+}
+
+/// The caller that makes this request.
+///
+/// # Errors
+/// `Internal` if the server has not found out.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Calling, Error> {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address().to_string()).unwrap_or_default();
+    Ok(Calling { principal: principal(request)?, peer })
+}
+
+impl Calling {
+    /// A call of `method` with content of this `fingerprint`.
+    ///
+    /// # Errors
+    /// `Invalid` if the id of the request is none.
+    pub(super) fn call(
+        &self,
+        method: &'static str,
+        request_id: &str,
+        fingerprint: [u8; 32],
+        validate_only: bool,
+    ) -> Result<Call, Error> {
+        let mut violations = Violations::new();
+        let id = uuid::Uuid::try_parse(request_id).map(|id| id.to_string());
+        if !request_id.is_empty() && id.is_err() {
+            violations.add(Path::root("request_id"), "is no UUID; send a new one for each call, or none");
+        }
+        violations.or(())?;
+        // A call that only validates changes nothing, so there is nothing to remember.
+        let request_id = id.ok().filter(|_| !validate_only).unwrap_or_default();
+        let (actor, peer) = (self.principal.actor().to_string(), self.peer.clone());
+        Ok(Call { actor, peer, method, request_id, fingerprint, validate_only })
+    }
 }

@@ -143,7 +143,7 @@ fn change(logged: LoggedChange) -> Result<v1::Change, Error> {
             let mut resource = v1::ConfigResource::decode(body.bytes()).map_err(|error| {
                 Error::Internal(format!("the log of revision {} cannot be read: {error}", txn.revision))
             })?;
-            wire::strip_hashes(&mut resource);
+            wire::strip_secrets(&mut resource);
             Ok::<_, Error>(resource)
         })
         .transpose()
@@ -192,6 +192,10 @@ fn subscription(request: v1::WatchConfigRequest, hashes: bool) -> Result<Subscri
         .filter_map(|(index, number)| match v1::ResourceKind::try_from(number) {
             Ok(v1::ResourceKind::Unspecified) | Err(_) => {
                 violations.add(root.index(index), format!("is {number}, which is no kind; leave kinds empty for all"));
+                None
+            }
+            Ok(_) if Kind::from_number(number).is_some_and(|kind| !kind.is_streamed()) => {
+                violations.add(root.index(index), format!("is {number}, a kind that is on no stream; leave it out"));
                 None
             }
             Ok(_) => Some(number),

@@ -79,12 +79,13 @@ pub(super) struct Listed<M> {
 impl Api {
     pub(super) async fn get<R: Served>(&self, id: &str, reading: Reading) -> Result<R::Message, Error> {
         let detail = detail(reading.view)?;
-        let id = present(id, "id")?;
+        let id = identifier::<R>(id, "id")?;
         let found = if reading.from_memory {
-            self.state().config().get::<R>(id).cloned()
+            self.state().find::<R>(id).cloned()
         } else {
+            let named = state::meant::<R>(&self.state(), id, "id")?;
             let (_, mut found) =
-                self.ledger.store().read::<R>(&[Id::new(id)]).await.map_err(|error| error.to_domain())?;
+                self.ledger.store().read::<R>(&[Id::new(named)]).await.map_err(|error| error.to_domain())?;
             found.pop().map(Arc::new)
         };
         let stored = found.ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
@@ -211,7 +212,7 @@ impl Api {
         Removal { id, expected, children }: Removal<'_>,
         answer: fn(i64, Vec<v1::ResourceKey>, i32) -> A,
     ) -> Result<A, Error> {
-        let id = present(id, "id")?.to_owned();
+        let id = identifier::<R>(id, "id")?.to_owned();
         let mut violations = Violations::new();
         let children = parse_children(children, &mut violations);
         check_revision(expected, &Path::root("revision"), &mut violations);
@@ -246,7 +247,7 @@ pub(super) fn render<R: Served>(state: &state::State, key: &ResourceKey, now: cr
     message
 }
 
-fn parse_children(number: i32, violations: &mut Violations) -> Children {
+pub(super) fn parse_children(number: i32, violations: &mut Violations) -> Children {
     match v1::Children::try_from(number) {
         Ok(v1::Children::Unspecified) => Children::Refuse,
         Ok(v1::Children::Detach) => Children::Detach,
@@ -272,6 +273,9 @@ pub(super) fn identified<R: Served>(
     if id.trim().is_empty() {
         violations.add(root.field(field), "is empty; must say which resource is to change");
     }
+    if let Err(Error::Invalid(found)) = state::check_path(R::KIND, id.trim(), &root.field(field).to_string()) {
+        violations.append(found);
+    }
     check_revision(expected, &root.field("revision"), &mut violations);
     violations.or(())?;
     let id = id.trim().to_owned();
@@ -295,13 +299,20 @@ pub(super) fn present<'a>(text: &'a str, field: &str) -> Result<&'a str, Error> 
     Err(violations.into())
 }
 
+/// The id, or path, of a resource of kind `R`.
+pub(super) fn identifier<'a, R: Served>(text: &'a str, field: &str) -> Result<&'a str, Error> {
+    let text = present(text, field)?;
+    state::check_path(R::KIND, text, field)?;
+    Ok(text)
+}
+
 pub(super) fn check_revision(revision: i64, path: &Path<'_>, violations: &mut Violations) {
     if revision < 0 {
         violations.add(path, format!("is {revision}; must be the revision that you read, or 0 for any"));
     }
 }
 
-fn absent<R: Served>() -> Error {
+pub(super) fn absent<R: Served>() -> Error {
     let mut violations = Violations::new();
     violations.add(Path::root(R::KIND.name()), "is absent; must be the resource");
     violations.into()

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::{Scope, label_facets};
+use super::page::{Scope, label_facets, managed_facet};
 use crate::domain::Customer;
 use crate::proto::v1;
 use crate::proto::v1::customer_service_server::CustomerService;
@@ -29,8 +29,10 @@ impl CustomerService for Api {
             ..request.clone()
         };
         let scope = Scope::new("ListCustomers", &filters);
-        let v1::ListCustomersRequest { page_size, page_token, from_memory, view, search, labels } = request;
-        let query = Query { facets: label_facets(labels), search: Some(search), ..Query::default() };
+        let v1::ListCustomersRequest { page_size, page_token, from_memory, view, search, labels, managed_by } = request;
+        let mut facets = label_facets(labels);
+        facets.extend(managed_facet(managed_by));
+        let query = Query { facets, search: Some(search), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<Customer>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListCustomersResponse {

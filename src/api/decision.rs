@@ -9,16 +9,17 @@ use super::Api;
 use super::call::Statuses;
 use super::crud::respond;
 use crate::decision::{
-    self, Candidate, Explanation, KeyGiven, LimitCheck, Match, PriceRequest, RejectedFallback, RuleCheck, Verdict,
+    self, Candidate, Explanation, KeyGiven, KnownUsage, LimitCheck, Match, PriceRequest, RejectedFallback, RuleCheck,
+    Verdict,
 };
 use crate::domain::{
-    Error, Fallback, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
-    Violations, VirtualKey,
+    Error, Fallback, Kind, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash,
+    Timestamp, Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::decision_service_server::DecisionService;
 use crate::proto::v1::explain_request::Key;
-use crate::state::State;
+use crate::state::{self, State};
 use crate::wire::{
     self, Form, Wire as _, parse_fallbacks, parse_rates, parse_timestamp, render_fallback, render_pricing_scope_kind,
     render_rates, render_routing_scope, timestamp,
@@ -76,7 +77,10 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
     violations.or(())?;
     let key = match &key {
         None => KeyGiven::None,
-        Some(Key::VirtualKeyId(id)) => state.config().get::<VirtualKey>(id).map_or(KeyGiven::Unknown, KeyGiven::Key),
+        Some(Key::VirtualKeyId(id)) => {
+            state::check_path(Kind::VirtualKey, id, "virtual_key_id")?;
+            state.find::<VirtualKey>(id).map_or(KeyGiven::Unknown, KeyGiven::Key)
+        }
         Some(Key::VirtualKeyValue(value)) => state
             .config()
             .key_by_secret(&Sha256Hash::of(value), at)
@@ -102,7 +106,8 @@ fn explain(state: &State, now: Timestamp, request: v1::ExplainRequest) -> Result
         at,
         seed,
     };
-    let explanation = decision::explain(state.config(), state.usage(), &request);
+    let usage = KnownUsage { counters: state.usage(), credit: state.credit() };
+    let explanation = decision::explain(state.config(), &usage, &request);
     let price = PriceRequest {
         virtual_key_id: match key {
             KeyGiven::Key(stored) => stored.id.as_str(),
@@ -187,6 +192,7 @@ const fn render_verdict(verdict: Verdict) -> v1::Decision {
         Verdict::ProviderBlocked => v1::Decision::ProviderBlocked,
         Verdict::ModelBlocked => v1::Decision::ModelBlocked,
         Verdict::ProviderKeyBlocked => v1::Decision::ProviderKeyBlocked,
+        Verdict::ConcurrencyLimited => v1::Decision::ConcurrencyLimited,
         Verdict::TokenLimited => v1::Decision::TokenLimited,
         Verdict::RequestLimited => v1::Decision::RequestLimited,
         Verdict::BudgetExceeded => v1::Decision::BudgetExceeded,
@@ -255,6 +261,7 @@ fn resolve_price(
     let base = base.map(|base| parse_rates(&base, &Path::root("base"), &mut violations));
     let at = at.and_then(|at| parse_timestamp(&at, &Path::root("at"), &mut violations)).unwrap_or(now);
     violations.or(())?;
+    let virtual_key_id = state::meant::<VirtualKey>(state, &virtual_key_id, "virtual_key_id")?;
     let request = PriceRequest {
         virtual_key_id: &virtual_key_id,
         provider: &provider,

@@ -20,30 +20,35 @@ use crate::domain::{
 use crate::proto::v1;
 use crate::proto::v1::budget_service_server::BudgetService;
 use crate::proto::v1::rate_limit_service_server::RateLimitService;
-use crate::state::{Page, Query};
+use crate::state::{self, Page, Query, State};
 use crate::wire::{Form, render_budget, render_rate_limit};
 
 /// The owners that a filter names.
 pub(super) fn owners(
+    state: &State,
     provider_config_id: i64,
     virtual_key_id: String,
     team_id: String,
     customer_id: String,
     model_config_id: String,
     provider: String,
-) -> Vec<LimitOwner> {
+) -> Result<Vec<LimitOwner>, Error> {
     let mut owners = Vec::new();
     if provider_config_id != 0 {
         owners.push(LimitOwner::ProviderConfig(provider_config_id));
     }
     if !virtual_key_id.is_empty() {
-        owners.push(LimitOwner::VirtualKey(Id::new(virtual_key_id)));
+        owners.push(LimitOwner::VirtualKey(Id::new(state::meant::<VirtualKey>(
+            state,
+            &virtual_key_id,
+            "virtual_key_id",
+        )?)));
     }
     if !team_id.is_empty() {
-        owners.push(LimitOwner::Team(Id::new(team_id)));
+        owners.push(LimitOwner::Team(Id::new(state::meant::<Team>(state, &team_id, "team_id")?)));
     }
     if !customer_id.is_empty() {
-        owners.push(LimitOwner::Customer(Id::new(customer_id)));
+        owners.push(LimitOwner::Customer(Id::new(state::meant::<Customer>(state, &customer_id, "customer_id")?)));
     }
     if !model_config_id.is_empty() {
         owners.push(LimitOwner::ModelConfig(Id::new(model_config_id)));
@@ -51,7 +56,7 @@ pub(super) fn owners(
     if !provider.is_empty() {
         owners.push(LimitOwner::Provider(Id::new(provider)));
     }
-    owners
+    Ok(owners)
 }
 
 impl Api {
@@ -162,8 +167,9 @@ impl Api {
         } = request;
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
-        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
         let state = self.state();
+        let owners =
+            owners(&state, provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider)?;
         let mut page = state.list_budgets(&owners, &query);
         if !from_memory {
             let find = |limits: &Limits, wanted: &Budget| limits.budgets.iter().find(|b| b.id == wanted.id).cloned();
@@ -206,8 +212,9 @@ impl Api {
         } = request;
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
-        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
         let state = self.state();
+        let owners =
+            owners(&state, provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider)?;
         let mut page = state.list_rate_limits(&owners, &query);
         if !from_memory {
             let find =

@@ -67,8 +67,9 @@ pub(super) struct Patch<R: Wire> {
 impl<R: Wire> Patch<R> {
     /// # Errors
     /// `Invalid` if the mask names what cannot be changed, or what is no top-level field.
-    pub(super) fn new(sent: R::Message, mask: Option<prost_types::FieldMask>) -> Result<Self, Error> {
+    pub(super) fn new(mut sent: R::Message, mask: Option<prost_types::FieldMask>) -> Result<Self, Error> {
         let known = fields_of::<R::Message>()?;
+        R::tidy(&mut sent);
         let encoded = sent.encode_to_vec();
         let split = split(&encoded).map_err(|error| Error::Internal(error.to_string()))?;
         let writable = |name: &str| !R::OUTPUT_ONLY.contains(&name);
@@ -104,8 +105,9 @@ impl<R: Wire> Patch<R> {
                 named
             }
         };
-        let (fixed, changing): (Vec<_>, Vec<_>) =
-            named.iter().copied().partition(|(name, _)| R::IMMUTABLE.contains(&name.as_str()));
+        let by_path = R::given_by_path(&sent);
+        let is_fixed = |name: &str| R::IMMUTABLE.contains(&name) && !by_path.contains(&name);
+        let (fixed, changing): (Vec<_>, Vec<_>) = named.iter().copied().partition(|(name, _)| is_fixed(name));
         let changing: Vec<u32> = changing.into_iter().map(|(_, number)| *number).collect();
         let of_changing = only(&split, &changing);
         let fixed =

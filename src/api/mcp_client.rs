@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use crate::domain::McpClient;
 use crate::proto::v1;
 use crate::proto::v1::mcp_client_service_server::McpClientService;
@@ -21,11 +21,16 @@ impl McpClientService for Api {
     ) -> Result<Response<v1::ListMcpClientsResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters =
-            v1::ListMcpClientsRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0 };
+        let filters = v1::ListMcpClientsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
         let scope = Scope::new("ListMcpClients", &filters);
-        let v1::ListMcpClientsRequest { page_size, page_token, from_memory, view } = request;
-        let query = Query::default();
+        let v1::ListMcpClientsRequest { page_size, page_token, from_memory, view, managed_by } = request;
+        let query = Query { facets: managed_facet(managed_by).into_iter().collect(), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<McpClient>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListMcpClientsResponse {

@@ -2,6 +2,7 @@
 //! or reads from memory or the tables, and renders. What all kinds have in common is in `crud`, once.
 
 mod adjust;
+mod apply;
 mod auth;
 mod body;
 mod call;
@@ -34,6 +35,7 @@ mod token;
 mod usage;
 mod view;
 mod virtual_key;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -48,11 +50,14 @@ pub use notes::CallNotes;
 pub use serve::add_services;
 pub(crate) use status::of as status;
 
+use tokio::sync::Semaphore;
+
 use crate::access::Tokens;
 use crate::domain::Timestamp;
 use crate::ledger::Ledger;
 use crate::state::State;
 use crate::watch::Watch;
+use crate::webhooks::Webhooks;
 
 /// What the services share. Cloning is cheap.
 #[derive(Clone)]
@@ -60,12 +65,15 @@ pub struct Api {
     ledger: Ledger,
     watch: Watch,
     tokens: Arc<Tokens>,
+    webhooks: Webhooks,
+    /// Places for calls that hold many changes in memory.
+    applying: Arc<Semaphore>,
 }
 
 impl Api {
-    /// Services that decide through `ledger`, stream from `watch` and change `tokens`.
-    pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>) -> Self {
-        Self { ledger, watch, tokens }
+    /// Services that decide through `ledger`, stream from `watch`, change `tokens` and test `webhooks`.
+    pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>, webhooks: Webhooks) -> Self {
+        Self { ledger, watch, tokens, webhooks, applying: Arc::new(Semaphore::new(apply::AT_ONCE)) }
     }
 
     fn state(&self) -> Arc<State> {

@@ -7,11 +7,11 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond, unknown};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use crate::domain::ModelConfig;
 use crate::proto::v1;
 use crate::proto::v1::model_config_service_server::ModelConfigService;
-use crate::state::{Facet, Query, Reset};
+use crate::state::{self, Facet, Query, Reset};
 use crate::wire::parse_model_config_scope;
 
 #[tonic::async_trait]
@@ -30,8 +30,17 @@ impl ModelConfigService for Api {
             ..request.clone()
         };
         let token_scope = Scope::new("ListModelConfigs", &filters);
-        let v1::ListModelConfigsRequest { page_size, page_token, from_memory, view, scope, scope_id, provider, search } =
-            request;
+        let v1::ListModelConfigsRequest {
+            page_size,
+            page_token,
+            from_memory,
+            view,
+            scope,
+            scope_id,
+            provider,
+            search,
+            managed_by,
+        } = request;
         let mut facets = Vec::new();
         match scope {
             0 => {}
@@ -40,8 +49,14 @@ impl ModelConfigService for Api {
                 None => return respond(Err(unknown("scope", known, "ModelConfigScope")), &statuses),
             },
         }
-        facets.extend((!scope_id.is_empty()).then(|| Facet::ScopeId(scope_id.into())));
+        if !scope_id.is_empty() {
+            match state::meant_in_scope(&self.state(), &scope_id, "scope_id") {
+                Ok(id) => facets.push(Facet::ScopeId(id)),
+                Err(error) => return respond(Err(error), &statuses),
+            }
+        }
         facets.extend((!provider.is_empty()).then(|| Facet::Provider(provider.into())));
+        facets.extend(managed_facet(managed_by));
         let query = Query { facets, search: Some(search), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed =

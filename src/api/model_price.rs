@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use crate::domain::{Error, ModelPrice, Path, Violations, bare_model};
 use crate::ledger::{Call, Command};
 use crate::proto::v1;
@@ -36,11 +36,13 @@ impl ModelPriceService for Api {
             ..request.clone()
         };
         let scope = Scope::new("ListModelPrices", &filters);
-        let v1::ListModelPricesRequest { page_size, page_token, from_memory, view, provider, model } = request;
+        let v1::ListModelPricesRequest { page_size, page_token, from_memory, view, provider, model, managed_by } =
+            request;
         let model = bare_model(&model, &provider);
         let mut facets = Vec::new();
         facets.extend((!model.is_empty()).then(|| Facet::Model(model.into())));
         facets.extend((!provider.is_empty()).then(|| Facet::Provider(provider.as_str().into())));
+        facets.extend(managed_facet(managed_by));
         let query = Query { facets, ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<ModelPrice>(Listing { page_size, page_token, reading, scope, query }).await;

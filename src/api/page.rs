@@ -89,6 +89,11 @@ fn check(body: &[u8]) -> [u8; 4] {
     blake3::hash(body).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
+/// The facet of a filter by the source that manages.
+pub(super) fn managed_facet(managed_by: String) -> Option<Facet> {
+    (!managed_by.is_empty()).then(|| Facet::ManagedBy(managed_by.into()))
+}
+
 /// The facets of a filter by labels.
 pub(super) fn label_facets(labels: std::collections::BTreeMap<String, String>) -> Vec<Facet> {
     labels.into_iter().map(|(key, value)| Facet::Label(key.into(), value.into())).collect()

@@ -81,11 +81,15 @@ const TABLE: [(Who, &[&str]); 6] = [
             "tollgate.v1.UsageService/ListThresholdEvents",
             "tollgate.v1.VirtualKeyService/GetVirtualKey",
             "tollgate.v1.VirtualKeyService/ListVirtualKeys",
+            "tollgate.v1.WebhookService/GetWebhook",
+            "tollgate.v1.WebhookService/ListWebhookDeliveries",
+            "tollgate.v1.WebhookService/ListWebhooks",
         ],
     ),
     (
         ADMIN,
         &[
+            "tollgate.v1.ChangeService/Apply",
             "tollgate.v1.CustomerService/CreateCustomer",
             "tollgate.v1.CustomerService/DeleteCustomer",
             "tollgate.v1.CustomerService/UpdateCustomer",
@@ -122,6 +126,10 @@ const TABLE: [(Who, &[&str]); 6] = [
             "tollgate.v1.VirtualKeyService/LookupVirtualKey",
             "tollgate.v1.VirtualKeyService/RotateVirtualKey",
             "tollgate.v1.VirtualKeyService/UpdateVirtualKey",
+            "tollgate.v1.WebhookService/CreateWebhook",
+            "tollgate.v1.WebhookService/DeleteWebhook",
+            "tollgate.v1.WebhookService/SendTestEvent",
+            "tollgate.v1.WebhookService/UpdateWebhook",
         ],
     ),
 ];
@@ -132,6 +140,11 @@ pub(super) const fn sees_hashes(role: Role) -> bool {
         Role::Admin | Role::Node => true,
         Role::Viewer => false,
     }
+}
+
+/// Whether who reads webhooks gets all of their URLs: at many receivers, a URL is a secret.
+pub(super) const fn sees_urls(role: Role) -> bool {
+    matches!(role, Role::Admin)
 }
 
 /// Who may call `method`, written as `tollgate.v1.TeamService/ListTeams`; `None` if nobody may.

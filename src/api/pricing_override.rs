@@ -7,11 +7,11 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond, unknown};
-use super::page::Scope;
-use crate::domain::PricingOverride;
+use super::page::{Scope, managed_facet};
+use crate::domain::{PricingOverride, VirtualKey};
 use crate::proto::v1;
 use crate::proto::v1::pricing_override_service_server::PricingOverrideService;
-use crate::state::{Facet, Query, Reset};
+use crate::state::{self, Facet, Query, Reset};
 use crate::wire::parse_pricing_scope_kind;
 
 #[tonic::async_trait]
@@ -39,6 +39,7 @@ impl PricingOverrideService for Api {
             virtual_key_id,
             provider_id,
             provider_key_id,
+            managed_by,
         } = request;
         let mut facets = Vec::new();
         match scope_kind {
@@ -48,9 +49,15 @@ impl PricingOverrideService for Api {
                 None => return respond(Err(unknown("scope_kind", known, "PricingScopeKind")), &statuses),
             },
         }
-        facets.extend((!virtual_key_id.is_empty()).then(|| Facet::VirtualKey(virtual_key_id.into())));
+        if !virtual_key_id.is_empty() {
+            match state::meant::<VirtualKey>(&self.state(), &virtual_key_id, "virtual_key_id") {
+                Ok(id) => facets.push(Facet::VirtualKey(id)),
+                Err(error) => return respond(Err(error), &statuses),
+            }
+        }
         facets.extend((!provider_id.is_empty()).then(|| Facet::Provider(provider_id.into())));
         facets.extend((!provider_key_id.is_empty()).then(|| Facet::ProviderKey(provider_key_id.into())));
+        facets.extend(managed_facet(managed_by));
         let query = Query { facets, ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<PricingOverride>(Listing { page_size, page_token, reading, scope, query }).await;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use crate::domain::Provider;
 use crate::proto::v1;
 use crate::proto::v1::provider_service_server::ProviderService;
@@ -21,10 +21,16 @@ impl ProviderService for Api {
     ) -> Result<Response<v1::ListProvidersResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters = v1::ListProvidersRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0 };
+        let filters = v1::ListProvidersRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
         let scope = Scope::new("ListProviders", &filters);
-        let v1::ListProvidersRequest { page_size, page_token, from_memory, view } = request;
-        let query = Query::default();
+        let v1::ListProvidersRequest { page_size, page_token, from_memory, view, managed_by } = request;
+        let query = Query { facets: managed_facet(managed_by).into_iter().collect(), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<Provider>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListProvidersResponse {

@@ -9,7 +9,7 @@ use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, check_revision, identified, present, render, respond};
 use super::mask::Patch;
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use crate::domain::{Error, Path, ProviderGovernance, Violations};
 use crate::ledger::{Call, Command};
 use crate::proto::v1;
@@ -24,11 +24,16 @@ impl ProviderGovernanceService for Api {
     ) -> Result<Response<v1::ListProviderGovernanceResponse>, Status> {
         let statuses = Statuses::of(&request);
         let request = request.into_inner();
-        let filters =
-            v1::ListProviderGovernanceRequest { page_size: 0, page_token: String::new(), from_memory: false, view: 0 };
+        let filters = v1::ListProviderGovernanceRequest {
+            page_size: 0,
+            page_token: String::new(),
+            from_memory: false,
+            view: 0,
+            ..request.clone()
+        };
         let scope = Scope::new("ListProviderGovernance", &filters);
-        let v1::ListProviderGovernanceRequest { page_size, page_token, from_memory, view } = request;
-        let query = Query::default();
+        let v1::ListProviderGovernanceRequest { page_size, page_token, from_memory, view, managed_by } = request;
+        let query = Query { facets: managed_facet(managed_by).into_iter().collect(), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<ProviderGovernance>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListProviderGovernanceResponse {

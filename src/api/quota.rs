@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tonic::metadata::MetadataMap;
 
 use super::Api;
-use super::crud::{Served, check_revision, present, render};
+use super::crud::{Served, check_revision, identifier, render};
 use super::page::label_facets;
 use super::view::{Detail, View as _};
 use crate::decision::Caller;
@@ -69,7 +69,7 @@ impl Api {
         request: v1::RotateVirtualKeyRequest,
     ) -> Result<v1::RotateVirtualKeyResponse, Error> {
         let v1::RotateVirtualKeyRequest { id, grace_period, revision, request_id: _, validate_only } = request;
-        let id = present(&id, "id")?.to_owned();
+        let id = identifier::<VirtualKey>(&id, "id")?.to_owned();
         let mut violations = Violations::new();
         check_revision(revision, &Path::root("revision"), &mut violations);
         let grace = grace_period.unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::config::RuleOrder;
 use crate::domain::{Error, Id, RoutingRule, Stored, Timestamp};
 use crate::proto::v1;
 use crate::proto::v1::routing_rule_service_server::RoutingRuleService;
-use crate::state::Reset;
+use crate::state::{self, Reset, RuleFilter};
 use crate::wire::parse_routing_scope;
 
 #[tonic::async_trait]
@@ -31,8 +31,16 @@ impl RoutingRuleService for Api {
             ..request.clone()
         };
         let token_scope = Scope::new("ListRoutingRules", &filters);
-        let v1::ListRoutingRulesRequest { page_size, page_token, from_memory, view, scope, scope_id, enabled } =
-            request;
+        let v1::ListRoutingRulesRequest {
+            page_size,
+            page_token,
+            from_memory,
+            view,
+            scope,
+            scope_id,
+            enabled,
+            managed_by,
+        } = request;
         let listed = async {
             let scope = match scope {
                 0 => None,
@@ -40,7 +48,9 @@ impl RoutingRuleService for Api {
             };
             let after = read_token(token_scope, &page_token)?;
             let (state, limit) = (self.state(), page::size(page_size)?);
-            let found = state.list_rules(scope, &scope_id, enabled, after, limit);
+            let scope_id = state::meant_in_scope(&state, &scope_id, "scope_id")?;
+            let filter = RuleFilter { scope, scope_id: &scope_id, enabled, managed_by: &managed_by };
+            let found = state.list_rules(&filter, after, limit);
             let token = |stored: &Stored<RoutingRule>| write_token(token_scope, stored);
             self.page::<RoutingRule>(&state, found, Reading { from_memory, view }, token).await
         };

@@ -109,6 +109,39 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.add_precondition_failure_violation("CHANGE_TOO_LARGE", what, &text);
             status(Code::FailedPrecondition, text, details)
         }
+        Error::NamesClash { ref what, ref names, total } => {
+            let shown = bounded(
+                names.iter().map(|(name, holder)| {
+                    let text = format!("{:?} is the name of {} already", cut(name), shown_key(holder));
+                    PreconditionViolation::new("NAMES_CLASH", cut(name), text)
+                }),
+                |violation| violation.subject.len() + violation.description.len(),
+                |left| PreconditionViolation::new("NAMES_CLASH", "", format!("and {left} more")),
+            );
+            let text = format!("without {what}, {total} name(s) would be taken already; rename or delete these first");
+            let text = listed(text, shown.iter().map(|it| it.description.clone()));
+            let mut details = info(ErrorReason::NamesClash, [("names", total.to_string())]);
+            details.set_precondition_failure(shown);
+            status(Code::FailedPrecondition, text, details)
+        }
+        Error::InChange { index, error } => {
+            let inner = of(*error, call_id);
+            let mut details = inner.get_error_details();
+            if let Some(mut info) = details.error_info().cloned() {
+                info.metadata.insert("change".to_owned(), index.to_string());
+                details.set_error_info(info.reason, info.domain, info.metadata);
+            }
+            status(inner.code(), format!("changes[{index}]: {}", inner.message()), details)
+        }
+        Error::Forgotten { revision, first } => {
+            let text = format!("{text}; what is older was removed by the retention of the audit trail");
+            let mut details = info(
+                ErrorReason::RevisionForgotten,
+                [("revision", revision.to_string()), ("first", first.to_string())],
+            );
+            details.add_precondition_failure_violation("REVISION_FORGOTTEN", revision.to_string(), &text);
+            status(Code::FailedPrecondition, text, details)
+        }
         Error::BuiltIn(ref id) => {
             let mut details = info(ErrorReason::BuiltIn, [("id", cut(id))]);
             let subject = format!("provider {id}");

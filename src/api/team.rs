@@ -7,11 +7,11 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::{Scope, label_facets};
-use crate::domain::Team;
+use super::page::{Scope, label_facets, managed_facet};
+use crate::domain::{Customer, Team};
 use crate::proto::v1;
 use crate::proto::v1::team_service_server::TeamService;
-use crate::state::{Facet, Query, Reset};
+use crate::state::{self, Facet, Query, Reset};
 
 #[tonic::async_trait]
 impl TeamService for Api {
@@ -29,11 +29,16 @@ impl TeamService for Api {
             ..request.clone()
         };
         let scope = Scope::new("ListTeams", &filters);
-        let v1::ListTeamsRequest { page_size, page_token, from_memory, view, customer_id, search, labels } = request;
+        let v1::ListTeamsRequest { page_size, page_token, from_memory, view, customer_id, search, labels, managed_by } =
+            request;
         let mut facets = label_facets(labels);
         if !customer_id.is_empty() {
-            facets.push(Facet::Customer(customer_id.into()));
+            match state::meant::<Customer>(&self.state(), &customer_id, "customer_id") {
+                Ok(id) => facets.push(Facet::Customer(id)),
+                Err(error) => return respond(Err(error), &statuses),
+            }
         }
+        facets.extend(managed_facet(managed_by));
         let query = Query { facets, search: Some(search), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<Team>(Listing { page_size, page_token, reading, scope, query }).await;

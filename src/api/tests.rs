@@ -116,8 +116,18 @@ fn write(
     let revision = state.revision() + 1;
     let mut random = StdRng::seed_from_u64(revision.unsigned_abs());
     let last_config_id = state.head().last_config_id;
-    let decision =
-        decide(state, &mut Context { now: NOW, committed_at: NOW, revision, random: &mut random, last_config_id })?;
+    let decision = decide(
+        state,
+        &mut Context {
+            now: NOW,
+            committed_at: NOW,
+            revision,
+            random: &mut random,
+            last_config_id,
+            last_random: None,
+            checks_later: false,
+        },
+    )?;
     if !decision.changes.is_empty() {
         state.apply(&decision.changes, head(revision));
         state.assert_as_restored();

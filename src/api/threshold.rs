@@ -32,7 +32,9 @@ impl Api {
             None => None,
             Some((version, percent)) => Some((version, percent.parse().map_err(|_| Error::PageToken)?)),
         };
-        let owners = owners(provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider);
+        let state = self.state();
+        let owners =
+            owners(&state, provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider)?;
         let (owner, others) = owners.split_first().map_or((None, &[][..]), |(owner, others)| (Some(owner), others));
         // A limit has one owner: two different ones match nothing.
         let mut found = match others.iter().all(|other| Some(other) == owner) {

@@ -6,7 +6,7 @@ use super::page::MAX_BYTES;
 use crate::counters::CounterKey;
 use crate::domain::{
     Customer, Id, KeyOwner, LimitKind, McpClient, ModelConfig, ModelPrice, NanoUsd, PricingOverride, Provider,
-    ProviderGovernance, RoutingRule, Scope, Team, Timestamp, VirtualKey,
+    ProviderGovernance, RoutingRule, Scope, Team, Timestamp, VirtualKey, Webhook,
 };
 use crate::proto::v1;
 use crate::state::{Facet, Listed, State};
@@ -48,6 +48,10 @@ impl View for ProviderGovernance {
 
 impl View for PricingOverride {
     fn complete(_: &mut v1::PricingOverride, _: &State, _: Timestamp, _: Detail, _: bool) {}
+}
+
+impl View for Webhook {
+    fn complete(_: &mut v1::Webhook, _: &State, _: Timestamp, _: Detail, _: bool) {}
 }
 
 impl View for ModelPrice {
@@ -166,6 +170,10 @@ pub(super) fn measure(state: &State, budgets: &mut [v1::Budget], rate_limits: &m
     for limit in rate_limits {
         limit.token_current_usage = used(&limit.id, LimitKind::Tokens, &limit.token_last_reset);
         limit.request_current_usage = used(&limit.id, LimitKind::Requests, &limit.request_last_reset);
+        if limit.concurrent_request_max_limit.is_some() && limit.enforcement() == v1::Enforcement::Hard {
+            let slots = CounterKey::slots(limit.id.as_str().into());
+            limit.concurrent_request_current_usage = state.credit().outstanding(&slots);
+        }
     }
 }
 

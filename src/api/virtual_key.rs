@@ -7,12 +7,12 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::call::{self, Statuses};
 use super::crud::{Edit, Listing, Reading, Removal, respond};
-use super::page::Scope;
+use super::page::{Scope, managed_facet};
 use super::quota::facets;
-use crate::domain::VirtualKey;
+use crate::domain::{Customer, Team, VirtualKey};
 use crate::proto::v1;
 use crate::proto::v1::virtual_key_service_server::VirtualKeyService;
-use crate::state::{Query, Reset};
+use crate::state::{self, Query, Reset};
 
 #[tonic::async_trait]
 impl VirtualKeyService for Api {
@@ -40,12 +40,18 @@ impl VirtualKeyService for Api {
             search,
             is_active,
             labels,
+            managed_by,
         } = request;
-        let query = Query {
-            facets: facets(&team_id, &customer_id, is_active, labels),
-            search: Some(search),
-            ..Query::default()
+        let state = self.state();
+        let owners = state::meant::<Team>(&state, &team_id, "team_id")
+            .and_then(|team| Ok((team, state::meant::<Customer>(&state, &customer_id, "customer_id")?)));
+        let (team_id, customer_id) = match owners {
+            Ok(owners) => owners,
+            Err(error) => return respond(Err(error), &statuses),
         };
+        let mut facets = facets(&team_id, &customer_id, is_active, labels);
+        facets.extend(managed_facet(managed_by));
+        let query = Query { facets, search: Some(search), ..Query::default() };
         let reading = Reading { from_memory, view };
         let listed = self.list::<VirtualKey>(Listing { page_size, page_token, reading, scope, query }).await;
         let listed = listed.map(|listed| v1::ListVirtualKeysResponse {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use prost_types::Timestamp as Time;
 
 use crate::counters::{Counter, CounterKey};
-use crate::domain::{AlertPercents, Id, KeyOwner, Path, Sha256Hash, Timestamp, Token, Violations};
+use crate::domain::{AlertPercents, AnyResource, Id, KeyOwner, Path, Sha256Hash, Timestamp, Token, Violations};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{self as file, former_key};
 use crate::proto::v1;
@@ -23,7 +23,7 @@ const MAX_TEXT_BYTES: usize = 4_096;
 /// A record as it stands on a line.
 pub fn render(record: &Record) -> file::Line {
     let content = match record {
-        Record::Resource(any) => Content::Resource(wire::render_any(any, Form::Log)),
+        Record::Resource(any) => Content::Resource(render_resource(any)),
         Record::Token(token) => Content::Token(file::Token {
             token: Some(wire::render_token(token)),
             value_sha256: token.sha256.0.to_vec().into(),
@@ -69,6 +69,15 @@ pub fn render(record: &Record) -> file::Line {
         Record::Credit(change) => credit::render(change),
     };
     file::Line { line: Some(content) }
+}
+
+/// A resource with everything that is stored of it, but for secrets: hashes alone are in a file.
+fn render_resource(any: &AnyResource) -> v1::ConfigResource {
+    let mut resource = wire::render_any(any, Form::Log);
+    if let Some(v1::config_resource::Resource::Webhook(webhook)) = &mut resource.resource {
+        webhook.secret.clear();
+    }
+    resource
 }
 
 fn render_node(node: &UsageNode) -> file::UsageNode {

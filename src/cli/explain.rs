@@ -10,7 +10,7 @@ use crate::proto::v1::decision_service_client::DecisionServiceClient;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Nothing is counted and nothing is changed. Exit code 0 whatever the decision is.
+Nothing is counted and nothing is changed. Exit code 0 if the request would be allowed, 3 if it would be refused.
 
 Examples:
   tollgate explain --model gpt-4o --provider openai
@@ -67,6 +67,9 @@ pub(super) struct ExplainArgs {
     seed: Option<u64>,
 }
 
+/// The exit code for a request that would be refused.
+const REFUSED: u8 = 3;
+
 pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
     let ExplainArgs {
         remote,
@@ -99,16 +102,22 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
     };
     let mut client = DecisionServiceClient::new(server);
     let answer = client.explain(request).await.map_err(|status| refused(&status))?.into_inner();
-    if remote.json { print_json(&answer) } else { show(&answer) }
+    if remote.json {
+        print_json(&answer)?
+    } else {
+        show(&answer)?
+    }
+    if answer.decision() == v1::Decision::Allow { Ok(()) } else { Err(Failure::Told(REFUSED)) }
 }
 
 fn show(answer: &v1::ExplainResponse) -> Result<(), Failure> {
     let decision = answer.decision().as_str_name();
     print(&format!("{}: {}", decision.strip_prefix("DECISION_").unwrap_or(decision), answer.reason))?;
-    if let Some(routing) = &answer.routing {
+    let is_allowed = answer.decision() == v1::Decision::Allow;
+    if let Some(routing) = answer.routing.as_ref().filter(|routing| is_allowed || !routing.provider.is_empty()) {
         let v1::ExplainedRouting { provider, model, key_id, fallbacks, .. } = routing;
         let key = if key_id.is_empty() { String::new() } else { format!(" with key {key_id}") };
-        let provider = if provider.is_empty() { "(no provider)" } else { provider };
+        let provider = if provider.is_empty() { "(any provider)" } else { provider };
         print(&format!("goes to {provider}/{model}{key}"))?;
         if !fallbacks.is_empty() {
             print(&format!("then to {}", fallbacks.join(", ")))?;

@@ -7,7 +7,10 @@ use tonic::Code;
 
 use super::Failure;
 use super::remote::refused;
+use super::resource::api::{self, Api};
+use super::resource::find::find;
 use super::target::Server;
+use crate::domain::Kind;
 use crate::proto::v1;
 use crate::proto::v1::explain_request::Key;
 use crate::proto::v1::lookup_virtual_key_request::Key as Known;
@@ -18,14 +21,14 @@ const VALUE_PREFIX: &str = "sk-";
 
 #[derive(Args, Debug)]
 pub(super) struct KeyArgs {
-    /// Id, name or value of the virtual key; `-` reads it from standard input. Other users of the machine see what is on a
+    /// Id, name, path (as Acme/Search/notebook) or value of the virtual key; `-` reads it from standard input. Other users of the machine see what is on a
     /// command line: give a value on standard input or in the environment [default: no key]
     #[arg(long, env = "TOLLGATE_VIRTUAL_KEY", hide_env_values = true, value_name = "KEY")]
     virtual_key: Option<String>,
 }
 
 impl KeyArgs {
-    /// Finds the key: a UUID is an id, `sk-…` a value; anything else is a name, or the value of a key if no key has that name.
+    /// Finds the key: a UUID is an id, `sk-…` a value, and what has slashes a path; anything else is a name, or the value of a key if no key has that name.
     ///
     /// # Errors
     ///
@@ -41,6 +44,12 @@ impl KeyArgs {
         }
         if text.starts_with(VALUE_PREFIX) {
             return Ok(Some(Key::VirtualKeyValue(text)));
+        }
+        // A value may have slashes too.
+        if text.contains('/')
+            && let Ok(key) = find(&Api { server: server.clone() }, Kind::VirtualKey, &text).await
+        {
+            return Ok(Some(Key::VirtualKeyId(api::text(&key, "id"))));
         }
         Ok(Some(match id(server, &text).await? {
             Some(id) => Key::VirtualKeyId(id),

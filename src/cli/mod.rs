@@ -1,15 +1,19 @@
 //! The command line: one file per command. `main` calls [`main`].
 //!
 //! Exit codes: 0 if all went well, 1 if not, 2 if the command line or a setting is wrong, 3 if a server ended because its database
-//! is corrupt. A failure is one line on standard error;
-//! standard output has results only.
+//! is corrupt, or if `explain` tells that a request would be refused; `plan --exit-code` ends with 2 if something would change.
+//! A failure is one line on standard error; standard output has results only.
 
+mod change;
 mod changes;
+mod context;
 mod credit;
 mod database;
 mod explain;
 mod export;
+mod files;
 mod follow;
+mod health;
 mod import;
 mod key;
 mod migrate;
@@ -19,15 +23,24 @@ mod price;
 mod prices;
 mod progress;
 mod remote;
+mod resource;
 #[cfg(test)]
 mod scripted;
 mod serve;
+mod shell;
 mod spend;
+mod status;
+mod table;
 mod target;
+#[cfg(test)]
+mod tests;
 mod token;
 mod usage;
+mod validate;
 mod verify;
+mod wait;
 mod watch;
+mod webhooks;
 
 use std::error::Error;
 use std::future::Future;
@@ -56,6 +69,38 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// List resources of a kind, or show some by name
+    Get(resource::get::GetArgs),
+    /// Show all about one resource: fields, limits with usage, latest changes
+    Describe(resource::describe::DescribeArgs),
+    /// Create a resource
+    Create(Box<resource::write::CreateArgs>),
+    /// Change fields of a resource
+    Update(Box<resource::write::UpdateArgs>),
+    /// Change a resource in an editor
+    Edit(resource::edit::EditArgs),
+    /// Delete resources
+    Delete(resource::delete::DeleteArgs),
+    /// Give a virtual key a new value
+    Rotate(resource::key::RotateArgs),
+    /// Find the virtual key that a value belongs to
+    Lookup(resource::key::LookupArgs),
+    /// Check files with configuration, without a server
+    Validate(validate::ValidateArgs),
+    /// Show what files would change on the server
+    Plan(change::apply::PlanArgs),
+    /// Make the server as files say, in one revision
+    Apply(change::apply::ApplyArgs),
+    /// Show what differs between two revisions
+    Diff(change::diff::DiffArgs),
+    /// Make configuration again what it was at a revision
+    Rollback(change::rollback::RollbackArgs),
+    /// Show a control plane at a glance: revision, nodes, access tokens, resources
+    Status(status::StatusArgs),
+    /// Say whether a server serves, for probes
+    Health(health::HealthArgs),
+    /// Name servers, so that commands find them without flags
+    Context(context::ContextArgs),
     /// Run the server
     Serve(serve::ServeArgs),
     /// Run a node beside a gateway: it admits requests from memory and reports what they used
@@ -88,6 +133,12 @@ enum Command {
     Spend(spend::SpendArgs),
     /// Show the limits nearest to exhaustion, with their owners
     Usage(usage::UsageArgs),
+    /// Show where alerts are sent and what became of them; create, test and delete webhooks
+    Webhooks(webhooks::WebhooksArgs),
+    /// Print a script that completes commands in a shell
+    Completion(shell::CompletionArgs),
+    /// Print the manual page
+    Man(shell::ManArgs),
 }
 
 #[derive(Args, Debug)]
@@ -133,6 +184,8 @@ enum Failure {
     Failed(Box<dyn Error>),
     /// The database contradicts itself: exit code 3.
     Corrupt(Box<dyn Error>),
+    /// The result is not what was hoped for, and is printed already: this exit code.
+    Told(u8),
 }
 
 impl<E: Error + 'static> From<E> for Failure {
@@ -156,15 +209,32 @@ fn is_setting(error: &(dyn Error + 'static)) -> bool {
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let Cli { command, log } = match Cli::from_arg_matches(&without_empty(Cli::command()).get_matches()) {
+    let Cli { command, log } = match parsed() {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(failure) => return ended(Err(failure)),
     };
     let log = log.settings();
     let format = log.format;
     let done = match telemetry::init(log) {
         Err(error) => Err(Failure::Usage(error.into())),
         Ok(()) => match command {
+            Command::Get(args) => block_on(resource::get::run(args)),
+            Command::Describe(args) => block_on(resource::describe::run(args)),
+            Command::Create(args) => block_on(resource::write::create(*args)),
+            Command::Update(args) => block_on(resource::write::update(*args)),
+            Command::Edit(args) => block_on(resource::edit::run(args)),
+            Command::Delete(args) => block_on(resource::delete::run(args)),
+            Command::Rotate(args) => block_on(resource::key::rotate(args)),
+            Command::Lookup(args) => block_on(resource::key::lookup(args)),
+            Command::Plan(args) => block_on(change::apply::plan(args)),
+            Command::Apply(args) => block_on(change::apply::run(args)),
+            Command::Diff(args) => block_on(change::diff::run(args)),
+            Command::Rollback(args) => block_on(change::rollback::run(args)),
+            Command::Status(args) => block_on(status::run(args)),
+            Command::Health(args) => block_on(health::run(args)),
+            Command::Context(args) => context::run(args),
+            Command::Completion(args) => shell::completion(&args),
+            Command::Man(args) => shell::man(args),
             Command::Serve(args) => block_on(serve::run(args, format)),
             Command::Node(args) => block_on(node::run(*args, format)),
             Command::Watch(args) => block_on(watch::run(args)),
@@ -181,13 +251,33 @@ pub fn main() -> ExitCode {
             Command::Prices(args) => block_on(prices::run(args)),
             Command::Spend(args) => block_on(spend::run(args)),
             Command::Usage(args) => block_on(usage::run(args)),
+            Command::Webhooks(args) => block_on(webhooks::run(args)),
+            Command::Validate(args) => validate::run(&args),
         },
     };
+    ended(done)
+}
+
+/// The command line, read with the present context; an end of its own if it is wrong, or asks for help.
+fn parsed() -> Result<Cli, Failure> {
+    let command = without_empty(Cli::command());
+    // A first look tells which command it is and which context it names; what is wrong shows at the second.
+    let first = command.clone().ignore_errors(true).try_get_matches();
+    let command = match first {
+        Ok(matches) => context::defaults(command, &matches)?,
+        Err(_) => command,
+    };
+    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+}
+
+/// Says how a command ended.
+fn ended(done: Result<(), Failure>) -> ExitCode {
     let (code, error) = match done {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Failed(error)) => (1, error),
         Err(Failure::Corrupt(error)) => (3, error),
+        Err(Failure::Told(code)) => return ExitCode::from(code),
     };
     eprintln!("tollgate: {}", chain(error.as_ref()));
     ExitCode::from(code)
@@ -267,68 +357,5 @@ impl StopSignal {
             Ok(()) => "Ctrl-C",
             Err(_) => std::future::pending().await,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_flag_has_an_environment_variable_and_help() {
-        let mut cli = Cli::command();
-        cli.build();
-        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
-            for flag in command.get_arguments().filter(|flag| !["help", "version"].contains(&flag.get_id().as_str())) {
-                let (command, flag_name) = (command.get_name(), flag.get_id());
-                assert!(flag.get_help().is_some(), "{command} {flag_name} has no help");
-                let env = flag.get_env().unwrap_or_else(|| panic!("{command} {flag_name} has no variable"));
-                assert!(env.to_str().unwrap().starts_with("TOLLGATE_"), "{command} {flag_name}");
-            }
-        }
-    }
-
-    #[test]
-    fn no_help_text_is_broken_by_hand() {
-        let mut cli = Cli::command();
-        cli.build();
-        let (mut commands, mut texts) = (vec![&cli], 0);
-        while let Some(command) = commands.pop() {
-            commands.extend(command.get_subcommands());
-            let of_command = [command.get_about(), command.get_long_about(), command.get_after_help()];
-            let of_args = command.get_arguments().flat_map(|arg| [arg.get_help(), arg.get_long_help()]);
-            for text in of_command.into_iter().chain(of_args).flatten().map(ToString::to_string) {
-                texts += 1;
-                let lines: Vec<_> = text.lines().collect();
-                // Headings and examples have lines of their own; a paragraph is one, which the terminal's width breaks.
-                let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
-                let broken = lines.windows(2).find(|pair| is_prose(pair[0]) && !pair[1].is_empty());
-                assert!(broken.is_none(), "{}: {broken:?}", command.get_name());
-            }
-        }
-        assert!(texts > 100, "only {texts} texts were looked at");
-    }
-
-    #[test]
-    fn help_does_not_show_what_may_hold_a_secret() {
-        let mut cli = Cli::command();
-        cli.build();
-        let mut commands: Vec<_> = cli.get_subcommands().collect();
-        let mut secrets = 0;
-        while let Some(command) = commands.pop() {
-            commands.extend(command.get_subcommands());
-            for flag in command.get_arguments() {
-                if ["database", "token", "bootstrap_token", "virtual_key"].contains(&flag.get_id().as_str()) {
-                    secrets += 1;
-                    assert!(flag.is_hide_env_values_set(), "{} {}", command.get_name(), flag.get_id());
-                }
-            }
-        }
-        assert!(secrets > 3, "only {secrets} flags were looked at");
     }
 }

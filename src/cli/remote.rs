@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -17,8 +17,6 @@ use crate::proto::v1::explained_limit::Owner;
 use crate::proto::v1::{ExplainedLimit, LimitKind};
 use crate::proto::{FILE_DESCRIPTOR_SET, NODE_DESCRIPTOR_SET};
 
-const PATIENCE: Duration = Duration::from_secs(15);
-
 #[derive(Args, Debug)]
 pub(super) struct RemoteArgs {
     #[command(flatten)]
@@ -27,11 +25,26 @@ pub(super) struct RemoteArgs {
     /// Print the answer as protobuf JSON
     #[arg(long, env = "TOLLGATE_JSON", value_parser = BoolishValueParser::new())]
     pub(super) json: bool,
+
+    /// How long the server may take for an answer
+    #[arg(long, env = "TOLLGATE_TIMEOUT", default_value = "15s", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
+    timeout: Duration,
 }
 
 impl RemoteArgs {
     pub(super) async fn connect(&self) -> Result<Server, Failure> {
-        self.target.connect(PATIENCE).await
+        self.target.connect(self.timeout).await
+    }
+
+    /// The server's URL.
+    pub(super) fn server(&self) -> &http::Uri {
+        self.target.server()
+    }
+
+    /// For calls that take longer than others: at least so long.
+    pub(super) async fn connect_for(&self, patience: Duration) -> Result<Server, Failure> {
+        self.target.connect(self.timeout.max(patience)).await
     }
 }
 
@@ -56,14 +69,23 @@ pub(super) fn print_json<M: Message + Name>(message: &M) -> Result<(), Failure> 
 
 /// A message of which the descriptors tell how it looks as JSON.
 pub(super) fn dynamic<M: Message + Name>(message: &M) -> Result<DynamicMessage, Failure> {
+    Ok(DynamicMessage::decode(descriptor(&M::full_name())?, message.encode_to_vec().as_slice())?)
+}
+
+/// The descriptors of all messages and services.
+pub(super) fn pool() -> Option<&'static DescriptorPool> {
     static POOL: LazyLock<Option<DescriptorPool>> = LazyLock::new(|| {
         let mut pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok()?;
         pool.decode_file_descriptor_set(NODE_DESCRIPTOR_SET).ok()?;
         Some(pool)
     });
-    let descriptor = POOL.as_ref().and_then(|pool| pool.get_message_by_name(&M::full_name()));
-    let descriptor = descriptor.ok_or_else(|| io::Error::other("no descriptor"))?;
-    Ok(DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?)
+    POOL.as_ref()
+}
+
+/// The descriptor of the message with this full name.
+pub(super) fn descriptor(name: &str) -> Result<MessageDescriptor, Failure> {
+    let descriptor = pool().and_then(|pool| pool.get_message_by_name(name));
+    Ok(descriptor.ok_or_else(|| io::Error::other(format!("{name} has no descriptor")))?)
 }
 
 /// Prints a line. A reader that has gone away is no failure.
@@ -105,6 +127,7 @@ pub(super) fn kind_name(kind: LimitKind) -> &'static str {
         LimitKind::Budget => "budget",
         LimitKind::Tokens => "tokens",
         LimitKind::Requests => "requests",
+        LimitKind::Concurrency => "open requests",
         LimitKind::Unspecified => "(unknown)",
     }
 }
@@ -115,7 +138,7 @@ pub(super) fn amount(kind: LimitKind, count: i64) -> String {
     match kind {
         LimitKind::Budget if count == 0 || count.abs() >= 10_000_000 => format!("{usd:.2} USD"),
         LimitKind::Budget => format!("{} USD", format!("{usd:.9}").trim_end_matches('0')),
-        LimitKind::Tokens | LimitKind::Requests | LimitKind::Unspecified => count.to_string(),
+        LimitKind::Tokens | LimitKind::Requests | LimitKind::Concurrency | LimitKind::Unspecified => count.to_string(),
     }
 }
 
@@ -139,6 +162,15 @@ pub(super) fn moment(time: &prost_types::Timestamp) -> String {
 /// Prints a message as one line of protobuf JSON.
 pub(super) fn print_json_line<M: Message + Name>(message: &M) -> Result<(), Failure> {
     print(&serde_json::to_string(&dynamic(message)?)?)
+}
+
+/// An instant to come, or how far away it is.
+pub(super) fn later(text: &str) -> Result<prost_types::Timestamp, String> {
+    if let Ok(after) = humantime::parse_duration(text) {
+        let time = std::time::SystemTime::now().checked_add(after).ok_or("is too far away")?;
+        return Ok(prost_types::Timestamp { nanos: 0, ..time.into() });
+    }
+    text.parse().map_err(|_| "is no time; write 2030-03-01T00:00:00Z, or a duration from now as 30d".to_owned())
 }
 
 /// `name=value`.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{BoxStream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
 use super::Failure;
@@ -79,16 +80,30 @@ impl Output {
     }
 }
 
-/// Runs a command against the scripts, to its end. What came of it, and what was asked.
+/// Runs a command against the scripts, to its end: the result, and the requests that were made.
 pub(super) async fn against(
     scripts: Vec<Script>,
     command: impl AsyncFnOnce(String) -> Result<(), Failure>,
 ) -> (Result<(), String>, Vec<WatchConfigRequest>) {
     let scripted = Scripted { scripts: Arc::new(Mutex::new(scripts.into())), ..Scripted::default() };
+    let service = ConfigServiceServer::new(scripted.clone());
+    let serve = |routes: &mut RoutesBuilder| {
+        routes.add_service(service);
+    };
+    let done = beside(serve, command).await;
+    let asked = scripted.asked.lock().unwrap().clone();
+    (done, asked)
+}
+
+/// Runs a command to its end beside a server with other services.
+pub(super) async fn beside(
+    services: impl FnOnce(&mut RoutesBuilder),
+    command: impl AsyncFnOnce(String) -> Result<(), Failure>,
+) -> Result<(), String> {
     let listener = server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (mut routes, _health) = server::base_routes().unwrap();
-    routes.add_service(ConfigServiceServer::new(scripted.clone()));
+    services(&mut routes);
     let drain = CancellationToken::new();
     let open = Auth::new(Arc::new(Registry::new(&AccessSettings::default(), false)), Clock::system());
     let shutdown = drain.clone();
@@ -99,11 +114,10 @@ pub(super) async fn against(
     let done = command(url).await;
     drain.cancel();
     serving.await.unwrap().unwrap();
-    let done = done.map_err(|failure| match failure {
+    done.map_err(|failure| match failure {
         Failure::Usage(error) | Failure::Failed(error) | Failure::Corrupt(error) => error.to_string(),
-    });
-    let asked = scripted.asked.lock().unwrap().clone();
-    (done, asked)
+        Failure::Told(code) => format!("exit code {code}"),
+    })
 }
 
 pub(super) fn begin(mode: WatchMode, head_revision: i64) -> Event {

@@ -12,8 +12,8 @@ use super::{Failure, stop_signal};
 use crate::domain::Token;
 use crate::server::{self, Listeners, Serving};
 use crate::settings::{
-    AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit, RetentionSettings,
-    Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings,
+    AccessSettings, AllowedOrigin, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit,
+    RetentionSettings, Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings, WebhookSettings,
 };
 use crate::store::DatabaseUrl;
 
@@ -77,6 +77,13 @@ pub(super) struct ServeArgs {
     /// Also serve gRPC-Web on this port; it stays off at a start while the store has never had an access token
     #[arg(long, env = "TOLLGATE_GRPC_WEB", value_parser = BoolishValueParser::new())]
     grpc_web: bool,
+
+    /// Serve pages of this origin, by Connect and, with --grpc-web, by gRPC-Web; repeat it for more, in the environment
+    /// separate them by commas. * serves pages of all origins: each of them can then try access tokens from within the
+    /// network of whoever opens it, and with --insecure is an administrator. None stay as long as the store has never had
+    /// an access token [default: none]
+    #[arg(long = "allow-origin", env = "TOLLGATE_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    allow_origins: Vec<AllowedOrigin>,
 
     /// PEM file of the certificate to serve with, followed by those that lead to the root; needs --tls-key. Read again
     /// whenever it changes
@@ -204,6 +211,12 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_CREDIT_TTL", default_value = "60s", value_name = "DURATION", value_parser = ttl,
           help_heading = "Credit")]
     credit_ttl: Duration,
+
+    /// Let webhooks lead to private addresses too, such as this machine's and its network's, and to http URLs
+    /// (docs/webhooks.md)
+    #[arg(long, env = "TOLLGATE_ALLOW_PRIVATE_WEBHOOKS", value_parser = BoolishValueParser::new(),
+          help_heading = "Webhooks")]
+    allow_private_webhooks: bool,
 }
 
 fn count() -> RangedU64ValueParser<usize> {
@@ -253,6 +266,7 @@ impl ServeArgs {
             database_connections,
             no_default_prices,
             grpc_web,
+            allow_origins,
             tls_cert,
             tls_key,
             tls_client_ca,
@@ -277,10 +291,12 @@ impl ServeArgs {
             spend_day_retention,
             lost_credit,
             credit_ttl,
+            allow_private_webhooks,
         } = self;
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
             grpc_web,
+            allow_origins,
             tls,
             otlp_endpoint,
             max_connections,
@@ -303,7 +319,8 @@ impl ServeArgs {
             DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
         let credit = CreditSettings { lost_credit, credit_ttl };
         let access = AccessSettings { insecure, bootstrap_token };
-        let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access };
+        let webhooks = WebhookSettings { allow_private: allow_private_webhooks };
+        let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access, webhooks };
         (listen, metrics_listen, settings)
     }
 }
@@ -381,6 +398,7 @@ mod tests {
                 spend: SpendSettings::default(),
                 credit: CreditSettings::default(),
                 access: AccessSettings::default(),
+                webhooks: WebhookSettings::default(),
             }
         );
     }

@@ -26,6 +26,10 @@ pub(super) struct Target {
           value_parser = server)]
     server: Uri,
 
+    /// The context to use [default: the present one of `tollgate context list`, if there is one and no --server is given]
+    #[arg(long, env = "TOLLGATE_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+
     /// Access token to send; better given in the environment, where other users of the machine do not see it
     #[arg(long, env = "TOLLGATE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<Secret>,
@@ -72,7 +76,7 @@ impl fmt::Debug for Secret {
 }
 
 /// The URL of a server.
-fn server(text: &str) -> Result<Uri, String> {
+pub(super) fn server(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     match uri.scheme_str() {
         Some("http" | "https") if names_host_alone(&uri) => Ok(uri),
@@ -111,7 +115,7 @@ impl Target {
 
     /// How TLS is spoken; `None` with a server that does not.
     pub(super) fn tls(&self) -> Result<Option<ClientTlsConfig>, Failure> {
-        let Self { server, token: _, tls_ca, tls_client_cert, tls_client_key } = self;
+        let Self { server, context: _, token: _, tls_ca, tls_client_cert, tls_client_key } = self;
         if server.scheme_str() != Some("https") {
             let flags = [("--tls-ca", tls_ca), ("--tls-client-cert", tls_client_cert)];
             if let Some((flag, _)) = flags.iter().find(|(_, given)| given.is_some()) {

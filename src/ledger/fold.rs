@@ -294,7 +294,11 @@ mod tests {
         let window_start = Timestamp::EPOCH;
         let key = CounterKey { limit_id: "limit".into(), kind: LimitKind::Budget, window_start };
         let mut book = Book::default();
-        let mut outcome = book.hello(1, &Hello { connection: u64::MAX, session: 0, stated: Vec::new() }, window_start);
+        let mut outcome = book.hello(
+            1,
+            &Hello { connection: u64::MAX, slots_for: std::time::Duration::from_secs(9), ..Hello::default() },
+            window_start,
+        );
         outcome.append(book.set_terms(&key, Terms { max: 10, ends: Timestamp::MAX, lease: None }));
         let want = Want { key: key.clone(), level: 4, ahead: 0, guessed: false };
         outcome.append(book.want(1, 1, &[want], |_, left| left, window_start).1);

@@ -96,6 +96,8 @@ impl CommitBatchBuilder {
             revision: self.state.revision() + 1,
             random: &mut random,
             last_config_id: self.state.head().last_config_id,
+            last_random: None,
+            checks_later: false,
         };
         let decision = (command.decide)(&self.state, &mut cx)?;
         let (revision, last_config_id) = (cx.revision, cx.last_config_id);

@@ -35,7 +35,15 @@ fn a_deletion_that_changes_too_much_is_refused_with_the_count() {
         let (state, team) = with_keys(count);
         let (mut random, now) = (StdRng::seed_from_u64(1), Timestamp::EPOCH);
         let revision = state.revision() + 1;
-        let mut cx = Context { now, committed_at: now, revision, random: &mut random, last_config_id: 0 };
+        let mut cx = Context {
+            now,
+            committed_at: now,
+            revision,
+            random: &mut random,
+            last_config_id: 0,
+            last_random: None,
+            checks_later: false,
+        };
         (delete::<Team>(&state, &mut cx, team.id.as_str(), 0, Children::Detach), team)
     };
     assert_eq!(deleted(MAX_CHANGES - 1).0.unwrap().changes.len(), MAX_CHANGES);

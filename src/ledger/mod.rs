@@ -120,6 +120,11 @@ impl Ledger {
         prices: Vec<ModelPrice>,
     ) -> Result<(Self, LedgerTasks), StoreError> {
         let (state, counting, _) = proven(|| load(&store)).await?;
+        let clashes = state.clashing_names();
+        if clashes.count > 0 {
+            let first = clashes.first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::warn!(count = clashes.count, resources = %first, "resources share names with others; rename them");
+        }
         if store.is_shared() {
             // Before anything is decided: what was told once is departed from only after a minute.
             clock.refer(store.time().await?);

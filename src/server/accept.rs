@@ -40,9 +40,10 @@ const MAX_CONCURRENT_STREAMS: u32 = 1024;
 /// Bytes buffered for sending, per call: what a watcher that does not read costs.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 /// Bytes that a client may send unasked, per call and per connection. Requests are small; a large one (at most 4 MiB)
-/// takes a few round trips.
+/// takes a few round trips. Half of a connection's bounds what small frames that are not read yet cost beside their bytes; it
+/// is so much that a client of `Apply` that sends each change in a frame of its own is not taken for an attacker.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// Bytes of header fields that HTTP/2 reads. Far more than a call may have, so that one with too many gets an answer
 /// that its client understands: HTTP/2 itself answers beyond this with an HTTP status (431), and ends the connection
 /// after 40 frames of 16 KiB, a fourth more. They are held for one call of a connection at a time.

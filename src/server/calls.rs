@@ -29,6 +29,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
+use crate::http::BodyLimit;
 use crate::seeded::{self, Bug};
 use crate::watch::Currency;
 
@@ -52,13 +53,18 @@ const MAX_UNKNOWN_BODY: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) struct Calls {
     routes: Routes,
-    guard: Guard,
     auth: Auth,
     currency: Currency,
-    abuse: Arc<Abuse>,
-    limits: Arc<Limits>,
+    rules: Arc<Rules>,
     observers: Observers,
     drain: CancellationToken,
+}
+
+/// The rules that all calls have in common. Behind one pointer, since each call copies it.
+struct Rules {
+    guard: Guard,
+    abuse: Abuse,
+    limits: Limits,
 }
 
 /// A call that was served.
@@ -79,8 +85,8 @@ impl Calls {
         observers: Observers,
         drain: CancellationToken,
     ) -> Self {
-        let (abuse, limits) = (Arc::new(Abuse::new()), Arc::new(limits));
-        Self { routes: routes.prepare(), guard, auth, currency, abuse, limits, observers, drain }
+        let rules = Arc::new(Rules { guard, abuse: Abuse::new(), limits });
+        Self { routes: routes.prepare(), auth, currency, rules, observers, drain }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
@@ -125,19 +131,19 @@ impl Calls {
         if size(&head.headers) > MAX_METADATA {
             return Err(status::too_large(format!("the metadata of the call have more than {MAX_METADATA} bytes")));
         }
-        self.guard.check(&head, self.auth.has_never_had_tokens()).map_err(status::permission_denied)?;
+        self.rules.guard.check(&head, self.auth.has_never_had_tokens()).map_err(status::permission_denied)?;
         let peer = head.extensions.get::<Peer>().copied();
         let method = head.uri.path().trim_start_matches('/');
         let caller = match self.auth.admit(method, &head.headers, head.extensions.get()) {
             Ok(Caller::Known(principal)) => Some(principal),
             Ok(Caller::Unknown) => {
-                self.abuse.call(peer).inspect_err(|_| log.hush())?;
+                self.rules.abuse.call(peer).inspect_err(|_| log.hush())?;
                 None
             }
             Err(refused) => {
                 if refused.code() == Code::Unauthenticated {
-                    self.abuse.call(peer).inspect_err(|_| log.hush())?;
-                    self.abuse.failure(peer).await.inspect_err(|_| log.hush())?;
+                    self.rules.abuse.call(peer).inspect_err(|_| log.hush())?;
+                    self.rules.abuse.failure(peer).await.inspect_err(|_| log.hush())?;
                 }
                 return Err(refused);
             }
@@ -150,14 +156,22 @@ impl Calls {
         if !is_current && !is_of_the_server(method) {
             return Err(status::not_current());
         }
-        let allowance = self.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer);
+        let allowance = self.rules.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer);
         let allowance = allowance.inspect_err(|_| {
             if caller.is_none() {
-                self.abuse.refused(peer);
+                self.rules.abuse.refused(peer);
                 log.hush();
             }
         })?;
-        let body = if caller.is_some() { body } else { bounded(body) };
+        let body = if caller.is_some() {
+            body
+        } else {
+            // A request that came as JSON is read later, and may be longer than the message that it becomes.
+            if let Some(limit) = head.extensions.get::<BodyLimit>() {
+                limit.lower(MAX_UNKNOWN_BODY);
+            }
+            bounded(body)
+        };
 
         // A service keeps nothing across calls that a panic could leave half done: what is shared changes in the
         // ledger's own task.
@@ -173,7 +187,7 @@ impl Calls {
         };
         if caller.is_none() && code(response.headers()) == Some(Code::Unauthenticated) {
             // The method itself looked at the credentials, and did not know them.
-            self.abuse.failure(peer).await.inspect_err(|_| log.hush())?;
+            self.rules.abuse.failure(peer).await.inspect_err(|_| log.hush())?;
         }
         Ok(Served { response, allowance, caller })
     }
@@ -228,7 +242,11 @@ fn size(fields: &HeaderMap) -> usize {
 /// The body of a call of somebody who is not known, whose requests have next to nothing to say.
 fn bounded(body: Body) -> Body {
     let limited = Limited::new(body, MAX_UNKNOWN_BODY);
-    Body::new(limited.map_err(|_| status::too_large("the request is too large for a caller without a token")))
+    Body::new(limited.map_err(|error| match error.downcast::<Status>() {
+        // It could not be read, and says why.
+        Ok(status) => *status,
+        Err(_) => status::too_large("the request is too large for a caller without a token"),
+    }))
 }
 
 impl Service<Request<Body>> for Calls {

@@ -18,9 +18,11 @@ use crate::price_table;
 use crate::seeded::{self, Bug};
 use crate::settings::{
     AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, RetentionSettings, SpendSettings, WatchSettings,
+    WebhookSettings,
 };
 use crate::store::{DatabaseUrl, Store};
 use crate::watch::{CatchUp, Currency, Watch};
+use crate::webhooks::Webhooks;
 
 /// The name in the health service that says whether writes get through. Reads and streams go on without the database, so
 /// that the server as a whole serves.
@@ -35,6 +37,7 @@ pub(super) struct Parts {
     keeper: Keeper,
     ledger: Ledger,
     watch: Watch,
+    webhooks: Webhooks,
     tasks: LedgerTasks,
 }
 
@@ -43,6 +46,7 @@ impl Parts {
     pub(super) fn register_metrics(&self, metrics: &mut Metrics) {
         self.ledger.register_metrics(metrics);
         self.watch.register_metrics(metrics);
+        self.webhooks.register_metrics(metrics);
     }
 
     /// Tells where the store stands, whenever it is asked.
@@ -69,7 +73,7 @@ impl Parts {
 
     /// Finishes the writes that were submitted, and closes the database.
     pub(super) async fn close(self) {
-        let Self { routes: _, health: _, auth: _, currency: _, keeper, ledger: _, watch: _, tasks } = self;
+        let Self { routes: _, health: _, auth: _, currency: _, keeper, ledger: _, watch: _, webhooks: _, tasks } = self;
         keeper.stop.cancel();
         // It ends in any case; had it panicked, the log says so.
         let _ = keeper.task.await;
@@ -83,12 +87,13 @@ struct Keeper {
     task: JoinHandle<()>,
 }
 
-/// What the ledger is told: how long what is kept, how credit is given, and the name of this server.
+/// What the ledger is told: how long what is kept, how credit is given, and the name of this server; and where webhooks may lead.
 pub(super) struct Kept {
     pub(super) retention: RetentionSettings,
     pub(super) spend: SpendSettings,
     pub(super) credit: CreditSettings,
     pub(super) replica: Arc<str>,
+    pub(super) webhooks: WebhookSettings,
 }
 
 /// Opens the store and makes the services on it. `certificates`: whether only clients with one get a connection. Streams
@@ -103,11 +108,12 @@ pub(super) async fn compose(
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
     let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
-    let Kept { retention, spend, credit, replica } = kept;
+    let Kept { retention, spend, credit, replica, webhooks } = kept;
     let prices =
         if database.default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };
     let (ledger, tasks) =
-        Ledger::start(Arc::clone(&store), retention, spend, credit, replica, clock.clone(), prices).await?;
+        Ledger::start(Arc::clone(&store), retention, spend, credit, Arc::clone(&replica), clock.clone(), prices)
+            .await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
     let open = || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone());
@@ -131,12 +137,14 @@ pub(super) async fn compose(
     let currency = Currency::new(move || contact.age());
     let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, currency.clone(), watch, drain.clone());
     tasks.own(watch.run());
-    let api = Api::new(ledger.clone(), watch.clone(), tokens);
+    let webhooks = Webhooks::new(ledger.clone(), replica, webhooks.allow_private);
+    tasks.own(webhooks.clone().run(drain.clone()));
+    let api = Api::new(ledger.clone(), watch.clone(), tokens, webhooks.clone());
     let (mut routes, health) = base_routes()?;
     tasks.own(tell(ledger.status(), health.clone(), currency.clone(), drain));
     add_services(&mut routes, &health, &api).await;
     let keeper = Keeper { stop, task };
-    Ok(Parts { routes: routes.routes(), health, auth, currency, keeper, ledger, watch, tasks })
+    Ok(Parts { routes: routes.routes(), health, auth, currency, keeper, ledger, watch, webhooks, tasks })
 }
 
 /// Says by health whether the server serves, and by that of [`WRITES`] whether writes get through; and lets nothing be served

@@ -4,7 +4,7 @@
 //! A page can reach loopback in two ways. It can name it (`http://127.0.0.1:50051`): then the browser sends the page's
 //! `Origin`, which is never served then. Or it can have its own name resolve to it (DNS rebinding): then the request's
 //! host is foreign. gRPC proper cannot be spoken by a page at all; gRPC-Web is made for it, and off unless the operator
-//! asked for it and there is a token.
+//! asked for it and there is an access token. JSON can be sent by a page, but not without an `Origin`.
 
 use std::net::IpAddr;
 
@@ -12,11 +12,15 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 use http::uri::{Authority, Uri};
 use http::{HeaderValue, request};
 
+use crate::http::Origins;
+
 /// What is let in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) struct Guard {
-    /// Also callers that speak gRPC-Web, or send an `Origin`.
+    /// Also callers that speak gRPC-Web.
     pub(super) grpc_web: bool,
+    /// The pages that may call.
+    pub(super) origins: Origins,
 }
 
 impl Guard {
@@ -24,14 +28,18 @@ impl Guard {
     ///
     /// gRPC-Web must not have been translated yet for it to be noticed; that holds because it is translated only where
     /// it is allowed.
-    pub(super) fn check(self, head: &request::Parts, loopback_only: bool) -> Result<(), &'static str> {
-        let Self { grpc_web } = self;
+    pub(super) fn check(&self, head: &request::Parts, loopback_only: bool) -> Result<(), &'static str> {
+        let Self { grpc_web, origins } = self;
         if !grpc_web && head.headers.get(CONTENT_TYPE).is_some_and(is_grpc_web) {
             return Err("gRPC-Web is off on this server; it is turned on with --grpc-web, once there is a token");
         }
-        if !grpc_web && head.headers.contains_key(ORIGIN) {
-            return Err("calls with an Origin come from web pages, which this server does not serve; \
-                        that is turned on with --grpc-web");
+        if let Some(origin) = head.headers.get(ORIGIN)
+            && !origins.allow(origin, &head.uri, &head.headers)
+        {
+            return Err(
+                "calls with an Origin come from web pages, and this server does not serve those of this origin; \
+                        they are let in with --allow-origin, once there is an access token",
+            );
         }
         if loopback_only && !names_loopback(&head.uri, &head.headers) {
             return Err("this server has no tokens yet, so it serves only callers who address it as localhost, \
@@ -67,9 +75,20 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::settings::AllowedOrigin;
 
-    const CLOSED: Guard = Guard { grpc_web: false };
-    const WEB: Guard = Guard { grpc_web: true };
+    fn closed() -> Guard {
+        Guard { grpc_web: false, origins: Origins::default() }
+    }
+
+    fn web() -> Guard {
+        Guard { grpc_web: true, origins: Origins::new(&[], true) }
+    }
+
+    fn listing(origins: &[&str]) -> Guard {
+        let origins: Vec<AllowedOrigin> = origins.iter().map(|it| it.parse().unwrap()).collect();
+        Guard { grpc_web: false, origins: Origins::new(&origins, false) }
+    }
 
     fn admits(guard: Guard, uri: &str, headers: &[(&str, &str)]) -> bool {
         admitted(guard, true, uri, headers)
@@ -88,8 +107,8 @@ mod tests {
         for host in
             ["localhost", "LOCALHOST:50051", "127.0.0.1:1", "127.9.9.9", "[::1]", "[::1]:50051", "[::ffff:127.0.0.1]:5"]
         {
-            assert!(admits(CLOSED, &format!("http://{host}/a.B/C"), &[]), "{host} as authority");
-            assert!(admits(CLOSED, "/a.B/C", &[("host", host)]), "{host} as host");
+            assert!(admits(closed(), &format!("http://{host}/a.B/C"), &[]), "{host} as authority");
+            assert!(admits(closed(), "/a.B/C", &[("host", host)]), "{host} as host");
         }
         for host in [
             "example.com",
@@ -101,36 +120,49 @@ mod tests {
             "127.1",
             "evil@evil.com",
         ] {
-            assert!(!admits(CLOSED, &format!("http://{host}/a.B/C"), &[]), "{host} as authority");
-            assert!(!admits(CLOSED, "/a.B/C", &[("host", host)]), "{host} as host");
+            assert!(!admits(closed(), &format!("http://{host}/a.B/C"), &[]), "{host} as authority");
+            assert!(!admits(closed(), "/a.B/C", &[("host", host)]), "{host} as host");
         }
-        assert!(!admits(CLOSED, "/a.B/C", &[]), "no host");
-        assert!(!admits(CLOSED, "http://localhost/a.B/C", &[("host", "evil.com")]), "two hosts");
-        assert!(!admits(CLOSED, "/a.B/C", &[("host", "localhost"), ("host", "evil.com")]), "two hosts");
-        assert!(!admits(CLOSED, "http://localhost@evil.com/a.B/C", &[]), "user info");
+        assert!(!admits(closed(), "/a.B/C", &[]), "no host");
+        assert!(!admits(closed(), "http://localhost/a.B/C", &[("host", "evil.com")]), "two hosts");
+        assert!(!admits(closed(), "/a.B/C", &[("host", "localhost"), ("host", "evil.com")]), "two hosts");
+        assert!(!admits(closed(), "http://localhost@evil.com/a.B/C", &[]), "user info");
     }
 
     #[test]
-    fn pages_are_let_in_only_with_grpc_web() {
-        for origin in ["http://localhost:3000", "https://tollgate.example.com", "null", ""] {
-            let headers = [("host", "tollgate.example.com"), ("origin", origin)];
-            assert!(admitted(WEB, false, "/a.B/C", &headers), "{origin}");
-            assert!(!admitted(CLOSED, false, "/a.B/C", &headers), "{origin} without --grpc-web");
+    fn pages_are_let_in_from_where_the_server_is_and_from_where_it_is_said() {
+        let of = |origin| [("host", "tollgate.example.com"), ("origin", origin)];
+        let own = "https://tollgate.example.com";
+        for origin in ["http://localhost:3000", "https://evil.example", "https://tollgate.example.com:8443", "null", ""]
+        {
+            for guard in [closed(), web(), listing(&["https://console.example"])] {
+                assert!(!admitted(guard, false, "/a.B/C", &of(origin)), "{origin}");
+            }
         }
+        assert!(admitted(web(), false, "/a.B/C", &of(own)));
+        assert!(!admitted(closed(), false, "/a.B/C", &of(own)), "without --grpc-web");
+        let guard = || listing(&["https://console.example", "http://localhost:3000"]);
+        for origin in ["https://console.example", "HTTPS://Console.Example", "http://localhost:3000"] {
+            assert!(admitted(guard(), false, "/a.B/C", &of(origin)), "{origin}");
+        }
+        for origin in ["http://console.example", "https://console.example:444", "https://a.console.example", own] {
+            assert!(!admitted(guard(), false, "/a.B/C", &of(origin)), "{origin}");
+        }
+        assert!(admitted(listing(&["*"]), false, "/a.B/C", &of("null")));
     }
 
     #[test]
     fn grpc_web_is_let_in_only_with_grpc_web() {
         for content_type in ["application/grpc-web", "application/grpc-web+proto", "Application/gRPC-Web-Text"] {
             let headers = [("host", "localhost"), ("content-type", content_type)];
-            assert!(admits(WEB, "/a.B/C", &headers));
-            assert!(!admits(CLOSED, "/a.B/C", &headers));
+            assert!(admits(web(), "/a.B/C", &headers));
+            assert!(!admits(closed(), "/a.B/C", &headers));
         }
-        assert!(admits(CLOSED, "/a.B/C", &[("host", "localhost"), ("content-type", "application/grpc+proto")]));
+        assert!(admits(closed(), "/a.B/C", &[("host", "localhost"), ("content-type", "application/grpc+proto")]));
     }
 
     #[test]
     fn with_tokens_any_host_is_let_in() {
-        assert!(admitted(CLOSED, false, "http://tollgate.example.com/a.B/C", &[]));
+        assert!(admitted(closed(), false, "http://tollgate.example.com/a.B/C", &[]));
     }
 }

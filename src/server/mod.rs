@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accept   connections, HTTP/1 and HTTP/2, shutdown
-//!   front    what is no gRPC call gets a text
+//!   front    what is no gRPC call goes to the routes of HTTP, which call as gRPC does, or gets a text
 //!     (gRPC-Web, if on)
 //!       calls    id, log line, guard, who calls and whether they may, limits, deadline, panics
 //!         routes   the services, from compose
@@ -34,7 +34,10 @@ mod traces;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -47,16 +50,17 @@ use self::abuse::Connections;
 use self::accept::{Entrance, Places};
 use self::calls::Calls;
 pub use self::error::ServerError;
-use self::front::Front;
+use self::front::{Front, Others};
 use self::guard::Guard;
 use self::limits::Limits;
-use self::metrics::{CallMetrics, ConnectionMetrics};
+use self::metrics::{CallMetrics, ConnectionMetrics, RequestMetrics};
 use self::observe::Observers;
 pub use self::tls::TlsError;
 use self::tls::{Reload, Tls};
 use self::traces::Traces;
 pub use self::traces::TracesError;
 use crate::api::Auth;
+use crate::http::{Http, Inner, Origins};
 use crate::ledger::Clock;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::settings::{Settings, TransportSettings};
@@ -145,7 +149,7 @@ pub async fn run_by(
     clock: Clock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let Settings { database, ready_file, mut transport, watch, retention, spend, credit, access } = settings;
+    let Settings { database, ready_file, mut transport, watch, retention, spend, credit, access, webhooks } = settings;
     let Listeners { calls: listener, metrics: metrics_listener, ready } = listeners.into();
     let certificates = transport.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let tls = transport.tls.take().map(Tls::load).transpose()?;
@@ -160,7 +164,7 @@ pub async fn run_by(
     let composed = compose::compose(
         &database,
         watch,
-        compose::Kept { retention, spend, credit, replica: replica(address).into() },
+        compose::Kept { retention, spend, credit, replica: replica(address).into(), webhooks },
         access,
         certificates,
         clock,
@@ -184,6 +188,9 @@ pub async fn run_by(
         );
         if std::mem::take(&mut transport.grpc_web) {
             tracing::warn!("gRPC-Web stays off: make a token, then start again");
+        }
+        if !std::mem::take(&mut transport.allow_origins).is_empty() {
+            tracing::warn!("no pages of other origins are served: make a token, then start again");
         }
     }
     if tls.is_none() && !address.ip().to_canonical().is_loopback() {
@@ -213,10 +220,12 @@ pub async fn run_by(
         // Load balancers that watch health hear of it before connections begin to close.
         health.set_service_status("", ServingStatus::NotServing).await;
     };
-    let (calls, connections) = (CallMetrics::new()?, ConnectionMetrics::default());
+    let calls = CallMetrics::new()?;
+    let (connections, requests) = (ConnectionMetrics::default(), RequestMetrics::new());
     let mut registry = metrics::registry();
     calls.register(&mut registry);
     connections.register(&mut registry);
+    requests.register(&mut registry);
     parts.register_metrics(&mut registry);
     let reading = async {
         match metrics_listener {
@@ -225,7 +234,7 @@ pub async fn run_by(
         }
     };
     let observers = Observers::new(calls, traces.clone(), Some(parts.head()));
-    let service = Service { routes, auth, currency, connections, observers };
+    let service = Service { routes, auth, currency, connections, requests, observers };
     let served = tokio::select! {
         served = serve_with(listener, tls, service, transport, drain, shutdown) => served,
         never = reading => match never {},
@@ -252,6 +261,7 @@ struct Service {
     auth: Auth,
     currency: Currency,
     connections: ConnectionMetrics,
+    requests: RequestMetrics,
     observers: Observers,
 }
 
@@ -273,7 +283,14 @@ pub async fn serve(
     let tls = transport.tls.take().map(Tls::load).transpose()?;
     let observers = Observers::new(CallMetrics::new()?, None, None);
     let currency = Currency::new(|| std::time::Duration::ZERO);
-    let service = Service { routes, auth, currency, connections: ConnectionMetrics::default(), observers };
+    let service = Service {
+        routes,
+        auth,
+        currency,
+        connections: ConnectionMetrics::default(),
+        requests: RequestMetrics::new(),
+        observers,
+    };
     serve_with(listener, tls, service, transport, drain, shutdown).await
 }
 
@@ -288,6 +305,7 @@ async fn serve_with(
     let limits = Limits::new(&transport)?;
     let TransportSettings {
         grpc_web,
+        allow_origins,
         tls: _,
         otlp_endpoint: _,
         max_connections,
@@ -299,18 +317,23 @@ async fn serve_with(
         shutdown_grace,
     } = transport;
     let (tls, reload) = tls.unzip();
-    let Service { routes, auth, currency, connections, observers } = service;
-    let calls = Calls::new(routes, Guard { grpc_web }, auth, currency, limits, observers, drain.clone());
+    let Service { routes, auth, currency, connections, requests, observers } = service;
+    let origins = Origins::new(&allow_origins, grpc_web);
+    let guard = Guard { grpc_web, origins: origins.clone() };
+    let calls = Calls::new(routes, guard, auth, currency, limits, observers, drain.clone());
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };
+    let sets: Vec<_> = descriptor_sets().iter().map(|set| FileDescriptorSet::decode(*set)).collect::<Result<_, _>>()?;
+    let http = Http::new(Inner::new(calls.clone()), sets)?;
+    let others = Arc::new(Others { http, origins, requests, grpc_web, tls: has_tls });
     let accepting = async {
         if grpc_web {
             let inner = tower::Layer::layer(&GrpcWebLayer::new(), calls);
-            let front = Front { inner, grpc_web, tls: has_tls };
+            let front = Front { inner, others };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         } else {
-            let front = Front { inner: calls, grpc_web, tls: has_tls };
+            let front = Front { inner: calls, others };
             accept::accept(listener, entrance, front, places, shutdown_grace, drain, shutdown).await;
         }
     };

@@ -26,7 +26,8 @@ pub fn adjust(
     let no_limit = || Error::NoLimit(limit_id.to_string().into());
     let (place, ..) = state.config().limit_place(limit_id).ok_or_else(no_limit)?;
     let mut violations = Violations::new();
-    let Some(limit) = state.config().limit(limit_id, kind) else {
+    let counts = state.config().limit(limit_id, kind).filter(|limit| limit.kind != LimitKind::Concurrency);
+    let Some(limit) = counts else {
         violations.add(Path::root("kind"), "is no unit that this limit counts; name one that it has a ceiling for");
         return Err(violations.into());
     };

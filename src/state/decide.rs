@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use rand::RngCore;
 
-use super::{Listed, Reset, Rules, State};
+use super::names::check_name_free;
+use super::{Outcome, Reset, Rules, State};
 use crate::domain::{
     AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,
     ResourceKey, Secret, Stored, Timestamp, Violations, VirtualKey,
@@ -66,11 +67,13 @@ pub struct Decision {
     pub reset: Reset,
     /// The correction of the usage of a limit of the subject.
     pub adjustment: Option<Adjustment>,
+    /// The outcome of each of many changes; empty for a command about one resource.
+    pub outcomes: Vec<Outcome>,
 }
 
 impl Decision {
     pub(super) fn new(subject: ResourceKey, changes: Vec<Change>) -> Self {
-        Self { subject, changes, reset: Reset::default(), adjustment: None }
+        Self { subject, changes, reset: Reset::default(), adjustment: None, outcomes: Vec::new() }
     }
 
     /// What else changes.
@@ -92,6 +95,10 @@ pub struct Context<'a> {
     pub random: &'a mut dyn RngCore,
     /// The greatest id of a provider config or MCP config so far.
     pub last_config_id: i64,
+    /// The random part of the id that was made last.
+    pub last_random: Option<u128>,
+    /// Whether what must exist and what must be unique is looked at later, when all of several changes are made.
+    pub checks_later: bool,
 }
 
 impl Context<'_> {
@@ -106,10 +113,18 @@ impl Context<'_> {
     }
 
     fn new_uuid(&mut self) -> uuid::Uuid {
-        let mut random = [0; 10];
-        self.random.fill_bytes(&mut random);
+        // Those of one call rise, so that what it creates lists in the order of its changes.
+        let random = match self.last_random {
+            Some(last) => last + 1 + u128::from(self.random.next_u32()),
+            None => (u128::from(self.random.next_u64()) << 9) | u128::from(self.random.next_u32() >> 23),
+        };
+        self.last_random = Some(random);
+        // 12 bits before those of the variant, and 62 after them.
+        let (high, low) = (random >> 62, random & ((1 << 62) - 1));
+        let [.., a, b] = high.to_be_bytes();
+        let [c, d, e, f, g, h, i, j] = u64::try_from(low).unwrap_or_default().to_be_bytes();
         let millis = u64::try_from(self.now.as_micros() / 1_000).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(millis, &[a, b, c, d, e, f, g, h, i, j]).into_uuid()
     }
 
     /// A new id of a provider config or MCP config.
@@ -137,8 +152,10 @@ impl Context<'_> {
 pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, desired: &R) -> Result<Decision, Error> {
     let mut resource = desired.clone();
     resource.settle(None, state, cx)?;
-    resource.check_references(None, state)?;
-    resource.check_written(None, state)?;
+    if !cx.checks_later {
+        resource.check_references(None, state)?;
+        resource.check_written(None, None, state)?;
+    }
     let id = match id {
         Some(name) => {
             if let Some(holder) = state.config().get::<R>(name) {
@@ -151,8 +168,10 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
     };
     let stored =
         Stored { id, revision: cx.revision, created_at: cx.committed_at, updated_at: cx.committed_at, resource };
-    check_name_free(state, &stored)?;
-    stored.resource.check_taken(None, state, cx.now)?;
+    if !cx.checks_later {
+        check_name_free(state, None, &stored)?;
+        stored.resource.check_taken(None, state, cx.now)?;
+    }
     let subject = ResourceKey::of(&stored.id);
     Ok(Decision::new(subject, vec![Change { before: None, after: Some(R::wrap(Arc::new(stored))) }]))
 }
@@ -170,7 +189,7 @@ pub fn update<R: Rules>(
     reset: Reset,
     merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>,
 ) -> Result<Decision, Error> {
-    let Some(before) = state.config().get::<R>(id) else {
+    let Some(before) = state.find::<R>(id) else {
         return Err(refused_or(&merge, Error::NotFound { kind: R::KIND, id: id.into() }));
     };
     let mut resource = merge(Some(before))?;
@@ -180,11 +199,15 @@ pub fn update<R: Rules>(
     if resource == before.resource && !reset.changes(state, &R::wrap(Arc::clone(before)), cx.now) {
         return Ok(Decision::new(subject, Vec::new()));
     }
-    resource.check_references(Some(before), state)?;
-    resource.check_written(Some(before), state)?;
+    if !cx.checks_later {
+        resource.check_references(Some(before), state)?;
+        resource.check_written(Some(&before.id), Some(before), state)?;
+    }
     let after = cx.changed(before, resource);
-    check_name_free(state, &after)?;
-    after.resource.check_taken(Some(&before.id), state, cx.now)?;
+    if !cx.checks_later {
+        check_name_free(state, Some(before), &after)?;
+        after.resource.check_taken(Some(&before.id), state, cx.now)?;
+    }
     let changes = vec![Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(after)) }];
     Ok(Decision { reset, ..Decision::new(subject, changes) })
 }
@@ -201,7 +224,7 @@ pub fn delete<R: Rules>(
     expected: i64,
     children: Children,
 ) -> Result<Decision, Error> {
-    let before = state.config().get::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
+    let before = state.find::<R>(id).ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
     check_revision(before, expected)?;
     let [teams, keys] = R::children(before, state);
     if children == Children::Refuse && teams + keys > 0 {
@@ -229,7 +252,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
             return Err(Error::AlreadyExists { field: format!("{}.id", R::KIND), holder: ResourceKey::of(&holder.id) });
         }
         stored.resource.check_references(None, state)?;
-        check_name_free(state, stored)?;
+        check_name_free(state, None, stored)?;
         stored.resource.check_taken(None, state, cx.now)?;
         let after = R::wrap(Arc::new(Stored { revision: cx.revision, ..stored.clone() }));
         check_limits_free(state, &after)?;
@@ -253,6 +276,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
         AnyResource::Provider(stored) => of(state, cx, stored),
         AnyResource::McpClient(stored) => of(state, cx, stored),
         AnyResource::ModelPrice(stored) => of(state, cx, stored),
+        AnyResource::Webhook(stored) => of(state, cx, stored),
     }
 }
 
@@ -281,10 +305,8 @@ pub fn rotate(
     secret: &Secret,
     grace_micros: i64,
 ) -> Result<Decision, Error> {
-    let before = state
-        .config()
-        .get::<VirtualKey>(id)
-        .ok_or_else(|| Error::NotFound { kind: VirtualKey::KIND, id: id.into() })?;
+    let before =
+        state.find::<VirtualKey>(id).ok_or_else(|| Error::NotFound { kind: VirtualKey::KIND, id: id.into() })?;
     check_revision(before, expected)?;
     let mut key = before.resource.clone();
     let old = std::mem::replace(&mut key.secret, secret.clone());
@@ -359,7 +381,7 @@ pub fn ungovern(state: &State, name: &str, expected: i64) -> Result<Decision, Er
 }
 
 /// What is wrong with the request alone, or else `error`.
-fn refused_or<R>(merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>, error: Error) -> Error {
+pub(super) fn refused_or<R>(merge: impl Fn(Option<&Stored<R>>) -> Result<R, Violations>, error: Error) -> Error {
     match merge(None) {
         Err(violations) if !violations.is_empty() => violations.into(),
         Ok(_) | Err(_) => error,
@@ -371,14 +393,4 @@ fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), 
         return Ok(());
     }
     Err(Error::RevisionMismatch { key: ResourceKey::of(&stored.id), expected, actual: stored.revision })
-}
-
-fn check_name_free<R: Listed>(state: &State, stored: &Stored<R>) -> Result<(), Error> {
-    let holder = R::unique_name(stored).and_then(|name| R::listing(state).named(state.config(), name));
-    match holder {
-        Some(holder) if *holder != stored.id => {
-            Err(Error::AlreadyExists { field: format!("{}.name", R::KIND), holder: ResourceKey::of(holder) })
-        }
-        _ => Ok(()),
-    }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tollgate_core::config::Indexed;
 
-use super::{Listing, State};
+use super::{Listing, Name, State, Within};
 use crate::domain::{
-    Customer, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScopeKind, Provider,
-    ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey,
+    Customer, Id, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, NamePath, PricingOverride, PricingScopeKind,
+    Provider, ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey, Webhook,
 };
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
@@ -39,6 +39,8 @@ pub enum Facet {
     Model(Box<str>),
     /// Names the provider key with this id.
     ProviderKey(Box<str>),
+    /// Is managed by this source.
+    ManagedBy(Box<str>),
 }
 
 /// What a kind is named and listed by.
@@ -49,20 +51,34 @@ pub trait Listed: Indexed {
     /// Where its names and lists are, to change them.
     fn listing_mut(state: &mut State) -> &mut Listing<Self>;
 
-    /// The name that is unique within the kind, if that is not the id.
-    fn unique_name(_stored: &Stored<Self>) -> Option<&str> {
+    /// Whether no two have the same name in the same place.
+    const NAMES_ARE_UNIQUE: bool = true;
+    /// Whether paths of names name resources of this kind.
+    const HAS_PATHS: bool = false;
+
+    /// The name in its place, if it has one that is not the id.
+    fn name(_stored: &Stored<Self>) -> Option<Name<'_>> {
+        None
+    }
+
+    /// The one at a path of names.
+    fn at_path<'a>(_state: &'a State, _path: &NamePath) -> Option<&'a Id<Self>> {
         None
     }
 
     /// What `search` looks in.
     fn searched(stored: &Stored<Self>) -> &str {
-        Self::unique_name(stored).unwrap_or(stored.id.as_str())
+        stored.id.as_str()
     }
 
     /// What it can be filtered by.
     fn facets(_resource: &Self) -> Vec<Facet> {
         Vec::new()
     }
+}
+
+fn managed_facet(managed_by: &str) -> Option<Facet> {
+    (!managed_by.is_empty()).then(|| Facet::ManagedBy(managed_by.into()))
 }
 
 fn label_facets(labels: &Labels) -> impl Iterator<Item = Facet> {
@@ -78,12 +94,22 @@ impl Listed for Customer {
         &mut state.listings.customers
     }
 
-    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
-        Some(&stored.resource.name)
+    const HAS_PATHS: bool = true;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Nothing, &stored.resource.name))
+    }
+
+    fn at_path<'a>(state: &'a State, path: &NamePath) -> Option<&'a Id<Self>> {
+        state.customer_at(path.name())
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
-        label_facets(&resource.labels).collect()
+        label_facets(&resource.labels).chain(managed_facet(&resource.managed_by)).collect()
     }
 }
 
@@ -96,13 +122,23 @@ impl Listed for Team {
         &mut state.listings.teams
     }
 
-    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
-        Some(&stored.resource.name)
+    const HAS_PATHS: bool = true;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::of_team(&stored.resource))
+    }
+
+    fn at_path<'a>(state: &'a State, path: &NamePath) -> Option<&'a Id<Self>> {
+        state.team_at(path.customer(), path.name())
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
         let customer = resource.customer_id.iter().map(|id| Facet::Customer(id.shared()));
-        customer.chain(label_facets(&resource.labels)).collect()
+        customer.chain(label_facets(&resource.labels)).chain(managed_facet(&resource.managed_by)).collect()
     }
 }
 
@@ -115,8 +151,18 @@ impl Listed for VirtualKey {
         &mut state.listings.virtual_keys
     }
 
-    fn unique_name(stored: &Stored<Self>) -> Option<&str> {
-        Some(&stored.resource.name)
+    const HAS_PATHS: bool = true;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::of_key(&stored.resource))
+    }
+
+    fn at_path<'a>(state: &'a State, path: &NamePath) -> Option<&'a Id<Self>> {
+        state.key_at(path)
+    }
+
+    fn searched(stored: &Stored<Self>) -> &str {
+        &stored.resource.name
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
@@ -131,7 +177,7 @@ impl Listed for VirtualKey {
             }
             None => {}
         }
-        facets.extend(label_facets(&resource.labels));
+        facets.extend(label_facets(&resource.labels).chain(managed_facet(&resource.managed_by)));
         facets
     }
 }
@@ -144,6 +190,10 @@ impl Listed for Provider {
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.providers
     }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
+    }
 }
 
 impl Listed for McpClient {
@@ -154,6 +204,10 @@ impl Listed for McpClient {
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.mcp_clients
     }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
+    }
 }
 
 impl Listed for RoutingRule {
@@ -163,6 +217,10 @@ impl Listed for RoutingRule {
 
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.routing_rules
+    }
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Scope(&stored.resource.scope), &stored.resource.name))
     }
 }
 
@@ -185,6 +243,7 @@ impl Listed for ModelConfig {
             facets.push(Facet::ScopeId(resource.scope.id().into()));
         }
         facets.extend(resource.provider.iter().map(|provider| Facet::Provider(provider.shared())));
+        facets.extend(managed_facet(&resource.managed_by));
         facets
     }
 }
@@ -197,6 +256,10 @@ impl Listed for ProviderGovernance {
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.provider_governance
     }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
+    }
 }
 
 impl Listed for PricingOverride {
@@ -206,6 +269,12 @@ impl Listed for PricingOverride {
 
     fn listing_mut(state: &mut State) -> &mut Listing<Self> {
         &mut state.listings.pricing_overrides
+    }
+
+    const NAMES_ARE_UNIQUE: bool = false;
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Pricing(&stored.resource.scope), &stored.resource.name))
     }
 
     fn searched(stored: &Stored<Self>) -> &str {
@@ -218,7 +287,26 @@ impl Listed for PricingOverride {
         facets.extend(scope.virtual_key().map(|id| Facet::VirtualKey(id.shared())));
         facets.extend(scope.provider().map(|id| Facet::Provider(id.shared())));
         facets.extend(scope.provider_key().map(|id| Facet::ProviderKey(id.into())));
+        facets.extend(managed_facet(&resource.managed_by));
         facets
+    }
+}
+
+impl Listed for Webhook {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.webhooks
+    }
+
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.webhooks
+    }
+
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        Some(Name::new(Within::Nothing, &stored.resource.name))
+    }
+
+    fn facets(resource: &Self) -> Vec<Facet> {
+        managed_facet(&resource.managed_by).into_iter().collect()
     }
 }
 
@@ -236,6 +324,7 @@ impl Listed for ModelPrice {
     }
 
     fn facets(resource: &Self) -> Vec<Facet> {
-        vec![Facet::Provider(resource.provider.shared()), Facet::Model(resource.bare_model().into())]
+        let priced = [Facet::Provider(resource.provider.shared()), Facet::Model(resource.bare_model().into())];
+        priced.into_iter().chain(managed_facet(&resource.managed_by)).collect()
     }
 }

@@ -17,7 +17,7 @@ impl State {
 pub fn furnish(state: &State, cx: &mut Context<'_>, prices: &[ModelPrice]) -> Result<Decision, Error> {
     let (mut changes, mut furnished) = (Vec::new(), state.clone());
     for name in state.missing_providers() {
-        changes.extend(create(state, cx, Some(name), &Provider { keys: Vec::new(), built_in: true })?.changes);
+        changes.extend(create(state, cx, Some(name), &Provider { built_in: true, ..Provider::default() })?.changes);
     }
     if state.revision() == 0 {
         // A price names its provider.

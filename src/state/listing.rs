@@ -3,7 +3,7 @@
 use imbl::{OrdMap, OrdSet};
 use tollgate_core::config::{ByHash, Config};
 
-use super::{Facet, Listed};
+use super::{Facet, Listed, Name};
 use crate::domain::{Id, Stored, Timestamp};
 
 /// A facet that some resource has.
@@ -40,10 +40,15 @@ impl<R> Default for Listing<R> {
 }
 
 impl<R: Listed> Listing<R> {
-    /// The id of the one with this name in `config`.
-    pub fn named(&self, config: &Config, name: &str) -> Option<&Id<R>> {
-        let has = |id: &Id<R>| config.get::<R>(id.as_str()).is_some_and(|stored| R::unique_name(stored) == Some(name));
-        self.by_name.find(name, |id| has(id).then_some(id))
+    /// The ids of those with this name in `config`.
+    pub fn named<'a, 'n>(
+        &'a self,
+        config: &'a Config,
+        name: &'n Name<'n>,
+    ) -> impl Iterator<Item = &'a Id<R>> + use<'a, 'n, R> {
+        let has =
+            |id: &Id<R>| config.get::<R>(id.as_str()).is_some_and(|stored| R::name(stored).as_ref() == Some(name));
+        self.by_name.alike(name).filter(move |id| has(id))
     }
 
     /// How many have this facet.
@@ -89,15 +94,15 @@ impl<R: Listed> Listing<R> {
     }
 
     fn index_names(&mut self, before: Option<&Stored<R>>, after: Option<&Stored<R>>) {
-        let [had, has] = [before, after].map(|stored| stored.and_then(|it| Some((R::unique_name(it)?, &it.id))));
+        let [had, has] = [before, after].map(|stored| stored.and_then(|it| Some((R::name(it)?, &it.id))));
         if had == has {
             return;
         }
         if let Some((name, id)) = had {
-            self.by_name.remove(name, id.clone());
+            self.by_name.remove(&name, id.clone());
         }
         if let Some((name, id)) = has {
-            self.by_name.insert(name, id.clone());
+            self.by_name.insert(&name, id.clone());
         }
     }
 

@@ -5,19 +5,23 @@
 //! both; `watch` and `api` read. Nothing here knows of protobuf, of SQL or of a runtime.
 
 mod adjust;
+mod apply;
 mod decide;
 mod facet;
 mod first;
 mod head;
 mod listing;
 mod marks;
+mod names;
 mod prices;
 mod query;
 mod reconcile;
+mod rollback;
 mod routing;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod upsert;
 mod usage;
 
 use crate::credit::Book;
@@ -27,11 +31,12 @@ use tollgate_core::counters::{Counters, owned_limits};
 
 use crate::domain::{
     AnyResource, Customer, Kind, LimitId, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider,
-    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, VirtualKey,
+    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, VirtualKey, Webhook,
 };
 use crate::seeded::{self, Bug};
 
 pub use adjust::adjust;
+pub use apply::{DecideStep, Fate, Outcome, Step, apply};
 pub use decide::{
     Change, Children, Context, Decision, MAX_CHANGES, create, delete, govern, rotate, take_over, ungovern, update,
 };
@@ -40,9 +45,13 @@ pub use first::furnish;
 pub use head::{Chain, Head, Op};
 pub use listing::Listing;
 pub use marks::{Mark, Marked, Slot};
+pub use names::{Clashes, Name, Within, check_path, meant, meant_in_scope};
 pub use prices::upsert_prices;
 pub use query::{Page, Query};
+pub use rollback::roll_back;
+pub use routing::RuleFilter;
 pub use rules::Rules;
+pub use upsert::{Desired, upsert};
 pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, heirs, settle_usage};
 
 /// Everything at one revision.
@@ -51,7 +60,7 @@ pub struct State {
     head: Head,
     config: Config,
     listings: Listings,
-    /// What happened last to each resource.
+    /// What happened last to each resource that is on the stream.
     marks: marks::Marks,
     /// First 8 bytes of the chain at each revision after the compacted one.
     chain_prefixes: imbl::Vector<u64>,
@@ -74,6 +83,7 @@ struct Listings {
     providers: Listing<Provider>,
     mcp_clients: Listing<McpClient>,
     model_prices: Listing<ModelPrice>,
+    webhooks: Listing<Webhook>,
     /// All budgets and rate limits, by creation.
     budgets: OrdSet<(Timestamp, LimitId)>,
     rate_limits: OrdSet<(Timestamp, LimitId)>,
@@ -100,7 +110,7 @@ impl State {
             state.put(&resource);
         }
         for (revision, key) in removed {
-            state.marks.remove(revision, key);
+            state.mark_removed(revision, key);
         }
         state
     }
@@ -140,7 +150,8 @@ impl State {
         self.head.revision
     }
 
-    /// What happened after revision `after`, in order of revision: each resource once, at its last change.
+    /// What happened after revision `after`, in order of revision: each resource once, at its last change. Resources of kinds that
+    /// are not on the stream are left out.
     pub fn changed_since(&self, after: i64) -> impl Iterator<Item = &Marked> {
         self.marks.since(after)
     }
@@ -161,10 +172,7 @@ impl State {
         self.chain_prefixes.push_back(head.chain.prefix());
         self.head = head;
         for change in changes {
-            match &change.after {
-                Some(after) => self.put(after),
-                None => self.remove(&change.key()),
-            }
+            self.stage(change);
         }
     }
 
@@ -210,13 +218,23 @@ impl State {
         self.head = head;
     }
 
+    /// Makes a change on a copy that is thrown away: the head stays where it is.
+    fn stage(&mut self, change: &Change) {
+        match &change.after {
+            Some(after) => self.put(after),
+            None => self.remove(&change.key()),
+        }
+    }
+
     fn put(&mut self, resource: &AnyResource) {
         let before = self.config.put(resource);
         if let Some(before) = &before {
             self.marks.forget(before.revision(), before.kind(), before.id());
         }
         self.relist(before.as_ref(), Some(resource));
-        self.marks.upsert(resource.clone());
+        if resource.kind().is_streamed() {
+            self.marks.upsert(resource.clone());
+        }
     }
 
     fn remove(&mut self, key: &ResourceKey) {
@@ -229,6 +247,13 @@ impl State {
             self.relist(Some(&before), None);
         }
         if !seeded::is(Bug::SkipRemovalMarker) {
+            self.mark_removed(revision, key);
+        }
+    }
+
+    /// Marks a removal for the stream.
+    fn mark_removed(&mut self, revision: i64, key: ResourceKey) {
+        if key.kind.is_streamed() {
             self.marks.remove(revision, key);
         }
     }
@@ -251,6 +276,7 @@ impl State {
             Kind::Provider => of::<Provider>(self, before, after),
             Kind::McpClient => of::<McpClient>(self, before, after),
             Kind::ModelPrice => of::<ModelPrice>(self, before, after),
+            Kind::Webhook => of::<Webhook>(self, before, after),
         }
         self.relist_limits(before, after);
     }

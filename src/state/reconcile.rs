@@ -41,7 +41,9 @@ pub(super) fn settle_limits(
         (one, other) => one.is_none() && other.is_none(),
     };
     let alike = |entry: &RateLimit, other: &RateLimit| {
-        equal(entry.token(), other.token()) && equal(entry.request(), other.request())
+        equal(entry.token(), other.token())
+            && equal(entry.request(), other.request())
+            && entry.concurrent.is_some() == other.concurrent.is_some()
     };
     let passes: [Pass<'_, RateLimit>; 2] = [&alike, &|_, _| true];
     let claimed = claim(&desired.rate_limits, rate_limits, &passes, &list, violations);

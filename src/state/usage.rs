@@ -161,6 +161,18 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Sets to zero what was counted in a limit that was deleted and is there again.
+    fn come_back(&mut self, dimension: &Dimension<'_>) {
+        let current = dimension.window(self.now);
+        for at in [current.start.plus_micros(-1), current.start, current.end] {
+            let key = dimension.counter(at);
+            let used = self.counters.get(&key).used;
+            if used != 0 {
+                self.set(key, 0, (used, dimension.max(self.now)), dimension);
+            }
+        }
+    }
+
     /// What is to be written. `owner_of` tells whose limits the windows are of.
     pub fn close(self, owner_of: impl Fn(&CounterKey) -> Option<LimitOwner>) -> Moved {
         let mut moves: Vec<_> = self.moved.into_iter().collect();
@@ -202,7 +214,7 @@ impl Reset {
     fn concerns(self, dimension: &Dimension<'_>) -> bool {
         match dimension.kind {
             LimitKind::Budget => self.budgets,
-            LimitKind::Tokens | LimitKind::Requests => self.rate_limits,
+            LimitKind::Tokens | LimitKind::Requests | LimitKind::Concurrency => self.rate_limits,
         }
     }
 
@@ -240,8 +252,9 @@ pub fn settle_usage(
         let old = dimensions(old_owner, calendars.0);
         for new in dimensions(new_owner, calendars.1) {
             let Some(old) = old.iter().find(|old| old.limit_id == new.limit_id && old.kind == new.kind) else {
-                if old.iter().any(|old| old.limit_id == new.limit_id) {
-                    tally.begin_anew(&new);
+                match old.iter().any(|old| old.limit_id == new.limit_id) {
+                    true => tally.begin_anew(&new),
+                    false => tally.come_back(&new),
                 }
                 continue;
             };
@@ -259,6 +272,10 @@ pub fn settle_usage(
                 tally.set(to, used, (was, old.max(now)), &new);
             }
         }
+    }
+    let created = decision.changes.iter().filter(|change| change.before.is_none());
+    for owner in created.filter_map(|change| change.after.as_ref()) {
+        dimensions(owner, after.config().calendar(owner)).iter().for_each(|new| tally.come_back(new));
     }
     let limit = |key: &CounterKey| after.config().limit(&key.limit_id, key.kind);
     if let Some(Adjustment { key, before, used, .. }) = &decision.adjustment

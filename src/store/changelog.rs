@@ -1,6 +1,8 @@
 //! The log: every revision with its transaction and its changes. Appended to by `commit`, read by the audit, by
 //! verification and by whoever follows the store.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, Order};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
@@ -10,7 +12,7 @@ use super::Store;
 use super::chain::ChainVersion;
 use super::entity::{change_row, change_txn};
 use super::error::StoreError;
-use super::group::{ChangeFilter, LogRow, LoggedChange, RevisionRecord};
+use super::group::{ChangeFilter, LogRow, LoggedChange, Past, RevisionRecord};
 use super::persist::{Row, rows};
 use super::reach::Reach;
 use super::script::Script;
@@ -184,6 +186,34 @@ impl Store {
         read(&self.begin_read().await?, &self.reach, after_revision, limit_revisions).await
     }
 
+    /// The resources that changed after a revision, as they were at that.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn resources_at(&self, revision: i64) -> Result<Past, StoreError> {
+        let tx = self.begin_read().await?;
+        let head = super::head(&tx).await?.revision;
+        let select = change_txn::Entity::find().order_by(change_txn::Column::Revision, Order::Asc).limit(1);
+        let oldest = self.reach.in_time(rows(&tx, select)).await?.pop();
+        let mut past = Past { head, first: oldest.map_or(head, |txn| txn.revision - 1), resources: Vec::new() };
+        if revision < past.first {
+            return Ok(past);
+        }
+        // The first change of each resource says what it was before.
+        let mut seen = HashSet::new();
+        each_change(&tx, &self.reach, (revision, i32::MAX), head, |row| {
+            let row = log_row(row)?;
+            let key = ResourceKey { kind: row.kind, id: row.id };
+            if seen.insert(key.clone()) {
+                past.resources.push((key, row.before.map(|body| body.bytes())));
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(past)
+    }
+
     /// A revision that has changes and no record of itself, if there is one.
     ///
     /// # Errors
@@ -295,7 +325,6 @@ pub(super) async fn read(
     after_revision: i64,
     limit_revisions: u64,
 ) -> Result<Vec<RevisionRecord>, StoreError> {
-    use change_row::Column as RowColumn;
     use change_txn::Column as TxnColumn;
     let select = change_txn::Entity::find()
         .filter(TxnColumn::Revision.gt(after_revision))
@@ -306,31 +335,47 @@ pub(super) async fn read(
         return Ok(txns);
     };
     dense(first, txns.iter().map(|txn| txn.revision))?;
-    let mut after = (first, i32::MIN);
+    each_change(tx, reach, (first, i32::MIN), last, |row| {
+        let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
+        if let Some(of) = of {
+            if usize::try_from(row.ord) != Ok(of.rows.len()) {
+                let id = format!("{}/{}", row.revision, row.ord);
+                return Err(StoreError::corrupt("change_row", id, "the changes of a revision are numbered from 0"));
+            }
+            of.rows.push(log_row(row)?);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(txns)
+}
+
+/// Hands the changes after the place `after`, a revision and an `ord`, up to revision `last` to `take`, in order.
+async fn each_change(
+    tx: &ReadTx,
+    reach: &Reach,
+    mut after: (i64, i32),
+    last: i64,
+    mut take: impl FnMut(change_row::Model) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    use change_row::Column::{Ord, Revision};
     loop {
         let (revision, ord) = after;
-        let same = Condition::all().add(RowColumn::Revision.eq(revision)).add(RowColumn::Ord.gt(ord));
+        let same = Condition::all().add(Revision.eq(revision)).add(Ord.gt(ord));
         let select = change_row::Entity::find()
-            .filter(RowColumn::Revision.between(revision, last))
-            .filter(Condition::any().add(RowColumn::Revision.gt(revision)).add(same))
-            .order_by(RowColumn::Revision, Order::Asc)
-            .order_by(RowColumn::Ord, Order::Asc)
+            .filter(Revision.between(revision, last))
+            .filter(Condition::any().add(Revision.gt(revision)).add(same))
+            .order_by(Revision, Order::Asc)
+            .order_by(Ord, Order::Asc)
             .limit(PART);
         let part = reach.in_time(rows(tx, select)).await?;
         let is_last = (part.len() as u64) < PART;
         for row in part {
             after = (row.revision, row.ord);
-            let of = usize::try_from(row.revision - first).ok().and_then(|place| txns.get_mut(place));
-            if let Some(of) = of {
-                if usize::try_from(row.ord) != Ok(of.rows.len()) {
-                    let id = format!("{}/{}", row.revision, row.ord);
-                    return Err(StoreError::corrupt("change_row", id, "the changes of a revision are numbered from 0"));
-                }
-                of.rows.push(log_row(row)?);
-            }
+            take(row)?;
         }
         if is_last {
-            return Ok(txns);
+            return Ok(());
         }
     }
 }

@@ -71,9 +71,10 @@ impl Row for credit_node::Model {
 pub(super) async fn load(tx: &ReadTx) -> Result<Vec<Change>, StoreError> {
     let mut changes = Vec::new();
     for row in rows(tx, credit_node::Entity::find()).await? {
-        let credit_node::Model { incarnation, session, connection, last_seen, is_closed } = row;
+        let credit_node::Model { incarnation, session, connection, last_seen, is_closed, slots_until } = row;
         let (connection, seen) = (connection.cast_unsigned(), Timestamp::from_micros(last_seen));
-        changes.push(Change::Node(incarnation, NodeRow { session, connection, seen, is_closed }));
+        let slots_until = Timestamp::from_micros(slots_until);
+        changes.push(Change::Node(incarnation, NodeRow { session, connection, seen, is_closed, slots_until }));
     }
     for row in rows(tx, credit_pool::Entity::find()).await? {
         changes.push(pool(&row)?);
@@ -160,9 +161,15 @@ pub(super) fn write(script: &mut Script, rows: &[(RowKey, Option<Change>)]) {
                 });
             }
             (Some(Change::Node(incarnation, row)), _) => {
-                let NodeRow { session, connection, seen, is_closed } = *row;
-                let (connection, last_seen) = (connection.cast_signed(), seen.as_micros());
-                nodes.push(credit_node::Model { incarnation: *incarnation, session, connection, last_seen, is_closed });
+                let NodeRow { session, connection, seen, is_closed, slots_until } = *row;
+                nodes.push(credit_node::Model {
+                    incarnation: *incarnation,
+                    session,
+                    connection: connection.cast_signed(),
+                    last_seen: seen.as_micros(),
+                    is_closed,
+                    slots_until: slots_until.as_micros(),
+                });
             }
             (Some(Change::Forgotten(key)), _) | (None, RowKey::Pool(key)) => {
                 no_pools.push((key.limit_id.to_string(), number(key.kind), key.window_start.as_micros()));
@@ -273,6 +280,8 @@ const POOL: u8 = 0;
 const ACCOUNT: u8 = 1;
 const NODE: u8 = 2;
 const FORGOTTEN: u8 = 3;
+/// As `NODE`, of one that may hold slots, and until when.
+const NODE_WITH_SLOTS: u8 = 4;
 
 /// Appends what a transaction does to credit.
 pub(super) fn encode(body: &mut Vec<u8>, CreditGroup { changes, recalls }: &CreditGroup) {
@@ -300,13 +309,17 @@ pub(super) fn encode(body: &mut Vec<u8>, CreditGroup { changes, recalls }: &Cred
                     put(body, number.cast_unsigned());
                 }
             }
-            Change::Node(incarnation, NodeRow { session, connection, seen, is_closed }) => {
-                body.push(NODE);
+            Change::Node(incarnation, NodeRow { session, connection, seen, is_closed, slots_until }) => {
+                let has_slots = *slots_until != Timestamp::EPOCH;
+                body.push(if has_slots { NODE_WITH_SLOTS } else { NODE });
                 put(body, incarnation.cast_unsigned());
                 put(body, session.cast_unsigned());
                 put(body, *connection);
                 put_time(body, *seen);
                 body.push(u8::from(*is_closed));
+                if has_slots {
+                    put_time(body, *slots_until);
+                }
             }
             Change::Forgotten(key) => {
                 body.push(FORGOTTEN);
@@ -344,10 +357,11 @@ fn decode_change(rest: &mut &[u8]) -> Option<Change> {
             let (granted, used, returned) = (get_number(rest)?, get_number(rest)?, get_number(rest)?);
             Change::Account(key, incarnation, Account { granted, used, returned })
         }
-        [NODE] => {
+        [tag @ (NODE | NODE_WITH_SLOTS)] => {
             let (incarnation, session) = (get_number(rest)?, get_number(rest)?);
             let (connection, seen, is_closed) = (get(rest)?, get_time(rest)?, get_bool(rest)?);
-            Change::Node(incarnation, NodeRow { session, connection, seen, is_closed })
+            let slots_until = if tag == NODE_WITH_SLOTS { get_time(rest)? } else { Timestamp::EPOCH };
+            Change::Node(incarnation, NodeRow { session, connection, seen, is_closed, slots_until })
         }
         [FORGOTTEN] => Change::Forgotten(get_key(rest)?),
         _ => return None,

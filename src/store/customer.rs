@@ -24,7 +24,7 @@ impl Row for customer::Model {
 impl Persist for Customer {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, is_active, model_ceiling, calendar_aligned, calendar, limits, labels } = resource;
+        let Self { name, is_active, model_ceiling, calendar_aligned, calendar, limits, labels, managed_by } = resource;
         rows.customer.push(customer::Model {
             id: id.to_string(),
             revision: *revision,
@@ -37,6 +37,7 @@ impl Persist for Customer {
             model_ceiling_allowed_models: cell::list(&model_ceiling.allowed_models),
             model_ceiling_blocked_models: cell::list(&model_ceiling.blocked_models),
             calendar: calendar.as_deref().map(ToString::to_string),
+            managed_by: managed_by.to_string(),
         });
         limits::lay(&LimitOwner::Customer(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
         labels::lay(Kind::Customer, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
@@ -65,6 +66,7 @@ impl Persist for Customer {
                     calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
+                    managed_by: row.managed_by.into(),
                 },
             });
         }

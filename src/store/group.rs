@@ -210,6 +210,16 @@ pub struct ChangeFilter {
     pub revision: Option<i64>,
 }
 
+/// Resources as they were at an earlier revision.
+pub struct Past {
+    /// The revision of the store when they were read.
+    pub head: i64,
+    /// The first revision that the log reaches back to.
+    pub first: i64,
+    /// Those that changed since, each encoded as it was; `None` if it was not there.
+    pub resources: Vec<(ResourceKey, Option<Bytes>)>,
+}
+
 /// One change with what is known of its transaction.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LoggedChange {

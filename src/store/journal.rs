@@ -208,7 +208,7 @@ mod tests {
 
     fn key() -> impl Strategy<Value = CounterKey> {
         let id = prop_oneof![any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string()), ".{0,40}"];
-        let kind = proptest::sample::select(vec![LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget]);
+        let kind = proptest::sample::select(LimitKind::ALL.to_vec());
         (id, kind, any::<i64>()).prop_map(|(id, kind, start)| CounterKey {
             limit_id: id.as_str().into(),
             kind,
@@ -237,9 +237,15 @@ mod tests {
         );
         let account = (any::<i64>(), any::<i64>(), any::<i64>());
         let account = account.prop_map(|(granted, used, returned)| Account { granted, used, returned });
-        let node = (any::<i64>(), any::<u64>(), time(), any::<bool>());
-        let node =
-            node.prop_map(|(session, connection, seen, is_closed)| NodeRow { session, connection, seen, is_closed });
+        let until = prop_oneof![Just(Timestamp::EPOCH), time()];
+        let node = (any::<i64>(), any::<u64>(), time(), any::<bool>(), until);
+        let node = node.prop_map(|(session, connection, seen, is_closed, slots_until)| NodeRow {
+            session,
+            connection,
+            seen,
+            is_closed,
+            slots_until,
+        });
         prop_oneof![
             (key(), pool).prop_map(|(key, row)| Change::Pool(key, row)),
             (key(), any::<i64>(), account).prop_map(|(key, incarnation, account)| Change::Account(

@@ -100,10 +100,10 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             updated_at: updated_at.as_micros(),
         }
     }));
-    rows.rate_limit.extend(limits.rate_limits.iter().zip(0..).map(|(rate_limit, ord)| {
+    rows.rate_limit.extend(limits.rate_limits.iter().zip(0..).map(|(rate, ord)| {
         let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
             owner.clone();
-        let RateLimit { id, token, request, enforcement, alert_percents, created_at, updated_at } = rate_limit;
+        let RateLimit { id, token, request, concurrent, enforcement, alert_percents, created_at, updated_at } = rate;
         rate_limit::Model {
             id: id.to_string(),
             customer_id,
@@ -119,6 +119,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             request_max_limit: request.as_ref().map(|request| request.max_limit),
             request_reset_duration: request.as_ref().map(|request| request.reset_duration.to_string()),
             request_anchor: request.as_ref().map(|request| request.anchor.as_micros()),
+            concurrent_request_max_limit: *concurrent,
             enforcement: enforcement.name().to_owned(),
             alert_percents: cell::alert_percents(alert_percents),
             created_at: created_at.as_micros(),
@@ -255,13 +256,15 @@ where
         let reading = Reading { table: "rate_limit", id: &row.id };
         let token = dimension(reading, row.token_max_limit, row.token_reset_duration, row.token_anchor)?;
         let request = dimension(reading, row.request_max_limit, row.request_reset_duration, row.request_anchor)?;
-        if token.is_none() && request.is_none() {
+        let concurrent = row.concurrent_request_max_limit.map(|max| reading.limit(max)).transpose()?;
+        if token.is_none() && request.is_none() && concurrent.is_none() {
             return Err(reading.corrupt("it limits nothing"));
         }
         let rate_limit = RateLimit {
             id: row.id.as_str().into(),
             token,
             request,
+            concurrent,
             enforcement: reading.enforcement(&row.enforcement)?,
             alert_percents: reading.alert_percents(row.alert_percents.as_deref())?,
             created_at: reading.time(row.created_at)?,
@@ -333,6 +336,7 @@ struct RateLimitRow {
     request_max_limit: Option<i64>,
     request_reset_duration: Option<String>,
     request_anchor: Option<i64>,
+    concurrent_request_max_limit: Option<i64>,
     enforcement: String,
     alert_percents: Option<String>,
     created_at: i64,
@@ -340,7 +344,7 @@ struct RateLimitRow {
 }
 
 impl RateLimitRow {
-    const COLUMNS: [rate_limit::Column; 12] = {
+    const COLUMNS: [rate_limit::Column; 13] = {
         use rate_limit::Column::*;
         [
             Id,
@@ -351,6 +355,7 @@ impl RateLimitRow {
             RequestMaxLimit,
             RequestResetDuration,
             RequestAnchor,
+            ConcurrentRequestMaxLimit,
             Enforcement,
             AlertPercents,
             CreatedAt,

@@ -10,7 +10,7 @@ use super::tx::ReadTx;
 use super::{Store, changelog};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    ResourceKey, RoutingRule, Team, VirtualKey,
+    ResourceKey, RoutingRule, Team, VirtualKey, Webhook,
 };
 
 impl Store {
@@ -35,6 +35,7 @@ impl Store {
         fetch::<Provider>(&tx, &mut names, &mut resources).await?;
         fetch::<McpClient>(&tx, &mut names, &mut resources).await?;
         fetch::<ModelPrice>(&tx, &mut names, &mut resources).await?;
+        fetch::<Webhook>(&tx, &mut names, &mut resources).await?;
         let chain_prefixes = changelog::chain_prefixes(&tx, &head).await?;
         let mut removed = changelog::removed(&tx, &head).await?;
         if !removed.is_empty() {

@@ -18,13 +18,14 @@ impl Row for mcp_client::Model {
 impl Persist for McpClient {
     fn lay(stored: &Stored<Self>, _other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { tools } = resource;
+        let Self { tools, managed_by } = resource;
         rows.mcp_client.push(mcp_client::Model {
             id: id.to_string(),
             revision: *revision,
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
             tools: cell::list(tools),
+            managed_by: managed_by.to_string(),
         });
     }
 
@@ -37,7 +38,7 @@ impl Persist for McpClient {
                 revision: row.revision,
                 created_at: reading.time(row.created_at)?,
                 updated_at: reading.time(row.updated_at)?,
-                resource: Self { tools: reading.list(&row.tools)? },
+                resource: Self { tools: reading.list(&row.tools)?, managed_by: row.managed_by.into() },
             })
         };
         clients.into_iter().map(&mut read).collect()

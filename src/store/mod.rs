@@ -11,10 +11,11 @@
 //! | `lock`, `news` | the lock of all writers, and what others wrote |
 //! | `commit`, `load` | writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
-//! | `customer` … `virtual_key`, `limits`, `labels` | how each does |
+//! | `customer` … `webhook`, `limits`, `labels` | how each does |
 //! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
 //! | `usage`, `journal`, `varint`, `threshold`, `recorded` | what was counted, and what it crossed |
 //! | `credit`, `fleet` | what nodes hold of hard limits, and what they tell of themselves |
+//! | `outbox` | events on their way to webhooks |
 //! | `spend` | the sums of what was counted, by hour |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
@@ -48,6 +49,7 @@ mod model_config;
 mod model_price;
 mod news;
 mod notify;
+mod outbox;
 mod persist;
 mod pricing_override;
 mod provider;
@@ -69,6 +71,7 @@ mod tx;
 mod usage;
 mod varint;
 mod virtual_key;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -85,6 +88,7 @@ pub use fleet::{FleetNode, NodeStatus};
 pub use group::*;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;
+pub use outbox::{Delivery, DeliveryFilter, DeliveryState, OutboxStanding, Tidy, Told};
 pub use persist::{Names, Persist, Rows, Which};
 use reach::Reach;
 pub use recorded::RecordedUsage;

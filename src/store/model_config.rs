@@ -25,7 +25,7 @@ impl Row for model_config::Model {
 impl Persist for ModelConfig {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { model_name, provider, scope, calendar_aligned, calendar, limits } = resource;
+        let Self { model_name, provider, scope, calendar_aligned, calendar, limits, managed_by } = resource;
         rows.model_config.push(model_config::Model {
             id: id.to_string(),
             revision: *revision,
@@ -37,6 +37,7 @@ impl Persist for ModelConfig {
             scope_id: scope.id().to_owned(),
             calendar_aligned: *calendar_aligned,
             calendar: calendar.as_deref().map(ToString::to_string),
+            managed_by: managed_by.to_string(),
         });
         limits::lay(&LimitOwner::ModelConfig(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
     }
@@ -58,6 +59,7 @@ impl Persist for ModelConfig {
                     calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
                     model_name: row.model_name.into(),
+                    managed_by: row.managed_by.into(),
                 },
             });
         }

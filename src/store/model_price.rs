@@ -18,7 +18,17 @@ impl Row for model_price::Model {
 impl Persist for ModelPrice {
     fn lay(stored: &Stored<Self>, _other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { provider, model, rates, context_window, max_output_tokens, source, valid_from, valid_to } = resource;
+        let Self {
+            provider,
+            model,
+            rates,
+            context_window,
+            max_output_tokens,
+            source,
+            valid_from,
+            valid_to,
+            managed_by,
+        } = resource;
         rows.model_price.push(model_price::Model {
             id: id.to_string(),
             revision: *revision,
@@ -32,6 +42,7 @@ impl Persist for ModelPrice {
             source: source.to_string(),
             valid_from: valid_from.map(Timestamp::as_micros),
             valid_to: valid_to.map(Timestamp::as_micros),
+            managed_by: managed_by.to_string(),
         });
     }
 
@@ -53,6 +64,7 @@ impl Persist for ModelPrice {
                     source: row.source.as_str().into(),
                     valid_from: row.valid_from.map(|micros| reading.time(micros)).transpose()?,
                     valid_to: row.valid_to.map(|micros| reading.time(micros)).transpose()?,
+                    managed_by: row.managed_by.as_str().into(),
                 },
             });
         }

@@ -16,7 +16,7 @@ use super::tx::{KEYS, ReadTx};
 use super::{Store, changelog, journal, position, usage};
 use crate::domain::{
     AnyResource, Customer, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    ResourceKey, RoutingRule, Team, VirtualKey,
+    ResourceKey, RoutingRule, Team, VirtualKey, Webhook,
 };
 use crate::state::Op;
 
@@ -149,6 +149,7 @@ async fn fetch_changed(
                 Kind::Provider => reach.in_time(fetch::<Provider>(tx, ids, names, found)).await?,
                 Kind::McpClient => reach.in_time(fetch::<McpClient>(tx, ids, names, found)).await?,
                 Kind::ModelPrice => reach.in_time(fetch::<ModelPrice>(tx, ids, names, found)).await?,
+                Kind::Webhook => reach.in_time(fetch::<Webhook>(tx, ids, names, found)).await?,
             }
         }
     }

@@ -17,7 +17,7 @@ use super::Store;
 use super::entity::{
     budget, customer, label, mcp_client, model_config, model_price, pricing_override, provider, provider_governance,
     provider_key, rate_limit, routing_rule, routing_target, team, virtual_key, virtual_key_mcp_config,
-    virtual_key_provider_config,
+    virtual_key_provider_config, webhook,
 };
 use super::error::StoreError;
 use super::group::Net;
@@ -164,6 +164,7 @@ pub struct Rows {
     pub(super) provider_governance: Vec<provider_governance::Model>,
     pub(super) pricing_override: Vec<pricing_override::Model>,
     pub(super) model_price: Vec<model_price::Model>,
+    pub(super) webhook: Vec<webhook::Model>,
     pub(super) provider: Vec<provider::Model>,
     pub(super) provider_key: Vec<provider_key::Model>,
     pub(super) mcp_client: Vec<mcp_client::Model>,
@@ -191,6 +192,7 @@ impl Rows {
             Some(AnyResource::Provider(stored)) => lay(stored, other, &mut rows),
             Some(AnyResource::McpClient(stored)) => lay(stored, other, &mut rows),
             Some(AnyResource::ModelPrice(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::Webhook(stored)) => lay(stored, other, &mut rows),
         }
         rows
     }
@@ -219,6 +221,7 @@ pub(super) struct Batch {
     provider_governance: Delta<provider_governance::Model>,
     pricing_override: Delta<pricing_override::Model>,
     model_price: Delta<model_price::Model>,
+    webhook: Delta<webhook::Model>,
     provider: Delta<provider::Model>,
     provider_key: Delta<provider_key::Model>,
     mcp_client: Delta<mcp_client::Model>,
@@ -243,6 +246,7 @@ impl Batch {
         self.provider_governance.add(before.provider_governance, after.provider_governance);
         self.pricing_override.add(before.pricing_override, after.pricing_override);
         self.model_price.add(before.model_price, after.model_price);
+        self.webhook.add(before.webhook, after.webhook);
         self.provider.add(before.provider, after.provider);
         self.provider_key.add(before.provider_key, after.provider_key);
         self.mcp_client.add(before.mcp_client, after.mcp_client);
@@ -264,6 +268,7 @@ impl Batch {
         self.provider_governance.write_changes(script);
         self.pricing_override.write_changes(script);
         self.model_price.write_changes(script);
+        self.webhook.write_changes(script);
         self.provider.write_changes(script);
         self.provider_key.write_changes(script);
         self.mcp_client.write_changes(script);
@@ -286,6 +291,7 @@ impl Batch {
         script.insert(std::mem::take(&mut self.provider_governance.inserts));
         script.insert(std::mem::take(&mut self.pricing_override.inserts));
         script.insert(std::mem::take(&mut self.model_price.inserts));
+        script.insert(std::mem::take(&mut self.webhook.inserts));
         script.insert(std::mem::take(&mut self.provider.inserts));
         script.insert(std::mem::take(&mut self.provider_key.inserts));
         script.insert(std::mem::take(&mut self.mcp_client.inserts));

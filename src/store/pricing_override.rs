@@ -18,7 +18,7 @@ impl Row for pricing_override::Model {
 impl Persist for PricingOverride {
     fn lay(stored: &Stored<Self>, _other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, scope, pattern, request_types, rates } = resource;
+        let Self { name, scope, pattern, request_types, rates, managed_by } = resource;
         let (pattern, wildcard) = match pattern {
             Pattern::Exact(model) => (model, false),
             Pattern::Wildcard(prefix) => (prefix, true),
@@ -37,6 +37,7 @@ impl Persist for PricingOverride {
             wildcard,
             request_types: i32::try_from(request_types.0).unwrap_or_default(),
             rates: cell::rates(rates),
+            managed_by: managed_by.to_string(),
         });
     }
 
@@ -64,6 +65,7 @@ impl Persist for PricingOverride {
                     request_types: reading.request_types(row.request_types)?,
                     rates: reading.rates(&row.rates)?,
                     name: row.name.as_str().into(),
+                    managed_by: row.managed_by.as_str().into(),
                 },
             });
         }

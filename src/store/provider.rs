@@ -28,13 +28,14 @@ impl Row for provider_key::Model {
 impl Persist for Provider {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { keys, built_in } = resource;
+        let Self { keys, built_in, managed_by } = resource;
         rows.provider.push(provider::Model {
             id: id.to_string(),
             revision: *revision,
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
             built_in: *built_in,
+            managed_by: managed_by.to_string(),
         });
         let keys = unlike(keys, other.map(|other| &*other.resource.keys));
         rows.provider_key.extend(keys.map(|(ord, key)| provider_key::Model {
@@ -62,7 +63,7 @@ impl Persist for Provider {
                 revision: row.revision,
                 created_at: reading.time(row.created_at)?,
                 updated_at: reading.time(row.updated_at)?,
-                resource: Self { keys: keys.collect(), built_in: row.built_in },
+                resource: Self { keys: keys.collect(), built_in: row.built_in, managed_by: row.managed_by.into() },
             });
         }
         match keys.into_values().flatten().next() {

@@ -20,7 +20,7 @@ impl Row for provider_governance::Model {
 impl Persist for ProviderGovernance {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { calendar_aligned, calendar, limits } = resource;
+        let Self { calendar_aligned, calendar, limits, managed_by } = resource;
         rows.provider_governance.push(provider_governance::Model {
             id: id.to_string(),
             revision: *revision,
@@ -28,6 +28,7 @@ impl Persist for ProviderGovernance {
             updated_at: updated_at.as_micros(),
             calendar_aligned: *calendar_aligned,
             calendar: calendar.as_deref().map(ToString::to_string),
+            managed_by: managed_by.to_string(),
         });
         let owner = LimitOwner::Provider(Id::new(id.shared()));
         limits::lay(&owner, limits, other.map(|other| &other.resource.limits), rows);
@@ -47,6 +48,7 @@ impl Persist for ProviderGovernance {
                     calendar_aligned: row.calendar_aligned,
                     calendar: reading.calendar(row.calendar.as_deref())?,
                     limits: limits.of(reading, row.id.as_str())?,
+                    managed_by: row.managed_by.into(),
                 },
             });
         }

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, EntityTrait as _};
 
-use super::entity::{head, token_head};
+use super::entity::{head, token_head, webhook_head};
 use super::error::StoreError;
 use super::group::Group;
 use super::reach::Reach;
@@ -66,6 +66,11 @@ async fn begin(
         .col_expr(head::Column::LastConfigId, Expr::value(last_config_id))
         .col_expr(head::Column::LastIncarnation, Expr::value(last_incarnation))
         .col_expr(head::Column::UsageVersion, Expr::value(usage_version))
+        .exec(tx)
+        .await?;
+    // What was crossed there was told there.
+    webhook_head::Entity::update_many()
+        .col_expr(webhook_head::Column::CrossingVersion, Expr::value(usage_version))
         .exec(tx)
         .await?;
     if let Some(calendar) = spend_calendar {

@@ -34,8 +34,19 @@ impl Row for routing_target::Model {
 impl Persist for RoutingRule {
     fn lay(stored: &Stored<Self>, other: Option<&Stored<Self>>, rows: &mut Rows) {
         let Stored { id, revision, created_at, updated_at, resource } = stored;
-        let Self { name, description, enabled, expression, targets, fallbacks, scope, priority, chain_rule, query } =
-            resource;
+        let Self {
+            name,
+            description,
+            enabled,
+            expression,
+            targets,
+            fallbacks,
+            scope,
+            priority,
+            chain_rule,
+            query,
+            managed_by,
+        } = resource;
         let fallbacks: Vec<Box<str>> =
             fallbacks.iter().map(|Fallback { provider, model }| format!("{provider}/{model}").into()).collect();
         rows.routing_rule.push(routing_rule::Model {
@@ -53,6 +64,7 @@ impl Persist for RoutingRule {
             priority: *priority,
             chain_rule: *chain_rule,
             query: query.as_ref().map(cell::structure),
+            managed_by: managed_by.to_string(),
         });
         let targets = unlike(targets, other.map(|other| &*other.resource.targets));
         rows.routing_target.extend(targets.map(|(ord, target)| {
@@ -118,6 +130,7 @@ impl Persist for RoutingRule {
                     fallbacks,
                     priority: row.priority,
                     chain_rule: row.chain_rule,
+                    managed_by: row.managed_by.into(),
                 },
             });
         }

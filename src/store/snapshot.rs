@@ -12,7 +12,7 @@ use sea_orm::{
 use super::entity::{
     credit_account, credit_node, credit_pool, customer, former_key, head, mcp_client, model_config, model_price,
     pricing_override, provider, provider_governance, request, routing_rule, spend as spend_row, team, threshold_event,
-    token, usage_counter, usage_node, virtual_key,
+    token, usage_counter, usage_node, virtual_key, webhook,
 };
 use super::error::StoreError;
 use super::group::Remembered;
@@ -24,7 +24,7 @@ use crate::counters::{Counter, CounterKey};
 use crate::credit::{Book, Change};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    RoutingRule, Team, Timestamp, Token, VirtualKey,
+    RoutingRule, Team, Timestamp, Token, VirtualKey, Webhook,
 };
 use crate::state::{Crossing, Head};
 use crate::usage::{FormerKey, SpendAmounts, SpendCalendar, SpendCell};
@@ -141,6 +141,7 @@ impl Snapshot {
             + of::<provider_governance::Entity>(tx).await?
             + of::<pricing_override::Entity>(tx).await?
             + of::<model_price::Entity>(tx).await?
+            + of::<webhook::Entity>(tx).await?
             + of::<token::Entity>(tx).await?
             + of::<usage_node::Entity>(tx).await?
             + of::<usage_counter::Entity>(tx).await?
@@ -176,6 +177,7 @@ impl Snapshot {
         resources::<provider_governance::Entity, ProviderGovernance, E>(tx, id, take).await?;
         resources::<pricing_override::Entity, PricingOverride, E>(tx, pricing_override::Column::Id, take).await?;
         resources::<model_price::Entity, ModelPrice, E>(tx, model_price::Column::Id, take).await?;
+        resources::<webhook::Entity, Webhook, E>(tx, webhook::Column::Id, take).await?;
         for token in tokens::all(tx).await? {
             take(Record::Token(token))?;
         }

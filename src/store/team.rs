@@ -15,10 +15,6 @@ impl Row for team::Model {
     fn key(&self) -> String {
         self.id.clone()
     }
-
-    fn moved(&self, before: &Self) -> bool {
-        self.name != before.name
-    }
 }
 
 impl Persist for Team {
@@ -36,6 +32,7 @@ impl Persist for Team {
             profile,
             config,
             claims,
+            managed_by,
         } = resource;
         rows.team.push(team::Model {
             id: id.to_string(),
@@ -53,6 +50,7 @@ impl Persist for Team {
             profile: profile.as_ref().map(cell::structure),
             config: config.as_ref().map(cell::structure),
             claims: claims.as_ref().map(cell::structure),
+            managed_by: managed_by.to_string(),
         });
         limits::lay(&LimitOwner::Team(id.clone()), limits, other.map(|other| &other.resource.limits), rows);
         labels::lay(Kind::Team, id.as_str(), labels, other.map(|other| &other.resource.labels), rows);
@@ -85,6 +83,7 @@ impl Persist for Team {
                     profile: reading.structure(row.profile.as_deref())?,
                     config: reading.structure(row.config.as_deref())?,
                     claims: reading.structure(row.claims.as_deref())?,
+                    managed_by: row.managed_by.into(),
                 },
             });
         }

@@ -135,6 +135,7 @@ pub(super) const fn number(kind: LimitKind) -> i32 {
         LimitKind::Tokens => 1,
         LimitKind::Requests => 2,
         LimitKind::Budget => 3,
+        LimitKind::Concurrency => 4,
     }
 }
 
@@ -143,6 +144,7 @@ pub(super) const fn kind(number: i32) -> Option<LimitKind> {
         1 => Some(LimitKind::Tokens),
         2 => Some(LimitKind::Requests),
         3 => Some(LimitKind::Budget),
+        4 => Some(LimitKind::Concurrency),
         _ => None,
     }
 }

@@ -22,9 +22,7 @@ impl Row for virtual_key::Model {
     }
 
     fn moved(&self, before: &Self) -> bool {
-        self.name != before.name
-            || self.value_sha256 != before.value_sha256
-            || self.previous_value_sha256 != before.previous_value_sha256
+        self.value_sha256 != before.value_sha256 || self.previous_value_sha256 != before.previous_value_sha256
     }
 }
 
@@ -62,6 +60,7 @@ impl Persist for VirtualKey {
             limits,
             labels,
             created_by,
+            managed_by,
         } = resource;
         let (team_id, customer_id) = match owner {
             None => (None, None),
@@ -86,6 +85,7 @@ impl Persist for VirtualKey {
             calendar_aligned: *calendar_aligned,
             calendar: calendar.as_deref().map(ToString::to_string),
             created_by: created_by.to_string(),
+            managed_by: managed_by.to_string(),
         });
         for (ord, config) in unlike(provider_configs, other.map(|other| &*other.resource.provider_configs)) {
             let ProviderConfig { id: config_id, provider, weight, allowed_models, blocked_models, key_ids, limits } =
@@ -160,6 +160,7 @@ impl Persist for VirtualKey {
                     limits: limits.of(reading, row.id.as_str())?,
                     labels: labels.of(&row.id),
                     created_by: row.created_by.into(),
+                    managed_by: row.managed_by.into(),
                 },
             });
             Ok(())

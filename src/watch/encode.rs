@@ -154,7 +154,7 @@ pub(super) fn bookmark(state: &State, filter: Filter, detail: Detail) -> Frame {
     let (digests, age, server_time, snapshot_end) = match detail {
         Detail::Shared => (Vec::new(), None, None, false),
         Detail::Own { age, now, snapshot_end } => {
-            let kinds = Kind::ALL.into_iter().filter(|kind| filter.kinds.has(*kind));
+            let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_streamed() && filter.kinds.has(*kind));
             let digest = |kind| v1::KindDigest { kind: wire::kind(kind).into(), digest: state.config().digest(kind) };
             (kinds.map(digest).collect(), Some(duration(age)), Some(wire::timestamp(now)), snapshot_end)
         }

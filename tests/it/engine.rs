@@ -14,12 +14,14 @@ use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
 /// Modules whose tests run once, and why that is enough.
-const ONCE: [(&str, &str); 17] = [
+const ONCE: [(&str, &str); 20] = [
     ("access::abuse", "is about connections and calls, before any of them reaches the store"),
     ("architecture", "reads the source"),
     ("credit::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("faults", "has a cluster of its own, in the first run"),
     ("fuzz", "is about bytes that never reach a database"),
+    ("rest::document", "is about what the program is made of"),
+    ("rest::fuzzed", "is about what is read before any of it reaches the store"),
     ("settings", "is about the command line"),
     ("tls", "is about the connections of clients"),
     ("traces", "is about what is told of calls"),
@@ -31,6 +33,7 @@ const ONCE: [(&str, &str); 17] = [
     ("usage::spend", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::spend_cli", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::time", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
+    ("webhooks::expiry", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
     ("usage::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
 ];
 

@@ -227,6 +227,11 @@ fn credentials() {
 }
 
 #[test]
+fn requests_over_http() {
+    service("connect", seeds("connect"), targets::connect);
+}
+
+#[test]
 fn requests_to_every_method() {
     service("request", targets::requests(), targets::request);
 }

@@ -41,6 +41,7 @@ impl Server {
             spend: SpendSettings::default(),
             credit: CreditSettings::default(),
             access: AccessSettings::default(),
+            webhooks: tollgate::settings::WebhookSettings::default(),
         };
         let task = tokio::spawn(server::run(listener, settings, async move {
             let _ = stopped.await;

@@ -5,6 +5,7 @@ use tollgate::proto::v1;
 use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tollgate::proto::v1::explain_request::Key;
+use tollgate::proto::v1::usage_service_client::UsageServiceClient;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tonic::{Code, Status};
 
@@ -193,6 +194,56 @@ async fn rate_limits_without_ids_take_the_place_of_those_like_them_then_of_the_r
         assert!(refused.message().contains(violation), "{}", refused.message());
     }
     assert!(limited(&api, &key.id, Vec::new()).await.unwrap().rate_limits.is_empty());
+    drop(api);
+    rig.stop().await;
+}
+
+fn at_once(max_limit: i64) -> v1::RateLimit {
+    v1::RateLimit { concurrent_request_max_limit: Some(max_limit), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_limit_on_requests_at_once_stands_alone_or_beside_others_and_an_owner_has_one() {
+    let (mut rig, api) = Rig::started().await;
+    let all = || vec![requests(15, "1m"), at_once(3)];
+    let key = made(&api, v1::VirtualKey { rate_limits: all(), ..Default::default() }).await;
+    let [minute, open] = ids(&key)[..] else { panic!("two rate limits: {key:?}") };
+    let alone = &key.rate_limits[1];
+    assert_eq!((alone.concurrent_request_max_limit, alone.enforcement()), (Some(3), v1::Enforcement::Hard));
+    assert_eq!((&alone.alert_percents[..], alone.request_last_reset, alone.calendar_aligned), (&[][..], None, false));
+    let again = limited(&api, &key.id, all().into_iter().rev().collect()).await.unwrap();
+    assert_eq!(ids(&again), [open, minute], "each takes the place of the one like it");
+    let again = limited(&api, &key.id, key.rate_limits.clone()).await.unwrap();
+    assert_eq!(ids(&again), [minute, open], "as it was answered");
+    let both = v1::RateLimit { concurrent_request_max_limit: Some(5), ..requests(15, "1m") };
+    let one = limited(&api, &key.id, vec![both]).await.unwrap();
+    assert_eq!((ids(&one), one.rate_limits[0].concurrent_request_max_limit), (vec![minute], Some(5)));
+
+    for (bad, violation) in [
+        (vec![at_once(-1)], "rate_limits[0].concurrent_request_max_limit: is -1; must be at least 0"),
+        (vec![at_once(1), at_once(2)], "rate_limits[1].concurrent_request_max_limit: is set in another rate limit too"),
+        (
+            vec![v1::RateLimit { alert_percents: vec![50], ..at_once(1) }],
+            "rate_limits[0].alert_percents: is set, but nothing is recorded",
+        ),
+        (vec![v1::RateLimit::default()], "or concurrent_request_max_limit, or leave the entry out"),
+    ] {
+        let refused = limited(&api, &key.id, bad).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains(violation), "{}", refused.message());
+    }
+    let adjust = v1::AdjustUsageRequest {
+        limit_id: minute.to_owned(),
+        kind: v1::LimitKind::Concurrency.into(),
+        delta: 1,
+        reason: "a slot".to_owned(),
+        ..Default::default()
+    };
+    let refused = UsageServiceClient::new(api.0.clone()).adjust_usage(adjust).await.unwrap_err();
+    assert!(refused.message().contains("is no unit that this limit counts"), "{}", refused.message());
+    drop(api);
+    let api = rig.restart().await;
+    assert_eq!(explain(&api, &key).await.limits[0].max, 5, "it is stored");
     drop(api);
     rig.stop().await;
 }

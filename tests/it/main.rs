@@ -4,10 +4,13 @@
 
 mod access;
 mod altered;
+mod apply;
 mod architecture;
 mod bad_input;
 mod cases;
 mod chain;
+mod cli;
+mod connect;
 mod contract;
 mod crash;
 mod credit;
@@ -29,6 +32,7 @@ mod process;
 mod proxy;
 mod reconciliation;
 mod replicas;
+mod rest;
 mod retention;
 mod settings;
 mod tls;
@@ -37,4 +41,5 @@ mod transfer;
 mod usage;
 mod vectors;
 mod watch;
+mod webhooks;
 mod wire;

@@ -136,7 +136,8 @@ async fn every_metric_is_documented_and_counts_what_it_says() {
         ("tollgate_usage_entries_total{outcome=\"counted\"}", 2.0),
         ("tollgate_usage_entries_total{outcome=\"rejected\"}", 1.0),
         ("tollgate_credit_granted_total{kind=\"budget\"}", 7.0),
-        ("tollgate_credit_wants_total{outcome=\"met\"}", 1.0),
+        ("tollgate_credit_wants_total{outcome=\"met\"}", 2.0),
+        ("tollgate_credit_outstanding{kind=\"concurrency\"}", 1.0),
         ("tollgate_credit_outstanding{kind=\"budget\"}", 4.0),
         ("tollgate_credit_overshoot{kind=\"budget\"}", 0.0),
     ] {

@@ -28,6 +28,7 @@ mod kept;
 mod prices;
 mod running;
 mod serve;
+mod slots;
 mod targets;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
@@ -55,6 +56,11 @@ fn rate(requests: i64) -> Vec<v1::RateLimit> {
         request_reset_duration: Some("1h".to_owned()),
         ..Default::default()
     }]
+}
+
+/// At most so many requests at once.
+fn at_once(max: i64) -> v1::RateLimit {
+    v1::RateLimit { concurrent_request_max_limit: Some(max), ..Default::default() }
 }
 
 fn config(provider: &str, weight: Option<f64>, models: &[&str]) -> v1::VirtualKeyProviderConfig {
@@ -101,7 +107,7 @@ async fn organisation(api: &Api) -> Vec<String> {
     let team = v1::Team {
         name: "team".to_owned(),
         customer_id: customer.id.clone(),
-        rate_limits: rate(3),
+        rate_limits: [rate(3), vec![at_once(2)]].concat(),
         ..Default::default()
     };
     let team = made::<v1::Team>(api, team).await;

@@ -22,7 +22,7 @@ fn run(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// How each command fails at once, by something that is no setting.
-const FAILING: [(&str, &[&str]); 26] = [
+const FAILING: [(&str, &[&str]); 48] = [
     ("serve", &["--listen", "127.0.0.1:0", "--database", "sqlite://no/such/place.db"]),
     ("watch", &["--once", "--server", "http://127.0.0.1:1"]),
     ("explain", &["--model", "m", "--server", "http://127.0.0.1:1"]),
@@ -49,7 +49,37 @@ const FAILING: [(&str, &[&str]); 26] = [
     ("credit", &["--server", "http://127.0.0.1:1"]),
     ("usage", &["--server", "http://127.0.0.1:1"]),
     ("usage adjust", &["x", "--usd", "-1", "--reason", "r", "--server", "http://127.0.0.1:1"]),
+    ("webhooks", &["--server", "http://127.0.0.1:1"]),
+    ("webhooks list", &["--server", "http://127.0.0.1:1"]),
+    (
+        "webhooks create",
+        &["--name", "n", "--url", "https://h", "--event", "node-silent", "--server", "http://127.0.0.1:1"],
+    ),
+    ("webhooks delete", &["x", "--server", "http://127.0.0.1:1"]),
+    ("webhooks test", &["x", "--server", "http://127.0.0.1:1"]),
+    ("webhooks deliveries", &["--server", "http://127.0.0.1:1"]),
+    ("get", &["teams", "--server", "http://127.0.0.1:1"]),
+    ("describe", &["team", "x", "--server", "http://127.0.0.1:1"]),
+    ("create", &["team", "x", "--server", "http://127.0.0.1:1"]),
+    ("update", &["team", "x", "--clear", "labels", "--server", "http://127.0.0.1:1"]),
+    ("edit", &["team", "x", "--server", "http://127.0.0.1:1"]),
+    ("delete", &["team", "x", "--server", "http://127.0.0.1:1"]),
+    ("rotate", &["key", "x", "--server", "http://127.0.0.1:1"]),
+    ("lookup", &["key", HASH, "--server", "http://127.0.0.1:1"]),
+    ("validate", &["-f", "no-such.yaml"]),
+    ("plan", &["-f", "no-such.yaml", "--server", "http://127.0.0.1:1"]),
+    ("apply", &["-f", "no-such.yaml", "--server", "http://127.0.0.1:1"]),
+    ("diff", &["1", "--server", "http://127.0.0.1:1"]),
+    ("rollback", &["--to", "1", "--server", "http://127.0.0.1:1"]),
+    ("status", &["--server", "http://127.0.0.1:1"]),
+    ("health", &["--server", "http://127.0.0.1:1"]),
+    ("man", &["--dir", "/proc/no/such/place"]),
 ];
+
+const HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// The commands that read no variables of their own, or fail by settings alone.
+const OTHERS: [&str; 2] = ["completion", "context"];
 
 /// The names under `Commands:` in a help text.
 fn commands(help: &str) -> Vec<&str> {
@@ -86,7 +116,7 @@ fn every_empty_variable_counts_as_unset() {
     assert!(variables.len() > 50, "only {variables:?} were tried");
     let tried: BTreeSet<_> = FAILING.into_iter().filter_map(|(command, _)| command.split(' ').next()).collect();
     let all = help(&[]);
-    let all = commands(&all).into_iter().filter(|command| *command != "help").collect();
+    let all = commands(&all).into_iter().filter(|command| *command != "help" && !OTHERS.contains(command)).collect();
     assert_eq!(tried, all, "a command was not tried");
 }
 
@@ -187,7 +217,9 @@ async fn a_key_is_named_by_its_id_its_name_or_its_value() {
     for command in ["explain", "price"] {
         for key in [&notebook.id, "notebook", &notebook.value, "chosen-by-an-operator-0001"] {
             let (code, said) = ask(command, key).await;
-            assert!(code == Some(0) && !said.contains("UNKNOWN_KEY"), "{command} {key}: {said}");
+            // The keys may use nothing: 3 says that their requests would be refused.
+            let found = matches!(code, Some(0 | 3)) && !said.contains("UNKNOWN_KEY");
+            assert!(found, "{command} {key}: {said}");
         }
         let (_, said) = ask(command, "note").await;
         assert!(said.contains("id, name or value"), "{said}");

@@ -69,6 +69,7 @@ pub(crate) async fn fill(api: &Api) {
     two::<v1::ModelConfig>(api).await;
     two::<v1::PricingOverride>(api).await;
     two::<v1::ModelPrice>(api).await;
+    two::<v1::Webhook>(api).await;
     let key = two::<v1::VirtualKey>(api).await;
     api.rotate(&key.id, Some(3_600)).await.unwrap();
     crate::credit::hold(api).await;

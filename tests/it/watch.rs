@@ -9,4 +9,4 @@ mod keys;
 pub(crate) mod rig;
 mod seeded;
 mod world;
-mod writes;
+pub(crate) mod writes;

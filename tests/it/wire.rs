@@ -39,7 +39,12 @@ impl Connection {
         Self(send)
     }
 
-    async fn call(&mut self, method: &str, fields: &[(&str, &str)], body: Vec<u8>) -> Ended {
+    async fn answer(
+        &mut self,
+        method: &str,
+        fields: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> (http::response::Parts, hyper::body::Incoming) {
         let mut request = Request::post(format!("http://localhost/{method}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
@@ -49,6 +54,11 @@ impl Connection {
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let (head, body) = soon(self.0.send_request(request)).await.unwrap().into_parts();
         assert_eq!(head.status, 200, "{method}");
+        (head, body)
+    }
+
+    async fn call(&mut self, method: &str, fields: &[(&str, &str)], body: Vec<u8>) -> Ended {
+        let (head, body) = self.answer(method, fields, body).await;
         let status = match Status::from_header_map(&head.headers) {
             Some(status) => status,
             None => Status::from_header_map(soon(body.collect()).await.unwrap().trailers().unwrap()).unwrap(),
@@ -195,6 +205,24 @@ async fn gzip_is_read_and_the_limit_holds_for_what_comes_out() {
     let reason = details.error_info().map(|info| info.reason.as_str());
     assert_eq!((refused.code(), reason), (Code::ResourceExhausted, Some("ERROR_REASON_TOO_LARGE")), "{refused:?}");
     drop((raw, teams, api));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn long_answers_are_packed_for_those_who_take_it() {
+    let (mut rig, api) = Rig::started().await;
+    let team = v1::Team { name: "n".repeat(1_000), ..Default::default() };
+    let request = v1::CreateTeamRequest { team: Some(team), ..Default::default() };
+    TeamServiceClient::new(api.0.clone()).create_team(request).await.unwrap();
+    let mut connection = Connection::open(&rig).await;
+    for (fields, flag, encoding) in [(&[("grpc-accept-encoding", "gzip")][..], 1, "gzip"), (&[], 0, "")] {
+        let (head, body) = connection.answer("tollgate.v1.TeamService/ListTeams", fields, whole(0, b"")).await;
+        let body = soon(body.collect()).await.unwrap().to_bytes();
+        let told = head.headers.get("grpc-encoding").map_or("", |it| it.to_str().unwrap());
+        assert_eq!((body[0], told), (flag, encoding), "{fields:?}");
+        assert_eq!(body.len() < 1_000, flag == 1, "{} bytes", body.len());
+    }
+    drop((connection, api));
     rig.stop().await;
 }
 

@@ -80,6 +80,14 @@ def test_a_name_finds_one_resource_or_says_so(admin: Admin) -> None:
         admin.model_prices.get(provider="openai")
 
 
+def test_a_webhook_shows_its_secret_once(admin: Admin) -> None:
+    made = admin.webhooks.create(name="ops", url="https://alerts.invalid", events=["WEBHOOK_EVENT_KEY_EXPIRING"])
+    assert made.secret.startswith("whsec_")
+    assert "…" not in made.secret
+    assert "…" in admin.webhooks.get(made.id).secret
+    admin.webhooks.delete(made)
+
+
 def test_pages_are_fetched_on_the_way(admin: Admin) -> None:
     team = admin.teams.create(name="many")
     made = [admin.virtual_keys.create(name=f"many/{number}", team_id=team.id).id for number in range(7)]

@@ -33,6 +33,8 @@ import {
   UsageService,
   VirtualKeySchema,
   VirtualKeyService,
+  WebhookSchema,
+  WebhookService,
 } from "./gen/tollgate/v1/index.js";
 
 /**
@@ -60,6 +62,8 @@ export class Admin {
   readonly pricingOverrides;
   /** The prices of models. */
   readonly modelPrices;
+  /** The webhooks: where alerts are sent. `secret` of one that was just created is its secret, this once. */
+  readonly webhooks;
   /** The limits of providers, by their names. One that does not exist is made by `patch`. */
   readonly providerGovernance;
   /** The budgets of all owners, with what is used. */
@@ -147,6 +151,14 @@ export class Admin {
       get: ModelPriceService.method.getModelPrice,
       update: ModelPriceService.method.updateModelPrice,
       delete: ModelPriceService.method.deleteModelPrice,
+    });
+    this.webhooks = new Creatable(transport, {
+      resource: WebhookSchema,
+      list: WebhookService.method.listWebhooks,
+      create: WebhookService.method.createWebhook,
+      get: WebhookService.method.getWebhook,
+      update: WebhookService.method.updateWebhook,
+      delete: WebhookService.method.deleteWebhook,
     });
     this.providerGovernance = new Collection(transport, {
       resource: ProviderGovernanceSchema,

@@ -11,6 +11,7 @@ import {
   RoutingScope,
   type Team,
   VirtualKeyService,
+  WebhookEvent,
 } from "../src/gen/tollgate/v1/index.js";
 import { type Admin, ErrorReason, TollgateError } from "../src/index.js";
 import { adminOf, type Program, startServer, withTollgate } from "./programs.js";
@@ -145,6 +146,12 @@ withTollgate("Admin", () => {
     await live(admin.virtualKeys, { name: "every", value: "sk-own-key-for-tests-of-every-kind", ...limit });
     await live(admin.modelConfigs, { modelName: "gpt-4o", scope: ModelConfigScope.GLOBAL, ...limit });
     await live(admin.modelPrices, { provider: "openai", model: "unheard-of", rates: { inputCostPerToken: 1e-6 } });
+    await live(admin.webhooks, {
+      name: "every",
+      url: "https://alerts.invalid",
+      secret: `whsec_${"AbCd".repeat(10)}`,
+      events: [WebhookEvent.KEY_EXPIRING],
+    });
     await live(admin.routingRules, {
       name: "all to one",
       celExpression: "model.startsWith('gpt')",

@@ -102,18 +102,26 @@ class Browser implements AsyncDisposable {
 }
 
 withTollgate("a page in a browser", () => {
-  test.skipIf(!browser)("lists virtual keys by gRPC-Web, from where the server is, and from nowhere else", async () => {
+  test.skipIf(!browser)("lists virtual keys from where the server is, and from where it was allowed to", async () => {
     await using server = await startServer("--grpc-web");
     const { virtualKeys } = adminOf(server);
     for (const name of ["one", "two", "three"]) await virtualKeys.create({ name });
     await using site = new Site(await bundle(), server.place);
     const origin = await site.start();
+    await using open = await startServer("--grpc-web", "--allow-origin", origin);
+    await adminOf(open).virtualKeys.create({ name: "far" });
+    const stranger = `tg_${"z".repeat(40)}`;
 
     const calls = [
       { server: origin, token: adminToken },
-      { server: origin, token: `tg_${"z".repeat(40)}` },
+      { server: origin, token: stranger },
       // From a page whose origin is another than the server's: the browser asks the server for leave first, and gets none.
       { server: `http://${server.place}`, token: adminToken },
+      { server: `http://${server.place}`, token: adminToken, protocol: "connect" },
+      // Here it gets it.
+      { server: `http://${open.place}`, token: adminToken },
+      { server: `http://${open.place}`, token: adminToken, protocol: "connect" },
+      { server: `http://${open.place}`, token: stranger, protocol: "connect" },
     ];
     const outcomes = site.outcomes();
     await using _ = new Browser(`${origin}/#${encodeURIComponent(JSON.stringify(calls))}`);
@@ -121,6 +129,10 @@ withTollgate("a page in a browser", () => {
       ["one", "two", "three"],
       { code: Code.Unauthenticated, reason: ErrorReason.UNAUTHENTICATED },
       { code: Code.Unknown, reason: ErrorReason.UNSPECIFIED },
+      { code: Code.Unknown, reason: ErrorReason.UNSPECIFIED },
+      ["far"],
+      ["far"],
+      { code: Code.Unauthenticated, reason: ErrorReason.UNAUTHENTICATED },
     ]);
   });
 });

@@ -59,6 +59,8 @@ pub struct CreditStatus {
     pub tokens: i64,
     /// Requests that are held of rate limits.
     pub requests: i64,
+    /// Slots that are held of limits on requests that are open at once, in use or not.
+    pub slots: i64,
     /// Requests that wait for credit.
     pub waiting: usize,
     /// How often what happened since the start.

@@ -24,7 +24,8 @@ pub(crate) struct Reservation {
     amounts: Vec<(CounterKey, i64)>,
     /// The credit that the request holds.
     pub(crate) credit: credit::Reservation,
-    until: Instant,
+    /// When its time is up.
+    pub(crate) until: Instant,
 }
 
 #[derive(Default)]
@@ -79,9 +80,10 @@ impl Book {
         self.open.insert(id, reservation);
     }
 
-    /// Holds it longer. Whether it was held at all.
+    /// Holds it until then, or as long as before if that is longer. Whether it was held at all.
     pub(crate) fn extend(&mut self, id: &Id, until: Instant) -> bool {
         let Some(reservation) = self.open.get_mut(id) else { return false };
+        let until = until.max(reservation.until);
         self.deadlines.remove(&(reservation.until, *id));
         self.deadlines.insert((until, *id));
         reservation.until = until;
@@ -99,6 +101,11 @@ impl Book {
     /// Takes the credit from all requests in flight: the incarnation is another one.
     pub(crate) fn void_credit(&mut self) {
         self.open.values_mut().for_each(|reservation| reservation.credit = credit::Reservation::default());
+    }
+
+    /// The reservation of a request, while it is held.
+    pub(crate) fn held(&self, id: &Id) -> Option<&Reservation> {
+        self.open.get(id)
     }
 
     /// Those whose time is up.
@@ -157,6 +164,10 @@ impl Usage for Book {
 
     fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
         self.beside(&limit.id, LimitKind::Requests, window)
+    }
+
+    fn open(&self, limit: &RateLimit) -> i64 {
+        self.reserved.get(&CounterKey::slots(limit.id.clone())).copied().unwrap_or_default()
     }
 }
 

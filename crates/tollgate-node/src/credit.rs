@@ -31,6 +31,8 @@ pub(crate) struct Patience {
 /// See the module.
 pub(crate) struct Credit {
     purse: Purse,
+    /// How long the node may hold slots that is not heard.
+    slots_for: Duration,
     standing: Standing,
     patience: Patience,
     waiting: BTreeMap<u64, Waiting>,
@@ -66,9 +68,10 @@ struct Asked {
 
 impl Credit {
     /// Goes on with what the outbox knows.
-    pub(crate) fn new(spending: &Spending, patience: Patience, news: Arc<Notify>) -> Self {
+    pub(crate) fn new(spending: &Spending, slots_for: Duration, patience: Patience, news: Arc<Notify>) -> Self {
         Self {
-            purse: Purse::restore(spending.session, spending.used()),
+            purse: Purse::restore(spending.session, spending.used()).with_slots(slots_for),
+            slots_for,
             standing: if spending.session > 0 { Standing::Granted } else { Standing::Unknown },
             patience,
             waiting: BTreeMap::new(),
@@ -87,7 +90,7 @@ impl Credit {
 
     /// Begins anew: credit is of the incarnation that it was granted to.
     pub(crate) fn renew_incarnation(&mut self) {
-        self.purse = Purse::default();
+        self.purse = Purse::default().with_slots(self.slots_for);
         self.asked.clear();
         self.reports.clear();
     }
@@ -121,7 +124,7 @@ impl Credit {
         let held = self.purse.exchange(&[&*one, &*other], demands, now)?;
         let freed = [one, other].map(std::mem::take);
         if freed.iter().any(|freed| !freed.amounts().is_empty()) {
-            self.serve(now);
+            self.serve_freed(now);
         }
         Ok(held)
     }
@@ -142,13 +145,13 @@ impl Credit {
     pub(crate) fn settle(&mut self, held: Reservation, entry: &UsageEntry, uncovered: &[(CounterKey, i64)], now: Now) {
         self.purse.settle(held, |key| amount(entry, key.kind), now);
         uncovered.iter().for_each(|(key, used)| self.purse.charge(key.clone(), *used));
-        self.serve(now);
+        self.serve_freed(now);
     }
 
     /// Ends a request that used nothing.
     pub(crate) fn abandon(&mut self, held: Reservation, now: Now) {
         self.purse.abandon(held, now);
-        self.serve(now);
+        self.serve_freed(now);
     }
 
     /// Notes that the control plane has counted usage up to this much.
@@ -187,6 +190,13 @@ impl Credit {
         self.waiting.remove(&number).and_then(|waiting| waiting.held).unwrap_or_default()
     }
 
+    /// Gives credit that is free again to those who wait: at other nodes first, if they asked for it.
+    fn serve_freed(&mut self, now: Now) {
+        let owed = self.purse.give_owed_back(now);
+        self.report(owed);
+        self.serve(now);
+    }
+
     /// Gives credit to the requests that wait, the oldest first, and asks for what is lacking.
     fn serve(&mut self, now: Now) {
         let mut short = Vec::new();
@@ -200,12 +210,12 @@ impl Credit {
                 Err(Short(keys)) => short.push((*number, keys)),
             }
         }
-        short.into_iter().for_each(|(number, keys)| self.ask(number, &keys));
+        short.into_iter().for_each(|(number, keys)| self.ask(number, &keys, now));
     }
 
     /// Asks for the credit that a request lacks, unless an answer for another is still to come, or was that there is not even
     /// less than this.
-    fn ask(&mut self, number: u64, lacking: &[CounterKey]) {
+    fn ask(&mut self, number: u64, lacking: &[CounterKey], now: Now) {
         let Some(Waiting { demands, .. }) = self.waiting.get(&number) else { return };
         let lacking: Vec<_> = demands.iter().filter(|demand| lacking.contains(&demand.key)).collect();
         let may_ask = |demand: &&Demand| match self.asked.get(&demand.key) {
@@ -218,11 +228,13 @@ impl Credit {
         let others = self.waiting.iter().filter(|(other, waiting)| **other != number && waiting.held.is_none());
         let behind: Vec<_> = others.flat_map(|(_, waiting)| waiting.demands.iter().cloned()).collect();
         let Some(report) = self.purse.want(demands, &behind) else { return };
+        let renewal = if self.purse.lacks_time(demands, now) { self.purse.renew(now) } else { None };
         let at = Instant::now();
         for Demand { key, amount, .. } in lacking {
             self.asked.insert(key.clone(), Asked { number, amount: *amount, at, unmet: None });
         }
         self.counts.wants += 1;
+        self.report(renewal);
         self.report(Some(report));
     }
 
@@ -346,6 +358,7 @@ impl Credit {
             nano_usd: held(LimitKind::Budget),
             tokens: held(LimitKind::Tokens),
             requests: held(LimitKind::Requests),
+            slots: held(LimitKind::Concurrency),
             waiting: self.waiting.len(),
             counts: self.counts,
         }

@@ -22,6 +22,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) answers: &'a Answers,
     /// Whether hard limits are decided by credit.
     pub(crate) needs_credit: bool,
+    /// Whether a request may wait for a slot, where as many are open as may be.
+    pub(crate) waits_for_slots: bool,
     /// Whether requests are refused whose price nobody knows.
     pub(crate) strict_prices: bool,
     /// Nano-dollars to expect of a request of a model that nothing is known of.
@@ -33,6 +35,7 @@ pub(crate) struct Judge<'a> {
 struct Guesses<'a> {
     book: &'a Book,
     needs_credit: bool,
+    waits_for_slots: bool,
     expected: Expected,
 }
 
@@ -49,10 +52,18 @@ impl Usage for Guesses<'_> {
         self.book.requests(limit, window)
     }
 
+    fn open(&self, limit: &RateLimit) -> i64 {
+        self.book.open(limit)
+    }
+
+    fn weighs_open(&self, enforcement: Enforcement) -> bool {
+        !(self.waits_for_slots && enforcement == Enforcement::Hard)
+    }
+
     fn weighs_estimates(&self, kind: LimitKind, enforcement: Enforcement) -> bool {
         let is_guess = match kind {
             LimitKind::Tokens => self.expected.guesses_tokens,
-            LimitKind::Requests => false,
+            LimitKind::Requests | LimitKind::Concurrency => false,
             LimitKind::Budget => self.expected.guesses_cost,
         };
         !(is_guess && self.needs_credit && enforcement == Enforcement::Hard)
@@ -71,9 +82,11 @@ pub(crate) struct Judged {
 impl Judge<'_> {
     /// The decision on a request, whose weighted draws are decided by its seed, and what it is expected to use where it goes.
     pub(crate) fn request(&self, by: Decide, key: KeyGiven<'_>, request: &Request<'_>) -> Result<Judged, Refused> {
-        let Self { config, book, answers, needs_credit, strict_prices, unpriced, at } = *self;
+        let Self { config, book, answers, needs_credit, waits_for_slots, strict_prices, unpriced, at } = *self;
         let mut expected = Expected { guesses_tokens: request.estimate.output_tokens.is_none(), ..Expected::default() };
-        let mut explanation = decide(by, config, book, key, request, at);
+        // An estimate of the caller's own must fit in any case.
+        let given = Guesses { book, needs_credit: false, waits_for_slots, expected };
+        let mut explanation = decide(by, config, &given, key, request, at);
         // The target is known: so is what is to be expected of it.
         let mut estimate = answers.complete(request.estimate, &explanation);
         if explanation.is_allowed() {
@@ -92,7 +105,7 @@ impl Judge<'_> {
             expected.is_free = price.is_some_and(|price| price.is_free);
             estimate.cost_nano_usd = Some(cost);
             (expected.tokens, expected.cost) = (estimate.tokens(), cost);
-            let guesses = Guesses { book, needs_credit, expected };
+            let guesses = Guesses { needs_credit, expected, ..given };
             explanation = decide(by, config, &guesses, key, &Request { estimate, ..*request }, at);
         }
         if explanation.is_allowed() {

@@ -8,7 +8,7 @@ use tollgate_core::domain::Timestamp;
 
 use crate::outbox::OutboxError;
 
-/// When a request that lacked credit may be tried again at the latest.
+/// When a request that lacked credit may be tried again at the latest, and one that found too many open.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Why a request was refused.
@@ -48,6 +48,10 @@ impl Refused {
         let helps = |limit: &&LimitCheck| limit.window.has_end() && limit.max > 0;
         let retry_after =
             limit.filter(helps).map(|limit| Duration::from_micros(u64::try_from(left(limit)).unwrap_or_default()));
+        // Any request that is open may end soon.
+        let is_of_slots =
+            explanation.verdict == Verdict::ConcurrencyLimited && limit.is_some_and(|limit| limit.max > 0);
+        let retry_after = if is_of_slots { Some(SOON) } else { retry_after };
         Self {
             refusal: Refusal::Decided(explanation.verdict),
             reason: explanation.reason.clone(),
@@ -98,7 +102,7 @@ impl Refused {
             Refusal::Decided(Verdict::Allow) => 200,
             Refusal::Decided(Verdict::UnknownKey) => 401,
             Refusal::Decided(Verdict::BudgetExceeded) => 402,
-            Refusal::Decided(Verdict::TokenLimited | Verdict::RequestLimited) => 429,
+            Refusal::Decided(Verdict::ConcurrencyLimited | Verdict::TokenLimited | Verdict::RequestLimited) => 429,
             Refusal::Unpriced
             | Refusal::Decided(
                 Verdict::KeyInactive

@@ -225,7 +225,7 @@ impl Session {
                 Ok(()) = applied.changed() => to_send.push(report(Message::AppliedRevision(*applied.borrow_and_update()))),
                 _ = status.tick() => to_send.push(report(Message::Status(self.status()))),
                 _ = renewal.tick() => {
-                    if engine.lease().is_some_and(|lease| renewed.elapsed() >= lease / 4) {
+                    if engine.renewal().is_some_and(|every| renewed.elapsed() >= every) {
                         renewed = Instant::now();
                         engine.renew_credit();
                     }

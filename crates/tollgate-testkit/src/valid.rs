@@ -42,6 +42,11 @@ fn name() -> impl Strategy<Value = String> {
     "[ ]?[a-zA-Zü][a-z ]{0,4}[a-z][ ]?"
 }
 
+/// The source that manages the resource with this name, if there is one.
+fn manager(name: &str) -> String {
+    if name.len().is_multiple_of(2) { name.to_owned() } else { String::new() }
+}
+
 fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
     btree_map("[a-z]{1,2}", "[a-zü ]{0,3}", 0..3)
 }
@@ -97,6 +102,7 @@ impl Sample for Customer {
             .prop_map(
                 |(name, is_active, model_ceiling, ((calendar_aligned, calendar), budgets, rate_limits), labels)| {
                     v1::Customer {
+                        managed_by: manager(&name),
                         name,
                         is_active,
                         model_ceiling,
@@ -119,7 +125,7 @@ impl Sample for Team {
         let above = (select(vec!["", CUSTOMER]), option::of(any::<bool>()), ceiling());
         let parts = (name(), above, limits(), labels(), free);
         let team = |(name, above, ((calendar_aligned, calendar), budgets, rate_limits), labels, free): (
-            _,
+            String,
             (&str, _, _),
             Limits,
             _,
@@ -128,6 +134,7 @@ impl Sample for Team {
             let (customer, is_active, model_ceiling) = above;
             let (profile, config, claims) = free;
             v1::Team {
+                managed_by: manager(&name),
                 name,
                 customer_id: customer.to_owned(),
                 is_active,
@@ -186,6 +193,7 @@ impl Sample for VirtualKey {
                     ..Default::default()
                 };
                 v1::VirtualKey {
+                    managed_by: manager(&name),
                     name,
                     description,
                     is_active,
@@ -232,6 +240,7 @@ impl Sample for RoutingRule {
         let parts = (name(), flags, select(expressions), targets, fallbacks, scope, any::<i32>(), structure());
         parts
             .prop_map(|(name, flags, expression, targets, fallbacks, (scope, id), priority, query)| v1::RoutingRule {
+                managed_by: manager(&name),
                 name,
                 enabled: flags.0,
                 cel_expression: expression.to_owned(),
@@ -260,6 +269,7 @@ impl Sample for ModelConfig {
         parts
             .prop_map(|(model_name, provider, (scope, id), ((calendar_aligned, calendar), budgets, rate_limits))| {
                 v1::ModelConfig {
+                    managed_by: manager(&model_name),
                     model_name,
                     provider: provider.to_owned(),
                     scope,
@@ -310,6 +320,7 @@ impl Sample for PricingOverride {
             .prop_map(
                 |(name, (scope_kind, key, provider, provider_key), (match_type, pattern), request_types, patch)| {
                     v1::PricingOverride {
+                        managed_by: manager(&name),
                         name,
                         scope_kind,
                         virtual_key_id: key.to_owned(),
@@ -334,6 +345,7 @@ impl Sample for Provider {
         let parts = ("[ ]?[a-zü]{1,4}[0-9][ ]?", ids, vec(key, 4));
         parts
             .prop_map(|(name, ids, keys)| v1::Provider {
+                managed_by: manager(&name),
                 name,
                 keys: ids
                     .into_iter()
@@ -349,7 +361,9 @@ impl Sample for Provider {
 impl Sample for McpClient {
     fn valid() -> BoxedStrategy<v1::McpClient> {
         let parts = ("[ ]?[a-zü]{1,4}[0-9][ ]?", listed(&["read", "Read", "*", " x "]));
-        parts.prop_map(|(name, tools)| v1::McpClient { name, tools, ..Default::default() }).boxed()
+        parts
+            .prop_map(|(name, tools)| v1::McpClient { managed_by: manager(&name), name, tools, ..Default::default() })
+            .boxed()
     }
 }
 
@@ -369,6 +383,7 @@ impl Sample for ModelPrice {
                     rates,
                     context_window,
                     max_output_tokens,
+                    managed_by: manager(&source),
                     source,
                     valid_from: from.map(time),
                     valid_to: to.map(time),

@@ -46,6 +46,10 @@ impl Usage for Used {
     fn requests(&self, limit: &RateLimit, window: &Window) -> i64 {
         self.tokens(limit, window)
     }
+
+    fn open(&self, limit: &RateLimit) -> i64 {
+        self.0.get(&limit.id.to_string()).copied().unwrap_or(0)
+    }
 }
 
 impl World {
@@ -128,7 +132,8 @@ impl World {
             | AnyResource::PricingOverride(_)
             | AnyResource::Provider(_)
             | AnyResource::McpClient(_)
-            | AnyResource::ModelPrice(_) => {}
+            | AnyResource::ModelPrice(_)
+            | AnyResource::Webhook(_) => {}
         }
     }
 

@@ -41,7 +41,7 @@ fn held(state: &State, incarnation: i64) -> Freed {
 }
 
 fn render_amounts(amounts: &Freed) -> Vec<v1::CreditAmount> {
-    let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget].into_iter();
+    let kinds = LimitKind::ALL.into_iter();
     let amounts = kinds.filter_map(|kind| {
         let amount = amounts.get(&kind).copied().filter(|amount| *amount > 0)?;
         Some(v1::CreditAmount { kind: wire::limit_kind(kind).into(), amount })

@@ -4,6 +4,7 @@ mod grouping;
 mod range;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prost::Message as _;
 
@@ -11,8 +12,9 @@ use self::grouping::Grouping;
 use self::range::Range;
 use super::Api;
 use super::page::{self, Scope};
-use crate::domain::{Error, Path, Timestamp, Violations};
+use crate::domain::{Customer, Error, Path, Team, Timestamp, Violations, VirtualKey};
 use crate::proto::v1;
+use crate::state::meant;
 use crate::store::{SpendFilter, SpendSnapshot};
 use crate::usage::{SpendAmounts, SpendZone};
 use crate::wire::timestamp;
@@ -34,10 +36,12 @@ impl Api {
         let range = range.between(request.from.as_ref(), request.to.as_ref(), self.now(), &mut violations);
         let range = violations.or(range)?;
         let given = |text: String| (!text.is_empty()).then_some(text);
+        let state = self.state();
+        let named = |id: Arc<str>| given(id.to_string());
         let filter = SpendFilter {
-            customer_id: given(request.customer_id),
-            team_id: given(request.team_id),
-            virtual_key_id: given(request.virtual_key_id),
+            customer_id: named(meant::<Customer>(&state, &request.customer_id, "customer_id")?),
+            team_id: named(meant::<Team>(&state, &request.team_id, "team_id")?),
+            virtual_key_id: named(meant::<VirtualKey>(&state, &request.virtual_key_id, "virtual_key_id")?),
             provider: given(request.provider),
             model: given(request.model),
         };

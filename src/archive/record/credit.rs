@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Fields;
 use crate::counters::CounterKey;
 use crate::credit::{Account, Change, NodeRow, PoolRow, Terms};
+use crate::domain::Timestamp;
 use crate::proto::export::v1 as file;
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::v1;
@@ -14,13 +15,14 @@ use crate::wire::{self, timestamp};
 
 pub(super) fn render(change: &Change) -> Content {
     match change {
-        Change::Node(incarnation, NodeRow { session, connection, seen, is_closed }) => {
+        Change::Node(incarnation, NodeRow { session, connection, seen, is_closed, slots_until }) => {
             Content::CreditNode(file::CreditNode {
                 incarnation: *incarnation,
                 session: *session,
                 connection: *connection,
                 last_seen: Some(timestamp(*seen)),
                 closed: *is_closed,
+                slots_until: (*slots_until != Timestamp::EPOCH).then(|| timestamp(*slots_until)),
             })
         }
         Change::Pool(key, row) => {
@@ -52,9 +54,10 @@ pub(super) fn render(change: &Change) -> Content {
 }
 
 pub(super) fn parse_node(node: file::CreditNode, fields: &mut Fields<'_>) -> Record {
-    let file::CreditNode { incarnation, session, connection, last_seen, closed } = node;
+    let file::CreditNode { incarnation, session, connection, last_seen, closed, slots_until } = node;
     let (session, seen) = (fields.at_least(0, session, "session"), fields.time(last_seen, "last_seen"));
-    Record::Credit(Change::Node(incarnation, NodeRow { session, connection, seen, is_closed: closed }))
+    let slots_until = slots_until.map_or(Timestamp::EPOCH, |until| fields.time(Some(until), "slots_until"));
+    Record::Credit(Change::Node(incarnation, NodeRow { session, connection, seen, is_closed: closed, slots_until }))
 }
 
 pub(super) fn parse_pool(pool: file::CreditPool, fields: &mut Fields<'_>) -> Option<Record> {

@@ -179,15 +179,15 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
 
 /// The credit of a node, in words.
 fn credit_line(credit: &v1::CreditStatus) -> String {
-    let v1::CreditStatus { reason, session, held_nano_usd, held_tokens, held_requests, .. } = credit;
+    let v1::CreditStatus { reason, session, held_nano_usd, held_tokens, held_requests, held_slots, .. } = credit;
     let v1::CreditStatus { waiting, wants, recalls, refused, .. } = credit;
     match credit.standing() {
         v1::CreditStanding::Granted => {
             let session = if *session == 0 { "no session".to_owned() } else { format!("session {session}") };
             let dollars = *held_nano_usd as f64 / 1e9;
             format!(
-                "credit: {session}; holds {dollars:.6} USD, {held_tokens} LLM tokens and {held_requests} requests; {waiting} requests wait; \
-                 since its start: asked {wants} times, was asked back {recalls} times, refused {refused} requests for want of credit"
+                "credit: {session}; holds {dollars:.6} USD, {held_tokens} LLM tokens, {held_requests} requests and {held_slots} slots; \
+                 {waiting} requests wait; since its start: asked {wants} times, was asked back {recalls} times, refused {refused} requests for want of credit"
             )
         }
         v1::CreditStanding::Withheld => format!("credit: none, hard limits are decided as soft ones: {reason}"),

@@ -91,7 +91,8 @@ impl<'a> Owner<'a> {
                 | Resource::PricingOverride(_)
                 | Resource::Provider(_)
                 | Resource::McpClient(_)
-                | Resource::ModelPrice(_),
+                | Resource::ModelPrice(_)
+                | Resource::Webhook(_),
             )
             | None => Vec::new(),
         }

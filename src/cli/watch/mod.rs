@@ -76,8 +76,9 @@ pub(super) struct WatchArgs {
 
 pub(super) fn kind(text: &str) -> Result<Kind, String> {
     let name = text.trim().replace('-', "_");
-    Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-        let names: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
+    let streamed = Kind::ALL.into_iter().filter(|kind| kind.is_streamed());
+    streamed.clone().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = streamed.map(Kind::name).collect();
         format!("is none of {}", names.join(", "))
     })
 }

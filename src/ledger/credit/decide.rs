@@ -135,7 +135,9 @@ impl Crediting {
                     Report::Hello(hello) => group.hello(incarnation, &hello),
                     Report::Want { session, wants } => self.want(group, incarnation, session, wants),
                     Report::Return { session, returns } => book.give_back(incarnation, session, &returns),
-                    Report::Renew { session, sent } => book.renew(incarnation, session, sent, now),
+                    Report::Renew { session, sent, slots_for } => {
+                        book.renew(incarnation, session, sent, slots_for, now)
+                    }
                 };
                 group.reported(incarnation, &outbox, outcome);
             }

@@ -16,7 +16,7 @@ use crate::credit::Directive;
 use crate::domain::LimitKind;
 use crate::ledger::Ledger;
 
-const KINDS: [LimitKind; 3] = [LimitKind::Budget, LimitKind::Tokens, LimitKind::Requests];
+const KINDS: [LimitKind; 4] = LimitKind::ALL;
 
 /// Counted as it happens. Clones count together.
 #[derive(Clone, Default)]
@@ -31,6 +31,7 @@ const fn name(kind: LimitKind) -> &'static str {
         LimitKind::Budget => "budget",
         LimitKind::Tokens => "tokens",
         LimitKind::Requests => "requests",
+        LimitKind::Concurrency => "concurrency",
     }
 }
 

@@ -174,7 +174,7 @@ impl Crediting {
                 return all();
             }
             for limit_id in owned_limits(&slot.resource).into_iter().flat_map(|(_, limits)| limits.ids()) {
-                let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget].into_iter();
+                let kinds = LimitKind::ALL.into_iter();
                 let known = kinds.filter(|kind| book.windows(limit_id, *kind).next().is_some());
                 changed.extend(known.map(|kind| (limit_id.clone(), kind)));
             }

@@ -7,6 +7,7 @@ mod calls;
 mod http;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -22,6 +23,34 @@ const PREFIX: &str = "tollgate";
 pub(super) struct ConnectionMetrics {
     open: Gauge,
     failed_handshakes: Counter,
+}
+
+/// The protocols of requests that did not come as gRPC; `none` is no call.
+const PROTOCOLS: [&str; 4] = ["connect", "grpc_web", "rest", "none"];
+
+/// Requests that did not come as gRPC, counted by what they came as. Clones count together.
+#[derive(Clone)]
+pub(super) struct RequestMetrics(Family<[(&'static str, &'static str); 1], Counter>);
+
+impl RequestMetrics {
+    /// Nothing was counted yet.
+    pub(super) fn new() -> Self {
+        let counts = Family::<_, Counter>::default();
+        for protocol in PROTOCOLS {
+            drop(counts.get_or_create(&[("protocol", protocol)]));
+        }
+        Self(counts)
+    }
+
+    /// Counts one of [`PROTOCOLS`].
+    pub(super) fn count(&self, protocol: &'static str) {
+        self.0.get_or_create(&[("protocol", protocol)]).inc();
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let text = "Requests that did not come as gRPC, by protocol; those that become calls count in tollgate_rpc too";
+        registry.register("http_requests", text, self.0.clone());
+    }
 }
 
 /// A connection that is open.

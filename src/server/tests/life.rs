@@ -66,6 +66,7 @@ async fn a_running_server_announces_its_address() {
         spend: crate::settings::SpendSettings::default(),
         credit: crate::settings::CreditSettings::default(),
         access: crate::settings::AccessSettings::default(),
+        webhooks: crate::settings::WebhookSettings::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let seen = async {

@@ -14,7 +14,7 @@ async fn foreign_hosts_and_origins_are_refused() {
     for origin in ["http://localhost:3000", "https://example.com"] {
         let (refused, _) = call(&channel, "/grpc.health.v1.Health/Check", &[("origin", origin)]).await;
         assert_eq!(refused.code(), Code::PermissionDenied, "{origin}");
-        assert!(refused.message().contains("--grpc-web"), "{}", refused.message());
+        assert!(refused.message().contains("--allow-origin"), "{}", refused.message());
     }
 }
 
@@ -54,7 +54,8 @@ async fn call_web(channel: &Channel, fields: &[(&str, &str)]) -> (Option<String>
 
 #[tokio::test]
 async fn grpc_web_is_served_if_asked_for() {
-    let web_too = TransportSettings { grpc_web: true, ..TransportSettings::default() };
+    let allow_origins = vec!["http://localhost:3000".parse().unwrap()];
+    let web_too = TransportSettings { grpc_web: true, allow_origins, ..TransportSettings::default() };
     let server = Server::start_with(web_too, AccessSettings { insecure: true, ..AccessSettings::default() }).await;
     // The message { status: SERVING }, then the trailers as a frame of their own.
     let message = [0, 0, 0, 0, 2, 8, 1, 0x80];
@@ -90,8 +91,8 @@ async fn what_is_no_call_gets_a_text_and_an_id_by_which_it_is_logged() {
         (Request::get("/"), StatusCode::NOT_FOUND),
         (Request::options("/tollgate.v1.TeamService/ListTeams"), StatusCode::METHOD_NOT_ALLOWED),
         (Request::post("/"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        (Request::post("/").header(CONTENT_TYPE, "application/json"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        (Request::post("/").header(CONTENT_TYPE, "application/grpcish"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Request::post("/").header(CONTENT_TYPE, "application/json"), StatusCode::NOT_FOUND),
+        (Request::post("/").header(CONTENT_TYPE, "application/grpcish"), StatusCode::NOT_FOUND),
         (Request::post("/").header(CONTENT_TYPE, "application/grpc"), StatusCode::HTTP_VERSION_NOT_SUPPORTED),
     ] {
         let (status, fields, body) = server.http1(request.header(HOST, "localhost"), b"").await;

@@ -7,8 +7,16 @@ impl Rules for Customer {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
         settle_limits(&mut self.limits, limits, self.calendar_aligned, &Path::root("customer"), &mut violations, cx);
-        share_ceiling(state, &mut self.model_ceiling);
+        self.share(state);
         Ok(violations.or(())?)
+    }
+
+    fn share(&mut self, state: &State) {
+        share_ceiling(state, &mut self.model_ceiling);
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        Ok(named(state, &Name::new(Within::Nothing, &self.name)))
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
@@ -36,6 +44,10 @@ impl Rules for Customer {
         cx: &mut Context<'_>,
     ) -> Result<Vec<Change>, Error> {
         let facet = Facet::Customer(stored.id.shared());
+        let mut clashes = Clashing::new(format!("the customer {:?}", stored.id));
+        clashes.look::<Team>(state, &facet, children);
+        clashes.look::<VirtualKey>(state, &facet, children);
+        clashes.or()?;
         let mut changes = child_changes::<Team>(state, &facet, children, cx)?;
         changes.extend(child_changes::<VirtualKey>(state, &facet, children, cx)?);
         changes.extend(scoped(state, &Scope::Customer(stored.id.clone())));
@@ -49,6 +61,8 @@ trait Child: Rules {
     fn detached(&self, is_active: bool) -> Self;
     /// Whether it is active.
     fn is_active(&self) -> bool;
+    /// Its name.
+    fn name(&self) -> &str;
 }
 
 impl Child for Team {
@@ -59,6 +73,10 @@ impl Child for Team {
     fn is_active(&self) -> bool {
         self.is_active
     }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Child for VirtualKey {
@@ -68,6 +86,44 @@ impl Child for VirtualKey {
 
     fn is_active(&self) -> bool {
         self.is_active
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Names that children would share with others if they lost their parent.
+struct Clashing {
+    what: String,
+    names: Vec<(Box<str>, ResourceKey)>,
+    total: usize,
+}
+
+impl Clashing {
+    fn new(what: String) -> Self {
+        Self { what, names: Vec::new(), total: 0 }
+    }
+
+    /// Looks at the children that have a facet.
+    fn look<R: Child>(&mut self, state: &State, facet: &Facet, children: Children) {
+        if children == Children::Delete {
+            return;
+        }
+        for child in having::<R>(state, facet) {
+            let holder = state.named::<R>(&Name::new(Within::Nothing, child.resource.name()));
+            if let Some(holder) = holder {
+                self.total += 1;
+                if self.names.len() < LISTED_USERS {
+                    self.names.push((child.resource.name().into(), ResourceKey::of(holder)));
+                }
+            }
+        }
+    }
+
+    fn or(self) -> Result<(), Error> {
+        let Self { what, names, total } = self;
+        if total == 0 { Ok(()) } else { Err(Error::NamesClash { what, names, total }) }
     }
 }
 
@@ -120,11 +176,19 @@ impl Rules for Team {
         let mut violations = Violations::new();
         let limits = before.map(|before| &before.resource.limits);
         settle_limits(&mut self.limits, limits, self.calendar_aligned, &Path::root("team"), &mut violations, cx);
+        self.share(state);
+        Ok(violations.or(())?)
+    }
+
+    fn share(&mut self, state: &State) {
         if let Some(id) = &mut self.customer_id {
             share(state, id);
         }
         share_ceiling(state, &mut self.model_ceiling);
-        Ok(violations.or(())?)
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        Ok(named(state, &Name::of_team(self)))
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
@@ -151,7 +215,11 @@ impl Rules for Team {
         children: Children,
         cx: &mut Context<'_>,
     ) -> Result<Vec<Change>, Error> {
-        let mut changes = child_changes::<VirtualKey>(state, &Facet::Team(stored.id.shared()), children, cx)?;
+        let facet = Facet::Team(stored.id.shared());
+        let mut clashes = Clashing::new(format!("the team {:?}", stored.id));
+        clashes.look::<VirtualKey>(state, &facet, children);
+        clashes.or()?;
+        let mut changes = child_changes::<VirtualKey>(state, &facet, children, cx)?;
         changes.extend(scoped(state, &Scope::Team(stored.id.clone())));
         Ok(changes)
     }
@@ -183,23 +251,30 @@ impl Rules for VirtualKey {
         }
         let aligned = self.calendar_aligned;
         settle_limits(&mut self.limits, existing.map(|key| &key.limits), aligned, &root, &mut violations, cx);
+        self.share(state);
+        let (list, before) = (root.field("provider_configs"), existing.map_or(&[][..], |key| &key.provider_configs));
+        settle_provider_configs(&mut self.provider_configs, before, aligned, &list, &mut violations, cx);
+        let (list, before) = (root.field("mcp_configs"), existing.map_or(&[][..], |key| &key.mcp_configs));
+        settle_mcp_configs(&mut self.mcp_configs, before, &list, &mut violations, cx);
+        Ok(violations.or(())?)
+    }
+
+    fn share(&mut self, state: &State) {
         match &mut self.owner {
             Some(KeyOwner::Team(id)) => share(state, id),
             Some(KeyOwner::Customer(id)) => share(state, id),
             None => {}
         }
-
         for config in &mut self.provider_configs {
             share(state, &mut config.provider);
         }
         for config in &mut self.mcp_configs {
             share(state, &mut config.mcp_client);
         }
-        let (list, before) = (root.field("provider_configs"), existing.map_or(&[][..], |key| &key.provider_configs));
-        settle_provider_configs(&mut self.provider_configs, before, aligned, &list, &mut violations, cx);
-        let (list, before) = (root.field("mcp_configs"), existing.map_or(&[][..], |key| &key.mcp_configs));
-        settle_mcp_configs(&mut self.mcp_configs, before, &list, &mut violations, cx);
-        Ok(violations.or(())?)
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        Ok(named(state, &Name::of_key(self)))
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {

@@ -4,11 +4,12 @@
 mod hierarchy;
 mod providers;
 mod scoped;
+mod webhook;
 
 use std::sync::Arc;
 
 use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs};
-use super::{Change, Children, Context, Facet, Listed, State};
+use super::{Change, Children, Context, Facet, Listed, Name, State, Within};
 use crate::domain::{
     AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,
     PreviousSecret, PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule,
@@ -26,6 +27,17 @@ pub trait Rules: Listed {
     /// `Invalid` with every part that names something that is not its own.
     fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error>;
 
+    /// Gives what it names the ids of the state, instead of paths too.
+    fn share(&mut self, _state: &State) {}
+
+    /// The stored resource with the same identity.
+    ///
+    /// # Errors
+    /// `Invalid` if there are several.
+    fn like<'a>(&self, _state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        Ok(None)
+    }
+
     /// Checks that what is named exists, and that nothing that others name is taken away.
     ///
     /// # Errors
@@ -39,7 +51,12 @@ pub trait Rules: Listed {
     ///
     /// # Errors
     /// `Invalid`, or `AlreadyExists`.
-    fn check_written(&self, _before: Option<&Stored<Self>>, _state: &State) -> Result<(), Error> {
+    fn check_written(
+        &self,
+        _id: Option<&Id<Self>>,
+        _before: Option<&Stored<Self>>,
+        _state: &State,
+    ) -> Result<(), Error> {
         Ok(())
     }
 
@@ -83,9 +100,9 @@ fn changed<R: Resource>(cx: &Context<'_>, before: &Arc<Stored<R>>, resource: R) 
     Change { before: Some(R::wrap(Arc::clone(before))), after: Some(R::wrap(cx.changed(before, resource))) }
 }
 
-/// Makes `id` share its text with the resource that it names, so that memory holds it once.
+/// Makes `id`, which may be a path, the id of the resource that it names, and share its text, so that memory holds it once.
 fn share<R: Listed>(state: &State, id: &mut Id<R>) {
-    if let Some(stored) = state.config().get::<R>(id.as_str()) {
+    if let Some(stored) = state.find::<R>(id.as_str()) {
         *id = stored.id.clone();
     }
 }
@@ -104,6 +121,7 @@ pub(super) fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>
             Kind::Provider => "provider",
             Kind::McpClient => "MCP client",
             Kind::ModelPrice => "model price",
+            Kind::Webhook => "webhook",
         };
         missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
     }
@@ -148,6 +166,11 @@ fn scoped(state: &State, scope: &Scope) -> Vec<Change> {
     let facet = Facet::ScopeId(scope.id().into());
     let configs = having::<ModelConfig>(state, &facet).filter(|config| config.resource.scope == *scope);
     state.config().rules_of(scope).iter().map(deleted).chain(configs.map(deleted)).collect()
+}
+
+/// The one with this name.
+fn named<'a, R: Listed>(state: &'a State, name: &Name<'_>) -> Option<&'a Arc<Stored<R>>> {
+    state.config().get(state.named::<R>(name)?.as_str())
 }
 
 /// How many rules and model configs a scope has.

@@ -1,10 +1,15 @@
 //! What names others: routing rules, model configs, pricing overrides and model prices.
 
 use super::*;
-use crate::domain::{Pattern, bare_model};
+use crate::domain::{NamePath, Pattern, bare_model};
 
 impl Rules for RoutingRule {
     fn settle(&mut self, _before: Option<&Stored<Self>>, state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
+        self.share(state);
+        Ok(())
+    }
+
+    fn share(&mut self, state: &State) {
         share_scope(state, &mut self.scope);
         for provider in self.targets.iter_mut().filter_map(|target| target.provider.as_mut()) {
             share(state, provider);
@@ -12,7 +17,10 @@ impl Rules for RoutingRule {
         for fallback in &mut self.fallbacks {
             share(state, &mut fallback.provider);
         }
-        Ok(())
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        Ok(named(state, &Name::new(Within::Scope(&self.scope), &self.name)))
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
@@ -37,14 +45,10 @@ impl Rules for RoutingRule {
 
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
         let other = |holder: &&Id<Self>| Some(*holder) != id;
-        let taken = |field: &str, holder: &Id<Self>| {
-            Err(Error::AlreadyExists { field: format!("routing_rule.{field}"), holder: ResourceKey::of(holder) })
-        };
-        if let Some(holder) = state.config().rule_named(&self.scope, &self.name).filter(other) {
-            return taken("name", holder);
-        }
         let holder = state.config().rules_at(&self.scope, self.priority).find(other);
-        holder.map_or(Ok(()), |holder| taken("priority", holder))
+        holder.map_or(Ok(()), |holder| {
+            Err(Error::AlreadyExists { field: "routing_rule.priority".to_owned(), holder: ResourceKey::of(holder) })
+        })
     }
 
     fn cascade(
@@ -93,11 +97,28 @@ impl Rules for ModelConfig {
             &mut violations,
             cx,
         );
+        self.share(state);
+        if let Some(before) = before
+            && before.resource.scope != self.scope
+            && !NamePath::is_path(self.scope.id())
+        {
+            let field = Path::root("model_config");
+            violations.add(field.field("scope_id"), "cannot be changed; create another resource instead");
+        }
+        Ok(violations.or(())?)
+    }
+
+    fn share(&mut self, state: &State) {
         share_scope(state, &mut self.scope);
         if let Some(provider) = &mut self.provider {
             share(state, provider);
         }
-        Ok(violations.or(())?)
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        let alike = state.config().model_configs_like(self);
+        let same = alike.iter().find(|it| it.resource.model_name == self.model_name);
+        Ok(same.or_else(|| alike.first()))
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
@@ -110,7 +131,7 @@ impl Rules for ModelConfig {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn check_written(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+    fn check_written(&self, id: Option<&Id<Self>>, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
         let place = |config: &Self| (config.model_name.clone(), config.provider.clone());
         if before.is_some_and(|before| place(&before.resource) == place(self)) {
             return Ok(());
@@ -120,7 +141,7 @@ impl Rules for ModelConfig {
         if self.provider.is_none() {
             check_unaddressed(state, &self.model_name, &field)?;
         }
-        check_free(state.config().model_configs_like(self).iter(), before.map(|before| &before.id), &field)
+        check_free(state.config().model_configs_like(self).iter(), id, &field)
     }
 
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {
@@ -140,11 +161,30 @@ impl Rules for ModelConfig {
 }
 
 impl Rules for PricingOverride {
-    fn settle(&mut self, _before: Option<&Stored<Self>>, _state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
+    fn settle(&mut self, _before: Option<&Stored<Self>>, state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
+        self.share(state);
         Ok(())
     }
 
-    fn check_written(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+    fn share(&mut self, state: &State) {
+        self.scope.share_virtual_key(|id| share(state, id));
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        let name = Name::new(Within::Pricing(&self.scope), &self.name);
+        let mut ids = Self::listing(state).named(state.config(), &name);
+        let (first, second) = (ids.next(), ids.next());
+        if let (Some(first), Some(second)) = (first, second) {
+            let mut violations = Violations::new();
+            let text =
+                format!("is that of {first:?} and {second:?} in this scope; send the id of the one that is meant");
+            violations.add(Path::root("pricing_override").field("name"), text);
+            return Err(violations.into());
+        }
+        Ok(first.and_then(|id| state.config().get(id.as_str())))
+    }
+
+    fn check_written(&self, _id: Option<&Id<Self>>, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
         let place = |it: &Self| (it.scope.clone(), it.pattern.clone());
         if before.is_some_and(|before| place(&before.resource) == place(self)) {
             return Ok(());
@@ -194,8 +234,16 @@ impl Rules for PricingOverride {
 
 impl Rules for ModelPrice {
     fn settle(&mut self, _before: Option<&Stored<Self>>, state: &State, _cx: &mut Context<'_>) -> Result<(), Error> {
-        share(state, &mut self.provider);
+        self.share(state);
         Ok(())
+    }
+
+    fn share(&mut self, state: &State) {
+        share(state, &mut self.provider);
+    }
+
+    fn like<'a>(&self, state: &'a State) -> Result<Option<&'a Arc<Stored<Self>>>, Error> {
+        Ok(state.config().model_prices_at(&self.place()).first())
     }
 
     fn check_references(&self, _before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
@@ -204,12 +252,12 @@ impl Rules for ModelPrice {
         if missing.is_empty() { Ok(()) } else { Err(Error::MissingReferences(missing)) }
     }
 
-    fn check_written(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
+    fn check_written(&self, id: Option<&Id<Self>>, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
         if before.is_some_and(|before| before.resource.place() == self.place()) {
             return Ok(());
         }
         let alike = state.config().model_prices_at(&self.place()).iter();
-        check_free(alike, before.map(|before| &before.id), &Path::root("model_price").field("model"))
+        check_free(alike, id, &Path::root("model_price").field("model"))
     }
 
     fn check_taken(&self, id: Option<&Id<Self>>, state: &State, _now: Timestamp) -> Result<(), Error> {

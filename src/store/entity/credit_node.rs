@@ -14,6 +14,8 @@ pub struct Model {
     pub connection: i64,
     pub last_seen: i64,
     pub is_closed: bool,
+    /// Until when it may hold slots of limits on requests that are open at once.
+    pub slots_until: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -22,6 +22,7 @@ pub struct Model {
     /// JSON list.
     pub model_ceiling_blocked_models: String,
     pub calendar: Option<String>,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -14,6 +14,7 @@ pub struct Model {
     pub updated_at: i64,
     /// JSON list.
     pub tools: String,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

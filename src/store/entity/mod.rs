@@ -42,3 +42,7 @@ pub mod usage_node;
 pub mod virtual_key;
 pub mod virtual_key_mcp_config;
 pub mod virtual_key_provider_config;
+pub mod webhook;
+pub mod webhook_delivery;
+pub mod webhook_head;
+pub mod webhook_told;

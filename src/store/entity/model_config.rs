@@ -20,6 +20,7 @@ pub struct Model {
     pub scope_id: String,
     pub calendar_aligned: bool,
     pub calendar: Option<String>,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

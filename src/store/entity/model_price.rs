@@ -21,6 +21,7 @@ pub struct Model {
     pub source: String,
     pub valid_from: Option<i64>,
     pub valid_to: Option<i64>,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

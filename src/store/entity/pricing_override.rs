@@ -25,6 +25,7 @@ pub struct Model {
     pub request_types: i32,
     /// JSON object: rates by their names.
     pub rates: String,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -13,6 +13,7 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub built_in: bool,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

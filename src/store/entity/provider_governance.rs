@@ -14,6 +14,7 @@ pub struct Model {
     pub updated_at: i64,
     pub calendar_aligned: bool,
     pub calendar: Option<String>,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -22,6 +22,7 @@ pub struct Model {
     pub request_max_limit: Option<i64>,
     pub request_reset_duration: Option<String>,
     pub request_anchor: Option<i64>,
+    pub concurrent_request_max_limit: Option<i64>,
     pub enforcement: String,
     pub alert_percents: Option<String>,
     pub created_at: i64,

@@ -25,6 +25,7 @@ pub struct Model {
     pub chain_rule: bool,
     /// JSON.
     pub query: Option<String>,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -29,6 +29,7 @@ pub struct Model {
     pub config: Option<String>,
     /// JSON.
     pub claims: Option<String>,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -25,6 +25,7 @@ pub struct Model {
     pub calendar_aligned: bool,
     pub calendar: Option<String>,
     pub created_by: String,
+    pub managed_by: String,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -28,6 +28,9 @@ mod m0012_enforcement;
 mod m0013_limits;
 mod m0014_credit;
 mod m0015_hierarchy;
+mod m0016_managed_by;
+mod m0017_webhook;
+mod m0018_concurrency;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -53,6 +56,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_limits::Migration),
             Box::new(m0014_credit::Migration),
             Box::new(m0015_hierarchy::Migration),
+            Box::new(m0016_managed_by::Migration),
+            Box::new(m0017_webhook::Migration),
+            Box::new(m0018_concurrency::Migration),
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 mod log;
 mod opening;
+mod outbox;
 mod postgres;
 mod requests;
 mod resources;
@@ -242,6 +243,7 @@ fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimens
         id: id.into(),
         token,
         request,
+        concurrent: None,
         enforcement: Enforcement::Shadow,
         alert_percents: AlertPercents::default(),
         created_at: at(-8),
@@ -271,6 +273,7 @@ fn customer(name: &str) -> Customer {
         calendar: None,
         limits: Limits::default(),
         labels: BTreeMap::new(),
+        managed_by: if name.len().is_multiple_of(2) { "files".into() } else { "".into() },
     }
 }
 
@@ -287,6 +290,7 @@ fn team(name: &str) -> Team {
         profile: None,
         config: None,
         claims: None,
+        managed_by: if name.len().is_multiple_of(2) { "files".into() } else { "".into() },
     }
 }
 
@@ -306,6 +310,7 @@ fn virtual_key(name: &str) -> VirtualKey {
         limits: Limits::default(),
         labels: BTreeMap::new(),
         created_by: "".into(),
+        managed_by: if name.len().is_multiple_of(2) { "files".into() } else { "".into() },
     }
 }
 
@@ -327,5 +332,5 @@ fn provider(keys: &[(&str, &str, &[&str])]) -> Provider {
         name: (*name).into(),
         models: strings(models),
     };
-    Provider { keys: keys.iter().map(key).collect(), built_in: keys.is_empty() }
+    Provider { keys: keys.iter().map(key).collect(), built_in: keys.is_empty(), managed_by: "".into() }
 }

@@ -132,16 +132,8 @@ async fn a_newer_database_is_refused() {
 
 /// The last migration, and what undoes it as far as it can be applied again.
 const LAST: (&str, &str) = (
-    "m0015_hierarchy",
-    "ALTER TABLE virtual_key_provider_config RENAME COLUMN blocked_models TO blacklisted_models; \
-     ALTER TABLE customer DROP COLUMN is_active; \
-     ALTER TABLE customer DROP COLUMN model_ceiling_allowed_providers; \
-     ALTER TABLE customer DROP COLUMN model_ceiling_allowed_models; \
-     ALTER TABLE customer DROP COLUMN model_ceiling_blocked_models; \
-     ALTER TABLE team DROP COLUMN is_active; \
-     ALTER TABLE team DROP COLUMN model_ceiling_allowed_providers; \
-     ALTER TABLE team DROP COLUMN model_ceiling_allowed_models; \
-     ALTER TABLE team DROP COLUMN model_ceiling_blocked_models",
+    "m0018_concurrency",
+    "ALTER TABLE rate_limit DROP COLUMN concurrent_request_max_limit; ALTER TABLE credit_node DROP COLUMN slots_until",
 );
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {

@@ -87,6 +87,7 @@ fn rich_key() -> VirtualKey {
             rate_limits: [
                 rate_limit("k-r", Some(dimension(1, "1s")), Some(dimension(2, "1Y"))),
                 rate_limit("k-r2", None, Some(dimension(0, "1m"))),
+                RateLimit { concurrent: Some(7), ..rate_limit("k-r3", None, None) },
             ]
             .into(),
             ..limits("k")
@@ -136,8 +137,8 @@ fn everything() -> Vec<Vec<Change>> {
         vec![
             put("openai", 3, provider(&[])),
             put(STRANGE, 3, provider(&[("pk2", "", &[]), ("pk1", STRANGE, &["m", STRANGE, "a"])])),
-            put("tools", 3, McpClient { tools: Vec::new() }),
-            put("more", 3, McpClient { tools: strings(&["z", "a", STRANGE]) }),
+            put("tools", 3, McpClient::default()),
+            put("more", 3, McpClient { tools: strings(&["z", "a", STRANGE]), ..McpClient::default() }),
         ],
         vec![
             put("k1", 4, virtual_key("plain")),
@@ -203,7 +204,7 @@ async fn an_update_leaves_nothing_behind() {
     ]];
     bench.commit(&all).await;
     bench.check().await;
-    bench.commit(&[vec![put("more", 8, McpClient { tools: Vec::new() })]]).await;
+    bench.commit(&[vec![put("more", 8, McpClient::default())]]).await;
     bench.check().await;
 }
 
@@ -213,10 +214,10 @@ async fn a_group_may_create_change_and_delete_the_same_thing() {
     bench
         .commit(&[
             vec![put("a", 1, customer("a"))],
-            vec![put("a", 2, customer("b")), put("x", 2, McpClient { tools: Vec::new() })],
+            vec![put("a", 2, customer("b")), put("x", 2, McpClient::default())],
             vec![put("c", 3, customer("a"))],
             vec![remove::<McpClient>("x")],
-            vec![put("x", 5, McpClient { tools: strings(&["again"]) })],
+            vec![put("x", 5, McpClient { tools: strings(&["again"]), ..McpClient::default() })],
             vec![put("gone", 6, team("gone"))],
             vec![remove::<Team>("gone")],
         ])

@@ -234,7 +234,7 @@ async fn rows_that_make_no_resource_are_named() {
                 put("t", 1, Team { profile: Some(Struct::new()), ..team("t") }),
                 put("k", 1, key),
                 put("p", 1, provider(&[("pk", "", &[])])),
-                put("m", 1, McpClient { tools: Vec::new() }),
+                put("m", 1, McpClient::default()),
             ]])
             .await;
         bench.store.writer.get().execute_unprepared(spoil).await.unwrap();

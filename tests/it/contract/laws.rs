@@ -6,7 +6,7 @@ use tonic_types::StatusExt as _;
 /// Tries a law on every kind, each on a server of its own.
 macro_rules! on_every_kind {
     ($law:ident) => {
-        $crate::contract::laws::on_every_kind!($law, Customer, Team, VirtualKey, McpClient, Provider, RoutingRule, ModelConfig, PricingOverride, ModelPrice);
+        $crate::contract::laws::on_every_kind!($law, Customer, Team, VirtualKey, McpClient, Provider, RoutingRule, ModelConfig, PricingOverride, ModelPrice, Webhook);
     };
     ($law:ident, $($kind:ident),*) => {$(
         {
@@ -20,7 +20,7 @@ macro_rules! on_every_kind {
 pub(super) use on_every_kind;
 
 /// An error of this code, with a reason of the contract; the reason without its prefix.
-pub(super) fn reason(status: &Status, code: Code) -> String {
+pub(crate) fn reason(status: &Status, code: Code) -> String {
     assert_eq!(status.code(), code, "{status:?}");
     let info = status.get_error_details().error_info().cloned().expect("every error has ErrorInfo");
     assert_eq!(info.domain, "tollgate");

@@ -92,6 +92,27 @@ async fn a_filter_that_nothing_matches_gives_an_empty_list_and_tokens_of_its_own
     assert_eq!(reason(&S::list(channel, ask).await.err().unwrap(), Code::InvalidArgument), "INVALID_PAGE_TOKEN");
 }
 
+async fn what_a_source_manages_is_listed_by_it<S: Subject>(rig: &mut Rig, channel: Channel) {
+    let made = make::<S>(&channel).await;
+    for (place, source) in [(1, "files"), (2, "other"), (4, " files ")] {
+        let mut marked = S::get(channel.clone(), &made[place], true).await.unwrap();
+        source.clone_into(S::managed_by(&mut marked));
+        let mut marked = S::update(channel.clone(), marked, How::mask(&["managed_by"])).await.unwrap();
+        assert_eq!(S::managed_by(&mut marked), source.trim());
+    }
+    let channel = rig.restart().await.0;
+    for from_memory in [false, true] {
+        let ask = Ask { size: 50, managed_by: "files".to_owned(), from_memory, ..Ask::default() };
+        let page = S::list(channel.clone(), ask).await.unwrap();
+        let listed: Vec<&str> = page.items.iter().map(|it| S::id(it)).collect();
+        assert_eq!((listed, page.total), (vec![&*made[1], &*made[4]], 2));
+    }
+    let mut long = S::sample(90);
+    *S::managed_by(&mut long) = "x".repeat(129);
+    let refused = S::create(channel, long, How::default()).await.unwrap_err();
+    assert_eq!(fields(&refused), [format!("{}.managed_by", S::FIELD)]);
+}
+
 macro_rules! laws {
     ($($law:ident on $($kind:ident)*;)*) => {
         mod laws {
@@ -108,6 +129,7 @@ laws! {
     pages_lose_nothing_and_repeat_nothing_wherever_they_are_read on;
     what_changes_between_two_pages_disturbs_no_other on;
     sizes_and_tokens_are_checked on;
+    what_a_source_manages_is_listed_by_it on;
     a_filter_that_nothing_matches_gives_an_empty_list_and_tokens_of_its_own
         on Customer Team VirtualKey RoutingRule ModelConfig PricingOverride ModelPrice;
 }

@@ -44,6 +44,8 @@ pub(crate) struct Ask {
     pub(crate) from_memory: bool,
     /// Whether to filter by something that nothing has.
     pub(crate) filtered: bool,
+    /// The source that manages what is listed.
+    pub(crate) managed_by: String,
 }
 
 /// A kind with its calls.
@@ -58,6 +60,7 @@ pub(crate) trait Subject {
     fn change(message: &mut Self::Message) -> &'static str;
     fn id(message: &Self::Message) -> &str;
     fn revision(message: &mut Self::Message) -> &mut i64;
+    fn managed_by(message: &mut Self::Message) -> &mut String;
     /// An update of the resource with this id that sends nothing else.
     fn bare(of: &Self::Message) -> Self::Message;
 
@@ -98,6 +101,10 @@ macro_rules! subject {
                 &mut message.revision
             }
 
+            fn managed_by(message: &mut v1::$kind) -> &mut String {
+                &mut message.managed_by
+            }
+
             fn bare(of: &v1::$kind) -> v1::$kind {
                 v1::$kind { id: of.id.clone(), ..v1::$kind::default() }
             }
@@ -115,8 +122,9 @@ macro_rules! subject {
             }
 
             async fn list(channel: Channel, ask: Ask) -> Result<Page<v1::$kind>, Status> {
-                let Ask { size: page_size, token: page_token, from_memory, filtered } = ask;
-                let mut request = v1::$lists { page_size, page_token, from_memory, ..v1::$lists::default() };
+                let Ask { size: page_size, token: page_token, from_memory, filtered, managed_by } = ask;
+                let mut request =
+                    v1::$lists { page_size, page_token, from_memory, managed_by, ..v1::$lists::default() };
                 if filtered {
                     request.$filter = $nothing;
                 }
@@ -143,6 +151,7 @@ macro_rules! subject {
 }
 
 mod model_price;
+mod webhook;
 
 fn budgets(n: usize) -> Vec<v1::Budget> {
     vec![v1::Budget { max_limit: 1.5 + n as f64, reset_duration: "1d".to_owned(), ..v1::Budget::default() }]

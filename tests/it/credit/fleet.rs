@@ -36,7 +36,7 @@ async fn a_node_is_seen_with_what_it_tells_and_holds_and_after_it_is_gone() {
     register(&api, "node").await;
     assert_eq!(once(&api, |_| true).await.state(), v1::NodeState::Gone, "it never had a session");
     let incarnation = nodes(&api).await[0].incarnation;
-    let said = Hello { connection: 1, session: 0, stated: Vec::new() };
+    let said = Hello { connection: 1, ..Hello::default() };
     let mut node = Node::resume(&api, "node", incarnation, said).await.unwrap();
     node.ask(&budget, 6).await.unwrap();
     let told = v1::NodeStatus {
@@ -83,7 +83,7 @@ async fn a_node_that_is_forgotten_frees_its_credit_and_has_to_register_anew() {
     node.use_up(1, &key.id, 3, &[(budget.clone(), 3)]).await;
     assert_eq!(standing(&api).await, (3, 0, 7));
     let (reports, mut answers) = connect(&api).await;
-    let said = hello("node", node.incarnation, 2, Hello { connection: 2, session: 1, stated: Vec::new() });
+    let said = hello("node", node.incarnation, 2, Hello { connection: 2, session: 1, ..Hello::default() });
     reports.send(request([v1::node_report::Report::Hello(said)])).await.unwrap();
     let answer = soon(answers.message()).await.unwrap().unwrap();
     assert!(matches!(answer.directives[0].directive, Some(v1::node_directive::Directive::Closed(_))), "{answer:?}");

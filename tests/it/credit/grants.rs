@@ -65,7 +65,7 @@ async fn a_server_that_starts_again_knows_what_it_granted() {
     let before = (credit(&api).await, node.session);
     let api = rig.restart().await;
     assert_eq!(credit(&api).await, before.0);
-    let said = Hello { connection: 2, session: node.session, stated: Vec::new() };
+    let said = Hello { connection: 2, session: node.session, ..Hello::default() };
     let node = Node::resume(&api, "node", node.incarnation, said).await.unwrap();
     assert_eq!(node.welcome, [(budget, Account { granted: 6, used: 2, returned: 1 })]);
     assert!(node.session > before.1);

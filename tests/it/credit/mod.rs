@@ -6,6 +6,7 @@ mod grants;
 mod random;
 mod replicas;
 mod sessions;
+mod slots;
 mod turns;
 mod wait;
 
@@ -25,7 +26,7 @@ use crate::watch::api::Api;
 use crate::watch::rig::soon;
 
 /// A node: its incarnation and its session.
-struct Node {
+pub(crate) struct Node {
     api: Api,
     node_id: String,
     incarnation: i64,
@@ -64,9 +65,9 @@ fn hello(node_id: &str, incarnation: i64, connection: u64, hello: Hello) -> v1::
 
 impl Node {
     /// A node that registers and begins a session.
-    async fn new(api: &Api, node_id: &str) -> Self {
+    pub(crate) async fn new(api: &Api, node_id: &str) -> Self {
         let incarnation = register(api, node_id).await;
-        Self::resume(api, node_id, incarnation, Hello { connection: 1, session: 0, stated: Vec::new() }).await.unwrap()
+        Self::resume(api, node_id, incarnation, Hello { connection: 1, ..Hello::default() }).await.unwrap()
     }
 
     /// A node that begins a session with an incarnation that it has.
@@ -98,7 +99,7 @@ impl Node {
 
     /// Another session of the same incarnation.
     async fn again(&self) -> Self {
-        let said = Hello { connection: self.connections + 1, session: self.session, stated: Vec::new() };
+        let said = Hello { connection: self.connections + 1, session: self.session, ..Hello::default() };
         Self::resume(&self.api, &self.node_id, self.incarnation, said).await.unwrap()
     }
 
@@ -181,11 +182,12 @@ fn window(budget: &v1::Budget) -> CounterKey {
     }
 }
 
-/// A node that holds credit of a limit, and is gone.
+/// A node that holds credit of a limit and a slot of another, and is gone.
 pub(crate) async fn hold(api: &Api) {
-    let (key, budget) = limited(api, 1_000).await;
-    let mut node = Node::new(api, "holder").await;
+    let ((key, budget), (_, slots)) = (limited(api, 1_000).await, slots::limited(api, 2).await);
+    let mut node = slots::holder(api, "holder", slots::LONG).await;
     node.ask(&budget, 7).await.unwrap();
+    node.ask(&slots, 1).await.unwrap();
     node.use_up(1, &key.id, 3, &[(budget.clone(), 3)]).await;
 }
 

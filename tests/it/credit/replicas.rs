@@ -58,7 +58,7 @@ async fn a_session_at_another_replica_ends_the_one_here() {
     let (_, budget) = limited(&there, 10).await;
     let mut old = Node::new(&there, "node").await;
     old.ask(&budget, 6).await.unwrap();
-    let said = Hello { connection: 2, session: old.session, stated: Vec::new() };
+    let said = Hello { connection: 2, session: old.session, ..Hello::default() };
     let new = Node::resume(&here, "node", old.incarnation, said).await.unwrap();
     assert_eq!(new.welcome, [(budget.clone(), Account { granted: 6, used: 0, returned: 0 })]);
     assert_eq!(old.next().await.unwrap(), Directive::Stale { session: old.session });

@@ -13,7 +13,7 @@ async fn refused(api: &Api, first: v1::node_report::Report) -> Status {
 }
 
 fn first_hello() -> Hello {
-    Hello { connection: 1, session: 0, stated: Vec::new() }
+    Hello { connection: 1, ..Hello::default() }
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_report_with_the_number_of_another_session_is_answered_as_stale() {
     for report in [
         Report::Return { session, returns: vec![Returned { key: budget.clone(), returned: 6 }] },
         Report::Want { session, wants: vec![Want { key: budget.clone(), level: 9, ahead: 0, guessed: false }] },
-        Report::Renew { session, sent: std::time::Duration::from_secs(1) },
+        Report::Renew { session, sent: std::time::Duration::from_secs(1), slots_for: std::time::Duration::ZERO },
     ] {
         node.report(report).await;
         assert_eq!(node.next().await.unwrap(), Directive::Stale { session });
@@ -94,7 +94,7 @@ async fn a_server_that_lost_commits_books_what_the_node_remembers() {
     let node = Node::new(&api, "node").await;
     // As if it had been granted and counted by a history that is lost.
     let stated = vec![tollgate::credit::Stated { key: budget.clone(), granted: 6, acknowledged: 4 }];
-    let said = Hello { connection: 2, session: 40, stated };
+    let said = Hello { connection: 2, session: 40, stated, ..Hello::default() };
     let node = Node::resume(&api, "node", node.incarnation, said).await.unwrap();
     assert_eq!(node.session, 41);
     assert_eq!(node.welcome, [(budget, Account { granted: 6, used: 4, returned: 0 })]);

@@ -75,7 +75,7 @@ async fn credit_of_a_node_that_is_not_heard_is_freed_only_where_it_is_to_be() {
     node.ask(&first, 10).await.unwrap();
     now.store(NOON + 50 * SECOND, Ordering::SeqCst);
     let sent = Duration::from_secs(50);
-    node.report(Report::Renew { session: node.session, sent }).await;
+    node.report(Report::Renew { session: node.session, sent, slots_for: std::time::Duration::ZERO }).await;
     assert_eq!(node.next().await.unwrap(), Directive::Renewed { session: node.session, sent });
     now.store(NOON + 100 * SECOND, Ordering::SeqCst);
     assert_eq!(counted(&api, &first).await, (0, 10));

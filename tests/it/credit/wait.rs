@@ -61,7 +61,7 @@ async fn a_node_whose_copy_has_an_age_says_when_it_admits_nothing_any_more() {
     let (key, _) = limited(&api, 10).await;
     let incarnation = register(&api, "node").await;
     let (reports, mut answers) = connect(&api).await;
-    let said = hello("node", incarnation, 1, Hello { connection: 1, session: 0, stated: Vec::new() });
+    let said = hello("node", incarnation, 1, Hello { connection: 1, ..Hello::default() });
     let max_staleness = Some(prost_types::Duration { seconds: 3_600, nanos: 0 });
     let said = v1::NodeHello { max_staleness, ..said };
     reports.send(request([v1::node_report::Report::Hello(said)])).await.unwrap();

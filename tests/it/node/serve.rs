@@ -14,7 +14,7 @@ use super::*;
 
 impl World {
     /// The request of the world, as JSON, for so many nano-dollars.
-    fn asked(&self, cost: i64) -> Value {
+    pub(super) fn asked(&self, cost: i64) -> Value {
         let estimate = json!({ "input_tokens": 2, "output_tokens": 3, "cost_nano_usd": cost.to_string() });
         json!({ "virtual_key_value": self.key.value, "model": "gpt-4o", "estimate": estimate })
     }

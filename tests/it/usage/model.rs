@@ -215,7 +215,7 @@ impl Model {
                     LimitKind::Budget => (*cost_nano_usd, true),
                     LimitKind::Tokens => (tokens, false),
                     LimitKind::Requests => (*requests, false),
-                    LimitKind::Unspecified => unreachable!(),
+                    LimitKind::Concurrency | LimitKind::Unspecified => unreachable!(),
                 };
                 let current = limit.window(now);
                 let before = limit.window(current.0 - 1);

@@ -329,7 +329,11 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
             limits(&mut it.budgets, &mut it.rate_limits);
         }
         Resource::ProviderGovernance(it) => limits(&mut it.budgets, &mut it.rate_limits),
-        Resource::PricingOverride(_) | Resource::Provider(_) | Resource::McpClient(_) | Resource::ModelPrice(_) => {}
+        Resource::PricingOverride(_)
+        | Resource::Provider(_)
+        | Resource::McpClient(_)
+        | Resource::ModelPrice(_)
+        | Resource::Webhook(_) => {}
     }
     resource
 }

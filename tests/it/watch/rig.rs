@@ -16,6 +16,7 @@ use tollgate::reducer::{Progress, Reducer};
 use tollgate::server::{self, Listeners, ServerError};
 use tollgate::settings::{
     AccessSettings, CreditSettings, RetentionSettings, Settings, SpendSettings, TransportSettings, WatchSettings,
+    WebhookSettings,
 };
 use tollgate::store::Store;
 use tonic::transport::{Channel, Endpoint};
@@ -66,6 +67,7 @@ impl Rig {
             spend: SpendSettings::default(),
             credit: CreditSettings::default(),
             access: AccessSettings::default(),
+            webhooks: WebhookSettings::default(),
         };
         Self { database, settings, clock: Clock::system(), running: None }
     }

@@ -59,6 +59,9 @@ from tollgate.v1 import (
     token_service_pb2_grpc,
     virtual_key_service_pb2,
     virtual_key_service_pb2_grpc,
+    webhook_pb2,
+    webhook_service_pb2,
+    webhook_service_pb2_grpc,
 )
 
 R = TypeVar("R", bound=Message)
@@ -257,6 +260,8 @@ class Admin:
         self.providers = Collection[provider_pb2.Provider](providers, "provider", "providers")
         clients = self._service("McpClient", mcp_client_service_pb2, mcp_client_service_pb2_grpc)
         self.mcp_clients = Collection[mcp_client_pb2.McpClient](clients, "mcp_client", "mcp_clients")
+        webhooks = self._service("Webhook", webhook_service_pb2, webhook_service_pb2_grpc)
+        self.webhooks = Collection[webhook_pb2.Webhook](webhooks, "webhook", "webhooks")
         budgets = self._service("Budget", budget_service_pb2, budget_service_pb2_grpc)
         self.budgets = Listing[limits_pb2.Budget](budgets, "budget", "budgets")
         limits = self._service("RateLimit", rate_limit_service_pb2, rate_limit_service_pb2_grpc)

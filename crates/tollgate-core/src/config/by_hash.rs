@@ -90,6 +90,13 @@ impl<V: Ord + Clone> ByHash<V> {
         same.find_map(|entry| found(&entry.value))
     }
 
+    /// All values whose keys have the hash of `key`: the caller says which are meant.
+    pub fn alike<K: Hash + ?Sized>(&self, key: &K) -> impl Iterator<Item = &V> + use<'_, K, V> {
+        let hash = self.hasher.hash_one(key);
+        let from = (Bound::Included(Before(hash)), Bound::Unbounded);
+        self.entries.range(from).take_while(move |entry| entry.hash == hash).map(|entry| &entry.value)
+    }
+
     /// Adds `value` under `key`; an equal one that is there is replaced.
     pub fn insert<K: Hash + ?Sized>(&mut self, key: &K, value: V) {
         self.entries.insert(Entry { hash: self.hasher.hash_one(key), value });

@@ -45,7 +45,8 @@ impl Config {
             | AnyResource::McpClient(_)
             | AnyResource::RoutingRule(_)
             | AnyResource::PricingOverride(_)
-            | AnyResource::ModelPrice(_) => None,
+            | AnyResource::ModelPrice(_)
+            | AnyResource::Webhook(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::alike::{put, take};
 use super::{Config, ModelScope, PricePlace, Table};
 use crate::domain::{
     Customer, Limits, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, Resource,
-    ResourceKey, RoutingRule, Stored, Team, VirtualKey,
+    ResourceKey, RoutingRule, Stored, Team, VirtualKey, Webhook,
 };
 
 /// Where a kind lies in the configuration, and which indexes it is in.
@@ -229,6 +229,16 @@ impl Indexed for PricingOverride {
 
     fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
         config.pricing.unindex(&stored.resource.scope, stored.resource.models(), stored);
+    }
+}
+
+impl Indexed for Webhook {
+    fn table(config: &Config) -> &Table<Self> {
+        &config.webhooks
+    }
+
+    fn table_mut(config: &mut Config) -> &mut Table<Self> {
+        &mut config.webhooks
     }
 }
 

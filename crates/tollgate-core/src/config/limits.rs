@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Aligned as _, Config};
-use crate::counters::{Dimension, add_dimensions};
+use crate::counters::{Dimension, add_dimensions, slots};
 use crate::domain::{
     Calendar, Customer, Id, Kind, LimitId, LimitKind, LimitOwner, Limits, ModelConfig, ProviderGovernance, Team,
     VirtualKey,
@@ -77,7 +77,10 @@ impl Config {
     pub fn limit(&self, limit_id: &LimitId, kind: LimitKind) -> Option<Dimension<'_>> {
         let (place, limits, calendar) = self.limit_place(limit_id)?;
         let mut found = Vec::with_capacity(4);
-        add_dimensions(&place.owner(), limits, calendar, &mut found);
+        match kind {
+            LimitKind::Concurrency => found.extend(slots(&place.owner(), limits)),
+            _ => add_dimensions(&place.owner(), limits, calendar, &mut found),
+        }
         found.into_iter().find(|dimension| dimension.limit_id == *limit_id && dimension.kind == kind)
     }
 
@@ -98,9 +101,12 @@ impl Config {
                 Kind::ModelConfig => LimitPlace::ModelConfig(Id::new(Arc::clone(&key.id))),
                 Kind::ProviderGovernance => LimitPlace::ProviderGovernance(Id::new(Arc::clone(&key.id))),
                 // These have no limits.
-                Kind::Provider | Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride | Kind::ModelPrice => {
-                    return None;
-                }
+                Kind::Provider
+                | Kind::McpClient
+                | Kind::RoutingRule
+                | Kind::PricingOverride
+                | Kind::ModelPrice
+                | Kind::Webhook => return None,
             };
             let (limits, calendar) = place.limits(self)?;
             limits.has(id).then_some((place, limits, calendar))

@@ -29,6 +29,7 @@ pub use table::Table;
 use crate::domain::{
     AnyResource, Customer, Id, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScope, Provider,
     ProviderGovernance, ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
+    Webhook,
 };
 
 /// All resources at one revision, and what finds them.
@@ -44,6 +45,8 @@ pub struct Config {
     providers: Table<Provider>,
     mcp_clients: Table<McpClient>,
     model_prices: Table<ModelPrice>,
+    /// For the server alone: no decision reads them.
+    webhooks: Table<Webhook>,
     /// Both secrets of every key: the current and the one before.
     secrets: ByHash<Id<VirtualKey>>,
     /// Which provider has the provider key of an id.
@@ -93,6 +96,7 @@ impl Config {
             AnyResource::Provider(stored) => of(self, stored),
             AnyResource::McpClient(stored) => of(self, stored),
             AnyResource::ModelPrice(stored) => of(self, stored),
+            AnyResource::Webhook(stored) => of(self, stored),
         }
     }
 
@@ -112,6 +116,7 @@ impl Config {
             Kind::Provider => of::<Provider>(self, &key.id),
             Kind::McpClient => of::<McpClient>(self, &key.id),
             Kind::ModelPrice => of::<ModelPrice>(self, &key.id),
+            Kind::Webhook => of::<Webhook>(self, &key.id),
         }
     }
 
@@ -149,6 +154,7 @@ impl Config {
             Kind::Provider => of::<Provider>(self, &key.id),
             Kind::McpClient => of::<McpClient>(self, &key.id),
             Kind::ModelPrice => of::<ModelPrice>(self, &key.id),
+            Kind::Webhook => of::<Webhook>(self, &key.id),
         }
     }
 
@@ -182,6 +188,7 @@ impl Config {
             Kind::Provider => of::<Provider>(self),
             Kind::McpClient => of::<McpClient>(self),
             Kind::ModelPrice => of::<ModelPrice>(self),
+            Kind::Webhook => of::<Webhook>(self),
         }
     }
 
@@ -198,6 +205,7 @@ impl Config {
             Kind::Provider => self.providers.digest(),
             Kind::McpClient => self.mcp_clients.digest(),
             Kind::ModelPrice => self.model_prices.digest(),
+            Kind::Webhook => self.webhooks.digest(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdSet;
 
 use super::{Config, Lookup};
 use crate::domain::{Id, RoutingRule, Scope, Stored, Timestamp};
@@ -18,7 +18,6 @@ pub(super) struct Order {
     all: OrdSet<RuleOrder>,
     /// The rules themselves, in their order, because every decision walks here.
     by_scope: Lookup<Scope, Arc<Vec<Arc<Stored<RoutingRule>>>>>,
-    by_name: OrdMap<(Scope, Box<str>), Id<RoutingRule>>,
 }
 
 fn order(stored: &Stored<RoutingRule>) -> RuleOrder {
@@ -36,7 +35,6 @@ impl Order {
         self.all.insert(order(stored));
         let rules = Arc::make_mut(self.by_scope.entry(rule.scope.clone()).or_default());
         rules.insert(rules.partition_point(|other| compare(other, stored).is_lt()), Arc::clone(stored));
-        self.by_name.insert((rule.scope.clone(), rule.name.clone()), stored.id.clone());
     }
 
     pub(super) fn unindex(&mut self, stored: &Stored<RoutingRule>) {
@@ -48,10 +46,6 @@ impl Order {
             if rules.is_empty() {
                 self.by_scope.remove(&rule.scope);
             }
-        }
-        let name = (rule.scope.clone(), rule.name.clone());
-        if self.by_name.get(&name) == Some(&stored.id) {
-            self.by_name.remove(&name);
         }
     }
 
@@ -70,11 +64,6 @@ impl Config {
     pub fn rules_after(&self, after: Option<RuleOrder>) -> impl Iterator<Item = &Arc<Stored<RoutingRule>>> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.routing.all.range((start, Bound::Unbounded)).filter_map(|(.., id)| self.get(id.as_str()))
-    }
-
-    /// The rule that has this name in this scope.
-    pub fn rule_named(&self, scope: &Scope, name: &str) -> Option<&Id<RoutingRule>> {
-        self.routing.by_name.get(&(scope.clone(), name.into()))
     }
 
     /// The rules that have this priority in this scope.

@@ -6,7 +6,7 @@ use crate::domain::{
     ResetDuration, Timestamp, Window,
 };
 
-/// One dimension of a limit: what is counted, up to where, in which windows.
+/// One dimension of a limit: what is limited, up to where, in which windows.
 #[derive(Clone, Debug)]
 pub struct Dimension<'a> {
     /// Id of the budget or rate limit.
@@ -62,7 +62,25 @@ impl Dimension<'_> {
     }
 }
 
-/// All dimensions of all limits of a resource, whose windows follow the `calendar` or are rolling.
+/// The dimension of the rate limit of an owner that limits requests which are open at once: one window for all time, in which
+/// nothing is counted.
+pub fn slots<'a>(owner: &LimitOwner, limits: &'a Limits) -> Option<Dimension<'a>> {
+    let (rate, max) = limits.rate_limits.iter().find_map(|rate| Some((rate, rate.concurrent?)))?;
+    Some(Dimension {
+        limit_id: rate.id.clone(),
+        kind: LimitKind::Concurrency,
+        owner: owner.clone(),
+        enforcement: rate.enforcement,
+        alert_percents: &rate.alert_percents,
+        calendar: None,
+        base: max,
+        raised: None,
+        anchor: Timestamp::EPOCH,
+        length: ResetDuration::ENDLESS,
+    })
+}
+
+/// All dimensions of all limits of a resource in which something is counted, whose windows follow the `calendar` or are rolling.
 pub fn dimensions<'a>(any: &'a AnyResource, calendar: Option<&'a Calendar>) -> Vec<Dimension<'a>> {
     let mut found = Vec::new();
     for (owner, limits) in owned_limits(any) {
@@ -71,7 +89,7 @@ pub fn dimensions<'a>(any: &'a AnyResource, calendar: Option<&'a Calendar>) -> V
     found
 }
 
-/// The dimensions of the limits of one owner.
+/// The dimensions of the limits of one owner in which something is counted.
 pub fn add_dimensions<'a>(
     owner: &LimitOwner,
     limits: &'a Limits,
@@ -144,6 +162,7 @@ pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits)> {
         | AnyResource::McpClient(_)
         | AnyResource::RoutingRule(_)
         | AnyResource::PricingOverride(_)
-        | AnyResource::ModelPrice(_) => Vec::new(),
+        | AnyResource::ModelPrice(_)
+        | AnyResource::Webhook(_) => Vec::new(),
     }
 }

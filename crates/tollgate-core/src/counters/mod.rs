@@ -12,7 +12,7 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 pub use adjustment::Adjustment;
-pub use dimension::{Dimension, add_dimensions, dimensions, owned_limits};
+pub use dimension::{Dimension, add_dimensions, dimensions, owned_limits, slots};
 pub use told::ToldUsage;
 
 use crate::domain::{LimitId, LimitKind, Timestamp, Window};
@@ -28,11 +28,19 @@ pub struct CounterKey {
     pub window_start: Timestamp,
 }
 
+impl CounterKey {
+    /// The window for all time of the limit with this id on requests that are open at once.
+    pub const fn slots(limit_id: LimitId) -> Self {
+        Self { limit_id, kind: LimitKind::Concurrency, window_start: Timestamp::EPOCH }
+    }
+}
+
 impl fmt::Display for CounterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { limit_id, kind, window_start } = self;
         let what = match kind {
             LimitKind::Budget => "the cost",
+            LimitKind::Concurrency => "the open requests",
             LimitKind::Tokens => "the tokens",
             LimitKind::Requests => "the requests",
         };

@@ -5,7 +5,7 @@ use imbl::{OrdMap, OrdSet};
 use super::pool::{Pool, PoolRow, Terms};
 use super::{Account, Credit, Directive, Returned, Want};
 use crate::counters::CounterKey;
-use crate::domain::Timestamp;
+use crate::domain::{LimitKind, Timestamp};
 
 /// The row of an incarnation of a node.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct NodeRow {
     pub seen: Timestamp,
     /// Whether it was closed: it gets nothing any more.
     pub is_closed: bool,
+    /// Until when it may hold slots of limits on requests that are open at once, as it said. Only rises, so that a message of an
+    /// earlier process does no harm.
+    pub slots_until: Timestamp,
 }
 
 /// A row to write. Values are absolute: a change that is applied twice changes nothing.
@@ -216,7 +219,9 @@ impl Book {
         let pool = self.pools.get(key)?;
         let mut account = pool.account(incarnation);
         let needed = level.saturating_sub(account.base());
-        let left = if pool.row.grants(now) { self.left(key).max(0) } else { 0 };
+        // A slot that is granted to a node whose time is up would be freed at once.
+        let is_in_time = key.kind != LimitKind::Concurrency || now < self.slots_until(incarnation);
+        let left = if pool.row.grants(now) && is_in_time { self.left(key).max(0) } else { 0 };
         let is_alone = self.outstanding(key) == account.outstanding();
         let given = if needed <= 0 {
             0
@@ -269,6 +274,11 @@ impl Book {
     /// The account of an incarnation.
     pub fn account(&self, key: &CounterKey, incarnation: i64) -> Account {
         self.pools.get(key).map(|pool| pool.account(incarnation)).unwrap_or_default()
+    }
+
+    /// Until when an incarnation may hold slots.
+    pub(super) fn slots_until(&self, incarnation: i64) -> Timestamp {
+        self.nodes.get(&incarnation).map_or(Timestamp::EPOCH, |node| node.slots_until)
     }
 
     /// The windows in which an incarnation has an account.

@@ -9,6 +9,9 @@ use crate::domain::Timestamp;
 /// The time over which a node's rate is measured: a grant is at most what it uses in so long.
 const PACE: Duration = Duration::from_secs(10);
 
+/// How long those wait who asked for a slot.
+const OWED: Duration = Duration::from_millis(250);
+
 /// The credit on one limit in one window.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Held {
@@ -25,6 +28,8 @@ pub(super) struct Held {
     pub(super) is_moved: bool,
     /// When it was last used.
     pub(super) touched: Duration,
+    /// Until when the next slot that is free again goes back, since others wait for one.
+    pub(super) owed_until: Option<Duration>,
     pub(super) pace: Pace,
 }
 
@@ -64,6 +69,7 @@ impl Held {
             alone: false,
             is_moved: false,
             touched: Duration::ZERO,
+            owed_until: None,
             pace: Pace::default(),
         }
     }
@@ -102,6 +108,11 @@ impl Held {
             1.. if is_last => Some(idle),
             _ => None,
         }
+    }
+
+    /// Takes a recall. Where all slots are in use, the next that is free again goes back, and not to a request that waits here.
+    pub(super) fn recall(&mut self, now: Duration) {
+        self.owed_until = (self.idle() <= 0).then(|| now + OWED);
     }
 
     /// Gives idle credit back. Whether there was any.

@@ -7,10 +7,21 @@ use super::book::{Book, Change, NodeRow, Outcome};
 use super::pool::PoolRow;
 use super::{Account, Directive, Hello, Stated};
 use crate::counters::CounterKey;
-use crate::domain::Timestamp;
+use crate::domain::{LimitKind, Timestamp};
 
 /// How long a limit waits for the nodes' hellos after commits were lost.
 const AWAITED: Duration = Duration::from_secs(60);
+
+fn after(at: Timestamp, span: Duration) -> Timestamp {
+    at.plus_micros(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+}
+
+impl NodeRow {
+    /// Until when it may hold slots, after it asked for so much time at `now`.
+    fn slots_until_after(&self, now: Timestamp, slots_for: Duration) -> Timestamp {
+        if slots_for.is_zero() { self.slots_until } else { self.slots_until.max(after(now, slots_for)) }
+    }
+}
 
 impl Book {
     /// Begins a session. A hello that is repeated gets the same answer.
@@ -19,7 +30,7 @@ impl Book {
     /// after it may have been told that the credit is there.
     pub fn hello(&mut self, incarnation: i64, hello: &Hello, now: Timestamp) -> Outcome {
         let mut outcome = Outcome::default();
-        let Hello { connection, session, stated } = hello;
+        let Hello { connection, session, stated, slots_for } = hello;
         let node = self.nodes.get(&incarnation).cloned().unwrap_or_default();
         if node.is_closed {
             outcome.directives.push((incarnation, Directive::Closed));
@@ -27,7 +38,8 @@ impl Book {
         }
         let is_repeated = node.session > 0 && node.connection == *connection;
         let session = if is_repeated { node.session } else { node.session.max(*session).saturating_add(1) };
-        let node = NodeRow { session, connection: *connection, seen: now, is_closed: false };
+        let slots_until = node.slots_until_after(now, *slots_for);
+        let node = NodeRow { session, connection: *connection, seen: now, is_closed: false, slots_until };
         self.write(Change::Node(incarnation, node), &mut outcome);
         for stated in stated {
             self.compare(incarnation, stated, now, &mut outcome);
@@ -83,30 +95,42 @@ impl Book {
         }
     }
 
-    /// Gives credit that expires more time.
-    pub fn renew(&mut self, incarnation: i64, session: i64, sent: Duration, now: Timestamp) -> Outcome {
+    /// Gives credit that expires more time, and slots as much as the node says.
+    pub fn renew(
+        &mut self,
+        incarnation: i64,
+        session: i64,
+        sent: Duration,
+        slots_for: Duration,
+        now: Timestamp,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         if self.has_session(incarnation, session, &mut outcome)
             && let Some(node) = self.nodes.get(&incarnation)
         {
-            let node = NodeRow { seen: now, ..node.clone() };
+            let slots_until = node.slots_until_after(now, slots_for);
+            let node = NodeRow { seen: now, slots_until, ..node.clone() };
             self.write(Change::Node(incarnation, node), &mut outcome);
             outcome.directives.push((incarnation, Directive::Renewed { session, sent }));
         }
         outcome
     }
 
-    /// Frees credit that expired: on limits with a lease, of nodes that were not heard for so long. Their sessions end, so
-    /// that they hear of it before they are granted more.
+    /// Frees credit that expired: on limits with a lease, of nodes that were not heard for so long, and slots of nodes whose time
+    /// is up. Their sessions end, so that they hear of it before they are granted more.
     pub fn expire(&mut self, now: Timestamp) -> Outcome {
         let mut outcome = Outcome::default();
         let mut expired = BTreeSet::new();
         for (incarnation, node) in self.nodes.clone() {
-            let is_silent = |lease: Duration| now >= node.seen.plus_micros(lease.as_micros() as i64);
+            let is_silent = |lease: Duration| now >= after(node.seen, lease);
             let keys: Vec<_> = self.keys(incarnation).cloned().collect();
             for key in keys {
                 let lease = self.pools.get(&key).and_then(|pool| pool.row.terms.lease);
-                if lease.is_some_and(is_silent) && self.account(&key, incarnation).outstanding() > 0 {
+                let is_over = match key.kind {
+                    LimitKind::Concurrency => now >= node.slots_until,
+                    _ => lease.is_some_and(is_silent),
+                };
+                if is_over && self.account(&key, incarnation).outstanding() > 0 {
                     self.void(&key, incarnation, &mut outcome);
                     expired.insert(incarnation);
                 }

@@ -31,11 +31,13 @@ pub enum Report {
         session: i64,
         /// When it was sent, by the node's monotonic clock; comes back in the answer.
         sent: Duration,
+        /// As in [`Hello`].
+        slots_for: Duration,
     },
 }
 
 /// The first message of a connection.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Hello {
     /// A number that no other connection of the incarnation has; comes back in the answer.
     pub connection: u64,
@@ -43,6 +45,8 @@ pub struct Hello {
     pub session: i64,
     /// The credit that the node remembers.
     pub stated: Vec<Stated>,
+    /// How long from now on it may hold slots of limits on requests that are open at once; zero if it holds none.
+    pub slots_for: Duration,
 }
 
 /// The credit that a node remembers on one limit in one window: the proof by which a server sees that it lost commits.

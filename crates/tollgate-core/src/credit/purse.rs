@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::held::Held;
 use super::{Account, Credit, Directive, Hello, Report, Returned, Stated, Want};
 use crate::counters::CounterKey;
-use crate::domain::Timestamp;
+use crate::domain::{LimitKind, Timestamp};
 
 /// How long credit lies idle before it is given back.
 const IDLE: Duration = Duration::from_secs(5);
@@ -57,6 +57,8 @@ pub struct Purse {
     last_session: i64,
     /// When the last message was sent that the server answered.
     renewed: Option<Duration>,
+    /// How long after such a message slots may be held.
+    slots_for: Duration,
     is_closed: bool,
     held: BTreeMap<CounterKey, Held>,
 }
@@ -73,6 +75,12 @@ impl Purse {
         Self { last_session: session, held: held.collect(), ..Self::default() }
     }
 
+    /// Holds slots of limits on requests that are open at once, each for at most four fifths of this time after the sending of
+    /// the last message that was answered. Without, it is never granted one.
+    pub fn with_slots(self, slots_for: Duration) -> Self {
+        Self { slots_for, ..self }
+    }
+
     /// Begins a connection, whose number no other of the incarnation may have had, across restarts too.
     pub fn hello(&mut self, connection: u64, now: Now) -> Report {
         (self.connection, self.hello_sent, self.session) = (connection, now.elapsed, None);
@@ -80,7 +88,8 @@ impl Purse {
             let Held { account: Account { granted, .. }, acknowledged, .. } = held;
             Stated { key: key.clone(), granted: *granted, acknowledged: *acknowledged }
         });
-        Report::Hello(Hello { connection, session: self.last_session, stated: stated.collect() })
+        let (session, slots_for) = (self.last_session, self.slots_for);
+        Report::Hello(Hello { connection, session, stated: stated.collect(), slots_for })
     }
 
     /// Takes a message of the server, and gives the answer to it. Those of other connections and sessions change nothing.
@@ -107,6 +116,11 @@ impl Purse {
                 None
             }
             Directive::Recall { session, keys } if self.session == Some(session) => {
+                for key in keys.iter().filter(|key| key.kind == LimitKind::Concurrency) {
+                    if let Some(held) = self.held.get_mut(key) {
+                        held.recall(now.elapsed);
+                    }
+                }
                 self.give_back(|key, _| keys.contains(key))
             }
             Directive::Renewed { session, sent } if self.session == Some(session) => {
@@ -149,7 +163,8 @@ impl Purse {
     pub fn admit(&mut self, demands: &[Demand], now: Now) -> Result<Reservation, Short> {
         let covers = |demand: &Demand| {
             let held = self.held.get(&demand.key)?;
-            let is_valid = !self.is_closed && !held.is_moved && now.at < held.ends && !self.has_expired(held, now);
+            let is_valid =
+                !self.is_closed && !held.is_moved && now.at < held.ends && !self.has_expired(&demand.key, held, now);
             is_valid.then(|| held.covers(demand)).flatten().map(|amount| (demand.key.clone(), amount))
         };
         let amounts: Vec<_> = demands.iter().filter_map(covers).collect();
@@ -218,7 +233,8 @@ impl Purse {
             let level = used.saturating_add(returned).saturating_add(held.reserved).saturating_add(*amount);
             let behind = behind.iter().filter(|demand| demand.key == *key);
             let waiting = behind.fold(*amount, |sum, demand| sum.saturating_add(demand.amount));
-            let ahead = waiting.max(held.pace.most());
+            // A slot serves one request after the other.
+            let ahead = if key.kind == LimitKind::Concurrency { waiting } else { waiting.max(held.pace.most()) };
             Want { key: key.clone(), level, ahead, guessed: *guessed && held.reserved == 0 }
         });
         Some(Report::Want { session, wants: wants.collect() })
@@ -230,6 +246,20 @@ impl Purse {
         let report = self.give_back(|_, held| now.at >= held.ends || now.elapsed >= held.touched + IDLE);
         if self.session.is_some() && report.is_none() {
             self.held.retain(|_, held| !held.is_over(now.at));
+        }
+        report
+    }
+
+    /// Gives slots back that are free again and that others wait for, before a request that waits here gets them: otherwise a
+    /// node that is always full would never let others have one.
+    pub fn give_owed_back(&mut self, now: Now) -> Option<Report> {
+        let report = self.give_back(|_, held| held.owed_until.is_some_and(|until| now.elapsed < until));
+        if let Some(Report::Return { returns, .. }) = &report {
+            for returned in returns {
+                if let Some(held) = self.held.get_mut(&returned.key) {
+                    held.owed_until = None;
+                }
+            }
         }
         report
     }
@@ -262,28 +292,47 @@ impl Purse {
 
     /// Asks for more time for credit that expires.
     pub fn renew(&self, now: Now) -> Option<Report> {
-        Some(Report::Renew { session: self.session?, sent: now.elapsed })
+        Some(Report::Renew { session: self.session?, sent: now.elapsed, slots_for: self.slots_for })
     }
 
-    /// The shortest time after which credit is freed that is not renewed; `None` if none expires.
-    pub fn lease(&self) -> Option<Duration> {
-        self.held.values().filter_map(|held| held.lease).min()
+    /// How often more time is to be asked for; `None` if no credit expires.
+    pub fn renewal(&self) -> Option<Duration> {
+        let lease = |(key, held): (&CounterKey, &Held)| match key.kind {
+            LimitKind::Concurrency => (held.account.outstanding() > 0).then(|| self.slot_renewal()),
+            _ => held.lease.map(|lease| lease / 4),
+        };
+        self.held.iter().filter_map(lease).min()
+    }
+
+    /// Whether more time is to be asked for before a slot is: the node had none for so long that it asked for none.
+    pub fn lacks_time(&self, demands: &[Demand], now: Now) -> bool {
+        let wants_slot = demands.iter().any(|demand| demand.key.kind == LimitKind::Concurrency);
+        wants_slot && self.renewed.is_none_or(|renewed| now.elapsed >= renewed + self.slot_renewal())
+    }
+
+    /// Often enough that a request which holds a slot may be open for two thirds of the time that slots may be held for.
+    fn slot_renewal(&self) -> Duration {
+        self.slots_for / 8
     }
 
     /// Until when credit may be used, by the node's monotonic clock; `None` if it does not expire. A request that holds a slot
-    /// of a limit on concurrent requests must end by then.
+    /// must end by then.
     pub fn valid_until(&self, key: &CounterKey) -> Option<Duration> {
-        self.held.get(key).and_then(|held| self.expires(held))
+        self.held.get(key).and_then(|held| self.expires(key, held))
     }
 
     /// The node stops at 0.8 of the lease, counted from the sending of a message that the server answered: earlier than the
     /// server, which counts from when it answered.
-    fn expires(&self, held: &Held) -> Option<Duration> {
-        held.lease.map(|lease| self.renewed.map_or(Duration::ZERO, |renewed| renewed + lease * 4 / 5))
+    fn expires(&self, key: &CounterKey, held: &Held) -> Option<Duration> {
+        let lease = match key.kind {
+            LimitKind::Concurrency => Some(self.slots_for),
+            _ => held.lease,
+        };
+        lease.map(|lease| self.renewed.map_or(Duration::ZERO, |renewed| renewed + lease * 4 / 5))
     }
 
-    fn has_expired(&self, held: &Held, now: Now) -> bool {
-        self.expires(held).is_some_and(|expires| now.elapsed >= expires)
+    fn has_expired(&self, key: &CounterKey, held: &Held, now: Now) -> bool {
+        self.expires(key, held).is_some_and(|expires| now.elapsed >= expires)
     }
 
     /// The usage of each limit in each window, cumulative: to be sent with each usage batch that holds it, and to be kept

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Book, Outcome, Terms};
 use crate::counters::{CounterKey, Dimension};
-use crate::domain::Timestamp;
+use crate::domain::{LimitKind, Timestamp};
 
 impl Book {
     /// Takes what the configuration says of a limit at the time `now`: its ceiling and the end of its window. Credit of
@@ -20,6 +20,8 @@ impl Book {
     ) -> Outcome {
         let (current, window) = (limit.counter(now), limit.window(now));
         let known: Vec<CounterKey> = self.windows(&limit.limit_id, limit.kind).cloned().collect();
+        // Slots are freed when their node says, whatever becomes of other credit.
+        let lease = lease.filter(|_| limit.kind != LimitKind::Concurrency);
         let mut outcome = Outcome::default();
         if !opens && known.is_empty() {
             return outcome;

@@ -151,8 +151,8 @@ pub(super) fn limits(
     found
 }
 
-/// The limits of one owner: token rate, request rate, then budgets, the shortest window first. Budgets do not stop what is
-/// free.
+/// The limits of one owner: open requests, token rate, request rate, then budgets, the shortest window first. Budgets do not
+/// stop what is free.
 pub(super) fn check(
     usage: &dyn Usage,
     request: &Request<'_>,
@@ -164,7 +164,9 @@ pub(super) fn check(
 ) {
     each(usage, request, limits, calendar, |Used { limit_id, kind, enforcement, used, max, estimate, window }| {
         let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
-        let full = used >= max || !fits && usage.weighs_estimates(kind, enforcement);
+        // One that may wait need not wait at a lock.
+        let waits = kind == LimitKind::Concurrency && max > 0 && !usage.weighs_open(enforcement);
+        let full = used >= max && !waits || !fits && usage.weighs_estimates(kind, enforcement);
         let stops = full && !(kind == LimitKind::Budget && free.is_free());
         let is_shadow = enforcement == Enforcement::Shadow;
         found.push(LimitCheck {
@@ -201,6 +203,12 @@ fn each(
     mut visit: impl FnMut(Used<'_>),
 ) {
     let at = |anchor: Timestamp, length: &ResetDuration| Window::at(anchor, length, calendar, request.at);
+    // At most one of them has it.
+    if let Some((rate, max)) = limits.rate_limits.iter().find_map(|rate| Some((rate, rate.concurrent?))) {
+        let window = Window { start: Timestamp::EPOCH, end: Timestamp::MAX };
+        let (kind, enforcement) = (LimitKind::Concurrency, rate.enforcement);
+        visit(Used { limit_id: &rate.id, kind, enforcement, used: usage.open(rate), max, estimate: 0, window });
+    }
     let tokens = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.token()?)));
     shortest_first(tokens, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
         let window = at(*anchor, reset_duration);
@@ -266,6 +274,8 @@ pub(super) fn percentages(
                 LimitKind::Budget => &mut budgets,
                 LimitKind::Tokens => &mut tokens,
                 LimitKind::Requests => &mut requests,
+                // The server does not know the number that a node knows, and rules must mean the same at both.
+                LimitKind::Concurrency => return,
             };
             // Of a lock there is nothing left from the beginning.
             let percent = if max == 0 { 100.0 } else { 100.0 * used as f64 / max as f64 };
@@ -296,6 +306,9 @@ pub(super) fn tell_why(limit: &LimitCheck, why: &str) -> String {
         LimitKind::Tokens => ("rate limit", format!("{used} tokens"), format!("{max}")),
         LimitKind::Requests => ("rate limit", format!("{used} requests"), format!("{max}")),
         LimitKind::Budget => ("budget", dollars(used), dollars(max)),
+        LimitKind::Concurrency => {
+            return format!("rate limit {limit_id} of {owner}: {used} of {max} requests at once are open{why}");
+        }
     };
     let resets = if window.has_end() { format!("resets at {}", window.end) } else { "never resets".to_owned() };
     format!("{what} {limit_id} of {owner}: {used} of {max} used{why}; {resets}")

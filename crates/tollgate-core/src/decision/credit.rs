@@ -34,7 +34,7 @@ impl Explanation {
     pub fn demands(&self, expected: &Expected) -> Vec<Demand> {
         let demand = |limit: &LimitCheck| {
             let (amount, guessed) = match limit.kind {
-                LimitKind::Requests => (1, false),
+                LimitKind::Requests | LimitKind::Concurrency => (1, false),
                 LimitKind::Tokens => (expected.tokens.max(1), expected.guesses_tokens),
                 LimitKind::Budget if expected.is_free => return None,
                 LimitKind::Budget => (expected.cost.max(1), expected.guesses_cost),
@@ -50,7 +50,11 @@ impl Explanation {
         if let Some(limit) = first.and_then(|place| self.limits.get_mut(place)) {
             limit.blocks = true;
             self.verdict = stopped_by(limit.kind);
-            self.reason = checks::tell_why(limit, ", and this node holds no credit for the rest");
+            let why = match limit.kind {
+                LimitKind::Concurrency => " at this node, and it holds no further slot",
+                _ => ", and this node holds no credit for the rest",
+            };
+            self.reason = checks::tell_why(limit, why);
             self.blocking = first;
         }
         self

@@ -25,7 +25,7 @@ pub use chain::{Applied, chain};
 pub use checks::permits_model;
 pub use credit::Expected;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, rates, resolve_price};
-pub use usage::{NoUsage, Usage};
+pub use usage::{KnownUsage, NoUsage, Usage};
 
 use crate::config::Config;
 use crate::domain::{
@@ -98,6 +98,8 @@ pub enum Verdict {
     ModelBlocked,
     /// The key may not use the provider key, or none at all.
     ProviderKeyBlocked,
+    /// A limit on requests that are open at once is reached.
+    ConcurrencyLimited,
     /// A limit on tokens is used up.
     TokenLimited,
     /// A limit on requests is used up.
@@ -112,6 +114,7 @@ const fn stopped_by(kind: LimitKind) -> Verdict {
         LimitKind::Tokens => Verdict::TokenLimited,
         LimitKind::Requests => Verdict::RequestLimited,
         LimitKind::Budget => Verdict::BudgetExceeded,
+        LimitKind::Concurrency => Verdict::ConcurrencyLimited,
     }
 }
 
@@ -124,7 +127,7 @@ pub struct LimitCheck {
     pub limit_id: LimitId,
     /// What it counts.
     pub kind: LimitKind,
-    /// What is used in the current window.
+    /// Usage in the current window; the number of open requests, where that is limited.
     pub used: i64,
     /// The ceiling.
     pub max: i64,
@@ -370,7 +373,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     explanation.blocking = match explanation.verdict {
         Verdict::Allow => limits.iter().position(|limit| limit.blocks),
         // The one that left no candidate: the first of its provider config that blocks.
-        Verdict::TokenLimited | Verdict::RequestLimited | Verdict::BudgetExceeded => {
+        Verdict::ConcurrencyLimited | Verdict::TokenLimited | Verdict::RequestLimited | Verdict::BudgetExceeded => {
             let own = provider_config.map(|provider_config| LimitOwner::ProviderConfig(provider_config.id));
             limits.iter().position(|limit| limit.blocks && Some(&limit.owner) == own.as_ref())
         }

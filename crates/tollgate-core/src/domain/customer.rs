@@ -5,7 +5,7 @@ use super::{Calendar, Labels, Limits, ModelCeiling};
 /// A customer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Customer {
-    /// Unique name.
+    /// Name, unique among customers.
     pub name: Box<str>,
     /// Whether keys below it work.
     pub is_active: bool,
@@ -19,4 +19,6 @@ pub struct Customer {
     pub limits: Limits,
     /// Free labels.
     pub labels: Labels,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }

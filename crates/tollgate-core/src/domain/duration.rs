@@ -57,6 +57,8 @@ impl ResetDuration {
          hours, minutes, seconds and milliseconds such as \"1h30m\", \"90s\" or \"1500ms\"; from 1 second to 10 years";
     /// The length of a window without an end.
     pub const NEVER: &'static str = "never";
+    /// One window without an end.
+    pub const ENDLESS: &'static Self = &Self(Spelling::Plain(Unit::Never, 1));
     /// The shortest window, in milliseconds.
     pub const MIN_MILLIS: i64 = SECOND;
     /// The longest window, in milliseconds: 10 years of 365 days.

@@ -83,6 +83,32 @@ pub enum Error {
         /// How many may.
         limit: usize,
     },
+    /// Names of what would lose its parent are taken where it goes.
+    #[error("{total} name(s) would clash without {what}")]
+    NamesClash {
+        /// The parent that was to go, as `the team "0190…"`.
+        what: String,
+        /// The first names, each with the resource that has it already.
+        names: Vec<(Box<str>, ResourceKey)>,
+        /// How many there are.
+        total: usize,
+    },
+    /// One of many changes is refused.
+    #[error("changes[{index}]: {error}")]
+    InChange {
+        /// The place of the change.
+        index: usize,
+        /// The reason.
+        error: Box<Error>,
+    },
+    /// The log does not reach back to a revision.
+    #[error("revision {revision} is before revision {first}, the first that can be returned to")]
+    Forgotten {
+        /// The revision that was asked for.
+        revision: i64,
+        /// The first that the log reaches back to.
+        first: i64,
+    },
     /// A built-in provider cannot be deleted.
     #[error("provider {0:?} is built in and cannot be deleted")]
     BuiltIn(Arc<str>),

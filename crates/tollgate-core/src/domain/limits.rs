@@ -64,7 +64,7 @@ pub struct RateDimension {
     pub anchor: Timestamp,
 }
 
-/// A ceiling on tokens, requests or both. At least one dimension is there.
+/// A ceiling on tokens, requests, and requests that are open at once. At least one of them is there.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RateLimit {
     /// Id; empty in a desired state for a rate limit that is not named by its id.
@@ -73,6 +73,8 @@ pub struct RateLimit {
     pub token: Option<RateDimension>,
     /// Requests per window.
     pub request: Option<RateDimension>,
+    /// Requests that are open at once.
+    pub concurrent: Option<i64>,
     /// How it holds requests back.
     pub enforcement: Enforcement,
     /// The percentages of the ceilings whose crossing is recorded.
@@ -94,7 +96,7 @@ impl RateLimit {
         self.request.as_ref()
     }
 
-    /// The dimensions that it has.
+    /// The dimensions that it has in windows.
     pub fn dimensions(&self) -> impl Iterator<Item = &RateDimension> {
         [&self.token, &self.request].into_iter().flatten()
     }
@@ -105,7 +107,7 @@ impl RateLimit {
 pub struct Limits {
     /// Budgets, in the client's order; no two of one length.
     pub budgets: Box<[Budget]>,
-    /// Rate limits, in the client's order; no two have a dimension of the same length.
+    /// Rate limits, in the client's order; no two have a dimension of the same length, or limit requests that are open at once.
     pub rate_limits: Box<[RateLimit]>,
 }
 
@@ -166,6 +168,13 @@ pub enum LimitKind {
     Requests,
     /// Nano-dollars.
     Budget,
+    /// Requests that are open at once: each holds a slot, and nothing is counted.
+    Concurrency,
+}
+
+impl LimitKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Tokens, Self::Requests, Self::Budget, Self::Concurrency];
 }
 
 /// Who owns a limit.

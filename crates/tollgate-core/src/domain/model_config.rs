@@ -17,6 +17,8 @@ pub struct ModelConfig {
     pub calendar: Option<Box<Calendar>>,
     /// What may be spent, and how fast.
     pub limits: Limits,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 impl ModelConfig {

@@ -21,6 +21,8 @@ pub struct ModelPrice {
     pub valid_from: Option<Timestamp>,
     /// Until when it holds, that instant excluded; for ever if `None`.
     pub valid_to: Option<Timestamp>,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 impl ModelPrice {

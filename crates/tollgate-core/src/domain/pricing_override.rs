@@ -15,6 +15,8 @@ pub struct PricingOverride {
     pub request_types: RequestTypes,
     /// The rates that it has.
     pub rates: Rates,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 /// Which traffic an override is for.
@@ -112,6 +114,14 @@ impl PricingScope {
             }
             _ => return None,
         })
+    }
+
+    /// Lets `share` say the id of the virtual key anew.
+    pub fn share_virtual_key(&mut self, share: impl FnOnce(&mut Id<VirtualKey>)) {
+        match self {
+            Self::VirtualKey(id) | Self::VirtualKeyProvider(id, _) | Self::VirtualKeyProviderKey(id, ..) => share(id),
+            Self::Global | Self::Provider(_) | Self::ProviderKey(_) => {}
+        }
     }
 
     /// Its kind.

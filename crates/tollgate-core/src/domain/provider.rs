@@ -28,12 +28,14 @@ pub const BUILT_IN: [&str; 23] = [
 ];
 
 /// A provider; its name is its id.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Provider {
     /// Its keys, in the client's order.
     pub keys: Vec<ProviderKey>,
     /// Whether it is one of [`BUILT_IN`].
     pub built_in: bool,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 /// A key of a provider, by name only.

@@ -11,4 +11,6 @@ pub struct ProviderGovernance {
     pub calendar: Option<Box<Calendar>>,
     /// What may be spent at the provider, and how fast.
     pub limits: Limits,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Customer, Id, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team,
-    Timestamp, VirtualKey,
+    Timestamp, VirtualKey, Webhook,
 };
 
 /// The kinds of resource. The order is that of snapshots and digests.
@@ -31,11 +31,13 @@ pub enum Kind {
     McpClient,
     /// [`ModelPrice`].
     ModelPrice,
+    /// [`Webhook`].
+    Webhook,
 }
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Customer,
         Self::Team,
         Self::VirtualKey,
@@ -46,6 +48,7 @@ impl Kind {
         Self::Provider,
         Self::McpClient,
         Self::ModelPrice,
+        Self::Webhook,
     ];
 
     /// The number of the kind in the API, the log and the digests; it never changes.
@@ -61,6 +64,7 @@ impl Kind {
             Self::Provider => 8,
             Self::McpClient => 9,
             Self::ModelPrice => 10,
+            Self::Webhook => 11,
         }
     }
 
@@ -82,7 +86,14 @@ impl Kind {
             Self::Provider => "provider",
             Self::McpClient => "mcp_client",
             Self::ModelPrice => "model_price",
+            Self::Webhook => "webhook",
         }
+    }
+
+    /// Whether resources of the kind are on the change stream. The others are in the log and the audit trail alone: no node needs
+    /// them, and some have secrets.
+    pub const fn is_streamed(self) -> bool {
+        !matches!(self, Self::Webhook)
     }
 }
 
@@ -164,6 +175,8 @@ pub enum AnyResource {
     McpClient(Arc<Stored<McpClient>>),
     /// A price of a model.
     ModelPrice(Arc<Stored<ModelPrice>>),
+    /// A webhook.
+    Webhook(Arc<Stored<Webhook>>),
 }
 
 impl AnyResource {
@@ -180,6 +193,7 @@ impl AnyResource {
             Self::Provider(_) => Kind::Provider,
             Self::McpClient(_) => Kind::McpClient,
             Self::ModelPrice(_) => Kind::ModelPrice,
+            Self::Webhook(_) => Kind::Webhook,
         }
     }
 
@@ -196,6 +210,7 @@ impl AnyResource {
             Self::Provider(stored) => stored.id.as_str(),
             Self::McpClient(stored) => stored.id.as_str(),
             Self::ModelPrice(stored) => stored.id.as_str(),
+            Self::Webhook(stored) => stored.id.as_str(),
         }
     }
 
@@ -212,6 +227,7 @@ impl AnyResource {
             Self::Provider(stored) => ResourceKey::of(&stored.id),
             Self::McpClient(stored) => ResourceKey::of(&stored.id),
             Self::ModelPrice(stored) => ResourceKey::of(&stored.id),
+            Self::Webhook(stored) => ResourceKey::of(&stored.id),
         }
     }
 
@@ -228,6 +244,7 @@ impl AnyResource {
             Self::Provider(stored) => stored.revision,
             Self::McpClient(stored) => stored.revision,
             Self::ModelPrice(stored) => stored.revision,
+            Self::Webhook(stored) => stored.revision,
         }
     }
 
@@ -244,6 +261,7 @@ impl AnyResource {
             Self::Provider(stored) => stored.updated_at,
             Self::McpClient(stored) => stored.updated_at,
             Self::ModelPrice(stored) => stored.updated_at,
+            Self::Webhook(stored) => stored.updated_at,
         }
     }
 }
@@ -277,5 +295,6 @@ kinds!(
     PricingOverride,
     Provider,
     McpClient,
-    ModelPrice
+    ModelPrice,
+    Webhook
 );

@@ -26,6 +26,8 @@ pub struct RoutingRule {
     pub chain_rule: bool,
     /// Free data of a rule editor.
     pub query: Option<Struct>,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 /// One place where a matching request may go. What is `None` is kept from the request.

@@ -5,7 +5,7 @@ use super::{Calendar, Customer, Id, Labels, Limits, ModelCeiling, Struct};
 /// A team.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Team {
-    /// Unique name.
+    /// Name, unique within its customer.
     pub name: Box<str>,
     /// The customer it belongs to.
     pub customer_id: Option<Id<Customer>>,
@@ -27,4 +27,6 @@ pub struct Team {
     pub config: Option<Struct>,
     /// Free claims.
     pub claims: Option<Struct>,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }

@@ -17,7 +17,7 @@ pub enum KeyOwner {
 /// A virtual key.
 #[derive(Clone, PartialEq, Debug)]
 pub struct VirtualKey {
-    /// Unique name.
+    /// Name, unique within its team or customer.
     pub name: Box<str>,
     /// What is kept of the secret.
     pub secret: Secret,
@@ -45,6 +45,8 @@ pub struct VirtualKey {
     pub labels: Labels,
     /// Who created it.
     pub created_by: Box<str>,
+    /// The source that manages it; empty for none.
+    pub managed_by: Box<str>,
 }
 
 impl VirtualKey {

@@ -189,6 +189,8 @@ pub fn assign_late(
             LimitKind::Budget if too_late => (*cost, current),
             LimitKind::Budget => (*cost, own),
             LimitKind::Tokens | LimitKind::Requests if too_late => continue,
+            // Of it nothing is counted.
+            LimitKind::Concurrency => continue,
             LimitKind::Tokens => (tokens, own),
             LimitKind::Requests => (*requests, own),
         };

@@ -19,8 +19,9 @@ pub fn parse_credit_report(
 ) -> Option<Report> {
     let mut parser = Parser { violations, failed: false };
     let report = match message {
-        ReportMessage::Hello(v1::NodeHello { connection, session, stated, .. }) => {
+        ReportMessage::Hello(v1::NodeHello { connection, session, stated, slots_for, .. }) => {
             let path = path.field("hello");
+            let slots_for = parser.duration(slots_for.unwrap_or_default(), &path.field("slots_for"));
             let session = parser.natural(session, &path.field("session"));
             let stated = parser.list(stated, &path.field("stated"), |parser, stated, path| {
                 let v1::CreditStated { key, granted, acknowledged } = stated;
@@ -28,7 +29,7 @@ pub fn parse_credit_report(
                 let acknowledged = parser.natural(acknowledged, &path.field("acknowledged"));
                 Stated { key: parser.key(key, &path.field("key")), granted, acknowledged }
             });
-            Report::Hello(Hello { connection, session, stated })
+            Report::Hello(Hello { connection, session, stated, slots_for })
         }
         ReportMessage::Wants(v1::CreditWants { session, wants }) => {
             let wants = parser.bounded_list(wants, &path.field("wants").field("wants"), |parser, want, path| {
@@ -48,9 +49,11 @@ pub fn parse_credit_report(
                 });
             Report::Return { session, returns }
         }
-        ReportMessage::Renewal(v1::CreditRenewal { session, sent }) => {
-            let sent = parser.duration(sent.unwrap_or_default(), &path.field("renewal").field("sent"));
-            Report::Renew { session, sent }
+        ReportMessage::Renewal(v1::CreditRenewal { session, sent, slots_for }) => {
+            let path = path.field("renewal");
+            let sent = parser.duration(sent.unwrap_or_default(), &path.field("sent"));
+            let slots_for = parser.duration(slots_for.unwrap_or_default(), &path.field("slots_for"));
+            Report::Renew { session, sent, slots_for }
         }
         ReportMessage::AppliedRevision(_) | ReportMessage::Status(_) => return None,
     };
@@ -60,13 +63,14 @@ pub fn parse_credit_report(
 /// The report as the API has it. Of a hello only what is about credit.
 pub fn render_credit_report(report: Report) -> v1::NodeReport {
     let message = match report {
-        Report::Hello(Hello { connection, session, stated }) => {
+        Report::Hello(Hello { connection, session, stated, slots_for }) => {
             let stated = stated.into_iter().map(|Stated { key, granted, acknowledged }| {
                 let key = Some(render_credit_key(&key));
                 v1::CreditStated { key, granted, acknowledged }
             });
             let stated = stated.collect();
-            ReportMessage::Hello(v1::NodeHello { connection, session, stated, ..v1::NodeHello::default() })
+            let slots_for = render_span(slots_for);
+            ReportMessage::Hello(v1::NodeHello { connection, session, stated, slots_for, ..v1::NodeHello::default() })
         }
         Report::Want { session, wants } => {
             let wants = wants.into_iter().map(|Want { key, level, ahead, guessed }| {
@@ -82,9 +86,11 @@ pub fn render_credit_report(report: Report) -> v1::NodeReport {
             });
             ReportMessage::Returns(v1::CreditReturns { session, returns: returns.collect() })
         }
-        Report::Renew { session, sent } => {
-            ReportMessage::Renewal(v1::CreditRenewal { session, sent: Some(render_duration(sent)) })
-        }
+        Report::Renew { session, sent, slots_for } => ReportMessage::Renewal(v1::CreditRenewal {
+            session,
+            sent: Some(render_duration(sent)),
+            slots_for: render_span(slots_for),
+        }),
     };
     v1::NodeReport { report: Some(message) }
 }
@@ -189,6 +195,11 @@ pub fn read_credit_key(message: &v1::CreditKey) -> Option<CounterKey> {
     Some(CounterKey { limit_id: limit_id.as_str().into(), kind: read_limit_kind(*kind)?, window_start })
 }
 
+/// The span of time, which is absent if it is none.
+fn render_span(span: Duration) -> Option<prost_types::Duration> {
+    (!span.is_zero()).then(|| render_duration(span))
+}
+
 /// The span of time as protobuf has it.
 pub fn render_duration(duration: Duration) -> prost_types::Duration {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
@@ -274,7 +285,8 @@ impl Parser<'_> {
         let kind = read_limit_kind(kind).unwrap_or_else(|| {
             self.fail(
                 &path.field("kind"),
-                "is no kind of limit; must be LIMIT_KIND_TOKENS, LIMIT_KIND_REQUESTS or LIMIT_KIND_BUDGET",
+                "is no kind of limit; must be LIMIT_KIND_TOKENS, LIMIT_KIND_REQUESTS, LIMIT_KIND_BUDGET or \
+                 LIMIT_KIND_CONCURRENCY",
             );
             LimitKind::Budget
         });

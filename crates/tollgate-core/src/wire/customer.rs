@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::text::{labels, name, render_labels, timestamp};
+use super::text::{labels, managed_by, name, render_labels, tidy_name, timestamp};
 use super::{Form, Wire, calendar, ceiling, limits};
 use crate::domain::{Customer, LimitOwner, Path, Stored, Violations};
 use crate::proto::v1;
@@ -21,6 +21,7 @@ impl Wire for Customer {
             calendar_aligned,
             calendar: followed,
             labels: pairs,
+            managed_by: manager,
             ..
         } = message;
         Some(Self {
@@ -31,6 +32,7 @@ impl Wire for Customer {
             calendar: calendar::parse(followed, &path.field("calendar"), violations),
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
+            managed_by: managed_by(&manager, path, violations),
         })
     }
 
@@ -38,8 +40,12 @@ impl Wire for Customer {
         ceiling::review(message.model_ceiling.as_ref(), &path.field("model_ceiling"), violations);
     }
 
+    fn tidy(message: &mut v1::Customer) {
+        tidy_name(&mut message.name);
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::Customer {
-        let Self { name, is_active, model_ceiling, calendar_aligned, calendar: followed, limits, labels } =
+        let Self { name, is_active, model_ceiling, calendar_aligned, calendar: followed, limits, labels, managed_by } =
             &stored.resource;
         let owner = LimitOwner::Customer(stored.id.clone());
         let (budgets, rate_limits) =
@@ -59,6 +65,7 @@ impl Wire for Customer {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -1,10 +1,10 @@
 //! Budgets and rate limits.
 
 use super::text::{self, timestamp};
-use super::{Form, parse_timestamp, threshold};
+use super::{Form, increase, parse_timestamp, threshold};
 use crate::domain::{
     Budget, Calendar, Enforcement, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration,
-    TemporaryIncrease, Timestamp, Violations, Window,
+    Timestamp, Violations, Window,
 };
 use crate::proto::v1;
 
@@ -49,6 +49,10 @@ fn rate_limits(
     for (index, message) in messages.into_iter().enumerate() {
         let path = list.index(index);
         let Some(limit) = rate_limit(message, &path, violations) else { continue };
+        if limit.concurrent.is_some() && parsed.iter().any(|other| other.concurrent.is_some()) {
+            let text = "is set in another rate limit too; an owner has one limit on requests that are open at once";
+            violations.add(path.field("concurrent_request_max_limit"), text);
+        }
         for (of, field, what) in [
             (RateLimit::token as fn(&RateLimit) -> Option<&RateDimension>, "token_reset_duration", "LLM tokens"),
             (RateLimit::request, "request_reset_duration", "requests"),
@@ -88,7 +92,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     let id = text::bounded(&message.id, 128, false, &path.field("id"), violations);
     let alert_percents = threshold::parse(message.alert_percents, &path.field("alert_percents"), violations);
     let temporary_increase =
-        temporary_increase(message.temporary_increase, message.temporary_increase_until, path, violations);
+        increase::parse(message.temporary_increase, message.temporary_increase_until, path, violations);
     let field = path.field("reset_duration");
     let reset_duration = duration(&message.reset_duration, &field, true, violations)?;
     let enforcement = enforcement(message.enforcement, path, violations)?;
@@ -110,7 +114,13 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
     let is_empty = message.token_max_limit.is_none()
         && message.token_reset_duration.is_none()
         && message.request_max_limit.is_none()
-        && message.request_reset_duration.is_none();
+        && message.request_reset_duration.is_none()
+        && message.concurrent_request_max_limit.is_none();
+    let concurrent = message.concurrent_request_max_limit;
+    if let Some(max) = concurrent.filter(|max| *max < 0) {
+        let text = format!("is {max}; must be at least 0, where 0 is a lock, or absent for no limit");
+        violations.add(path.field("concurrent_request_max_limit"), text);
+    }
     let mut dimension = |max: Option<i64>, length: Option<String>, [max_field, length_field]: [&str; 2]| {
         let (max_path, length_path) = (path.field(max_field), path.field(length_field));
         if let Some(max) = max
@@ -146,9 +156,16 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
     let alert_percents = threshold::parse(message.alert_percents, &path.field("alert_percents"), violations);
     if token.is_none() && request.is_none() {
         if is_empty {
-            violations.add(path, "limits nothing; set token_max_limit or request_max_limit, or leave the entry out");
+            let text = "limits nothing; set token_max_limit, request_max_limit or concurrent_request_max_limit, or leave the \
+                        entry out";
+            violations.add(path, text);
         }
-        return None;
+        concurrent?;
+        if !alert_percents.are_usual() {
+            let text = "is set, but nothing is recorded of requests that are open at once, which alone the entry limits; leave \
+                        it out";
+            violations.add(path.field("alert_percents"), text);
+        }
     }
     let enforcement = enforcement(message.enforcement, path, violations)?;
     let epoch = Timestamp::EPOCH;
@@ -156,6 +173,7 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         id: id.as_ref().into(),
         token,
         request,
+        concurrent,
         enforcement,
         alert_percents,
         created_at: epoch,
@@ -182,40 +200,6 @@ pub fn render_enforcement(enforcement: Enforcement) -> v1::Enforcement {
         Enforcement::Hard => v1::Enforcement::Hard,
         Enforcement::Soft => v1::Enforcement::Soft,
         Enforcement::Shadow => v1::Enforcement::Shadow,
-    }
-}
-
-/// The increase of a budget for a while, if it has one.
-fn temporary_increase(
-    usd: f64,
-    until: Option<prost_types::Timestamp>,
-    path: &Path<'_>,
-    violations: &mut Violations,
-) -> Option<TemporaryIncrease> {
-    let (amount_path, until_path) = (path.field("temporary_increase"), path.field("temporary_increase_until"));
-    let amount = NanoUsd::limit_from_usd(usd);
-    if amount.is_none() {
-        let max = NanoUsd::MAX_USD;
-        let text = format!(
-            "is {usd}; must be 0 for none, or a number of US dollars of at least a nano-dollar (1e-9) and at most {max:e}"
-        );
-        violations.add(amount_path, text);
-    }
-    match (usd == 0.0, until) {
-        (true, None) => None,
-        (true, Some(_)) => {
-            let text = "is 0, but temporary_increase_until is set; say by how much max_limit is raised until then";
-            violations.add(amount_path, text);
-            None
-        }
-        (false, None) => {
-            violations.add(until_path, "is absent, but temporary_increase is set; say when the increase ends");
-            None
-        }
-        (false, Some(until)) => {
-            let until = parse_timestamp(&until, &until_path, violations)?;
-            Some(TemporaryIncrease { amount: amount?, until })
-        }
     }
 }
 
@@ -359,9 +343,16 @@ pub fn render_rate_limit(
         request_next_reset: request.map(|window| timestamp(window.end)),
         token_anchor: anchor(&limit.token),
         request_anchor: anchor(&limit.request),
+        concurrent_request_max_limit: limit.concurrent,
+        concurrent_request_current_usage: 0,
         enforcement: said(limit.enforcement, form),
-        alert_percents: threshold::render(&limit.alert_percents, form),
+        // Nothing is recorded of requests that are open at once.
+        alert_percents: match limit.dimensions().next() {
+            Some(_) => threshold::render(&limit.alert_percents, form),
+            None => Vec::new(),
+        },
         calendar_aligned: calendar.is_some()
+            && limit.dimensions().next().is_some()
             && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),

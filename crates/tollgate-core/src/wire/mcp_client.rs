@@ -1,7 +1,7 @@
 //! MCP clients.
 
 use super::provider::named;
-use super::text::{id_name, names, timestamp};
+use super::text::{id_name, managed_by, names, timestamp};
 use super::{Form, Wire};
 use crate::domain::{McpClient, Path, Stored, Violations};
 use crate::proto::v1;
@@ -13,13 +13,16 @@ impl Wire for McpClient {
     const NAMED_BY_ID: bool = true;
 
     fn parse(message: v1::McpClient, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::McpClient { name, tools, .. } = message;
+        let v1::McpClient { name, tools, managed_by: manager, .. } = message;
         id_name(&name, &path.field("name"), violations);
-        Some(Self { tools: names(&tools, &path.field("tools"), violations) })
+        Some(Self {
+            tools: names(&tools, &path.field("tools"), violations),
+            managed_by: managed_by(&manager, path, violations),
+        })
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::McpClient {
-        let Self { tools } = &stored.resource;
+        let Self { tools, managed_by } = &stored.resource;
         v1::McpClient {
             id: stored.id.to_string(),
             name: stored.id.to_string(),
@@ -27,6 +30,7 @@ impl Wire for McpClient {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -8,6 +8,7 @@ mod calendar;
 mod ceiling;
 mod credit;
 mod customer;
+mod increase;
 mod limits;
 mod mcp_client;
 mod model_config;
@@ -22,13 +23,14 @@ mod text;
 mod threshold;
 mod token;
 mod virtual_key;
+mod webhook;
 
 use prost::Message;
 
 use crate::counters::{Adjustment, CounterKey};
 use crate::domain::{
     AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
-    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey,
+    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey, Webhook,
 };
 use crate::proto::v1;
 
@@ -46,6 +48,7 @@ pub use text::{parse_timestamp, timestamp};
 pub use threshold::{parse_threshold_owner, render_threshold_owner};
 pub use token::{parse_token, render_role, render_token};
 pub use virtual_key::parse_secrets;
+pub use webhook::host_alone;
 
 /// The most that an encoded resource may have, so that no resource can ever stop a watcher.
 pub const MAX_RESOURCE_BYTES: usize = 256 * 1024;
@@ -92,8 +95,17 @@ pub trait Wire: Resource {
     /// Adds what a client may not write, though earlier versions have stored it: mostly what can never match.
     fn review(_message: &Self::Message, _path: &Path<'_>, _violations: &mut Violations) {}
 
+    /// Takes away of a client's message what does not count, as what is not seen at the ends of a name.
+    fn tidy(_message: &mut Self::Message) {}
+
+    /// The fields among [`Wire::IMMUTABLE`] that name something by its path: only the state tells whether they differ.
+    fn given_by_path(_message: &Self::Message) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The message of a client as a value, or `None` with everything that is wrong with it.
-    fn accept(message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+    fn accept(mut message: Self::Message, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
+        Self::tidy(&mut message);
         Self::review(&message, path, violations);
         Self::parse(message, path, violations)
     }
@@ -134,6 +146,7 @@ pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
         AnyResource::Provider(stored) => of::<Provider>(stored, form),
         AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
         AnyResource::ModelPrice(stored) => of::<ModelPrice>(stored, form),
+        AnyResource::Webhook(stored) => of::<Webhook>(stored, form),
     }
 }
 
@@ -184,6 +197,7 @@ fn restore(message: v1::ConfigResource, form: Form, violations: &mut Violations)
         Some(Message::Provider(message)) => of::<Provider>(message, form, violations),
         Some(Message::McpClient(message)) => of::<McpClient>(message, form, violations),
         Some(Message::ModelPrice(message)) => of::<ModelPrice>(message, form, violations),
+        Some(Message::Webhook(message)) => of::<Webhook>(message, form, violations),
         None => {
             violations.add(Path::root("resource"), "is of no kind that this version knows");
             None
@@ -203,15 +217,24 @@ pub const fn has_hashes(kind: Kind) -> bool {
         | Kind::PricingOverride
         | Kind::Provider
         | Kind::McpClient
-        | Kind::ModelPrice => false,
+        | Kind::ModelPrice
+        | Kind::Webhook => false,
     }
 }
 
-/// Takes the hashes of secrets out of a resource of the log or of the stream, for people to read.
+/// Takes the hashes of secrets out of a resource of the stream, for people to read.
 pub fn strip_hashes(resource: &mut v1::ConfigResource) {
     if let Some(v1::config_resource::Resource::VirtualKey(key)) = &mut resource.resource {
         key.value_sha256.clear();
         key.previous_value_sha256.clear();
+    }
+}
+
+/// Takes secrets and hashes of them out of a resource of the log, for people to read.
+pub fn strip_secrets(resource: &mut v1::ConfigResource) {
+    strip_hashes(resource);
+    if let Some(v1::config_resource::Resource::Webhook(webhook)) = &mut resource.resource {
+        webhook::hide(webhook);
     }
 }
 
@@ -228,6 +251,7 @@ pub const fn kind(kind: Kind) -> v1::ResourceKind {
         Kind::Provider => v1::ResourceKind::Provider,
         Kind::McpClient => v1::ResourceKind::McpClient,
         Kind::ModelPrice => v1::ResourceKind::ModelPrice,
+        Kind::Webhook => v1::ResourceKind::Webhook,
     }
 }
 
@@ -237,13 +261,13 @@ pub const fn limit_kind(kind: LimitKind) -> v1::LimitKind {
         LimitKind::Tokens => v1::LimitKind::Tokens,
         LimitKind::Requests => v1::LimitKind::Requests,
         LimitKind::Budget => v1::LimitKind::Budget,
+        LimitKind::Concurrency => v1::LimitKind::Concurrency,
     }
 }
 
 /// The kind of limit with this number of the API; `None` if there is none.
 pub fn read_limit_kind(number: i32) -> Option<LimitKind> {
-    let kinds = [LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget];
-    kinds.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)
+    LimitKind::ALL.into_iter().find(|kind| i32::from(limit_kind(*kind)) == number)
 }
 
 /// A correction of usage, as the API has it.

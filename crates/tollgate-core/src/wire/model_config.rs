@@ -1,8 +1,8 @@
 //! Model configs.
 
-use super::text::{model_pattern, name, reference, timestamp};
+use super::text::{managed_by, model_pattern, name, reference, timestamp};
 use super::{Form, Wire, calendar, limits, scope};
-use crate::domain::{Id, LimitOwner, ModelConfig, Path, ScopeKind, Stored, Violations};
+use crate::domain::{Id, LimitOwner, ModelConfig, NamePath, Path, ScopeKind, Stored, Violations};
 use crate::proto::v1;
 
 const SCOPES: &str = "MODEL_CONFIG_SCOPE_GLOBAL, MODEL_CONFIG_SCOPE_VIRTUAL_KEY, MODEL_CONFIG_SCOPE_TEAM, \
@@ -34,7 +34,8 @@ impl Wire for ModelConfig {
     const IMMUTABLE: &'static [&'static str] = &["scope", "scope_id"];
 
     fn parse(message: v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::ModelConfig { model_name, provider, scope, scope_id, calendar_aligned, .. } = message;
+        let v1::ModelConfig { model_name, provider, scope, scope_id, calendar_aligned, managed_by: manager, .. } =
+            message;
         let (followed, budgets, rate_limits) = (message.calendar, message.budgets, message.rate_limits);
         let model_name = name(&model_name, &path.field("model_name"), violations);
         let provider =
@@ -42,15 +43,21 @@ impl Wire for ModelConfig {
         let scope = scope::parse(parse_model_config_scope(scope), SCOPES, &scope_id, path, violations);
         let calendar = calendar::parse(followed, &path.field("calendar"), violations);
         let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
-        Some(Self { model_name, provider, scope: scope?, calendar_aligned, calendar, limits })
+        let managed_by = managed_by(&manager, path, violations);
+        Some(Self { model_name, provider, scope: scope?, calendar_aligned, calendar, limits, managed_by })
     }
 
     fn review(message: &v1::ModelConfig, path: &Path<'_>, violations: &mut Violations) {
         model_pattern(message.model_name.trim(), &message.provider, &path.field("model_name"), violations);
     }
 
+    fn given_by_path(message: &v1::ModelConfig) -> &'static [&'static str] {
+        if NamePath::is_path(&message.scope_id) { &["scope_id"] } else { &[] }
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::ModelConfig {
-        let Self { model_name, provider, scope, calendar_aligned, calendar: followed, limits } = &stored.resource;
+        let Self { model_name, provider, scope, calendar_aligned, calendar: followed, limits, managed_by } =
+            &stored.resource;
         let owner = LimitOwner::ModelConfig(stored.id.clone());
         let (budgets, rate_limits) =
             limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
@@ -68,6 +75,7 @@ impl Wire for ModelConfig {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Prices of models.
 
 use super::pricing_override::{parse_rates, render_rates};
-use super::text::{bounded, names_model, parse_timestamp, reference, timestamp};
+use super::text::{bounded, managed_by, names_model, parse_timestamp, reference, timestamp};
 use super::{Form, Wire};
 use crate::domain::{Id, ModelPrice, Path, Stored, Violations};
 use crate::proto::v1;
@@ -24,6 +24,7 @@ impl Wire for ModelPrice {
             source,
             valid_from,
             valid_to,
+            managed_by: manager,
             revision: _,
             created_at: _,
             updated_at: _,
@@ -51,7 +52,18 @@ impl Wire for ModelPrice {
             violations.add(path.field("valid_to"), format!("is {to}; must be after valid_from, which is {from}"));
         }
         let provider = Id::new(provider);
-        Some(Self { provider, model, rates, context_window, max_output_tokens, source, valid_from, valid_to })
+        let managed_by = managed_by(&manager, path, violations);
+        Some(Self {
+            provider,
+            model,
+            rates,
+            context_window,
+            max_output_tokens,
+            source,
+            valid_from,
+            valid_to,
+            managed_by,
+        })
     }
 
     fn review(message: &v1::ModelPrice, path: &Path<'_>, violations: &mut Violations) {
@@ -59,8 +71,17 @@ impl Wire for ModelPrice {
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::ModelPrice {
-        let Self { provider, model, rates, context_window, max_output_tokens, source, valid_from, valid_to } =
-            &stored.resource;
+        let Self {
+            provider,
+            model,
+            rates,
+            context_window,
+            max_output_tokens,
+            source,
+            valid_from,
+            valid_to,
+            managed_by,
+        } = &stored.resource;
         v1::ModelPrice {
             id: stored.id.to_string(),
             provider: provider.to_string(),
@@ -74,6 +95,7 @@ impl Wire for ModelPrice {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Pricing overrides.
 
-use super::text::{bounded, name, names_model, reference, timestamp};
+use super::text::{bounded, managed_by, name, names_model, reference, reference_to, tidy_name, timestamp};
 use super::{Form, Wire};
 use crate::domain::{
-    Id, Path, Pattern, PricingOverride, PricingScope, PricingScopeKind, Rates, RequestTypes, Stored, Violations,
+    Id, Kind, Path, Pattern, PricingOverride, PricingScope, PricingScopeKind, Rates, RequestTypes, Stored, Violations,
 };
 use crate::proto::v1;
 
@@ -50,6 +50,7 @@ impl Wire for PricingOverride {
             pattern,
             request_types,
             patch,
+            managed_by: manager,
             ..
         } = message;
         let name = name(&text, &path.field("name"), violations);
@@ -57,15 +58,20 @@ impl Wire for PricingOverride {
         let pattern = self::pattern(match_type, &pattern, path, violations);
         let request_types = self::request_types(&request_types, &path.field("request_types"), violations);
         let rates = parse_rates(&patch.unwrap_or_default(), &path.field("patch"), violations);
-        Some(Self { name, scope: scope?, pattern: pattern?, request_types, rates })
+        let managed_by = managed_by(&manager, path, violations);
+        Some(Self { name, scope: scope?, pattern: pattern?, request_types, rates, managed_by })
     }
 
     fn review(message: &v1::PricingOverride, path: &Path<'_>, violations: &mut Violations) {
         names_model(&message.pattern, &message.provider_id, &path.field("pattern"), violations);
     }
 
+    fn tidy(message: &mut v1::PricingOverride) {
+        tidy_name(&mut message.name);
+    }
+
     fn render(stored: &Stored<Self>, _form: Form) -> v1::PricingOverride {
-        let Self { name, scope, pattern, request_types, rates } = &stored.resource;
+        let Self { name, scope, pattern, request_types, rates, managed_by } = &stored.resource;
         let (match_type, pattern) = match pattern {
             Pattern::Exact(model) => (v1::PricingMatchType::Exact, model.to_string()),
             Pattern::Wildcard(prefix) => (v1::PricingMatchType::Wildcard, format!("{prefix}*")),
@@ -84,6 +90,7 @@ impl Wire for PricingOverride {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 
@@ -144,6 +151,7 @@ fn scope(
                 }
                 None
             }
+            (true, false) if name == "virtual_key_id" => Some(reference_to(Kind::VirtualKey, id, &path, violations)),
             (true, false) => Some(reference(id, &path, violations)),
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::text::{bounded, count, id_name, model_patterns, names, timestamp};
+use super::text::{bounded, count, id_name, managed_by, model_patterns, names, timestamp};
 use super::{Form, Wire};
 use crate::domain::{Path, Provider, ProviderKey, Stored, Violations};
 use crate::proto::v1;
@@ -16,7 +16,7 @@ impl Wire for Provider {
     const NAMED_BY_ID: bool = true;
 
     fn parse(message: v1::Provider, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::Provider { name, keys, .. } = message;
+        let v1::Provider { name, keys, managed_by: manager, .. } = message;
         id_name(&name, &path.field("name"), violations);
         let list = path.field("keys");
         count(keys.len(), &list, violations);
@@ -42,7 +42,7 @@ impl Wire for Provider {
                 models: names(&models, &path.field("models"), violations),
             });
         }
-        Some(Self { keys: parsed, built_in: false })
+        Some(Self { keys: parsed, built_in: false, managed_by: managed_by(&manager, path, violations) })
     }
 
     fn review(message: &v1::Provider, path: &Path<'_>, violations: &mut Violations) {
@@ -54,7 +54,7 @@ impl Wire for Provider {
     }
 
     fn render(stored: &Stored<Self>, _form: Form) -> v1::Provider {
-        let Self { keys, built_in } = &stored.resource;
+        let Self { keys, built_in, managed_by } = &stored.resource;
         v1::Provider {
             id: stored.id.to_string(),
             name: stored.id.to_string(),
@@ -63,6 +63,7 @@ impl Wire for Provider {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The governance of providers.
 
 use super::provider::named;
-use super::text::timestamp;
+use super::text::{managed_by, timestamp};
 use super::{Form, Wire, calendar, limits};
 use crate::domain::{Id, LimitOwner, Path, ProviderGovernance, Stored, Violations};
 use crate::proto::v1;
@@ -13,14 +13,22 @@ impl Wire for ProviderGovernance {
     const NAMED_BY_ID: bool = true;
 
     fn parse(message: v1::ProviderGovernance, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::ProviderGovernance { calendar_aligned, calendar: followed, budgets, rate_limits, .. } = message;
+        let v1::ProviderGovernance {
+            calendar_aligned,
+            calendar: followed,
+            budgets,
+            rate_limits,
+            managed_by: manager,
+            ..
+        } = message;
         let calendar = calendar::parse(followed, &path.field("calendar"), violations);
         let limits = limits::parse(budgets, rate_limits, calendar_aligned, path, violations);
-        Some(Self { calendar_aligned, calendar, limits })
+        let managed_by = managed_by(&manager, path, violations);
+        Some(Self { calendar_aligned, calendar, limits, managed_by })
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::ProviderGovernance {
-        let Self { calendar_aligned, calendar: followed, limits } = &stored.resource;
+        let Self { calendar_aligned, calendar: followed, limits, managed_by } = &stored.resource;
         let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
         let (budgets, rate_limits) =
             limits::render(limits, &owner, calendar::own(*calendar_aligned, followed.as_deref()), form);
@@ -34,6 +42,7 @@ impl Wire for ProviderGovernance {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::text::{bounded, count, description, name, reference, render_structure, structure, timestamp};
+use super::text::{
+    bounded, count, description, managed_by, name, reference, render_structure, structure, tidy_name, timestamp,
+};
 use super::{Form, Wire, scope};
 use crate::cel::{self, Expression};
 use crate::domain::{Fallback, Id, Path, RoutingRule, RoutingTarget, ScopeKind, Stored, Violations};
@@ -54,6 +56,7 @@ impl Wire for RoutingRule {
             priority,
             chain_rule,
             query,
+            managed_by: manager,
             ..
         } = message;
         let name = name(&text, &path.field("name"), violations);
@@ -63,6 +66,7 @@ impl Wire for RoutingRule {
         let fallbacks = parse_fallbacks(&fallbacks, &path.field("fallbacks"), violations);
         let scope = scope::parse(parse_routing_scope(scope), SCOPES, &scope_id, path, violations);
         let query = structure(query, &path.field("query"), violations);
+        let managed_by = managed_by(&manager, path, violations);
         Some(Self {
             name,
             description,
@@ -74,6 +78,7 @@ impl Wire for RoutingRule {
             priority,
             chain_rule,
             query,
+            managed_by,
         })
     }
 
@@ -85,9 +90,24 @@ impl Wire for RoutingRule {
         }
     }
 
+    fn tidy(message: &mut v1::RoutingRule) {
+        tidy_name(&mut message.name);
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::RoutingRule {
-        let Self { name, description, enabled, expression, targets, fallbacks, scope, priority, chain_rule, query } =
-            &stored.resource;
+        let Self {
+            name,
+            description,
+            enabled,
+            expression,
+            targets,
+            fallbacks,
+            scope,
+            priority,
+            chain_rule,
+            query,
+            managed_by,
+        } = &stored.resource;
         let target = |target: &RoutingTarget| v1::RoutingTarget {
             provider: target.provider.as_ref().map(ToString::to_string),
             model: target.model.as_ref().map(ToString::to_string),
@@ -113,6 +133,7 @@ impl Wire for RoutingRule {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Scopes of routing rules and model configs.
 
-use super::text::reference;
-use crate::domain::{Path, Scope, ScopeKind, Violations};
+use super::text::reference_to;
+use crate::domain::{Kind, Path, Scope, ScopeKind, Violations};
 
 /// The scope that two fields say. `kind` is `None` if the enum has no such value, or the unspecified one.
 pub(super) fn parse(
@@ -23,6 +23,13 @@ pub(super) fn parse(
             }
             Some(Scope::Global)
         }
-        Some(kind) => Some(Scope::new(kind, reference(id, &field, violations))),
+        Some(kind) => {
+            let named = match kind {
+                ScopeKind::Customer => Kind::Customer,
+                ScopeKind::Team => Kind::Team,
+                ScopeKind::VirtualKey | ScopeKind::Global => Kind::VirtualKey,
+            };
+            Some(Scope::new(kind, reference_to(named, id, &field, violations)))
+        }
     }
 }

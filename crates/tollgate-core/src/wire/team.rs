@@ -1,8 +1,10 @@
 //! Teams.
 
-use super::text::{labels, name, reference, render_labels, render_structure, structure, timestamp};
+use super::text::{
+    labels, managed_by, name, reference_to, render_labels, render_structure, structure, tidy_name, timestamp,
+};
 use super::{Form, Wire, calendar, ceiling, limits};
-use crate::domain::{Id, LimitOwner, Path, Stored, Struct, Team, Violations};
+use crate::domain::{Id, Kind, LimitOwner, Path, Stored, Struct, Team, Violations};
 use crate::proto::v1;
 
 impl Wire for Team {
@@ -25,10 +27,11 @@ impl Wire for Team {
             profile,
             config,
             claims,
+            managed_by: manager,
             ..
         } = message;
-        let customer_id =
-            (!customer_id.is_empty()).then(|| Id::new(reference(&customer_id, &path.field("customer_id"), violations)));
+        let customer_id = (!customer_id.is_empty())
+            .then(|| Id::new(reference_to(Kind::Customer, &customer_id, &path.field("customer_id"), violations)));
         Some(Self {
             name: name(&text, &path.field("name"), violations),
             customer_id,
@@ -41,11 +44,16 @@ impl Wire for Team {
             profile: structure(profile, &path.field("profile"), violations),
             config: structure(config, &path.field("config"), violations),
             claims: structure(claims, &path.field("claims"), violations),
+            managed_by: managed_by(&manager, path, violations),
         })
     }
 
     fn review(message: &v1::Team, path: &Path<'_>, violations: &mut Violations) {
         ceiling::review(message.model_ceiling.as_ref(), &path.field("model_ceiling"), violations);
+    }
+
+    fn tidy(message: &mut v1::Team) {
+        tidy_name(&mut message.name);
     }
 
     fn render(stored: &Stored<Self>, form: Form) -> v1::Team {
@@ -61,6 +69,7 @@ impl Wire for Team {
             profile,
             config,
             claims,
+            managed_by,
         } = &stored.resource;
         let owner = LimitOwner::Team(stored.id.clone());
         let (budgets, rate_limits) =
@@ -89,6 +98,7 @@ impl Wire for Team {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::MAX_ITEMS;
-use crate::domain::{AllowList, Labels, ModelPattern, Path, Struct, StructValue, Timestamp, Violations, bare_model};
+use crate::domain::{
+    AllowList, Kind, Labels, ModelPattern, NamePath, Path, Struct, StructValue, Timestamp, Violations, bare_model,
+    trimmed_name,
+};
 
 const MAX_NAME_BYTES: usize = 1_024;
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1_024;
+const MAX_MANAGER_BYTES: usize = 128;
 const MAX_LABELS: usize = 64;
 const MAX_LABEL_KEY_BYTES: usize = 128;
 const MAX_STRUCT_BYTES: usize = 32 * 1_024;
@@ -92,6 +96,25 @@ pub(super) fn reference(text: &str, path: &Path<'_>, violations: &mut Violations
     bounded(text, MAX_NAME_BYTES, false, path, violations)
 }
 
+/// A reference to a customer, a team or a virtual key: its id, or its path.
+pub(super) fn reference_to(kind: Kind, text: &str, path: &Path<'_>, violations: &mut Violations) -> Box<str> {
+    if !NamePath::is_path(text) {
+        return reference(text, path, violations);
+    }
+    if let Err(problem) = NamePath::parse(text, kind) {
+        violations.add(path, problem);
+    }
+    text.into()
+}
+
+/// Takes away what is not seen of a name at its ends.
+pub(super) fn tidy_name(name: &mut String) {
+    let trimmed = trimmed_name(name);
+    if trimmed.len() != name.len() {
+        *name = trimmed.to_owned();
+    }
+}
+
 /// Checks the length of a list.
 pub(super) fn count(len: usize, path: &Path<'_>, violations: &mut Violations) {
     if len > MAX_ITEMS {
@@ -156,6 +179,11 @@ pub(super) fn model_patterns(list: &[String], provider: &str, path: &Path<'_>, v
             _ => {}
         }
     }
+}
+
+/// The source that manages a resource.
+pub(super) fn managed_by(text: &str, owner: &Path<'_>, violations: &mut Violations) -> Box<str> {
+    bounded(text.trim(), MAX_MANAGER_BYTES, false, &owner.field("managed_by"), violations)
 }
 
 /// Labels.

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::text::{
-    bounded, count, description, labels, model_patterns, name, permit, reference, render_labels, required_time,
-    timestamp,
+    bounded, count, description, labels, managed_by, model_patterns, name, permit, reference, reference_to,
+    render_labels, required_time, tidy_name, timestamp,
 };
 use super::{Form, Wire, calendar, limits};
 use crate::domain::{
-    AllowList, Calendar, Id, KeyOwner, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig,
+    AllowList, Calendar, Id, KeyOwner, Kind, LimitOwner, McpConfig, ModelPattern, Path, PreviousSecret, ProviderConfig,
     Secret, Sha256Hash, Stored, Violations, VirtualKey,
 };
 use crate::proto::v1;
@@ -52,14 +52,20 @@ impl Wire for VirtualKey {
             calendar: followed,
             expires_at,
             labels: pairs,
+            managed_by: manager,
             ..
         } = message;
         let owner = match (team_id.is_empty(), customer_id.is_empty()) {
             (true, true) => None,
-            (false, true) => Some(KeyOwner::Team(Id::new(reference(&team_id, &path.field("team_id"), violations)))),
-            (true, false) => {
-                Some(KeyOwner::Customer(Id::new(reference(&customer_id, &path.field("customer_id"), violations))))
+            (false, true) => {
+                Some(KeyOwner::Team(Id::new(reference_to(Kind::Team, &team_id, &path.field("team_id"), violations))))
             }
+            (true, false) => Some(KeyOwner::Customer(Id::new(reference_to(
+                Kind::Customer,
+                &customer_id,
+                &path.field("customer_id"),
+                violations,
+            )))),
             (false, false) => {
                 let text = "is set beside team_id; a key belongs to a team or to a customer directly, not to both";
                 violations.add(path.field("customer_id"), text);
@@ -108,6 +114,7 @@ impl Wire for VirtualKey {
             limits: limits::parse(budgets, rate_limits, calendar_aligned, path, violations),
             labels: labels(&pairs, &path.field("labels"), violations),
             created_by: "".into(),
+            managed_by: managed_by(&manager, path, violations),
         })
     }
 
@@ -130,6 +137,10 @@ impl Wire for VirtualKey {
         }
     }
 
+    fn tidy(message: &mut v1::VirtualKey) {
+        tidy_name(&mut message.name);
+    }
+
     fn render(stored: &Stored<Self>, form: Form) -> v1::VirtualKey {
         let Self {
             name,
@@ -146,6 +157,7 @@ impl Wire for VirtualKey {
             limits,
             labels,
             created_by,
+            managed_by,
         } = &stored.resource;
         let windows = calendar::own(*calendar_aligned, followed.as_deref());
         let limit_owner = LimitOwner::VirtualKey(stored.id.clone());
@@ -199,6 +211,7 @@ impl Wire for VirtualKey {
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
+            managed_by: managed_by.to_string(),
         }
     }
 

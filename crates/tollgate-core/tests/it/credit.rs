@@ -41,7 +41,7 @@ fn day(day: i64) -> CounterKey {
 /// A book in which incarnation 1 holds so much of the budget in the window of day 4.
 fn holding(limits: &Limits, level: i64) -> Book {
     let mut book = Book::default();
-    book.hello(1, &Hello { connection: 1, session: 0, stated: Vec::new() }, at(4, 1));
+    book.hello(1, &Hello { connection: 1, ..Hello::default() }, at(4, 1));
     book.review(&dimension(limits), true, None, at(4, 1), |_| 0);
     let want = Want { key: dimension(limits).counter(at(4, 1)), level, ahead: 0, guessed: false };
     book.want(1, 1, &[want], |_, left| left, at(4, 1));

@@ -271,9 +271,9 @@ impl Engine {
         self.signals.last_error.borrow().clone()
     }
 
-    /// The shortest time after which credit is freed that is not renewed; `None` if none expires.
-    pub(crate) fn lease(&self) -> Option<std::time::Duration> {
-        self.lock().credit.purse().lease()
+    /// How often more time is to be asked for; `None` if no credit expires.
+    pub(crate) fn renewal(&self) -> Option<std::time::Duration> {
+        self.lock().credit.purse().renewal()
     }
 
     /// Asks for more time for credit that expires.

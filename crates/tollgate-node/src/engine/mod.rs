@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tollgate_core::config::Config;
+use tollgate_core::counters::CounterKey;
 use tollgate_core::credit::{Reservation, Short};
 use tollgate_core::decision::{Explanation, KeyGiven, explain};
-use tollgate_core::domain::Timestamp;
+use tollgate_core::domain::{LimitKind, Timestamp};
 use tollgate_core::proto::v1::CountedBatches;
 use tollgate_core::reducer::{ConfigCopy, StateReader};
 
@@ -113,7 +114,8 @@ impl Engine {
         }
         let signals = Signals::new(outbox.state().registration().map_or(0, |known| known.incarnation));
         let spending = outbox.state().spending();
-        let mut credit = Credit::new(spending, policy.credit_wait, Arc::clone(&signals.reports));
+        let slots_for = slots_for(policy.admission_ttl);
+        let mut credit = Credit::new(spending, slots_for, policy.credit_wait, Arc::clone(&signals.reports));
         if spending.session > 0 && (is_cut || spending.is_of_another_boot()) {
             credit.close();
         }
@@ -183,14 +185,15 @@ impl Engine {
             Ok(credit) => credit,
             Err(Short(lacking)) => return Err(Stop::Short(demands, Refused::for_credit(explanation, &lacking, at))),
         };
-        open.credit = credit.amounts().iter().map(|(key, _)| key.clone()).collect();
-        let amounts = amounts(config, &open.estimate, at);
+        open.credit = spent_by(&credit);
+        let amounts = reserved(config, &open, &explanation, at);
         let id: Id = rand::random();
         if let Err(error) = inner.record(id, open, self.policy.on_full) {
             inner.credit.abandon(credit, self.credit_time(at));
             return Err(Stop::Refused(Refused::unrecorded(explanation, &error)));
         }
-        inner.book.reserve(id, amounts, credit, deadline(self.policy.admission_ttl));
+        let until = self.deadline(&inner.credit, &credit);
+        inner.book.reserve(id, amounts, credit, until);
         inner.counts.admitted += 1;
         Ok(Granted::new(Arc::clone(self), AdmissionId(id), explanation, estimate))
     }
@@ -228,11 +231,12 @@ impl Engine {
                     return Err(Stop::Short(demands, Refused::for_credit(explanation, &lacking, at)));
                 }
             };
-            open.credit = credit.amounts().iter().map(|(key, _)| key.clone()).collect();
-            let amounts = amounts(config, &open.estimate, at);
+            open.credit = spent_by(&credit);
+            let amounts = reserved(config, &open, &explanation, at);
             match inner.record(id.0, open, self.policy.on_full) {
                 Ok(()) => {
-                    inner.book.reserve(id.0, amounts, credit, deadline(self.policy.admission_ttl));
+                    let until = self.deadline(&inner.credit, &credit);
+                    inner.book.reserve(id.0, amounts, credit, until);
                     Ok((explanation, estimate))
                 }
                 Err(error) => {
@@ -259,12 +263,32 @@ impl Engine {
     fn judge<'a>(&self, inner: &'a Inner, config: &'a Config, at: Timestamp) -> Judge<'a> {
         let Inner { book, answers, credit, .. } = inner;
         let (needs_credit, strict_prices) = (credit.is_needed(), self.policy.strict_prices);
-        Judge { config, book, answers, needs_credit, strict_prices, unpriced: UNPRICED, at }
+        let is_alone = credit.purse().session().is_none();
+        let waits_for_slots = needs_credit && !(is_alone && self.policy.on_outage == OnOutage::Admit);
+        Judge { config, book, answers, needs_credit, waits_for_slots, strict_prices, unpriced: UNPRICED, at }
+    }
+
+    /// When the time of an admission is up that holds this credit from now on: earlier than usual if it holds a slot that the node
+    /// may not hold so long, since it has not been answered for a while.
+    fn deadline(&self, credit: &Credit, held: &Reservation) -> Instant {
+        let slots = held.amounts().iter().filter(|(key, _)| key.kind == LimitKind::Concurrency);
+        let valid = slots.filter_map(|(key, _)| credit.purse().valid_until(key)).min();
+        let usual = deadline(self.policy.admission_ttl);
+        valid.and_then(|valid| self.began.checked_add(valid)).map_or(usual, |valid| usual.min(valid))
     }
 
     /// Gives an admission its whole time again. Whether it was open.
     pub(crate) fn touch(&self, id: AdmissionId) -> bool {
-        self.lock().book.extend(&id.0, deadline(self.policy.admission_ttl))
+        let mut inner = self.lock();
+        let until = inner.book.held(&id.0).map(|held| self.deadline(&inner.credit, &held.credit));
+        until.is_some_and(|until| inner.book.extend(&id.0, until))
+    }
+
+    /// The time that an admission has left; none if it is not open.
+    #[cfg(any(test, feature = "serve"))]
+    pub(crate) fn time_left(&self, id: AdmissionId) -> Option<Duration> {
+        let until = self.lock().book.held(&id.0)?.until;
+        Some(until.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -283,6 +307,25 @@ impl Inner {
             (written, _) => written,
         }
     }
+}
+
+/// How long the node may hold slots that is not heard. While it is heard, no admission needs to end before its time is up.
+fn slots_for(admission_ttl: Duration) -> Duration {
+    admission_ttl.saturating_add(admission_ttl / 2)
+}
+
+/// The limits of which a request uses what it holds. A slot is free again when it ends.
+fn spent_by(credit: &Reservation) -> Vec<CounterKey> {
+    let spent = credit.amounts().iter().filter(|(key, _)| key.kind != LimitKind::Concurrency);
+    spent.map(|(key, _)| key.clone()).collect()
+}
+
+/// The amounts of limits that an admission holds at this node: what it may use, and that it is open.
+fn reserved(config: &Config, open: &Open, explanation: &Explanation, at: Timestamp) -> Vec<(CounterKey, i64)> {
+    let mut amounts = amounts(config, &open.estimate, at);
+    let slots = explanation.limits.iter().filter(|limit| limit.kind == LimitKind::Concurrency);
+    amounts.extend(slots.map(|limit| (limit.counter(), 1)));
+    amounts
 }
 
 /// Of each incarnation, the last of its batches that is counted.

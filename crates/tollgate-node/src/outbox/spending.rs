@@ -108,5 +108,6 @@ pub(crate) fn amount(entry: &UsageEntry, kind: LimitKind) -> i64 {
         LimitKind::Budget => entry.cost_nano_usd,
         LimitKind::Tokens => entry.input_tokens.saturating_add(entry.output_tokens),
         LimitKind::Requests => entry.requests,
+        LimitKind::Concurrency => 0,
     }
 }

@@ -90,8 +90,8 @@ impl Gate {
         } else {
             self.node.admit(&asked).await.map(|granted| {
                 let admission = self.admission(granted.explanation(), granted.estimate());
-                let admission_id = granted.detach().to_string();
-                v1::Admission { admission_id, expire_time: Some(self.expiry()), ..admission }
+                let id = granted.detach();
+                v1::Admission { admission_id: id.to_string(), expire_time: Some(self.expiry(id)), ..admission }
             })
         };
         let outcome = match admitted {
@@ -105,9 +105,9 @@ impl Gate {
         admission(explanation, estimate, self.node.engine.now())
     }
 
-    /// When the time of an admission is up that begins now.
-    fn expiry(&self) -> prost_types::Timestamp {
-        (SystemTime::now() + self.node.admission_ttl()).into()
+    /// When the time of an admission is up.
+    fn expiry(&self, id: AdmissionId) -> prost_types::Timestamp {
+        (SystemTime::now() + self.node.engine.time_left(id).unwrap_or_default()).into()
     }
 
     pub(super) async fn settle(&self, request: v1::SettleRequest) -> Result<v1::SettleResponse, Status> {
@@ -157,16 +157,17 @@ impl Gate {
         refuse(&violations)?;
         let (provider, model, provider_key_id) = (provider.trim(), model.trim(), provider_key_id.trim());
         let ended = || status(Code::NotFound, control::ErrorReason::NotFound, RetargetError::Ended.to_string());
-        let expire_time = Some(self.expiry());
-        let touched = |outcome| v1::TouchResponse { expire_time, outcome };
         if [provider, model, provider_key_id].iter().all(|name| name.is_empty()) {
-            return if self.node.touch(id) { Ok(touched(None)) } else { Err(ended()) };
+            let is_open = self.node.touch(id);
+            let touched = v1::TouchResponse { expire_time: Some(self.expiry(id)), outcome: None };
+            return if is_open { Ok(touched) } else { Err(ended()) };
         }
         match self.node.retarget(id, &Target { provider, model, provider_key_id, estimate }).await {
             Ok((explanation, estimate)) => {
                 let admission = self.admission(&explanation, estimate);
-                let admission = v1::Admission { admission_id: id.to_string(), ..admission };
-                Ok(touched(Some(Retargeted::Admitted(v1::Admission { expire_time, ..admission }))))
+                let expire_time = Some(self.expiry(id));
+                let admission = v1::Admission { admission_id: id.to_string(), expire_time, ..admission };
+                Ok(v1::TouchResponse { expire_time, outcome: Some(Retargeted::Admitted(admission)) })
             }
             Err(RetargetError::Refused(refused)) => {
                 let outcome = Some(Retargeted::Refused(refusal(&refused)));
@@ -309,6 +310,7 @@ pub(crate) fn decision(refusal: Refusal) -> control::Decision {
             Verdict::ProviderBlocked => Decision::ProviderBlocked,
             Verdict::ModelBlocked => Decision::ModelBlocked,
             Verdict::ProviderKeyBlocked => Decision::ProviderKeyBlocked,
+            Verdict::ConcurrencyLimited => Decision::ConcurrencyLimited,
             Verdict::TokenLimited => Decision::TokenLimited,
             Verdict::RequestLimited => Decision::RequestLimited,
             Verdict::BudgetExceeded => Decision::BudgetExceeded,

@@ -59,6 +59,11 @@ impl Collector for OfNode {
             ("credit_held_nano_usd", "Nano-dollars that are held of hard budgets", credit.held_nano_usd),
             ("credit_held_tokens", "LLM tokens that are held of hard rate limits", credit.held_tokens),
             ("credit_held_requests", "Requests that are held of hard rate limits", credit.held_requests),
+            (
+                "credit_held_slots",
+                "Slots that are held of hard limits on requests that are open at once",
+                credit.held_slots,
+            ),
             ("credit_waiting", "Requests that wait for credit", credit.waiting),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

@@ -57,7 +57,7 @@ impl StatusOf {
 }
 
 fn credit_status(credit: CreditStatus) -> v1::CreditStatus {
-    let CreditStatus { standing, session, nano_usd, tokens, requests, waiting, counts } = credit;
+    let CreditStatus { standing, session, nano_usd, tokens, requests, slots, waiting, counts } = credit;
     let (standing, reason) = match standing {
         Standing::Unknown => (v1::CreditStanding::Unknown, String::new()),
         Standing::Granted => (v1::CreditStanding::Granted, String::new()),
@@ -70,6 +70,7 @@ fn credit_status(credit: CreditStatus) -> v1::CreditStatus {
         held_nano_usd: nano_usd,
         held_tokens: tokens,
         held_requests: requests,
+        held_slots: slots,
         waiting: count(waiting),
         wants: count(counts.wants),
         recalls: count(counts.recalls),

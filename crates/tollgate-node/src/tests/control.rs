@@ -138,7 +138,7 @@ impl State {
                 self.desk.want(&mut self.book, incarnation, session, wants, at.plus_micros(WAIT), at)
             }
             Report::Return { session, returns } => self.book.give_back(incarnation, session, &returns),
-            Report::Renew { session, sent } => self.book.renew(incarnation, session, sent, at),
+            Report::Renew { session, sent, slots_for } => self.book.renew(incarnation, session, sent, slots_for, at),
         };
         self.publish(outcome);
     }

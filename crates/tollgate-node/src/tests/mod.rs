@@ -3,6 +3,7 @@
 mod control;
 mod fleet;
 mod single;
+mod slots;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl Rig {
         let limits = &key.resource.limits;
         let id = match kind {
             LimitKind::Budget => &limits.budgets[0].id,
-            LimitKind::Tokens | LimitKind::Requests => &limits.rate_limits[0].id,
+            LimitKind::Tokens | LimitKind::Requests | LimitKind::Concurrency => &limits.rate_limits[0].id,
         };
         self.world.config.limit(id, kind).unwrap().counter(at)
     }
@@ -90,14 +91,21 @@ impl Rig {
 
     /// A node that has a session, or knows that it gets none.
     async fn node_of(&self, directory: Option<&Path>, on_outage: OnOutage) -> TestNode {
-        let policy = Policy {
+        self.node_with(directory, self.policy(on_outage)).await
+    }
+
+    fn policy(&self, on_outage: OnOutage) -> Policy {
+        Policy {
             admission_ttl: Duration::from_secs(600),
             on_full: OnFull::Refuse,
             keeps_copy: false,
             strict_prices: false,
             credit_wait: Patience { usual: Duration::from_millis(500), recall: Duration::from_secs(2) },
             on_outage,
-        };
+        }
+    }
+
+    async fn node_with(&self, directory: Option<&Path>, policy: Policy) -> TestNode {
         let (outbox, is_cut) = Outbox::open(directory, 1 << 30).unwrap();
         let reducer = self.reducer();
         let engine = Engine::start(reducer.reader(), outbox, is_cut, policy).unwrap();

@@ -48,8 +48,10 @@ pub(super) fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLi
             maxima.into_iter().zip(lengths).map(with).collect::<Vec<_>>()
         })
     };
-    let parts = (dimensions(), dimensions(), alert_percents(), 0..=3, any::<i64>());
-    parts.prop_map(|(tokens, requests, alert_percents, enforcement, used)| {
+    // In an entry of its own, or in one that limits something else.
+    let slots = option::of((any::<bool>(), 0..=i64::MAX));
+    let parts = (dimensions(), dimensions(), slots, alert_percents(), 0..=3, any::<i64>());
+    parts.prop_map(|(tokens, requests, slots, alert_percents, enforcement, used)| {
         let both = tokens.into_iter().zip(requests).filter(|(token, request)| token.is_some() || request.is_some());
         let limits = both.map(|(token, request)| {
             let (token_max_limit, token_reset_duration) = token.unzip();
@@ -65,7 +67,15 @@ pub(super) fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLi
                 ..Default::default()
             }
         });
-        limits.collect()
+        let mut limits: Vec<_> = limits.collect();
+        if let Some((alone, max)) = slots {
+            let own = v1::RateLimit { enforcement, concurrent_request_current_usage: used, ..Default::default() };
+            if alone || limits.is_empty() {
+                limits.push(own);
+            }
+            limits.iter_mut().last().unwrap().concurrent_request_max_limit = Some(max);
+        }
+        limits
     })
 }
 

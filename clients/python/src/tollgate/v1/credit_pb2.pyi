@@ -98,12 +98,14 @@ class CreditReturn(_message.Message):
     def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., returned: _Optional[int] = ...) -> None: ...
 
 class CreditRenewal(_message.Message):
-    __slots__ = ("session", "sent")
+    __slots__ = ("session", "sent", "slots_for")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FOR_FIELD_NUMBER: _ClassVar[int]
     session: int
     sent: _duration_pb2.Duration
-    def __init__(self, session: _Optional[int] = ..., sent: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
+    slots_for: _duration_pb2.Duration
+    def __init__(self, session: _Optional[int] = ..., sent: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., slots_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CreditRenewed(_message.Message):
     __slots__ = ("session", "sent")

@@ -27,7 +27,7 @@ from tollgate.v1 import hierarchy_pb2 as tollgate_dot_v1_dot_hierarchy__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tollgate/v1/customer_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x1atollgate/v1/resource.proto\"\xf9\x01\n\x14ListCustomersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x0e\n\x06search\x18\x05 \x01(\t\x12=\n\x06labels\x18\x06 \x03(\x0b\x32-.tollgate.v1.ListCustomersRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x15ListCustomersResponse\x12(\n\tcustomers\x18\x01 \x03(\x0b\x32\x15.tollgate.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"k\n\x15\x43reateCustomerRequest\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"A\n\x16\x43reateCustomerResponse\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\"^\n\x12GetCustomerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\">\n\x13GetCustomerResponse\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\"\xd8\x01\n\x15UpdateCustomerRequest\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"q\n\x16UpdateCustomerResponse\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"\x89\x01\n\x15\x44\x65leteCustomerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\'\n\x08\x63hildren\x18\x05 \x01(\x0e\x32\x15.tollgate.v1.Children\"w\n\x16\x44\x65leteCustomerResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xcc\x03\n\x0f\x43ustomerService\x12V\n\rListCustomers\x12!.tollgate.v1.ListCustomersRequest\x1a\".tollgate.v1.ListCustomersResponse\x12Y\n\x0e\x43reateCustomer\x12\".tollgate.v1.CreateCustomerRequest\x1a#.tollgate.v1.CreateCustomerResponse\x12P\n\x0bGetCustomer\x12\x1f.tollgate.v1.GetCustomerRequest\x1a .tollgate.v1.GetCustomerResponse\x12Y\n\x0eUpdateCustomer\x12\".tollgate.v1.UpdateCustomerRequest\x1a#.tollgate.v1.UpdateCustomerResponse\x12Y\n\x0e\x44\x65leteCustomer\x12\".tollgate.v1.DeleteCustomerRequest\x1a#.tollgate.v1.DeleteCustomerResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tollgate/v1/customer_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x1atollgate/v1/resource.proto\"\x8d\x02\n\x14ListCustomersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x0e\n\x06search\x18\x05 \x01(\t\x12=\n\x06labels\x18\x06 \x03(\x0b\x32-.tollgate.v1.ListCustomersRequest.LabelsEntry\x12\x12\n\nmanaged_by\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x15ListCustomersResponse\x12(\n\tcustomers\x18\x01 \x03(\x0b\x32\x15.tollgate.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"k\n\x15\x43reateCustomerRequest\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"A\n\x16\x43reateCustomerResponse\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\"^\n\x12GetCustomerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\">\n\x13GetCustomerResponse\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\"\xd8\x01\n\x15UpdateCustomerRequest\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"q\n\x16UpdateCustomerResponse\x12\'\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Customer\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"\x89\x01\n\x15\x44\x65leteCustomerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\'\n\x08\x63hildren\x18\x05 \x01(\x0e\x32\x15.tollgate.v1.Children\"w\n\x16\x44\x65leteCustomerResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xd6\x03\n\x0f\x43ustomerService\x12[\n\rListCustomers\x12!.tollgate.v1.ListCustomersRequest\x1a\".tollgate.v1.ListCustomersResponse\"\x03\x90\x02\x01\x12Y\n\x0e\x43reateCustomer\x12\".tollgate.v1.CreateCustomerRequest\x1a#.tollgate.v1.CreateCustomerResponse\x12U\n\x0bGetCustomer\x12\x1f.tollgate.v1.GetCustomerRequest\x1a .tollgate.v1.GetCustomerResponse\"\x03\x90\x02\x01\x12Y\n\x0eUpdateCustomer\x12\".tollgate.v1.UpdateCustomerRequest\x1a#.tollgate.v1.UpdateCustomerResponse\x12Y\n\x0e\x44\x65leteCustomer\x12\".tollgate.v1.DeleteCustomerRequest\x1a#.tollgate.v1.DeleteCustomerResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,28 +37,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
   _globals['_LISTCUSTOMERSREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_LISTCUSTOMERSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['ListCustomers']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['ListCustomers']._serialized_options = b'\220\002\001'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._serialized_options = b'\220\002\001'
   _globals['_LISTCUSTOMERSREQUEST']._serialized_start=143
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=392
-  _globals['_LISTCUSTOMERSREQUEST_LABELSENTRY']._serialized_start=347
-  _globals['_LISTCUSTOMERSREQUEST_LABELSENTRY']._serialized_end=392
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=394
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=504
-  _globals['_CREATECUSTOMERREQUEST']._serialized_start=506
-  _globals['_CREATECUSTOMERREQUEST']._serialized_end=613
-  _globals['_CREATECUSTOMERRESPONSE']._serialized_start=615
-  _globals['_CREATECUSTOMERRESPONSE']._serialized_end=680
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=682
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=776
-  _globals['_GETCUSTOMERRESPONSE']._serialized_start=778
-  _globals['_GETCUSTOMERRESPONSE']._serialized_end=840
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=843
-  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1059
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1061
-  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1174
-  _globals['_DELETECUSTOMERREQUEST']._serialized_start=1177
-  _globals['_DELETECUSTOMERREQUEST']._serialized_end=1314
-  _globals['_DELETECUSTOMERRESPONSE']._serialized_start=1316
-  _globals['_DELETECUSTOMERRESPONSE']._serialized_end=1435
-  _globals['_CUSTOMERSERVICE']._serialized_start=1438
-  _globals['_CUSTOMERSERVICE']._serialized_end=1898
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=412
+  _globals['_LISTCUSTOMERSREQUEST_LABELSENTRY']._serialized_start=367
+  _globals['_LISTCUSTOMERSREQUEST_LABELSENTRY']._serialized_end=412
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=414
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=524
+  _globals['_CREATECUSTOMERREQUEST']._serialized_start=526
+  _globals['_CREATECUSTOMERREQUEST']._serialized_end=633
+  _globals['_CREATECUSTOMERRESPONSE']._serialized_start=635
+  _globals['_CREATECUSTOMERRESPONSE']._serialized_end=700
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=702
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=796
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=798
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=860
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_start=863
+  _globals['_UPDATECUSTOMERREQUEST']._serialized_end=1079
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_start=1081
+  _globals['_UPDATECUSTOMERRESPONSE']._serialized_end=1194
+  _globals['_DELETECUSTOMERREQUEST']._serialized_start=1197
+  _globals['_DELETECUSTOMERREQUEST']._serialized_end=1334
+  _globals['_DELETECUSTOMERRESPONSE']._serialized_start=1336
+  _globals['_DELETECUSTOMERRESPONSE']._serialized_end=1455
+  _globals['_CUSTOMERSERVICE']._serialized_start=1458
+  _globals['_CUSTOMERSERVICE']._serialized_end=1928
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListCustomersRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "search", "labels")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "search", "labels", "managed_by")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -24,13 +24,15 @@ class ListCustomersRequest(_message.Message):
     VIEW_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
     view: _resource_pb2.ResourceView
     search: str
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., search: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., search: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListCustomersResponse(_message.Message):
     __slots__ = ("customers", "next_page_token", "total_size")

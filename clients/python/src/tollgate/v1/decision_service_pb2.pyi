@@ -30,6 +30,7 @@ class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_BUDGET_EXCEEDED: _ClassVar[Decision]
     DECISION_CUSTOMER_INACTIVE: _ClassVar[Decision]
     DECISION_TEAM_INACTIVE: _ClassVar[Decision]
+    DECISION_CONCURRENCY_LIMITED: _ClassVar[Decision]
     DECISION_NODE_STALE: _ClassVar[Decision]
     DECISION_NODE_FULL: _ClassVar[Decision]
     DECISION_MODEL_UNPRICED: _ClassVar[Decision]
@@ -46,6 +47,7 @@ DECISION_REQUEST_LIMITED: Decision
 DECISION_BUDGET_EXCEEDED: Decision
 DECISION_CUSTOMER_INACTIVE: Decision
 DECISION_TEAM_INACTIVE: Decision
+DECISION_CONCURRENCY_LIMITED: Decision
 DECISION_NODE_STALE: Decision
 DECISION_NODE_FULL: Decision
 DECISION_MODEL_UNPRICED: Decision

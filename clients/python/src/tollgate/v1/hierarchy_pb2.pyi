@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Customer(_message.Message):
-    __slots__ = ("id", "name", "budgets", "rate_limits", "calendar_aligned", "labels", "teams", "virtual_keys", "revision", "created_at", "updated_at", "is_active", "model_ceiling", "calendar")
+    __slots__ = ("id", "name", "budgets", "rate_limits", "calendar_aligned", "labels", "teams", "virtual_keys", "revision", "created_at", "updated_at", "is_active", "model_ceiling", "calendar", "managed_by")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class Customer(_message.Message):
     IS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
     MODEL_CEILING_FIELD_NUMBER: _ClassVar[int]
     CALENDAR_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     budgets: _containers.RepeatedCompositeFieldContainer[_limits_pb2.Budget]
@@ -50,10 +51,11 @@ class Customer(_message.Message):
     is_active: bool
     model_ceiling: ModelCeiling
     calendar: _limits_pb2.Calendar
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping[str, _Any]]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., is_active: bool = ..., model_ceiling: _Optional[_Union[ModelCeiling, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., teams: _Optional[_Iterable[_Union[Team, _Mapping[str, _Any]]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., is_active: bool = ..., model_ceiling: _Optional[_Union[ModelCeiling, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class Team(_message.Message):
-    __slots__ = ("id", "name", "customer_id", "budgets", "rate_limits", "calendar_aligned", "labels", "profile", "config", "claims", "customer", "virtual_keys", "virtual_key_count", "revision", "created_at", "updated_at", "is_active", "model_ceiling", "calendar")
+    __slots__ = ("id", "name", "customer_id", "budgets", "rate_limits", "calendar_aligned", "labels", "profile", "config", "claims", "customer", "virtual_keys", "virtual_key_count", "revision", "created_at", "updated_at", "is_active", "model_ceiling", "calendar", "managed_by")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +82,7 @@ class Team(_message.Message):
     IS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
     MODEL_CEILING_FIELD_NUMBER: _ClassVar[int]
     CALENDAR_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     customer_id: str
@@ -99,7 +102,8 @@ class Team(_message.Message):
     is_active: bool
     model_ceiling: ModelCeiling
     calendar: _limits_pb2.Calendar
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., profile: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., claims: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., virtual_key_count: _Optional[int] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., is_active: bool = ..., model_ceiling: _Optional[_Union[ModelCeiling, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., profile: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., claims: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., virtual_keys: _Optional[_Iterable[_Union[VirtualKey, _Mapping[str, _Any]]]] = ..., virtual_key_count: _Optional[int] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., is_active: bool = ..., model_ceiling: _Optional[_Union[ModelCeiling, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ModelCeiling(_message.Message):
     __slots__ = ("allowed_providers", "allowed_models", "blocked_models")
@@ -112,7 +116,7 @@ class ModelCeiling(_message.Message):
     def __init__(self, allowed_providers: _Optional[_Iterable[str]] = ..., allowed_models: _Optional[_Iterable[str]] = ..., blocked_models: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class VirtualKey(_message.Message):
-    __slots__ = ("id", "name", "value", "description", "is_active", "provider_configs", "mcp_configs", "team_id", "customer_id", "budgets", "rate_limits", "calendar_aligned", "expires_at", "labels", "team", "customer", "created_by", "value_sha256", "previous_value_sha256", "previous_value_expires_at", "revision", "created_at", "updated_at", "calendar")
+    __slots__ = ("id", "name", "value", "description", "is_active", "provider_configs", "mcp_configs", "team_id", "customer_id", "budgets", "rate_limits", "calendar_aligned", "expires_at", "labels", "team", "customer", "created_by", "value_sha256", "previous_value_sha256", "previous_value_expires_at", "revision", "created_at", "updated_at", "calendar", "managed_by")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +148,7 @@ class VirtualKey(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     CALENDAR_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     value: str
@@ -168,7 +173,8 @@ class VirtualKey(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
     calendar: _limits_pb2.Calendar
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[str] = ..., description: _Optional[str] = ..., is_active: bool = ..., provider_configs: _Optional[_Iterable[_Union[VirtualKeyProviderConfig, _Mapping[str, _Any]]]] = ..., mcp_configs: _Optional[_Iterable[_Union[VirtualKeyMcpConfig, _Mapping[str, _Any]]]] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., team: _Optional[_Union[Team, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., created_by: _Optional[str] = ..., value_sha256: _Optional[bytes] = ..., previous_value_sha256: _Optional[bytes] = ..., previous_value_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., value: _Optional[str] = ..., description: _Optional[str] = ..., is_active: bool = ..., provider_configs: _Optional[_Iterable[_Union[VirtualKeyProviderConfig, _Mapping[str, _Any]]]] = ..., mcp_configs: _Optional[_Iterable[_Union[VirtualKeyMcpConfig, _Mapping[str, _Any]]]] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., team: _Optional[_Union[Team, _Mapping[str, _Any]]] = ..., customer: _Optional[_Union[Customer, _Mapping[str, _Any]]] = ..., created_by: _Optional[str] = ..., value_sha256: _Optional[bytes] = ..., previous_value_sha256: _Optional[bytes] = ..., previous_value_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class VirtualKeyProviderConfig(_message.Message):
     __slots__ = ("id", "provider", "weight", "allowed_models", "blocked_models", "key_ids", "allow_all_keys", "keys", "budgets", "rate_limits")

@@ -27,7 +27,7 @@ from tollgate.v1 import mcp_client_pb2 as tollgate_dot_v1_dot_mcp__client__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tollgate/v1/mcp_client_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1ctollgate/v1/mcp_client.proto\x1a\x1atollgate/v1/resource.proto\"|\n\x15ListMcpClientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"r\n\x16ListMcpClientsResponse\x12+\n\x0bmcp_clients\x18\x01 \x03(\x0b\x32\x16.tollgate.v1.McpClient\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"o\n\x16\x43reateMcpClientRequest\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"E\n\x17\x43reateMcpClientResponse\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\"_\n\x13GetMcpClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"B\n\x14GetMcpClientResponse\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\"\xa0\x01\n\x16UpdateMcpClientRequest\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"u\n\x17UpdateMcpClientResponse\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"a\n\x16\x44\x65leteMcpClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"x\n\x17\x44\x65leteMcpClientResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xdc\x03\n\x10McpClientService\x12Y\n\x0eListMcpClients\x12\".tollgate.v1.ListMcpClientsRequest\x1a#.tollgate.v1.ListMcpClientsResponse\x12\\\n\x0f\x43reateMcpClient\x12#.tollgate.v1.CreateMcpClientRequest\x1a$.tollgate.v1.CreateMcpClientResponse\x12S\n\x0cGetMcpClient\x12 .tollgate.v1.GetMcpClientRequest\x1a!.tollgate.v1.GetMcpClientResponse\x12\\\n\x0fUpdateMcpClient\x12#.tollgate.v1.UpdateMcpClientRequest\x1a$.tollgate.v1.UpdateMcpClientResponse\x12\\\n\x0f\x44\x65leteMcpClient\x12#.tollgate.v1.DeleteMcpClientRequest\x1a$.tollgate.v1.DeleteMcpClientResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tollgate/v1/mcp_client_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1ctollgate/v1/mcp_client.proto\x1a\x1atollgate/v1/resource.proto\"\x90\x01\n\x15ListMcpClientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x12\n\nmanaged_by\x18\x05 \x01(\t\"r\n\x16ListMcpClientsResponse\x12+\n\x0bmcp_clients\x18\x01 \x03(\x0b\x32\x16.tollgate.v1.McpClient\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"o\n\x16\x43reateMcpClientRequest\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"E\n\x17\x43reateMcpClientResponse\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\"_\n\x13GetMcpClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"B\n\x14GetMcpClientResponse\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\"\xa0\x01\n\x16UpdateMcpClientRequest\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"u\n\x17UpdateMcpClientResponse\x12*\n\nmcp_client\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.McpClient\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"a\n\x16\x44\x65leteMcpClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"x\n\x17\x44\x65leteMcpClientResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xe6\x03\n\x10McpClientService\x12^\n\x0eListMcpClients\x12\".tollgate.v1.ListMcpClientsRequest\x1a#.tollgate.v1.ListMcpClientsResponse\"\x03\x90\x02\x01\x12\\\n\x0f\x43reateMcpClient\x12#.tollgate.v1.CreateMcpClientRequest\x1a$.tollgate.v1.CreateMcpClientResponse\x12X\n\x0cGetMcpClient\x12 .tollgate.v1.GetMcpClientRequest\x1a!.tollgate.v1.GetMcpClientResponse\"\x03\x90\x02\x01\x12\\\n\x0fUpdateMcpClient\x12#.tollgate.v1.UpdateMcpClientRequest\x1a$.tollgate.v1.UpdateMcpClientResponse\x12\\\n\x0f\x44\x65leteMcpClient\x12#.tollgate.v1.DeleteMcpClientRequest\x1a$.tollgate.v1.DeleteMcpClientResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.mcp_client_serv
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_LISTMCPCLIENTSREQUEST']._serialized_start=145
-  _globals['_LISTMCPCLIENTSREQUEST']._serialized_end=269
-  _globals['_LISTMCPCLIENTSRESPONSE']._serialized_start=271
-  _globals['_LISTMCPCLIENTSRESPONSE']._serialized_end=385
-  _globals['_CREATEMCPCLIENTREQUEST']._serialized_start=387
-  _globals['_CREATEMCPCLIENTREQUEST']._serialized_end=498
-  _globals['_CREATEMCPCLIENTRESPONSE']._serialized_start=500
-  _globals['_CREATEMCPCLIENTRESPONSE']._serialized_end=569
-  _globals['_GETMCPCLIENTREQUEST']._serialized_start=571
-  _globals['_GETMCPCLIENTREQUEST']._serialized_end=666
-  _globals['_GETMCPCLIENTRESPONSE']._serialized_start=668
-  _globals['_GETMCPCLIENTRESPONSE']._serialized_end=734
-  _globals['_UPDATEMCPCLIENTREQUEST']._serialized_start=737
-  _globals['_UPDATEMCPCLIENTREQUEST']._serialized_end=897
-  _globals['_UPDATEMCPCLIENTRESPONSE']._serialized_start=899
-  _globals['_UPDATEMCPCLIENTRESPONSE']._serialized_end=1016
-  _globals['_DELETEMCPCLIENTREQUEST']._serialized_start=1018
-  _globals['_DELETEMCPCLIENTREQUEST']._serialized_end=1115
-  _globals['_DELETEMCPCLIENTRESPONSE']._serialized_start=1117
-  _globals['_DELETEMCPCLIENTRESPONSE']._serialized_end=1237
-  _globals['_MCPCLIENTSERVICE']._serialized_start=1240
-  _globals['_MCPCLIENTSERVICE']._serialized_end=1716
+  _globals['_MCPCLIENTSERVICE'].methods_by_name['ListMcpClients']._loaded_options = None
+  _globals['_MCPCLIENTSERVICE'].methods_by_name['ListMcpClients']._serialized_options = b'\220\002\001'
+  _globals['_MCPCLIENTSERVICE'].methods_by_name['GetMcpClient']._loaded_options = None
+  _globals['_MCPCLIENTSERVICE'].methods_by_name['GetMcpClient']._serialized_options = b'\220\002\001'
+  _globals['_LISTMCPCLIENTSREQUEST']._serialized_start=146
+  _globals['_LISTMCPCLIENTSREQUEST']._serialized_end=290
+  _globals['_LISTMCPCLIENTSRESPONSE']._serialized_start=292
+  _globals['_LISTMCPCLIENTSRESPONSE']._serialized_end=406
+  _globals['_CREATEMCPCLIENTREQUEST']._serialized_start=408
+  _globals['_CREATEMCPCLIENTREQUEST']._serialized_end=519
+  _globals['_CREATEMCPCLIENTRESPONSE']._serialized_start=521
+  _globals['_CREATEMCPCLIENTRESPONSE']._serialized_end=590
+  _globals['_GETMCPCLIENTREQUEST']._serialized_start=592
+  _globals['_GETMCPCLIENTREQUEST']._serialized_end=687
+  _globals['_GETMCPCLIENTRESPONSE']._serialized_start=689
+  _globals['_GETMCPCLIENTRESPONSE']._serialized_end=755
+  _globals['_UPDATEMCPCLIENTREQUEST']._serialized_start=758
+  _globals['_UPDATEMCPCLIENTREQUEST']._serialized_end=918
+  _globals['_UPDATEMCPCLIENTRESPONSE']._serialized_start=920
+  _globals['_UPDATEMCPCLIENTRESPONSE']._serialized_end=1037
+  _globals['_DELETEMCPCLIENTREQUEST']._serialized_start=1039
+  _globals['_DELETEMCPCLIENTREQUEST']._serialized_end=1136
+  _globals['_DELETEMCPCLIENTRESPONSE']._serialized_start=1138
+  _globals['_DELETEMCPCLIENTRESPONSE']._serialized_end=1258
+  _globals['_MCPCLIENTSERVICE']._serialized_start=1261
+  _globals['_MCPCLIENTSERVICE']._serialized_end=1747
 # @@protoc_insertion_point(module_scope)

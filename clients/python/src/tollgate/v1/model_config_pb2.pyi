@@ -25,7 +25,7 @@ MODEL_CONFIG_SCOPE_TEAM: ModelConfigScope
 MODEL_CONFIG_SCOPE_CUSTOMER: ModelConfigScope
 
 class ModelConfig(_message.Message):
-    __slots__ = ("id", "model_name", "provider", "scope", "scope_id", "scope_name", "calendar_aligned", "budgets", "rate_limits", "revision", "created_at", "updated_at", "calendar")
+    __slots__ = ("id", "model_name", "provider", "scope", "scope_id", "scope_name", "calendar_aligned", "budgets", "rate_limits", "revision", "created_at", "updated_at", "calendar", "managed_by")
     ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class ModelConfig(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     CALENDAR_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     model_name: str
     provider: str
@@ -52,4 +53,5 @@ class ModelConfig(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
     calendar: _limits_pb2.Calendar
-    def __init__(self, id: _Optional[str] = ..., model_name: _Optional[str] = ..., provider: _Optional[str] = ..., scope: _Optional[_Union[ModelConfigScope, str]] = ..., scope_id: _Optional[str] = ..., scope_name: _Optional[str] = ..., calendar_aligned: bool = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., model_name: _Optional[str] = ..., provider: _Optional[str] = ..., scope: _Optional[_Union[ModelConfigScope, str]] = ..., scope_id: _Optional[str] = ..., scope_name: _Optional[str] = ..., calendar_aligned: bool = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...

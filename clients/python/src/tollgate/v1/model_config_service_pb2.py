@@ -27,7 +27,7 @@ from tollgate.v1 import model_config_pb2 as tollgate_dot_v1_dot_model__config__p
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tollgate/v1/model_config_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1etollgate/v1/model_config.proto\x1a\x1atollgate/v1/resource.proto\"\xe0\x01\n\x17ListModelConfigsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12,\n\x05scope\x18\x05 \x01(\x0e\x32\x1d.tollgate.v1.ModelConfigScope\x12\x10\n\x08scope_id\x18\x06 \x01(\t\x12\x10\n\x08provider\x18\x07 \x01(\t\x12\x0e\n\x06search\x18\x08 \x01(\t\"x\n\x18ListModelConfigsResponse\x12/\n\rmodel_configs\x18\x01 \x03(\x0b\x32\x18.tollgate.v1.ModelConfig\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"u\n\x18\x43reateModelConfigRequest\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"K\n\x19\x43reateModelConfigResponse\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\"a\n\x15GetModelConfigRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"H\n\x16GetModelConfigResponse\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\"\xe2\x01\n\x18UpdateModelConfigRequest\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"{\n\x19UpdateModelConfigResponse\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"c\n\x18\x44\x65leteModelConfigRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"z\n\x19\x44\x65leteModelConfigResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xfc\x03\n\x12ModelConfigService\x12_\n\x10ListModelConfigs\x12$.tollgate.v1.ListModelConfigsRequest\x1a%.tollgate.v1.ListModelConfigsResponse\x12\x62\n\x11\x43reateModelConfig\x12%.tollgate.v1.CreateModelConfigRequest\x1a&.tollgate.v1.CreateModelConfigResponse\x12Y\n\x0eGetModelConfig\x12\".tollgate.v1.GetModelConfigRequest\x1a#.tollgate.v1.GetModelConfigResponse\x12\x62\n\x11UpdateModelConfig\x12%.tollgate.v1.UpdateModelConfigRequest\x1a&.tollgate.v1.UpdateModelConfigResponse\x12\x62\n\x11\x44\x65leteModelConfig\x12%.tollgate.v1.DeleteModelConfigRequest\x1a&.tollgate.v1.DeleteModelConfigResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tollgate/v1/model_config_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1etollgate/v1/model_config.proto\x1a\x1atollgate/v1/resource.proto\"\xf4\x01\n\x17ListModelConfigsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12,\n\x05scope\x18\x05 \x01(\x0e\x32\x1d.tollgate.v1.ModelConfigScope\x12\x10\n\x08scope_id\x18\x06 \x01(\t\x12\x10\n\x08provider\x18\x07 \x01(\t\x12\x0e\n\x06search\x18\x08 \x01(\t\x12\x12\n\nmanaged_by\x18\t \x01(\t\"x\n\x18ListModelConfigsResponse\x12/\n\rmodel_configs\x18\x01 \x03(\x0b\x32\x18.tollgate.v1.ModelConfig\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"u\n\x18\x43reateModelConfigRequest\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"K\n\x19\x43reateModelConfigResponse\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\"a\n\x15GetModelConfigRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"H\n\x16GetModelConfigResponse\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\"\xe2\x01\n\x18UpdateModelConfigRequest\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"{\n\x19UpdateModelConfigResponse\x12.\n\x0cmodel_config\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ModelConfig\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"c\n\x18\x44\x65leteModelConfigRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"z\n\x19\x44\x65leteModelConfigResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\x86\x04\n\x12ModelConfigService\x12\x64\n\x10ListModelConfigs\x12$.tollgate.v1.ListModelConfigsRequest\x1a%.tollgate.v1.ListModelConfigsResponse\"\x03\x90\x02\x01\x12\x62\n\x11\x43reateModelConfig\x12%.tollgate.v1.CreateModelConfigRequest\x1a&.tollgate.v1.CreateModelConfigResponse\x12^\n\x0eGetModelConfig\x12\".tollgate.v1.GetModelConfigRequest\x1a#.tollgate.v1.GetModelConfigResponse\"\x03\x90\x02\x01\x12\x62\n\x11UpdateModelConfig\x12%.tollgate.v1.UpdateModelConfigRequest\x1a&.tollgate.v1.UpdateModelConfigResponse\x12\x62\n\x11\x44\x65leteModelConfig\x12%.tollgate.v1.DeleteModelConfigRequest\x1a&.tollgate.v1.DeleteModelConfigResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.model_config_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_MODELCONFIGSERVICE'].methods_by_name['ListModelConfigs']._loaded_options = None
+  _globals['_MODELCONFIGSERVICE'].methods_by_name['ListModelConfigs']._serialized_options = b'\220\002\001'
+  _globals['_MODELCONFIGSERVICE'].methods_by_name['GetModelConfig']._loaded_options = None
+  _globals['_MODELCONFIGSERVICE'].methods_by_name['GetModelConfig']._serialized_options = b'\220\002\001'
   _globals['_LISTMODELCONFIGSREQUEST']._serialized_start=150
-  _globals['_LISTMODELCONFIGSREQUEST']._serialized_end=374
-  _globals['_LISTMODELCONFIGSRESPONSE']._serialized_start=376
-  _globals['_LISTMODELCONFIGSRESPONSE']._serialized_end=496
-  _globals['_CREATEMODELCONFIGREQUEST']._serialized_start=498
-  _globals['_CREATEMODELCONFIGREQUEST']._serialized_end=615
-  _globals['_CREATEMODELCONFIGRESPONSE']._serialized_start=617
-  _globals['_CREATEMODELCONFIGRESPONSE']._serialized_end=692
-  _globals['_GETMODELCONFIGREQUEST']._serialized_start=694
-  _globals['_GETMODELCONFIGREQUEST']._serialized_end=791
-  _globals['_GETMODELCONFIGRESPONSE']._serialized_start=793
-  _globals['_GETMODELCONFIGRESPONSE']._serialized_end=865
-  _globals['_UPDATEMODELCONFIGREQUEST']._serialized_start=868
-  _globals['_UPDATEMODELCONFIGREQUEST']._serialized_end=1094
-  _globals['_UPDATEMODELCONFIGRESPONSE']._serialized_start=1096
-  _globals['_UPDATEMODELCONFIGRESPONSE']._serialized_end=1219
-  _globals['_DELETEMODELCONFIGREQUEST']._serialized_start=1221
-  _globals['_DELETEMODELCONFIGREQUEST']._serialized_end=1320
-  _globals['_DELETEMODELCONFIGRESPONSE']._serialized_start=1322
-  _globals['_DELETEMODELCONFIGRESPONSE']._serialized_end=1444
-  _globals['_MODELCONFIGSERVICE']._serialized_start=1447
-  _globals['_MODELCONFIGSERVICE']._serialized_end=1955
+  _globals['_LISTMODELCONFIGSREQUEST']._serialized_end=394
+  _globals['_LISTMODELCONFIGSRESPONSE']._serialized_start=396
+  _globals['_LISTMODELCONFIGSRESPONSE']._serialized_end=516
+  _globals['_CREATEMODELCONFIGREQUEST']._serialized_start=518
+  _globals['_CREATEMODELCONFIGREQUEST']._serialized_end=635
+  _globals['_CREATEMODELCONFIGRESPONSE']._serialized_start=637
+  _globals['_CREATEMODELCONFIGRESPONSE']._serialized_end=712
+  _globals['_GETMODELCONFIGREQUEST']._serialized_start=714
+  _globals['_GETMODELCONFIGREQUEST']._serialized_end=811
+  _globals['_GETMODELCONFIGRESPONSE']._serialized_start=813
+  _globals['_GETMODELCONFIGRESPONSE']._serialized_end=885
+  _globals['_UPDATEMODELCONFIGREQUEST']._serialized_start=888
+  _globals['_UPDATEMODELCONFIGREQUEST']._serialized_end=1114
+  _globals['_UPDATEMODELCONFIGRESPONSE']._serialized_start=1116
+  _globals['_UPDATEMODELCONFIGRESPONSE']._serialized_end=1239
+  _globals['_DELETEMODELCONFIGREQUEST']._serialized_start=1241
+  _globals['_DELETEMODELCONFIGREQUEST']._serialized_end=1340
+  _globals['_DELETEMODELCONFIGRESPONSE']._serialized_start=1342
+  _globals['_DELETEMODELCONFIGRESPONSE']._serialized_end=1464
+  _globals['_MODELCONFIGSERVICE']._serialized_start=1467
+  _globals['_MODELCONFIGSERVICE']._serialized_end=1985
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListModelConfigsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope", "scope_id", "provider", "search")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope", "scope_id", "provider", "search", "managed_by")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class ListModelConfigsRequest(_message.Message):
     SCOPE_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
@@ -27,7 +28,8 @@ class ListModelConfigsRequest(_message.Message):
     scope_id: str
     provider: str
     search: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope: _Optional[_Union[_model_config_pb2.ModelConfigScope, str]] = ..., scope_id: _Optional[str] = ..., provider: _Optional[str] = ..., search: _Optional[str] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope: _Optional[_Union[_model_config_pb2.ModelConfigScope, str]] = ..., scope_id: _Optional[str] = ..., provider: _Optional[str] = ..., search: _Optional[str] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListModelConfigsResponse(_message.Message):
     __slots__ = ("model_configs", "next_page_token", "total_size")

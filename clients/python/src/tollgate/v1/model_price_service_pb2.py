@@ -28,7 +28,7 @@ from tollgate.v1 import model_price_pb2 as tollgate_dot_v1_dot_model__price__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tollgate/v1/model_price_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/v1/model_price.proto\x1a\x1atollgate/v1/resource.proto\"\x9e\x01\n\x16ListModelPricesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x10\n\x08provider\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\"u\n\x17ListModelPricesResponse\x12-\n\x0cmodel_prices\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.ModelPrice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"r\n\x17\x43reateModelPriceRequest\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"H\n\x18\x43reateModelPriceResponse\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\"`\n\x14GetModelPriceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"E\n\x15GetModelPriceResponse\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\"\xa3\x01\n\x17UpdateModelPriceRequest\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"x\n\x18UpdateModelPriceResponse\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"b\n\x17\x44\x65leteModelPriceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"y\n\x18\x44\x65leteModelPriceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\"\x8f\x01\n\x1d\x42\x61tchUpsertModelPricesRequest\x12-\n\x0cmodel_prices\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.ModelPrice\x12\x14\n\x0cprune_source\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x90\x01\n\x1e\x42\x61tchUpsertModelPricesResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\x12\x15\n\rupdated_count\x18\x03 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x04 \x01(\x05\x12\x15\n\rdeleted_count\x18\x05 \x01(\x05\"\x8e\x01\n\x13ListUnpricedRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\rUnpricedModel\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x19\n\x11unpriced_requests\x18\x03 \x01(\x03\x12\x10\n\x08requests\x18\x04 \x01(\x03\x12\x11\n\thas_price\x18\x05 \x01(\x08\"[\n\x14ListUnpricedResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.tollgate.v1.UnpricedModel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb4\x05\n\x11ModelPriceService\x12\\\n\x0fListModelPrices\x12#.tollgate.v1.ListModelPricesRequest\x1a$.tollgate.v1.ListModelPricesResponse\x12_\n\x10\x43reateModelPrice\x12$.tollgate.v1.CreateModelPriceRequest\x1a%.tollgate.v1.CreateModelPriceResponse\x12V\n\rGetModelPrice\x12!.tollgate.v1.GetModelPriceRequest\x1a\".tollgate.v1.GetModelPriceResponse\x12_\n\x10UpdateModelPrice\x12$.tollgate.v1.UpdateModelPriceRequest\x1a%.tollgate.v1.UpdateModelPriceResponse\x12_\n\x10\x44\x65leteModelPrice\x12$.tollgate.v1.DeleteModelPriceRequest\x1a%.tollgate.v1.DeleteModelPriceResponse\x12q\n\x16\x42\x61tchUpsertModelPrices\x12*.tollgate.v1.BatchUpsertModelPricesRequest\x1a+.tollgate.v1.BatchUpsertModelPricesResponse\x12S\n\x0cListUnpriced\x12 .tollgate.v1.ListUnpricedRequest\x1a!.tollgate.v1.ListUnpricedResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tollgate/v1/model_price_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dtollgate/v1/model_price.proto\x1a\x1atollgate/v1/resource.proto\"\xb2\x01\n\x16ListModelPricesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x10\n\x08provider\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x12\n\nmanaged_by\x18\x07 \x01(\t\"u\n\x17ListModelPricesResponse\x12-\n\x0cmodel_prices\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.ModelPrice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"r\n\x17\x43reateModelPriceRequest\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"H\n\x18\x43reateModelPriceResponse\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\"`\n\x14GetModelPriceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"E\n\x15GetModelPriceResponse\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\"\xa3\x01\n\x17UpdateModelPriceRequest\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"x\n\x18UpdateModelPriceResponse\x12,\n\x0bmodel_price\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ModelPrice\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"b\n\x17\x44\x65leteModelPriceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"y\n\x18\x44\x65leteModelPriceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\"\x8f\x01\n\x1d\x42\x61tchUpsertModelPricesRequest\x12-\n\x0cmodel_prices\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.ModelPrice\x12\x14\n\x0cprune_source\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x90\x01\n\x1e\x42\x61tchUpsertModelPricesResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\x12\x15\n\rupdated_count\x18\x03 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x04 \x01(\x05\x12\x15\n\rdeleted_count\x18\x05 \x01(\x05\"\x8e\x01\n\x13ListUnpricedRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\rUnpricedModel\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x19\n\x11unpriced_requests\x18\x03 \x01(\x03\x12\x10\n\x08requests\x18\x04 \x01(\x03\x12\x11\n\thas_price\x18\x05 \x01(\x08\"[\n\x14ListUnpricedResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.tollgate.v1.UnpricedModel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc3\x05\n\x11ModelPriceService\x12\x61\n\x0fListModelPrices\x12#.tollgate.v1.ListModelPricesRequest\x1a$.tollgate.v1.ListModelPricesResponse\"\x03\x90\x02\x01\x12_\n\x10\x43reateModelPrice\x12$.tollgate.v1.CreateModelPriceRequest\x1a%.tollgate.v1.CreateModelPriceResponse\x12[\n\rGetModelPrice\x12!.tollgate.v1.GetModelPriceRequest\x1a\".tollgate.v1.GetModelPriceResponse\"\x03\x90\x02\x01\x12_\n\x10UpdateModelPrice\x12$.tollgate.v1.UpdateModelPriceRequest\x1a%.tollgate.v1.UpdateModelPriceResponse\x12_\n\x10\x44\x65leteModelPrice\x12$.tollgate.v1.DeleteModelPriceRequest\x1a%.tollgate.v1.DeleteModelPriceResponse\x12q\n\x16\x42\x61tchUpsertModelPrices\x12*.tollgate.v1.BatchUpsertModelPricesRequest\x1a+.tollgate.v1.BatchUpsertModelPricesResponse\x12X\n\x0cListUnpriced\x12 .tollgate.v1.ListUnpricedRequest\x1a!.tollgate.v1.ListUnpricedResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.model_price_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_MODELPRICESERVICE'].methods_by_name['ListModelPrices']._loaded_options = None
+  _globals['_MODELPRICESERVICE'].methods_by_name['ListModelPrices']._serialized_options = b'\220\002\001'
+  _globals['_MODELPRICESERVICE'].methods_by_name['GetModelPrice']._loaded_options = None
+  _globals['_MODELPRICESERVICE'].methods_by_name['GetModelPrice']._serialized_options = b'\220\002\001'
+  _globals['_MODELPRICESERVICE'].methods_by_name['ListUnpriced']._loaded_options = None
+  _globals['_MODELPRICESERVICE'].methods_by_name['ListUnpriced']._serialized_options = b'\220\002\001'
   _globals['_LISTMODELPRICESREQUEST']._serialized_start=181
-  _globals['_LISTMODELPRICESREQUEST']._serialized_end=339
-  _globals['_LISTMODELPRICESRESPONSE']._serialized_start=341
-  _globals['_LISTMODELPRICESRESPONSE']._serialized_end=458
-  _globals['_CREATEMODELPRICEREQUEST']._serialized_start=460
-  _globals['_CREATEMODELPRICEREQUEST']._serialized_end=574
-  _globals['_CREATEMODELPRICERESPONSE']._serialized_start=576
-  _globals['_CREATEMODELPRICERESPONSE']._serialized_end=648
-  _globals['_GETMODELPRICEREQUEST']._serialized_start=650
-  _globals['_GETMODELPRICEREQUEST']._serialized_end=746
-  _globals['_GETMODELPRICERESPONSE']._serialized_start=748
-  _globals['_GETMODELPRICERESPONSE']._serialized_end=817
-  _globals['_UPDATEMODELPRICEREQUEST']._serialized_start=820
-  _globals['_UPDATEMODELPRICEREQUEST']._serialized_end=983
-  _globals['_UPDATEMODELPRICERESPONSE']._serialized_start=985
-  _globals['_UPDATEMODELPRICERESPONSE']._serialized_end=1105
-  _globals['_DELETEMODELPRICEREQUEST']._serialized_start=1107
-  _globals['_DELETEMODELPRICEREQUEST']._serialized_end=1205
-  _globals['_DELETEMODELPRICERESPONSE']._serialized_start=1207
-  _globals['_DELETEMODELPRICERESPONSE']._serialized_end=1328
-  _globals['_BATCHUPSERTMODELPRICESREQUEST']._serialized_start=1331
-  _globals['_BATCHUPSERTMODELPRICESREQUEST']._serialized_end=1474
-  _globals['_BATCHUPSERTMODELPRICESRESPONSE']._serialized_start=1477
-  _globals['_BATCHUPSERTMODELPRICESRESPONSE']._serialized_end=1621
-  _globals['_LISTUNPRICEDREQUEST']._serialized_start=1624
-  _globals['_LISTUNPRICEDREQUEST']._serialized_end=1766
-  _globals['_UNPRICEDMODEL']._serialized_start=1768
-  _globals['_UNPRICEDMODEL']._serialized_end=1880
-  _globals['_LISTUNPRICEDRESPONSE']._serialized_start=1882
-  _globals['_LISTUNPRICEDRESPONSE']._serialized_end=1973
-  _globals['_MODELPRICESERVICE']._serialized_start=1976
-  _globals['_MODELPRICESERVICE']._serialized_end=2668
+  _globals['_LISTMODELPRICESREQUEST']._serialized_end=359
+  _globals['_LISTMODELPRICESRESPONSE']._serialized_start=361
+  _globals['_LISTMODELPRICESRESPONSE']._serialized_end=478
+  _globals['_CREATEMODELPRICEREQUEST']._serialized_start=480
+  _globals['_CREATEMODELPRICEREQUEST']._serialized_end=594
+  _globals['_CREATEMODELPRICERESPONSE']._serialized_start=596
+  _globals['_CREATEMODELPRICERESPONSE']._serialized_end=668
+  _globals['_GETMODELPRICEREQUEST']._serialized_start=670
+  _globals['_GETMODELPRICEREQUEST']._serialized_end=766
+  _globals['_GETMODELPRICERESPONSE']._serialized_start=768
+  _globals['_GETMODELPRICERESPONSE']._serialized_end=837
+  _globals['_UPDATEMODELPRICEREQUEST']._serialized_start=840
+  _globals['_UPDATEMODELPRICEREQUEST']._serialized_end=1003
+  _globals['_UPDATEMODELPRICERESPONSE']._serialized_start=1005
+  _globals['_UPDATEMODELPRICERESPONSE']._serialized_end=1125
+  _globals['_DELETEMODELPRICEREQUEST']._serialized_start=1127
+  _globals['_DELETEMODELPRICEREQUEST']._serialized_end=1225
+  _globals['_DELETEMODELPRICERESPONSE']._serialized_start=1227
+  _globals['_DELETEMODELPRICERESPONSE']._serialized_end=1348
+  _globals['_BATCHUPSERTMODELPRICESREQUEST']._serialized_start=1351
+  _globals['_BATCHUPSERTMODELPRICESREQUEST']._serialized_end=1494
+  _globals['_BATCHUPSERTMODELPRICESRESPONSE']._serialized_start=1497
+  _globals['_BATCHUPSERTMODELPRICESRESPONSE']._serialized_end=1641
+  _globals['_LISTUNPRICEDREQUEST']._serialized_start=1644
+  _globals['_LISTUNPRICEDREQUEST']._serialized_end=1786
+  _globals['_UNPRICEDMODEL']._serialized_start=1788
+  _globals['_UNPRICEDMODEL']._serialized_end=1900
+  _globals['_LISTUNPRICEDRESPONSE']._serialized_start=1902
+  _globals['_LISTUNPRICEDRESPONSE']._serialized_end=1993
+  _globals['_MODELPRICESERVICE']._serialized_start=1996
+  _globals['_MODELPRICESERVICE']._serialized_end=2703
 # @@protoc_insertion_point(module_scope)

@@ -13,20 +13,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListModelPricesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "provider", "model")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "provider", "model", "managed_by")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
     view: _resource_pb2.ResourceView
     provider: str
     model: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListModelPricesResponse(_message.Message):
     __slots__ = ("model_prices", "next_page_token", "total_size")

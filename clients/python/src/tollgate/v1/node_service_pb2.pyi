@@ -56,7 +56,7 @@ class NodeReport(_message.Message):
     def __init__(self, hello: _Optional[_Union[NodeHello, _Mapping[str, _Any]]] = ..., applied_revision: _Optional[int] = ..., wants: _Optional[_Union[_credit_pb2.CreditWants, _Mapping[str, _Any]]] = ..., returns: _Optional[_Union[_credit_pb2.CreditReturns, _Mapping[str, _Any]]] = ..., renewal: _Optional[_Union[_credit_pb2.CreditRenewal, _Mapping[str, _Any]]] = ..., status: _Optional[_Union[NodeStatus, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class NodeHello(_message.Message):
-    __slots__ = ("node_id", "incarnation", "version", "kinds", "features", "connection", "session", "stated", "applied_revision", "max_staleness")
+    __slots__ = ("node_id", "incarnation", "version", "kinds", "features", "connection", "session", "stated", "applied_revision", "max_staleness", "slots_for")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class NodeHello(_message.Message):
     STATED_FIELD_NUMBER: _ClassVar[int]
     APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
     MAX_STALENESS_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FOR_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     incarnation: int
     version: str
@@ -77,7 +78,8 @@ class NodeHello(_message.Message):
     stated: _containers.RepeatedCompositeFieldContainer[_credit_pb2.CreditStated]
     applied_revision: int
     max_staleness: _duration_pb2.Duration
-    def __init__(self, node_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_resource_pb2.ResourceKind, str]]] = ..., features: _Optional[_Iterable[str]] = ..., connection: _Optional[int] = ..., session: _Optional[int] = ..., stated: _Optional[_Iterable[_Union[_credit_pb2.CreditStated, _Mapping[str, _Any]]]] = ..., applied_revision: _Optional[int] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
+    slots_for: _duration_pb2.Duration
+    def __init__(self, node_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_resource_pb2.ResourceKind, str]]] = ..., features: _Optional[_Iterable[str]] = ..., connection: _Optional[int] = ..., session: _Optional[int] = ..., stated: _Optional[_Iterable[_Union[_credit_pb2.CreditStated, _Mapping[str, _Any]]]] = ..., applied_revision: _Optional[int] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., slots_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
     __slots__ = ("outbox_batches", "outbox_age", "open_admissions", "last_error")

@@ -66,7 +66,7 @@ PRICING_REQUEST_TYPE_VIDEO_GENERATION: PricingRequestType
 PRICING_REQUEST_TYPE_VIDEO_REMIX: PricingRequestType
 
 class PricingOverride(_message.Message):
-    __slots__ = ("id", "name", "scope_kind", "virtual_key_id", "provider_id", "provider_key_id", "match_type", "pattern", "request_types", "patch", "revision", "created_at", "updated_at")
+    __slots__ = ("id", "name", "scope_kind", "virtual_key_id", "provider_id", "provider_key_id", "match_type", "pattern", "request_types", "patch", "revision", "created_at", "updated_at", "managed_by")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SCOPE_KIND_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +80,7 @@ class PricingOverride(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     scope_kind: PricingScopeKind
@@ -93,7 +94,8 @@ class PricingOverride(_message.Message):
     revision: int
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., scope_kind: _Optional[_Union[PricingScopeKind, str]] = ..., virtual_key_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., match_type: _Optional[_Union[PricingMatchType, str]] = ..., pattern: _Optional[str] = ..., request_types: _Optional[_Iterable[_Union[PricingRequestType, str]]] = ..., patch: _Optional[_Union[PricingPatch, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., scope_kind: _Optional[_Union[PricingScopeKind, str]] = ..., virtual_key_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., match_type: _Optional[_Union[PricingMatchType, str]] = ..., pattern: _Optional[str] = ..., request_types: _Optional[_Iterable[_Union[PricingRequestType, str]]] = ..., patch: _Optional[_Union[PricingPatch, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class PricingPatch(_message.Message):
     __slots__ = ("input_cost_per_token", "output_cost_per_token", "input_cost_per_token_batches", "output_cost_per_token_batches", "input_cost_per_token_priority", "output_cost_per_token_priority", "input_cost_per_character", "input_cost_per_token_above_128k_tokens", "output_cost_per_token_above_128k_tokens", "input_cost_per_token_above_200k_tokens", "output_cost_per_token_above_200k_tokens", "cache_creation_input_token_cost", "cache_read_input_token_cost", "cache_creation_input_token_cost_above_200k_tokens", "cache_read_input_token_cost_above_200k_tokens", "cache_read_input_token_cost_priority", "cache_read_input_image_token_cost", "cache_creation_input_audio_token_cost", "input_cost_per_image", "output_cost_per_image", "input_cost_per_pixel", "output_cost_per_pixel", "input_cost_per_image_token", "output_cost_per_image_token", "output_cost_per_image_low_quality", "output_cost_per_image_medium_quality", "output_cost_per_image_high_quality", "output_cost_per_image_auto_quality", "output_cost_per_image_premium_image", "output_cost_per_image_above_512_and_512_pixels", "output_cost_per_image_above_1024_and_1024_pixels", "output_cost_per_image_above_2048_and_2048_pixels", "output_cost_per_image_above_4096_and_4096_pixels", "input_cost_per_audio_token", "output_cost_per_audio_token", "input_cost_per_audio_per_second", "input_cost_per_second", "input_cost_per_video_per_second", "output_cost_per_video_per_second", "output_cost_per_second", "search_context_cost_per_query", "code_interpreter_cost_per_session")

@@ -27,7 +27,7 @@ from tollgate.v1 import pricing_override_pb2 as tollgate_dot_v1_dot_pricing__ove
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tollgate/v1/pricing_override_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\"tollgate/v1/pricing_override.proto\x1a\x1atollgate/v1/resource.proto\"\xfb\x01\n\x1bListPricingOverridesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x31\n\nscope_kind\x18\x05 \x01(\x0e\x32\x1d.tollgate.v1.PricingScopeKind\x12\x16\n\x0evirtual_key_id\x18\x06 \x01(\t\x12\x13\n\x0bprovider_id\x18\x07 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x08 \x01(\t\"\x84\x01\n\x1cListPricingOverridesResponse\x12\x37\n\x11pricing_overrides\x18\x01 \x03(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"\x81\x01\n\x1c\x43reatePricingOverrideRequest\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"W\n\x1d\x43reatePricingOverrideResponse\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\"e\n\x19GetPricingOverrideRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"T\n\x1aGetPricingOverrideResponse\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\"\xb2\x01\n\x1cUpdatePricingOverrideRequest\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x87\x01\n\x1dUpdatePricingOverrideResponse\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"g\n\x1c\x44\x65letePricingOverrideRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"~\n\x1d\x44\x65letePricingOverrideResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xbc\x04\n\x16PricingOverrideService\x12k\n\x14ListPricingOverrides\x12(.tollgate.v1.ListPricingOverridesRequest\x1a).tollgate.v1.ListPricingOverridesResponse\x12n\n\x15\x43reatePricingOverride\x12).tollgate.v1.CreatePricingOverrideRequest\x1a*.tollgate.v1.CreatePricingOverrideResponse\x12\x65\n\x12GetPricingOverride\x12&.tollgate.v1.GetPricingOverrideRequest\x1a\'.tollgate.v1.GetPricingOverrideResponse\x12n\n\x15UpdatePricingOverride\x12).tollgate.v1.UpdatePricingOverrideRequest\x1a*.tollgate.v1.UpdatePricingOverrideResponse\x12n\n\x15\x44\x65letePricingOverride\x12).tollgate.v1.DeletePricingOverrideRequest\x1a*.tollgate.v1.DeletePricingOverrideResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tollgate/v1/pricing_override_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\"tollgate/v1/pricing_override.proto\x1a\x1atollgate/v1/resource.proto\"\x8f\x02\n\x1bListPricingOverridesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x31\n\nscope_kind\x18\x05 \x01(\x0e\x32\x1d.tollgate.v1.PricingScopeKind\x12\x16\n\x0evirtual_key_id\x18\x06 \x01(\t\x12\x13\n\x0bprovider_id\x18\x07 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x08 \x01(\t\x12\x12\n\nmanaged_by\x18\t \x01(\t\"\x84\x01\n\x1cListPricingOverridesResponse\x12\x37\n\x11pricing_overrides\x18\x01 \x03(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"\x81\x01\n\x1c\x43reatePricingOverrideRequest\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"W\n\x1d\x43reatePricingOverrideResponse\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\"e\n\x19GetPricingOverrideRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"T\n\x1aGetPricingOverrideResponse\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\"\xb2\x01\n\x1cUpdatePricingOverrideRequest\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x87\x01\n\x1dUpdatePricingOverrideResponse\x12\x36\n\x10pricing_override\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.PricingOverride\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"g\n\x1c\x44\x65letePricingOverrideRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"~\n\x1d\x44\x65letePricingOverrideResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xc6\x04\n\x16PricingOverrideService\x12p\n\x14ListPricingOverrides\x12(.tollgate.v1.ListPricingOverridesRequest\x1a).tollgate.v1.ListPricingOverridesResponse\"\x03\x90\x02\x01\x12n\n\x15\x43reatePricingOverride\x12).tollgate.v1.CreatePricingOverrideRequest\x1a*.tollgate.v1.CreatePricingOverrideResponse\x12j\n\x12GetPricingOverride\x12&.tollgate.v1.GetPricingOverrideRequest\x1a\'.tollgate.v1.GetPricingOverrideResponse\"\x03\x90\x02\x01\x12n\n\x15UpdatePricingOverride\x12).tollgate.v1.UpdatePricingOverrideRequest\x1a*.tollgate.v1.UpdatePricingOverrideResponse\x12n\n\x15\x44\x65letePricingOverride\x12).tollgate.v1.DeletePricingOverrideRequest\x1a*.tollgate.v1.DeletePricingOverrideResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.pricing_overrid
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_PRICINGOVERRIDESERVICE'].methods_by_name['ListPricingOverrides']._loaded_options = None
+  _globals['_PRICINGOVERRIDESERVICE'].methods_by_name['ListPricingOverrides']._serialized_options = b'\220\002\001'
+  _globals['_PRICINGOVERRIDESERVICE'].methods_by_name['GetPricingOverride']._loaded_options = None
+  _globals['_PRICINGOVERRIDESERVICE'].methods_by_name['GetPricingOverride']._serialized_options = b'\220\002\001'
   _globals['_LISTPRICINGOVERRIDESREQUEST']._serialized_start=158
-  _globals['_LISTPRICINGOVERRIDESREQUEST']._serialized_end=409
-  _globals['_LISTPRICINGOVERRIDESRESPONSE']._serialized_start=412
-  _globals['_LISTPRICINGOVERRIDESRESPONSE']._serialized_end=544
-  _globals['_CREATEPRICINGOVERRIDEREQUEST']._serialized_start=547
-  _globals['_CREATEPRICINGOVERRIDEREQUEST']._serialized_end=676
-  _globals['_CREATEPRICINGOVERRIDERESPONSE']._serialized_start=678
-  _globals['_CREATEPRICINGOVERRIDERESPONSE']._serialized_end=765
-  _globals['_GETPRICINGOVERRIDEREQUEST']._serialized_start=767
-  _globals['_GETPRICINGOVERRIDEREQUEST']._serialized_end=868
-  _globals['_GETPRICINGOVERRIDERESPONSE']._serialized_start=870
-  _globals['_GETPRICINGOVERRIDERESPONSE']._serialized_end=954
-  _globals['_UPDATEPRICINGOVERRIDEREQUEST']._serialized_start=957
-  _globals['_UPDATEPRICINGOVERRIDEREQUEST']._serialized_end=1135
-  _globals['_UPDATEPRICINGOVERRIDERESPONSE']._serialized_start=1138
-  _globals['_UPDATEPRICINGOVERRIDERESPONSE']._serialized_end=1273
-  _globals['_DELETEPRICINGOVERRIDEREQUEST']._serialized_start=1275
-  _globals['_DELETEPRICINGOVERRIDEREQUEST']._serialized_end=1378
-  _globals['_DELETEPRICINGOVERRIDERESPONSE']._serialized_start=1380
-  _globals['_DELETEPRICINGOVERRIDERESPONSE']._serialized_end=1506
-  _globals['_PRICINGOVERRIDESERVICE']._serialized_start=1509
-  _globals['_PRICINGOVERRIDESERVICE']._serialized_end=2081
+  _globals['_LISTPRICINGOVERRIDESREQUEST']._serialized_end=429
+  _globals['_LISTPRICINGOVERRIDESRESPONSE']._serialized_start=432
+  _globals['_LISTPRICINGOVERRIDESRESPONSE']._serialized_end=564
+  _globals['_CREATEPRICINGOVERRIDEREQUEST']._serialized_start=567
+  _globals['_CREATEPRICINGOVERRIDEREQUEST']._serialized_end=696
+  _globals['_CREATEPRICINGOVERRIDERESPONSE']._serialized_start=698
+  _globals['_CREATEPRICINGOVERRIDERESPONSE']._serialized_end=785
+  _globals['_GETPRICINGOVERRIDEREQUEST']._serialized_start=787
+  _globals['_GETPRICINGOVERRIDEREQUEST']._serialized_end=888
+  _globals['_GETPRICINGOVERRIDERESPONSE']._serialized_start=890
+  _globals['_GETPRICINGOVERRIDERESPONSE']._serialized_end=974
+  _globals['_UPDATEPRICINGOVERRIDEREQUEST']._serialized_start=977
+  _globals['_UPDATEPRICINGOVERRIDEREQUEST']._serialized_end=1155
+  _globals['_UPDATEPRICINGOVERRIDERESPONSE']._serialized_start=1158
+  _globals['_UPDATEPRICINGOVERRIDERESPONSE']._serialized_end=1293
+  _globals['_DELETEPRICINGOVERRIDEREQUEST']._serialized_start=1295
+  _globals['_DELETEPRICINGOVERRIDEREQUEST']._serialized_end=1398
+  _globals['_DELETEPRICINGOVERRIDERESPONSE']._serialized_start=1400
+  _globals['_DELETEPRICINGOVERRIDERESPONSE']._serialized_end=1526
+  _globals['_PRICINGOVERRIDESERVICE']._serialized_start=1529
+  _globals['_PRICINGOVERRIDESERVICE']._serialized_end=2111
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListPricingOverridesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope_kind", "virtual_key_id", "provider_id", "provider_key_id")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope_kind", "virtual_key_id", "provider_id", "provider_key_id", "managed_by")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class ListPricingOverridesRequest(_message.Message):
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
@@ -27,7 +28,8 @@ class ListPricingOverridesRequest(_message.Message):
     virtual_key_id: str
     provider_id: str
     provider_key_id: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope_kind: _Optional[_Union[_pricing_override_pb2.PricingScopeKind, str]] = ..., virtual_key_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope_kind: _Optional[_Union[_pricing_override_pb2.PricingScopeKind, str]] = ..., virtual_key_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListPricingOverridesResponse(_message.Message):
     __slots__ = ("pricing_overrides", "next_page_token", "total_size")

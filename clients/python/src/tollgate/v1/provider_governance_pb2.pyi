@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ProviderGovernance(_message.Message):
-    __slots__ = ("id", "provider", "budgets", "rate_limits", "calendar_aligned", "revision", "created_at", "updated_at", "calendar")
+    __slots__ = ("id", "provider", "budgets", "rate_limits", "calendar_aligned", "revision", "created_at", "updated_at", "calendar", "managed_by")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     BUDGETS_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class ProviderGovernance(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     CALENDAR_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     provider: str
     budgets: _containers.RepeatedCompositeFieldContainer[_limits_pb2.Budget]
@@ -30,4 +31,5 @@ class ProviderGovernance(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
     calendar: _limits_pb2.Calendar
-    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., budgets: _Optional[_Iterable[_Union[_limits_pb2.Budget, _Mapping[str, _Any]]]] = ..., rate_limits: _Optional[_Iterable[_Union[_limits_pb2.RateLimit, _Mapping[str, _Any]]]] = ..., calendar_aligned: bool = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., calendar: _Optional[_Union[_limits_pb2.Calendar, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...

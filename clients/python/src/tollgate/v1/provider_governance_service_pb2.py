@@ -27,7 +27,7 @@ from tollgate.v1 import provider_governance_pb2 as tollgate_dot_v1_dot_provider_
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tollgate/v1/provider_governance_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a%tollgate/v1/provider_governance.proto\x1a\x1atollgate/v1/resource.proto\"\x84\x01\n\x1dListProviderGovernanceRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"\x8b\x01\n\x1eListProviderGovernanceResponse\x12<\n\x13provider_governance\x18\x01 \x03(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"h\n\x1cGetProviderGovernanceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"]\n\x1dGetProviderGovernanceResponse\x12<\n\x13provider_governance\x18\x01 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\"\xf7\x01\n\x1fUpdateProviderGovernanceRequest\x12<\n\x13provider_governance\x18\x01 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"\x90\x01\n UpdateProviderGovernanceResponse\x12<\n\x13provider_governance\x18\x01 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"j\n\x1f\x44\x65leteProviderGovernanceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x81\x01\n DeleteProviderGovernanceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xf0\x03\n\x19ProviderGovernanceService\x12q\n\x16ListProviderGovernance\x12*.tollgate.v1.ListProviderGovernanceRequest\x1a+.tollgate.v1.ListProviderGovernanceResponse\x12n\n\x15GetProviderGovernance\x12).tollgate.v1.GetProviderGovernanceRequest\x1a*.tollgate.v1.GetProviderGovernanceResponse\x12w\n\x18UpdateProviderGovernance\x12,.tollgate.v1.UpdateProviderGovernanceRequest\x1a-.tollgate.v1.UpdateProviderGovernanceResponse\x12w\n\x18\x44\x65leteProviderGovernance\x12,.tollgate.v1.DeleteProviderGovernanceRequest\x1a-.tollgate.v1.DeleteProviderGovernanceResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tollgate/v1/provider_governance_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a%tollgate/v1/provider_governance.proto\x1a\x1atollgate/v1/resource.proto\"\x98\x01\n\x1dListProviderGovernanceRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x12\n\nmanaged_by\x18\x05 \x01(\t\"\x8b\x01\n\x1eListProviderGovernanceResponse\x12<\n\x13provider_governance\x18\x01 \x03(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"h\n\x1cGetProviderGovernanceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"]\n\x1dGetProviderGovernanceResponse\x12<\n\x13provider_governance\x18\x01 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\"\xf7\x01\n\x1fUpdateProviderGovernanceRequest\x12<\n\x13provider_governance\x18\x01 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"\x90\x01\n UpdateProviderGovernanceResponse\x12<\n\x13provider_governance\x18\x01 \x01(\x0b\x32\x1f.tollgate.v1.ProviderGovernance\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"j\n\x1f\x44\x65leteProviderGovernanceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x81\x01\n DeleteProviderGovernanceResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xfa\x03\n\x19ProviderGovernanceService\x12v\n\x16ListProviderGovernance\x12*.tollgate.v1.ListProviderGovernanceRequest\x1a+.tollgate.v1.ListProviderGovernanceResponse\"\x03\x90\x02\x01\x12s\n\x15GetProviderGovernance\x12).tollgate.v1.GetProviderGovernanceRequest\x1a*.tollgate.v1.GetProviderGovernanceResponse\"\x03\x90\x02\x01\x12w\n\x18UpdateProviderGovernance\x12,.tollgate.v1.UpdateProviderGovernanceRequest\x1a-.tollgate.v1.UpdateProviderGovernanceResponse\x12w\n\x18\x44\x65leteProviderGovernance\x12,.tollgate.v1.DeleteProviderGovernanceRequest\x1a-.tollgate.v1.DeleteProviderGovernanceResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.provider_govern
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_PROVIDERGOVERNANCESERVICE'].methods_by_name['ListProviderGovernance']._loaded_options = None
+  _globals['_PROVIDERGOVERNANCESERVICE'].methods_by_name['ListProviderGovernance']._serialized_options = b'\220\002\001'
+  _globals['_PROVIDERGOVERNANCESERVICE'].methods_by_name['GetProviderGovernance']._loaded_options = None
+  _globals['_PROVIDERGOVERNANCESERVICE'].methods_by_name['GetProviderGovernance']._serialized_options = b'\220\002\001'
   _globals['_LISTPROVIDERGOVERNANCEREQUEST']._serialized_start=164
-  _globals['_LISTPROVIDERGOVERNANCEREQUEST']._serialized_end=296
-  _globals['_LISTPROVIDERGOVERNANCERESPONSE']._serialized_start=299
-  _globals['_LISTPROVIDERGOVERNANCERESPONSE']._serialized_end=438
-  _globals['_GETPROVIDERGOVERNANCEREQUEST']._serialized_start=440
-  _globals['_GETPROVIDERGOVERNANCEREQUEST']._serialized_end=544
-  _globals['_GETPROVIDERGOVERNANCERESPONSE']._serialized_start=546
-  _globals['_GETPROVIDERGOVERNANCERESPONSE']._serialized_end=639
-  _globals['_UPDATEPROVIDERGOVERNANCEREQUEST']._serialized_start=642
-  _globals['_UPDATEPROVIDERGOVERNANCEREQUEST']._serialized_end=889
-  _globals['_UPDATEPROVIDERGOVERNANCERESPONSE']._serialized_start=892
-  _globals['_UPDATEPROVIDERGOVERNANCERESPONSE']._serialized_end=1036
-  _globals['_DELETEPROVIDERGOVERNANCEREQUEST']._serialized_start=1038
-  _globals['_DELETEPROVIDERGOVERNANCEREQUEST']._serialized_end=1144
-  _globals['_DELETEPROVIDERGOVERNANCERESPONSE']._serialized_start=1147
-  _globals['_DELETEPROVIDERGOVERNANCERESPONSE']._serialized_end=1276
-  _globals['_PROVIDERGOVERNANCESERVICE']._serialized_start=1279
-  _globals['_PROVIDERGOVERNANCESERVICE']._serialized_end=1775
+  _globals['_LISTPROVIDERGOVERNANCEREQUEST']._serialized_end=316
+  _globals['_LISTPROVIDERGOVERNANCERESPONSE']._serialized_start=319
+  _globals['_LISTPROVIDERGOVERNANCERESPONSE']._serialized_end=458
+  _globals['_GETPROVIDERGOVERNANCEREQUEST']._serialized_start=460
+  _globals['_GETPROVIDERGOVERNANCEREQUEST']._serialized_end=564
+  _globals['_GETPROVIDERGOVERNANCERESPONSE']._serialized_start=566
+  _globals['_GETPROVIDERGOVERNANCERESPONSE']._serialized_end=659
+  _globals['_UPDATEPROVIDERGOVERNANCEREQUEST']._serialized_start=662
+  _globals['_UPDATEPROVIDERGOVERNANCEREQUEST']._serialized_end=909
+  _globals['_UPDATEPROVIDERGOVERNANCERESPONSE']._serialized_start=912
+  _globals['_UPDATEPROVIDERGOVERNANCERESPONSE']._serialized_end=1056
+  _globals['_DELETEPROVIDERGOVERNANCEREQUEST']._serialized_start=1058
+  _globals['_DELETEPROVIDERGOVERNANCEREQUEST']._serialized_end=1164
+  _globals['_DELETEPROVIDERGOVERNANCERESPONSE']._serialized_start=1167
+  _globals['_DELETEPROVIDERGOVERNANCERESPONSE']._serialized_end=1296
+  _globals['_PROVIDERGOVERNANCESERVICE']._serialized_start=1299
+  _globals['_PROVIDERGOVERNANCESERVICE']._serialized_end=1805
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ from tollgate.v1 import provider_pb2 as tollgate_dot_v1_dot_provider__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tollgate/v1/provider_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1atollgate/v1/provider.proto\x1a\x1atollgate/v1/resource.proto\"{\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"n\n\x15ListProvidersResponse\x12(\n\tproviders\x18\x01 \x03(\x0b\x32\x15.tollgate.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"k\n\x15\x43reateProviderRequest\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"A\n\x16\x43reateProviderResponse\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\"^\n\x12GetProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\">\n\x13GetProviderResponse\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\"\x9c\x01\n\x15UpdateProviderRequest\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"q\n\x16UpdateProviderResponse\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"`\n\x15\x44\x65leteProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"w\n\x16\x44\x65leteProviderResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xcc\x03\n\x0fProviderService\x12V\n\rListProviders\x12!.tollgate.v1.ListProvidersRequest\x1a\".tollgate.v1.ListProvidersResponse\x12Y\n\x0e\x43reateProvider\x12\".tollgate.v1.CreateProviderRequest\x1a#.tollgate.v1.CreateProviderResponse\x12P\n\x0bGetProvider\x12\x1f.tollgate.v1.GetProviderRequest\x1a .tollgate.v1.GetProviderResponse\x12Y\n\x0eUpdateProvider\x12\".tollgate.v1.UpdateProviderRequest\x1a#.tollgate.v1.UpdateProviderResponse\x12Y\n\x0e\x44\x65leteProvider\x12\".tollgate.v1.DeleteProviderRequest\x1a#.tollgate.v1.DeleteProviderResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tollgate/v1/provider_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1atollgate/v1/provider.proto\x1a\x1atollgate/v1/resource.proto\"\x8f\x01\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x12\n\nmanaged_by\x18\x05 \x01(\t\"n\n\x15ListProvidersResponse\x12(\n\tproviders\x18\x01 \x03(\x0b\x32\x15.tollgate.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"k\n\x15\x43reateProviderRequest\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"A\n\x16\x43reateProviderResponse\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\"^\n\x12GetProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\">\n\x13GetProviderResponse\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\"\x9c\x01\n\x15UpdateProviderRequest\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"q\n\x16UpdateProviderResponse\x12\'\n\x08provider\x18\x01 \x01(\x0b\x32\x15.tollgate.v1.Provider\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"`\n\x15\x44\x65leteProviderRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"w\n\x16\x44\x65leteProviderResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xd6\x03\n\x0fProviderService\x12[\n\rListProviders\x12!.tollgate.v1.ListProvidersRequest\x1a\".tollgate.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12Y\n\x0e\x43reateProvider\x12\".tollgate.v1.CreateProviderRequest\x1a#.tollgate.v1.CreateProviderResponse\x12U\n\x0bGetProvider\x12\x1f.tollgate.v1.GetProviderRequest\x1a .tollgate.v1.GetProviderResponse\"\x03\x90\x02\x01\x12Y\n\x0eUpdateProvider\x12\".tollgate.v1.UpdateProviderRequest\x1a#.tollgate.v1.UpdateProviderResponse\x12Y\n\x0e\x44\x65leteProvider\x12\".tollgate.v1.DeleteProviderRequest\x1a#.tollgate.v1.DeleteProviderResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.provider_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=141
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=264
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=266
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=376
-  _globals['_CREATEPROVIDERREQUEST']._serialized_start=378
-  _globals['_CREATEPROVIDERREQUEST']._serialized_end=485
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=487
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=552
-  _globals['_GETPROVIDERREQUEST']._serialized_start=554
-  _globals['_GETPROVIDERREQUEST']._serialized_end=648
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=650
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=712
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=715
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=871
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=873
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=986
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=988
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1084
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1086
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1205
-  _globals['_PROVIDERSERVICE']._serialized_start=1208
-  _globals['_PROVIDERSERVICE']._serialized_end=1668
+  _globals['_PROVIDERSERVICE'].methods_by_name['ListProviders']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\220\002\001'
+  _globals['_PROVIDERSERVICE'].methods_by_name['GetProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['GetProvider']._serialized_options = b'\220\002\001'
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=142
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=285
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=287
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=397
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=399
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=506
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=508
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=573
+  _globals['_GETPROVIDERREQUEST']._serialized_start=575
+  _globals['_GETPROVIDERREQUEST']._serialized_end=669
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=671
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=733
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=736
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=892
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=894
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=1007
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1009
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1105
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1107
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1226
+  _globals['_PROVIDERSERVICE']._serialized_start=1229
+  _globals['_PROVIDERSERVICE']._serialized_end=1699
 # @@protoc_insertion_point(module_scope)

@@ -18,6 +18,7 @@ class ResourceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESOURCE_KIND_PROVIDER: _ClassVar[ResourceKind]
     RESOURCE_KIND_MCP_CLIENT: _ClassVar[ResourceKind]
     RESOURCE_KIND_MODEL_PRICE: _ClassVar[ResourceKind]
+    RESOURCE_KIND_WEBHOOK: _ClassVar[ResourceKind]
 
 class Children(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -42,6 +43,7 @@ RESOURCE_KIND_PRICING_OVERRIDE: ResourceKind
 RESOURCE_KIND_PROVIDER: ResourceKind
 RESOURCE_KIND_MCP_CLIENT: ResourceKind
 RESOURCE_KIND_MODEL_PRICE: ResourceKind
+RESOURCE_KIND_WEBHOOK: ResourceKind
 CHILDREN_UNSPECIFIED: Children
 CHILDREN_DETACH: Children
 CHILDREN_DEACTIVATE: Children

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etollgate/v1/routing_rule.proto\x12\x0btollgate.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x03\n\x0bRoutingRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x14\n\x07\x65nabled\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x16\n\x0e\x63\x65l_expression\x18\x05 \x01(\t\x12+\n\x07targets\x18\x06 \x03(\x0b\x32\x1a.tollgate.v1.RoutingTarget\x12\x11\n\tfallbacks\x18\x07 \x03(\t\x12(\n\x05scope\x18\x08 \x01(\x0e\x32\x19.tollgate.v1.RoutingScope\x12\x10\n\x08scope_id\x18\t \x01(\t\x12\x10\n\x08priority\x18\n \x01(\x05\x12\x12\n\nchain_rule\x18\x0b \x01(\x08\x12&\n\x05query\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08revision\x18\r \x01(\x03\x12.\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_enabled\"\x81\x01\n\rRoutingTarget\x12\x15\n\x08provider\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05model\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06key_id\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x42\x0b\n\t_providerB\x08\n\x06_modelB\t\n\x07_key_id*\x9a\x01\n\x0cRoutingScope\x12\x1d\n\x19ROUTING_SCOPE_UNSPECIFIED\x10\x00\x12\x18\n\x14ROUTING_SCOPE_GLOBAL\x10\x01\x12\x16\n\x12ROUTING_SCOPE_TEAM\x10\x02\x12\x1a\n\x16ROUTING_SCOPE_CUSTOMER\x10\x03\x12\x1d\n\x19ROUTING_SCOPE_VIRTUAL_KEY\x10\x04\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etollgate/v1/routing_rule.proto\x12\x0btollgate.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x03\n\x0bRoutingRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x14\n\x07\x65nabled\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x16\n\x0e\x63\x65l_expression\x18\x05 \x01(\t\x12+\n\x07targets\x18\x06 \x03(\x0b\x32\x1a.tollgate.v1.RoutingTarget\x12\x11\n\tfallbacks\x18\x07 \x03(\t\x12(\n\x05scope\x18\x08 \x01(\x0e\x32\x19.tollgate.v1.RoutingScope\x12\x10\n\x08scope_id\x18\t \x01(\t\x12\x10\n\x08priority\x18\n \x01(\x05\x12\x12\n\nchain_rule\x18\x0b \x01(\x08\x12&\n\x05query\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08revision\x18\r \x01(\x03\x12.\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmanaged_by\x18\x10 \x01(\tB\n\n\x08_enabled\"\x81\x01\n\rRoutingTarget\x12\x15\n\x08provider\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05model\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06key_id\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x42\x0b\n\t_providerB\x08\n\x06_modelB\t\n\x07_key_id*\x9a\x01\n\x0cRoutingScope\x12\x1d\n\x19ROUTING_SCOPE_UNSPECIFIED\x10\x00\x12\x18\n\x14ROUTING_SCOPE_GLOBAL\x10\x01\x12\x16\n\x12ROUTING_SCOPE_TEAM\x10\x02\x12\x1a\n\x16ROUTING_SCOPE_CUSTOMER\x10\x03\x12\x1d\n\x19ROUTING_SCOPE_VIRTUAL_KEY\x10\x04\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.routing_rule_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_ROUTINGSCOPE']._serialized_start=680
-  _globals['_ROUTINGSCOPE']._serialized_end=834
+  _globals['_ROUTINGSCOPE']._serialized_start=700
+  _globals['_ROUTINGSCOPE']._serialized_end=854
   _globals['_ROUTINGRULE']._serialized_start=111
-  _globals['_ROUTINGRULE']._serialized_end=545
-  _globals['_ROUTINGTARGET']._serialized_start=548
-  _globals['_ROUTINGTARGET']._serialized_end=677
+  _globals['_ROUTINGRULE']._serialized_end=565
+  _globals['_ROUTINGTARGET']._serialized_start=568
+  _globals['_ROUTINGTARGET']._serialized_end=697
 # @@protoc_insertion_point(module_scope)

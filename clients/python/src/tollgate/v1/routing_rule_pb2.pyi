@@ -25,7 +25,7 @@ ROUTING_SCOPE_CUSTOMER: RoutingScope
 ROUTING_SCOPE_VIRTUAL_KEY: RoutingScope
 
 class RoutingRule(_message.Message):
-    __slots__ = ("id", "name", "description", "enabled", "cel_expression", "targets", "fallbacks", "scope", "scope_id", "priority", "chain_rule", "query", "revision", "created_at", "updated_at")
+    __slots__ = ("id", "name", "description", "enabled", "cel_expression", "targets", "fallbacks", "scope", "scope_id", "priority", "chain_rule", "query", "revision", "created_at", "updated_at", "managed_by")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class RoutingRule(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     description: str
@@ -56,7 +57,8 @@ class RoutingRule(_message.Message):
     revision: int
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., enabled: bool = ..., cel_expression: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[RoutingTarget, _Mapping[str, _Any]]]] = ..., fallbacks: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RoutingScope, str]] = ..., scope_id: _Optional[str] = ..., priority: _Optional[int] = ..., chain_rule: bool = ..., query: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., enabled: bool = ..., cel_expression: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[RoutingTarget, _Mapping[str, _Any]]]] = ..., fallbacks: _Optional[_Iterable[str]] = ..., scope: _Optional[_Union[RoutingScope, str]] = ..., scope_id: _Optional[str] = ..., priority: _Optional[int] = ..., chain_rule: bool = ..., query: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class RoutingTarget(_message.Message):
     __slots__ = ("provider", "model", "key_id", "weight")

@@ -27,7 +27,7 @@ from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 from tollgate.v1 import routing_rule_pb2 as tollgate_dot_v1_dot_routing__rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tollgate/v1/routing_rule_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1atollgate/v1/resource.proto\x1a\x1etollgate/v1/routing_rule.proto\"\xdc\x01\n\x17ListRoutingRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12(\n\x05scope\x18\x05 \x01(\x0e\x32\x19.tollgate.v1.RoutingScope\x12\x10\n\x08scope_id\x18\x06 \x01(\t\x12\x14\n\x07\x65nabled\x18\x07 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_enabled\"x\n\x18ListRoutingRulesResponse\x12/\n\rrouting_rules\x18\x01 \x03(\x0b\x32\x18.tollgate.v1.RoutingRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"u\n\x18\x43reateRoutingRuleRequest\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"K\n\x19\x43reateRoutingRuleResponse\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\"a\n\x15GetRoutingRuleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"H\n\x16GetRoutingRuleResponse\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\"\xa6\x01\n\x18UpdateRoutingRuleRequest\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"{\n\x19UpdateRoutingRuleResponse\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"c\n\x18\x44\x65leteRoutingRuleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"z\n\x19\x44\x65leteRoutingRuleResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\xfc\x03\n\x12RoutingRuleService\x12_\n\x10ListRoutingRules\x12$.tollgate.v1.ListRoutingRulesRequest\x1a%.tollgate.v1.ListRoutingRulesResponse\x12\x62\n\x11\x43reateRoutingRule\x12%.tollgate.v1.CreateRoutingRuleRequest\x1a&.tollgate.v1.CreateRoutingRuleResponse\x12Y\n\x0eGetRoutingRule\x12\".tollgate.v1.GetRoutingRuleRequest\x1a#.tollgate.v1.GetRoutingRuleResponse\x12\x62\n\x11UpdateRoutingRule\x12%.tollgate.v1.UpdateRoutingRuleRequest\x1a&.tollgate.v1.UpdateRoutingRuleResponse\x12\x62\n\x11\x44\x65leteRoutingRule\x12%.tollgate.v1.DeleteRoutingRuleRequest\x1a&.tollgate.v1.DeleteRoutingRuleResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tollgate/v1/routing_rule_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1atollgate/v1/resource.proto\x1a\x1etollgate/v1/routing_rule.proto\"\xf0\x01\n\x17ListRoutingRulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12(\n\x05scope\x18\x05 \x01(\x0e\x32\x19.tollgate.v1.RoutingScope\x12\x10\n\x08scope_id\x18\x06 \x01(\t\x12\x14\n\x07\x65nabled\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nmanaged_by\x18\x08 \x01(\tB\n\n\x08_enabled\"x\n\x18ListRoutingRulesResponse\x12/\n\rrouting_rules\x18\x01 \x03(\x0b\x32\x18.tollgate.v1.RoutingRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"u\n\x18\x43reateRoutingRuleRequest\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"K\n\x19\x43reateRoutingRuleResponse\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\"a\n\x15GetRoutingRuleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"H\n\x16GetRoutingRuleResponse\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\"\xa6\x01\n\x18UpdateRoutingRuleRequest\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"{\n\x19UpdateRoutingRuleResponse\x12.\n\x0crouting_rule\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.RoutingRule\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"c\n\x18\x44\x65leteRoutingRuleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"z\n\x19\x44\x65leteRoutingRuleResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\x86\x04\n\x12RoutingRuleService\x12\x64\n\x10ListRoutingRules\x12$.tollgate.v1.ListRoutingRulesRequest\x1a%.tollgate.v1.ListRoutingRulesResponse\"\x03\x90\x02\x01\x12\x62\n\x11\x43reateRoutingRule\x12%.tollgate.v1.CreateRoutingRuleRequest\x1a&.tollgate.v1.CreateRoutingRuleResponse\x12^\n\x0eGetRoutingRule\x12\".tollgate.v1.GetRoutingRuleRequest\x1a#.tollgate.v1.GetRoutingRuleResponse\"\x03\x90\x02\x01\x12\x62\n\x11UpdateRoutingRule\x12%.tollgate.v1.UpdateRoutingRuleRequest\x1a&.tollgate.v1.UpdateRoutingRuleResponse\x12\x62\n\x11\x44\x65leteRoutingRule\x12%.tollgate.v1.DeleteRoutingRuleRequest\x1a&.tollgate.v1.DeleteRoutingRuleResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.routing_rule_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_ROUTINGRULESERVICE'].methods_by_name['ListRoutingRules']._loaded_options = None
+  _globals['_ROUTINGRULESERVICE'].methods_by_name['ListRoutingRules']._serialized_options = b'\220\002\001'
+  _globals['_ROUTINGRULESERVICE'].methods_by_name['GetRoutingRule']._loaded_options = None
+  _globals['_ROUTINGRULESERVICE'].methods_by_name['GetRoutingRule']._serialized_options = b'\220\002\001'
   _globals['_LISTROUTINGRULESREQUEST']._serialized_start=150
-  _globals['_LISTROUTINGRULESREQUEST']._serialized_end=370
-  _globals['_LISTROUTINGRULESRESPONSE']._serialized_start=372
-  _globals['_LISTROUTINGRULESRESPONSE']._serialized_end=492
-  _globals['_CREATEROUTINGRULEREQUEST']._serialized_start=494
-  _globals['_CREATEROUTINGRULEREQUEST']._serialized_end=611
-  _globals['_CREATEROUTINGRULERESPONSE']._serialized_start=613
-  _globals['_CREATEROUTINGRULERESPONSE']._serialized_end=688
-  _globals['_GETROUTINGRULEREQUEST']._serialized_start=690
-  _globals['_GETROUTINGRULEREQUEST']._serialized_end=787
-  _globals['_GETROUTINGRULERESPONSE']._serialized_start=789
-  _globals['_GETROUTINGRULERESPONSE']._serialized_end=861
-  _globals['_UPDATEROUTINGRULEREQUEST']._serialized_start=864
-  _globals['_UPDATEROUTINGRULEREQUEST']._serialized_end=1030
-  _globals['_UPDATEROUTINGRULERESPONSE']._serialized_start=1032
-  _globals['_UPDATEROUTINGRULERESPONSE']._serialized_end=1155
-  _globals['_DELETEROUTINGRULEREQUEST']._serialized_start=1157
-  _globals['_DELETEROUTINGRULEREQUEST']._serialized_end=1256
-  _globals['_DELETEROUTINGRULERESPONSE']._serialized_start=1258
-  _globals['_DELETEROUTINGRULERESPONSE']._serialized_end=1380
-  _globals['_ROUTINGRULESERVICE']._serialized_start=1383
-  _globals['_ROUTINGRULESERVICE']._serialized_end=1891
+  _globals['_LISTROUTINGRULESREQUEST']._serialized_end=390
+  _globals['_LISTROUTINGRULESRESPONSE']._serialized_start=392
+  _globals['_LISTROUTINGRULESRESPONSE']._serialized_end=512
+  _globals['_CREATEROUTINGRULEREQUEST']._serialized_start=514
+  _globals['_CREATEROUTINGRULEREQUEST']._serialized_end=631
+  _globals['_CREATEROUTINGRULERESPONSE']._serialized_start=633
+  _globals['_CREATEROUTINGRULERESPONSE']._serialized_end=708
+  _globals['_GETROUTINGRULEREQUEST']._serialized_start=710
+  _globals['_GETROUTINGRULEREQUEST']._serialized_end=807
+  _globals['_GETROUTINGRULERESPONSE']._serialized_start=809
+  _globals['_GETROUTINGRULERESPONSE']._serialized_end=881
+  _globals['_UPDATEROUTINGRULEREQUEST']._serialized_start=884
+  _globals['_UPDATEROUTINGRULEREQUEST']._serialized_end=1050
+  _globals['_UPDATEROUTINGRULERESPONSE']._serialized_start=1052
+  _globals['_UPDATEROUTINGRULERESPONSE']._serialized_end=1175
+  _globals['_DELETEROUTINGRULEREQUEST']._serialized_start=1177
+  _globals['_DELETEROUTINGRULEREQUEST']._serialized_end=1276
+  _globals['_DELETEROUTINGRULERESPONSE']._serialized_start=1278
+  _globals['_DELETEROUTINGRULERESPONSE']._serialized_end=1400
+  _globals['_ROUTINGRULESERVICE']._serialized_start=1403
+  _globals['_ROUTINGRULESERVICE']._serialized_end=1921
 # @@protoc_insertion_point(module_scope)

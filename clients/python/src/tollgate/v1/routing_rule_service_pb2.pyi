@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListRoutingRulesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope", "scope_id", "enabled")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "scope", "scope_id", "enabled", "managed_by")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class ListRoutingRulesRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     SCOPE_ID_FIELD_NUMBER: _ClassVar[int]
     ENABLED_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
@@ -25,7 +26,8 @@ class ListRoutingRulesRequest(_message.Message):
     scope: _routing_rule_pb2.RoutingScope
     scope_id: str
     enabled: bool
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope: _Optional[_Union[_routing_rule_pb2.RoutingScope, str]] = ..., scope_id: _Optional[str] = ..., enabled: bool = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., scope: _Optional[_Union[_routing_rule_pb2.RoutingScope, str]] = ..., scope_id: _Optional[str] = ..., enabled: bool = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListRoutingRulesResponse(_message.Message):
     __slots__ = ("routing_rules", "next_page_token", "total_size")

@@ -27,7 +27,7 @@ from tollgate.v1 import hierarchy_pb2 as tollgate_dot_v1_dot_hierarchy__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etollgate/v1/team_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x1atollgate/v1/resource.proto\"\x86\x02\n\x10ListTeamsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x13\n\x0b\x63ustomer_id\x18\x05 \x01(\t\x12\x0e\n\x06search\x18\x06 \x01(\t\x12\x39\n\x06labels\x18\x07 \x03(\x0b\x32).tollgate.v1.ListTeamsRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\x11ListTeamsResponse\x12 \n\x05teams\x18\x01 \x03(\x0b\x32\x11.tollgate.v1.Team\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"_\n\x11\x43reateTeamRequest\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"5\n\x12\x43reateTeamResponse\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\"Z\n\x0eGetTeamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"2\n\x0fGetTeamResponse\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\"\xcc\x01\n\x11UpdateTeamRequest\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"e\n\x12UpdateTeamResponse\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"\x85\x01\n\x11\x44\x65leteTeamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\'\n\x08\x63hildren\x18\x05 \x01(\x0e\x32\x15.tollgate.v1.Children\"s\n\x12\x44\x65leteTeamResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\x8c\x03\n\x0bTeamService\x12J\n\tListTeams\x12\x1d.tollgate.v1.ListTeamsRequest\x1a\x1e.tollgate.v1.ListTeamsResponse\x12M\n\nCreateTeam\x12\x1e.tollgate.v1.CreateTeamRequest\x1a\x1f.tollgate.v1.CreateTeamResponse\x12\x44\n\x07GetTeam\x12\x1b.tollgate.v1.GetTeamRequest\x1a\x1c.tollgate.v1.GetTeamResponse\x12M\n\nUpdateTeam\x12\x1e.tollgate.v1.UpdateTeamRequest\x1a\x1f.tollgate.v1.UpdateTeamResponse\x12M\n\nDeleteTeam\x12\x1e.tollgate.v1.DeleteTeamRequest\x1a\x1f.tollgate.v1.DeleteTeamResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etollgate/v1/team_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x1btollgate/v1/hierarchy.proto\x1a\x1atollgate/v1/resource.proto\"\x9a\x02\n\x10ListTeamsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x13\n\x0b\x63ustomer_id\x18\x05 \x01(\t\x12\x0e\n\x06search\x18\x06 \x01(\t\x12\x39\n\x06labels\x18\x07 \x03(\x0b\x32).tollgate.v1.ListTeamsRequest.LabelsEntry\x12\x12\n\nmanaged_by\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\x11ListTeamsResponse\x12 \n\x05teams\x18\x01 \x03(\x0b\x32\x11.tollgate.v1.Team\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"_\n\x11\x43reateTeamRequest\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"5\n\x12\x43reateTeamResponse\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\"Z\n\x0eGetTeamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x02 \x01(\x08\x12\'\n\x04view\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\"2\n\x0fGetTeamResponse\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\"\xcc\x01\n\x11UpdateTeamRequest\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x1a\n\x12reset_budget_usage\x18\x05 \x01(\x08\x12\x1e\n\x16reset_rate_limit_usage\x18\x06 \x01(\x08\"e\n\x12UpdateTeamResponse\x12\x1f\n\x04team\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Team\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\"\x85\x01\n\x11\x44\x65leteTeamRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\'\n\x08\x63hildren\x18\x05 \x01(\x0e\x32\x15.tollgate.v1.Children\"s\n\x12\x44\x65leteTeamResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\x0c\x61lso_changed\x18\x02 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x03 \x01(\x05\x32\x96\x03\n\x0bTeamService\x12O\n\tListTeams\x12\x1d.tollgate.v1.ListTeamsRequest\x1a\x1e.tollgate.v1.ListTeamsResponse\"\x03\x90\x02\x01\x12M\n\nCreateTeam\x12\x1e.tollgate.v1.CreateTeamRequest\x1a\x1f.tollgate.v1.CreateTeamResponse\x12I\n\x07GetTeam\x12\x1b.tollgate.v1.GetTeamRequest\x1a\x1c.tollgate.v1.GetTeamResponse\"\x03\x90\x02\x01\x12M\n\nUpdateTeam\x12\x1e.tollgate.v1.UpdateTeamRequest\x1a\x1f.tollgate.v1.UpdateTeamResponse\x12M\n\nDeleteTeam\x12\x1e.tollgate.v1.DeleteTeamRequest\x1a\x1f.tollgate.v1.DeleteTeamResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,28 +37,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
   _globals['_LISTTEAMSREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_LISTTEAMSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_TEAMSERVICE'].methods_by_name['ListTeams']._loaded_options = None
+  _globals['_TEAMSERVICE'].methods_by_name['ListTeams']._serialized_options = b'\220\002\001'
+  _globals['_TEAMSERVICE'].methods_by_name['GetTeam']._loaded_options = None
+  _globals['_TEAMSERVICE'].methods_by_name['GetTeam']._serialized_options = b'\220\002\001'
   _globals['_LISTTEAMSREQUEST']._serialized_start=139
-  _globals['_LISTTEAMSREQUEST']._serialized_end=401
-  _globals['_LISTTEAMSREQUEST_LABELSENTRY']._serialized_start=356
-  _globals['_LISTTEAMSREQUEST_LABELSENTRY']._serialized_end=401
-  _globals['_LISTTEAMSRESPONSE']._serialized_start=403
-  _globals['_LISTTEAMSRESPONSE']._serialized_end=501
-  _globals['_CREATETEAMREQUEST']._serialized_start=503
-  _globals['_CREATETEAMREQUEST']._serialized_end=598
-  _globals['_CREATETEAMRESPONSE']._serialized_start=600
-  _globals['_CREATETEAMRESPONSE']._serialized_end=653
-  _globals['_GETTEAMREQUEST']._serialized_start=655
-  _globals['_GETTEAMREQUEST']._serialized_end=745
-  _globals['_GETTEAMRESPONSE']._serialized_start=747
-  _globals['_GETTEAMRESPONSE']._serialized_end=797
-  _globals['_UPDATETEAMREQUEST']._serialized_start=800
-  _globals['_UPDATETEAMREQUEST']._serialized_end=1004
-  _globals['_UPDATETEAMRESPONSE']._serialized_start=1006
-  _globals['_UPDATETEAMRESPONSE']._serialized_end=1107
-  _globals['_DELETETEAMREQUEST']._serialized_start=1110
-  _globals['_DELETETEAMREQUEST']._serialized_end=1243
-  _globals['_DELETETEAMRESPONSE']._serialized_start=1245
-  _globals['_DELETETEAMRESPONSE']._serialized_end=1360
-  _globals['_TEAMSERVICE']._serialized_start=1363
-  _globals['_TEAMSERVICE']._serialized_end=1759
+  _globals['_LISTTEAMSREQUEST']._serialized_end=421
+  _globals['_LISTTEAMSREQUEST_LABELSENTRY']._serialized_start=376
+  _globals['_LISTTEAMSREQUEST_LABELSENTRY']._serialized_end=421
+  _globals['_LISTTEAMSRESPONSE']._serialized_start=423
+  _globals['_LISTTEAMSRESPONSE']._serialized_end=521
+  _globals['_CREATETEAMREQUEST']._serialized_start=523
+  _globals['_CREATETEAMREQUEST']._serialized_end=618
+  _globals['_CREATETEAMRESPONSE']._serialized_start=620
+  _globals['_CREATETEAMRESPONSE']._serialized_end=673
+  _globals['_GETTEAMREQUEST']._serialized_start=675
+  _globals['_GETTEAMREQUEST']._serialized_end=765
+  _globals['_GETTEAMRESPONSE']._serialized_start=767
+  _globals['_GETTEAMRESPONSE']._serialized_end=817
+  _globals['_UPDATETEAMREQUEST']._serialized_start=820
+  _globals['_UPDATETEAMREQUEST']._serialized_end=1024
+  _globals['_UPDATETEAMRESPONSE']._serialized_start=1026
+  _globals['_UPDATETEAMRESPONSE']._serialized_end=1127
+  _globals['_DELETETEAMREQUEST']._serialized_start=1130
+  _globals['_DELETETEAMREQUEST']._serialized_end=1263
+  _globals['_DELETETEAMRESPONSE']._serialized_start=1265
+  _globals['_DELETETEAMRESPONSE']._serialized_end=1380
+  _globals['_TEAMSERVICE']._serialized_start=1383
+  _globals['_TEAMSERVICE']._serialized_end=1789
 # @@protoc_insertion_point(module_scope)

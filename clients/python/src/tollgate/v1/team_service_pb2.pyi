@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListTeamsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "customer_id", "search", "labels")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "customer_id", "search", "labels", "managed_by")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class ListTeamsRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
@@ -32,7 +33,8 @@ class ListTeamsRequest(_message.Message):
     customer_id: str
     search: str
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., customer_id: _Optional[str] = ..., search: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., customer_id: _Optional[str] = ..., search: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListTeamsResponse(_message.Message):
     __slots__ = ("teams", "next_page_token", "total_size")

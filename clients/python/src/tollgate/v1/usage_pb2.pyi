@@ -24,6 +24,7 @@ class LimitKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LIMIT_KIND_TOKENS: _ClassVar[LimitKind]
     LIMIT_KIND_REQUESTS: _ClassVar[LimitKind]
     LIMIT_KIND_BUDGET: _ClassVar[LimitKind]
+    LIMIT_KIND_CONCURRENCY: _ClassVar[LimitKind]
 USAGE_ACK_STATUS_UNSPECIFIED: UsageAckStatus
 USAGE_ACK_STATUS_APPLIED: UsageAckStatus
 USAGE_ACK_STATUS_DUPLICATE: UsageAckStatus
@@ -33,6 +34,7 @@ LIMIT_KIND_UNSPECIFIED: LimitKind
 LIMIT_KIND_TOKENS: LimitKind
 LIMIT_KIND_REQUESTS: LimitKind
 LIMIT_KIND_BUDGET: LimitKind
+LIMIT_KIND_CONCURRENCY: LimitKind
 
 class UsageEntry(_message.Message):
     __slots__ = ("virtual_key_id", "provider", "model", "requests", "input_tokens", "output_tokens", "cost_nano_usd", "occurred_at", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "audio_tokens", "unpriced_requests")

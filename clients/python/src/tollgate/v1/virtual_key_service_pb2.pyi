@@ -15,7 +15,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListVirtualKeysRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "team_id", "customer_id", "search", "is_active", "labels")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "team_id", "customer_id", "search", "is_active", "labels", "managed_by")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,7 @@ class ListVirtualKeysRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _ClassVar[int]
     IS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
@@ -41,7 +42,8 @@ class ListVirtualKeysRequest(_message.Message):
     search: str
     is_active: bool
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., search: _Optional[str] = ..., is_active: bool = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    managed_by: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., search: _Optional[str] = ..., is_active: bool = ..., labels: _Optional[_Mapping[str, str]] = ..., managed_by: _Optional[str] = ...) -> None: ...
 
 class ListVirtualKeysResponse(_message.Message):
     __slots__ = ("virtual_keys", "next_page_token", "total_size")

@@ -1,30 +1,46 @@
 //! A search through all that can happen in a small world, the shortest histories first.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash};
 
 use super::scenario::{Bug, Event, Scenario};
 use super::world::World;
 
+/// A world whose histories can be searched.
+pub(super) trait History: Clone + Hash {
+    /// Something that happens in it.
+    type Event: Clone;
+
+    /// All that can happen next.
+    fn events(&self) -> Vec<Self::Event>;
+    fn happen(&mut self, event: Self::Event);
+    /// The most that was spent.
+    fn spent(&self) -> i64;
+}
+
 /// The end of a search.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Found<E> {
     /// How many different states were reached.
     pub(super) states: usize,
     /// The most that was spent.
     pub(super) spent: i64,
     /// The shortest history that breaks the bound, if there is any.
-    pub(super) history: Option<Vec<Event>>,
+    pub(super) history: Option<Vec<E>>,
     /// Whether there were more states than were allowed.
     pub(super) is_cut: bool,
 }
 
-pub(super) fn explore(scenario: Scenario, bug: Option<Bug>, most: usize) -> Found {
-    let hash = |world: &World| BuildHasherDefault::<DefaultHasher>::default().hash_one(world);
-    let first = World::new(scenario, bug);
+pub(super) fn explore(scenario: Scenario, bug: Option<Bug>, most: usize) -> Found<Event> {
+    search(World::new(scenario, bug), |world| world.is_broken(&scenario), most)
+}
+
+/// Searches all histories that begin with a world.
+pub(super) fn search<W: History>(first: W, is_broken: impl Fn(&W) -> bool, most: usize) -> Found<W::Event> {
+    let hash = |world: &W| BuildHasherDefault::<DefaultHasher>::default().hash_one(world);
     let mut seen = HashSet::from([hash(&first)]);
     // Where each state came from.
-    let mut origins: Vec<(usize, Option<Event>)> = vec![(0, None)];
+    let mut origins: Vec<(usize, Option<W::Event>)> = vec![(0, None)];
     let mut border = VecDeque::from([(0, first)]);
     let mut spent = 0;
     while let Some((place, world)) = border.pop_front() {
@@ -37,7 +53,7 @@ pub(super) fn explore(scenario: Scenario, bug: Option<Bug>, most: usize) -> Foun
             origins.push((place, Some(event)));
             spent = spent.max(next.spent());
             let (reached, states) = (origins.len() - 1, seen.len());
-            if next.is_broken(&scenario) {
+            if is_broken(&next) {
                 return Found { states, spent, history: Some(history(origins, reached)), is_cut: false };
             }
             if states >= most {
@@ -49,7 +65,7 @@ pub(super) fn explore(scenario: Scenario, bug: Option<Bug>, most: usize) -> Foun
     Found { states: seen.len(), spent, history: None, is_cut: false }
 }
 
-fn history(mut origins: Vec<(usize, Option<Event>)>, mut place: usize) -> Vec<Event> {
+fn history<E>(mut origins: Vec<(usize, Option<E>)>, mut place: usize) -> Vec<E> {
     let mut events = Vec::new();
     while let (before, Some(event)) = std::mem::take(&mut origins[place]) {
         events.push(event);
@@ -75,7 +91,7 @@ const SCENARIOS: [(&str, Scenario); 6] = [
     ),
 ];
 
-fn check(name: &str, scenario: Scenario, most: usize) -> Found {
+fn check(name: &str, scenario: Scenario, most: usize) -> Found<Event> {
     let started = std::time::Instant::now();
     let found = explore(scenario, None, most);
     let Found { states, spent, is_cut, history } = &found;

@@ -19,8 +19,11 @@ pub(super) const BUDGET: i64 = 100_000;
 const TEAM: i64 = 80_000;
 const SLOTS: i64 = 30;
 
+const SLOTS_FOR: Duration = Duration::from_secs(600);
+
 fn limit(id: &str) -> CounterKey {
-    CounterKey { limit_id: id.into(), kind: LimitKind::Budget, window_start: Timestamp::EPOCH }
+    let kind = if id == "slots" { LimitKind::Concurrency } else { LimitKind::Budget };
+    CounterKey { limit_id: id.into(), kind, window_start: Timestamp::EPOCH }
 }
 
 /// An event at a node, by its place.
@@ -36,6 +39,10 @@ enum Due {
     Tick { node: usize },
     Fault { node: usize },
 }
+
+/// The directions of a connection.
+const TO_SERVER: usize = 0;
+const TO_NODE: usize = 1;
 
 struct Waiting {
     request: u64,
@@ -96,14 +103,13 @@ impl Simulation {
             recalls: 0,
         };
         let ends = Timestamp::MAX;
-        let teams = ["team 0", "team 1"].map(|id| (id, TEAM, None));
-        let slots = ("slots", SLOTS, Some(Duration::from_secs(600)));
-        for (id, max, lease) in teams.into_iter().chain([("budget", BUDGET, None), slots]) {
-            let outcome = simulation.book.set_terms(&limit(id), Terms { max, ends, lease });
+        for (id, max) in [("team 0", TEAM), ("team 1", TEAM), ("budget", BUDGET), ("slots", SLOTS)] {
+            let outcome = simulation.book.set_terms(&limit(id), Terms { max, ends, lease: None });
             simulation.publish(outcome);
         }
         for node in 0..nodes {
-            simulation.nodes.push(Node { incarnation: node as i64 + 1, ..Node::default() });
+            let purse = Purse::default().with_slots(SLOTS_FOR);
+            simulation.nodes.push(Node { incarnation: node as i64 + 1, purse, ..Node::default() });
             simulation.connect(node);
             simulation.after(1_000, Due::Tick { node });
             for _ in 0..callers {
@@ -176,7 +182,7 @@ impl Simulation {
             }
             Due::Usage { node, connection, used } if self.nodes[node].connection == connection => {
                 self.count(node, &used);
-                self.send_back(node, |connection| Due::Counted { node, connection, used });
+                self.send(node, TO_NODE, |connection| Due::Counted { node, connection, used });
             }
             Due::Counted { node, connection, used } if self.nodes[node].connection == connection => {
                 used.iter().for_each(|(key, used)| self.nodes[node].purse.acknowledge(key, *used));
@@ -246,7 +252,7 @@ impl Simulation {
         let now = self.now();
         let Some((reservation, cost)) = self.nodes[node].open.remove(&request) else { return };
         let used = cost * percent / 100;
-        let used = |key: &CounterKey| if *key == limit("slots") { 0 } else { used };
+        let used = |key: &CounterKey| if key.kind == LimitKind::Concurrency { 0 } else { used };
         for (key, _) in reservation.amounts() {
             *self.spent.entry(key.clone()).or_default() += used(key);
         }
@@ -262,7 +268,7 @@ impl Simulation {
         let own = &mut self.nodes[node];
         let used = own.purse.used().map(|(key, used)| (key.clone(), used)).collect();
         let (tidied, renewed) = (own.purse.tidy(now), own.purse.renew(now));
-        self.send(node, |connection| Due::Usage { node, connection, used });
+        self.send(node, TO_SERVER, |connection| Due::Usage { node, connection, used });
         self.report(node, tidied);
         self.report(node, renewed);
         self.desk.tidy(now.at);
@@ -287,13 +293,15 @@ impl Simulation {
             let own = &mut self.nodes[node];
             own.process += 1;
             let used: Vec<_> = own.purse.used().map(|(key, used)| (key.clone(), used)).collect();
-            own.purse = Purse::restore(0, used.iter().map(|(key, used)| (key.clone(), *used, 0)));
+            let known = used.iter().map(|(key, used)| (key.clone(), *used, 0));
+            own.purse = Purse::restore(0, known).with_slots(SLOTS_FOR);
             if kind == 1 {
                 self.count(node, &used);
                 let outcome = self.book.close(self.nodes[node].incarnation);
                 self.publish(outcome);
                 self.incarnations += 1;
-                (self.nodes[node].incarnation, self.nodes[node].purse) = (self.incarnations, Purse::default());
+                let purse = Purse::default().with_slots(SLOTS_FOR);
+                (self.nodes[node].incarnation, self.nodes[node].purse) = (self.incarnations, purse);
             }
         }
         self.connect(node);
@@ -312,19 +320,11 @@ impl Simulation {
 
     fn report(&mut self, node: usize, report: Option<Report>) {
         if let Some(report) = report {
-            self.send(node, |connection| Due::ToServer { node, connection, report });
+            self.send(node, TO_SERVER, |connection| Due::ToServer { node, connection, report });
         }
     }
 
-    fn send(&mut self, node: usize, due: impl FnOnce(u64) -> Due) {
-        self.carry(node, 0, due);
-    }
-
-    fn send_back(&mut self, node: usize, due: impl FnOnce(u64) -> Due) {
-        self.carry(node, 1, due);
-    }
-
-    fn carry(&mut self, node: usize, direction: usize, due: impl FnOnce(u64) -> Due) {
+    fn send(&mut self, node: usize, direction: usize, due: impl FnOnce(u64) -> Due) {
         let at = self.now + self.random.random_range(1..15);
         let Node { connection, arrival, .. } = &mut self.nodes[node];
         arrival[direction] = arrival[direction].max(at);
@@ -353,7 +353,7 @@ impl Simulation {
                 self.desk.want(&mut self.book, incarnation, session, wants, until, at)
             }
             Report::Return { session, returns } => self.book.give_back(incarnation, session, &returns),
-            Report::Renew { session, sent } => self.book.renew(incarnation, session, sent, at),
+            Report::Renew { session, sent, slots_for } => self.book.renew(incarnation, session, sent, slots_for, at),
         };
         self.publish(outcome);
     }
@@ -367,7 +367,7 @@ impl Simulation {
             self.grants += usize::from(matches!(directive, Directive::Grant { .. }));
             self.recalls += usize::from(matches!(directive, Directive::Recall { .. }));
             if let Some(node) = self.nodes.iter().position(|node| node.incarnation == incarnation) {
-                self.send_back(node, |connection| Due::ToNode { node, connection, directive });
+                self.send(node, TO_NODE, |connection| Due::ToNode { node, connection, directive });
             }
         }
         if !freed.is_empty() && !self.desk.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Account, Answer, Book, Demand, Directive, Now, Outcome, Purse, Report, Short, Terms};
+use super::super::{Account, Answer, Book, Demand, Directive, Hello, Now, Outcome, Purse, Report, Short, Terms};
 use super::{key, now, terms};
 use crate::counters::CounterKey;
 use crate::domain::Timestamp;
@@ -13,7 +13,7 @@ fn exchange(book: &mut Book, purse: &mut Purse, incarnation: i64, report: Option
         Some(Report::Hello(hello)) => book.hello(incarnation, &hello, now.at),
         Some(Report::Want { session, wants }) => book.want(incarnation, session, &wants, |_, left| left, now.at).1,
         Some(Report::Return { session, returns }) => book.give_back(incarnation, session, &returns),
-        Some(Report::Renew { session, sent }) => book.renew(incarnation, session, sent, now.at),
+        Some(Report::Renew { session, sent, slots_for }) => book.renew(incarnation, session, sent, slots_for, now.at),
         None => Outcome::default(),
     };
     let (own, others) = std::mem::take(&mut outcome.directives).into_iter().partition(|(to, _)| *to == incarnation);
@@ -29,11 +29,14 @@ fn exchange(book: &mut Book, purse: &mut Purse, incarnation: i64, report: Option
 }
 
 fn connected(book: &mut Book, incarnation: i64) -> Purse {
-    let mut purse = Purse::default();
+    let mut purse = Purse::default().with_slots(SLOTS_FOR);
     let hello = purse.hello(1, now(0));
     exchange(book, &mut purse, incarnation, Some(hello), now(0));
     purse
 }
+
+/// How long a node may hold slots that is not heard.
+const SLOTS_FOR: Duration = Duration::from_secs(60);
 
 fn demand(key: CounterKey, amount: i64) -> Demand {
     Demand { key, amount, guessed: false }
@@ -168,17 +171,78 @@ fn credit_with_a_lease_ends_at_the_node_before_the_server_frees_it() {
 
 #[test]
 fn a_slot_is_free_again_when_its_request_ends() {
-    let mut book = Book::default();
-    book.set_terms(&key(0), terms(0, 2));
+    let (mut book, slots) = (Book::default(), CounterKey::slots("slots".into()));
+    book.set_terms(&slots, Terms { ends: Timestamp::MAX, ..terms(0, 2) });
     let mut purse = connected(&mut book, 1);
-    let slot = [demand(key(0), 1)];
+    let slot = [demand(slots.clone(), 1)];
     for _ in 0..5 {
-        ask(&mut book, &mut purse, 1, &[demand(key(0), 2)], now(0));
+        ask(&mut book, &mut purse, 1, &[demand(slots.clone(), 2)], now(0));
         let both = [(); 2].map(|()| purse.admit(&slot, now(0)).unwrap());
         assert!(purse.admit(&slot, now(0)).is_err());
         both.into_iter().for_each(|reservation| purse.settle(reservation, |_| 0, now(0)));
     }
-    assert_eq!(book.account(&key(0), 1).granted, 2);
+    assert_eq!(book.account(&slots, 1).granted, 2);
+}
+
+#[test]
+fn slots_of_a_node_that_is_not_heard_are_free_when_its_time_is_up_and_not_before() {
+    let (mut book, slots) = (Book::default(), CounterKey::slots("slots".into()));
+    book.set_terms(&slots, Terms { ends: Timestamp::MAX, ..terms(0, 2) });
+    let (mut purse, mut other) = (connected(&mut book, 1), connected(&mut book, 2));
+    let slot = [demand(slots.clone(), 1)];
+    ask(&mut book, &mut purse, 1, &[demand(slots.clone(), 2)], now(0));
+    assert_eq!(purse.renewal(), Some(SLOTS_FOR / 8));
+    let _open = purse.admit(&slot, later(now(0), 47)).unwrap();
+    assert_eq!(purse.valid_until(&slots), Some(Duration::from_secs(48)));
+    assert!(purse.admit(&slot, later(now(0), 48)).is_err());
+    // Whoever asked for no time since asks for it before it asks for a slot.
+    assert!(other.lacks_time(&slot, later(now(0), 50)) && !other.lacks_time(&[demand(key(0), 1)], later(now(0), 50)));
+    let report = other.renew(later(now(0), 50));
+    exchange(&mut book, &mut other, 2, report, later(now(0), 50));
+    assert!(!other.lacks_time(&slot, later(now(0), 57)) && other.lacks_time(&slot, later(now(0), 58)));
+    assert_eq!(book.expire(later(now(0), 59).at), Outcome::default());
+    ask(&mut book, &mut other, 2, &slot, later(now(0), 59));
+    assert!(other.admit(&slot, later(now(0), 59)).is_err());
+    let outcome = book.expire(later(now(0), 60).at);
+    assert!(matches!(outcome.directives[..], [(1, Directive::Stale { .. })]), "{outcome:?}");
+    ask(&mut book, &mut other, 2, &slot, later(now(0), 60));
+    assert!(other.admit(&slot, later(now(0), 60)).is_ok());
+    // To one whose time is up nothing is granted, though its session is valid.
+    ask(&mut book, &mut other, 2, &[demand(slots.clone(), 2)], later(now(0), 110));
+    assert_eq!(book.account(&slots, 2).granted, 1);
+}
+
+#[test]
+fn a_node_that_is_full_lets_others_have_the_next_slot() {
+    let (mut book, slots) = (Book::default(), CounterKey::slots("slots".into()));
+    book.set_terms(&slots, Terms { ends: Timestamp::MAX, ..terms(0, 2) });
+    let (mut purse, mut other) = (connected(&mut book, 1), connected(&mut book, 2));
+    let slot = [demand(slots.clone(), 1)];
+    ask(&mut book, &mut purse, 1, &[demand(slots.clone(), 2)], now(0));
+    let [one, two] = [(); 2].map(|()| purse.admit(&slot, now(0)).unwrap());
+    let outcome = ask(&mut book, &mut other, 2, &slot, now(0));
+    let [(1, recall)] = &outcome.directives[..] else { panic!("{outcome:?}") };
+    assert_eq!(purse.take(recall.clone(), now(0)), None);
+    purse.settle(one, |_| 0, now(0));
+    let report = purse.give_owed_back(now(0));
+    exchange(&mut book, &mut purse, 1, report, now(0));
+    assert!(purse.admit(&slot, now(0)).is_err());
+    ask(&mut book, &mut other, 2, &slot, now(0));
+    assert!(other.admit(&slot, now(0)).is_ok());
+    // One for each time that it is asked.
+    purse.settle(two, |_| 0, now(0));
+    assert_eq!(purse.give_owed_back(now(0)), None);
+    assert!(purse.admit(&slot, now(0)).is_ok());
+}
+
+#[test]
+fn a_message_of_an_earlier_process_takes_no_time_from_slots() {
+    let mut book = Book::default();
+    let hello = |connection, slots_for| Hello { connection, slots_for, ..Hello::default() };
+    book.hello(1, &hello(1, SLOTS_FOR), now(0).at);
+    book.hello(1, &hello(2, SLOTS_FOR / 2), now(0).at);
+    let until = book.node(1).map(|node| node.slots_until);
+    assert_eq!(until, Some(later(now(0), SLOTS_FOR.as_secs()).at));
 }
 
 #[test]

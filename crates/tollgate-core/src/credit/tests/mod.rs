@@ -6,6 +6,7 @@ mod fleet;
 mod laws;
 mod scenario;
 mod simulate;
+mod slots;
 mod world;
 
 use std::time::Duration;

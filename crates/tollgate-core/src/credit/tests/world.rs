@@ -9,6 +9,7 @@
 use imbl::OrdSet;
 
 use super::super::{Account, Book, Change, Demand, Directive, Purse, Report, Reservation, Returned};
+use super::explore::History;
 use super::scenario::{Bug, Event, Message, Scenario};
 use super::{key, now, terms};
 
@@ -88,11 +89,6 @@ impl World {
         world
     }
 
-    /// The most that was spent in a window.
-    pub(super) fn spent(&self) -> i64 {
-        if self.is_moved { self.spent.iter().sum() } else { self.spent[0].max(self.spent[1]) }
-    }
-
     /// Whether more was spent than the bound allows, `scenario` being that of the beginning.
     pub(super) fn is_broken(&self, scenario: &Scenario) -> bool {
         let bound = scenario.max + self.incarnations * scenario.in_flight as i64 * scenario.overrun;
@@ -101,126 +97,6 @@ impl World {
         let both = (first.0 + second.0, first.1 + second.1);
         let windows = if scenario.moves { vec![both] } else { vec![first, second] };
         self.is_over || !windows.into_iter().all(|(spent, open)| is_within(spent, open))
-    }
-
-    /// All that can happen next.
-    pub(super) fn events(&self) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (place, node) in self.nodes.iter().enumerate() {
-            if self.left.requests > 0 && node.open.len() < self.left.in_flight {
-                events.push(Event::Request(place));
-            }
-            if !node.open.is_empty() {
-                events.extend((0..=self.left.overrun).map(|more| Event::Settle(place, more)));
-            }
-            if node.purse.used().any(|(key, used)| used > self.book.account(key, node.incarnation).used) {
-                events.push(Event::Count(place));
-            }
-            let is_restless = place < self.left.restless;
-            if is_restless && self.left.returns > 0 {
-                events.push(Event::Return(place));
-            }
-            if is_restless && node.connections <= self.left.reconnects {
-                events.push(Event::Connect(place));
-            }
-            if is_restless && self.left.restarts > 0 {
-                events.push(Event::Restart(place));
-            }
-            if is_restless && self.left.losses > 0 {
-                events.push(Event::Lose(place));
-            }
-            if node.window == 0 && (self.left.turns || self.is_moved) {
-                events.push(Event::Turn(place));
-            }
-            if node.owes {
-                events.push(Event::Raise(place));
-            }
-        }
-        if self.left.turns && self.window == 0 {
-            events.push(Event::TurnServer);
-        }
-        if self.left.moves && !self.is_moved {
-            events.push(Event::Move);
-        }
-        if self.left.lowers > 0 {
-            events.push(Event::Lower);
-        }
-        for message in &self.network {
-            events.push(Event::Deliver(message.clone()));
-            if matches!(message, Message::ToServer(_, Report::Want { .. })) {
-                match self.bug {
-                    Some(Bug::GrantBeforeCommit) => events.push(Event::DeliverUncommitted(message.clone())),
-                    Some(Bug::GrantedFromMemory) => events.push(Event::DeliverToStaleReplica(message.clone())),
-                    _ => {}
-                }
-            }
-        }
-        if self.bug == Some(Bug::RefundOfTheDead) {
-            let alive = |incarnation| self.nodes.iter().any(|node| node.incarnation == incarnation);
-            events.extend((1..=self.incarnations).filter(|it| !alive(*it)).map(Event::Refund));
-        }
-        events
-    }
-
-    pub(super) fn happen(&mut self, event: Event) {
-        match event {
-            Event::Request(place) => self.request(place),
-            Event::Settle(place, more) => self.settle(place, more),
-            Event::Count(place) => self.count(place),
-            Event::Return(place) => {
-                self.left.returns -= 1;
-                self.give_back(place);
-            }
-            Event::Connect(place) => self.connect(place),
-            Event::Deliver(message) => self.deliver(message),
-            Event::Restart(place) => self.restart(place),
-            Event::Lose(place) => self.lose(place),
-            Event::Turn(place) => {
-                self.nodes[place].window = 1;
-                if self.is_moved {
-                    let Node { purse, incarnation, .. } = &mut self.nodes[place];
-                    let report = purse.move_window(&key(0)).map(|report| Message::ToServer(*incarnation, report));
-                    self.network.extend(report);
-                }
-            }
-            Event::TurnServer => {
-                self.window = 1;
-                self.book.set_terms(&key(1), terms(1, self.left.max));
-            }
-            Event::Move => {
-                (self.is_moved, self.window) = (true, 1);
-                self.book.set_terms(&key(1), terms(1, self.left.max));
-                // The ledger carries what was counted.
-                self.book.set_counted(&key(1), self.counted(0));
-                self.book.move_window(&key(0), &key(1));
-            }
-            Event::Lower => {
-                self.left.max -= std::mem::take(&mut self.left.lowers);
-                self.book.set_terms(&key(self.window), terms(self.window, self.left.max));
-            }
-            Event::DeliverUncommitted(message) => {
-                let before = self.book.clone();
-                self.deliver(message);
-                self.book = before;
-            }
-            Event::DeliverToStaleReplica(message) => {
-                let Message::ToServer(incarnation, Report::Want { session, wants }) = message else { return };
-                let mut memory = self.memory.clone();
-                let (_, outcome) = memory.want(incarnation, session, &wants, |_, left| left, now(self.window).at);
-                outcome.changes.into_iter().for_each(|change| self.book.apply(change));
-                self.memory = memory;
-                self.send(outcome.directives);
-            }
-            Event::Raise(place) => {
-                self.nodes[place].owes = false;
-                self.nodes[place].purse.give_all_back();
-            }
-            Event::Refund(incarnation) => {
-                let mut account = self.book.account(&key(0), incarnation);
-                account.void();
-                self.book.apply(Change::Account(key(0), incarnation, account));
-            }
-        }
     }
 
     fn request(&mut self, place: usize) {
@@ -278,13 +154,9 @@ impl World {
 
     fn give_back(&mut self, place: usize) {
         let Node { incarnation, purse, owes, .. } = &mut self.nodes[place];
-        let report = if self.bug == Some(Bug::ReturnAfterSending) {
-            let report = purse.clone().give_all_back();
-            *owes |= report.is_some();
-            report
-        } else {
-            purse.give_all_back()
-        };
+        let is_late = self.bug == Some(Bug::ReturnAfterSending);
+        let report = if is_late { purse.clone().give_all_back() } else { purse.give_all_back() };
+        *owes |= is_late && report.is_some();
         self.network.extend(report.map(|report| Message::ToServer(*incarnation, report)));
     }
 
@@ -387,6 +259,133 @@ impl World {
                 }
                 // Nodes give back and ask at any time here.
                 Directive::Unmet { .. } | Directive::Recall { .. } | Directive::Renewed { .. } | Directive::Closed => {}
+            }
+        }
+    }
+}
+
+impl History for World {
+    type Event = Event;
+
+    fn spent(&self) -> i64 {
+        if self.is_moved { self.spent.iter().sum() } else { self.spent[0].max(self.spent[1]) }
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (place, node) in self.nodes.iter().enumerate() {
+            if self.left.requests > 0 && node.open.len() < self.left.in_flight {
+                events.push(Event::Request(place));
+            }
+            if !node.open.is_empty() {
+                events.extend((0..=self.left.overrun).map(|more| Event::Settle(place, more)));
+            }
+            if node.purse.used().any(|(key, used)| used > self.book.account(key, node.incarnation).used) {
+                events.push(Event::Count(place));
+            }
+            let is_restless = place < self.left.restless;
+            if is_restless && self.left.returns > 0 {
+                events.push(Event::Return(place));
+            }
+            if is_restless && node.connections <= self.left.reconnects {
+                events.push(Event::Connect(place));
+            }
+            if is_restless && self.left.restarts > 0 {
+                events.push(Event::Restart(place));
+            }
+            if is_restless && self.left.losses > 0 {
+                events.push(Event::Lose(place));
+            }
+            if node.window == 0 && (self.left.turns || self.is_moved) {
+                events.push(Event::Turn(place));
+            }
+            if node.owes {
+                events.push(Event::Raise(place));
+            }
+        }
+        if self.left.turns && self.window == 0 {
+            events.push(Event::TurnServer);
+        }
+        if self.left.moves && !self.is_moved {
+            events.push(Event::Move);
+        }
+        if self.left.lowers > 0 {
+            events.push(Event::Lower);
+        }
+        for message in &self.network {
+            events.push(Event::Deliver(message.clone()));
+            if matches!(message, Message::ToServer(_, Report::Want { .. })) {
+                match self.bug {
+                    Some(Bug::GrantBeforeCommit) => events.push(Event::DeliverUncommitted(message.clone())),
+                    Some(Bug::GrantedFromMemory) => events.push(Event::DeliverToStaleReplica(message.clone())),
+                    _ => {}
+                }
+            }
+        }
+        if self.bug == Some(Bug::RefundOfTheDead) {
+            let alive = |incarnation| self.nodes.iter().any(|node| node.incarnation == incarnation);
+            events.extend((1..=self.incarnations).filter(|it| !alive(*it)).map(Event::Refund));
+        }
+        events
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Request(place) => self.request(place),
+            Event::Settle(place, more) => self.settle(place, more),
+            Event::Count(place) => self.count(place),
+            Event::Return(place) => {
+                self.left.returns -= 1;
+                self.give_back(place);
+            }
+            Event::Connect(place) => self.connect(place),
+            Event::Deliver(message) => self.deliver(message),
+            Event::Restart(place) => self.restart(place),
+            Event::Lose(place) => self.lose(place),
+            Event::Turn(place) => {
+                self.nodes[place].window = 1;
+                if self.is_moved {
+                    let Node { purse, incarnation, .. } = &mut self.nodes[place];
+                    let report = purse.move_window(&key(0)).map(|report| Message::ToServer(*incarnation, report));
+                    self.network.extend(report);
+                }
+            }
+            Event::TurnServer => {
+                self.window = 1;
+                self.book.set_terms(&key(1), terms(1, self.left.max));
+            }
+            Event::Move => {
+                (self.is_moved, self.window) = (true, 1);
+                self.book.set_terms(&key(1), terms(1, self.left.max));
+                // The ledger carries what was counted.
+                self.book.set_counted(&key(1), self.counted(0));
+                self.book.move_window(&key(0), &key(1));
+            }
+            Event::Lower => {
+                self.left.max -= std::mem::take(&mut self.left.lowers);
+                self.book.set_terms(&key(self.window), terms(self.window, self.left.max));
+            }
+            Event::DeliverUncommitted(message) => {
+                let before = self.book.clone();
+                self.deliver(message);
+                self.book = before;
+            }
+            Event::DeliverToStaleReplica(message) => {
+                let Message::ToServer(incarnation, Report::Want { session, wants }) = message else { return };
+                let mut memory = self.memory.clone();
+                let (_, outcome) = memory.want(incarnation, session, &wants, |_, left| left, now(self.window).at);
+                outcome.changes.into_iter().for_each(|change| self.book.apply(change));
+                self.memory = memory;
+                self.send(outcome.directives);
+            }
+            Event::Raise(place) => {
+                self.nodes[place].owes = false;
+                self.nodes[place].purse.give_all_back();
+            }
+            Event::Refund(incarnation) => {
+                let mut account = self.book.account(&key(0), incarnation);
+                account.void();
+                self.book.apply(Change::Account(key(0), incarnation, account));
             }
         }
     }

@@ -55,7 +55,7 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
     let team = world.add::<Team>(v1::Team {
         name: "team".to_owned(),
         customer_id: customer.id.to_string(),
-        rate_limits: rate(5, 5),
+        rate_limits: [rate(5, 5), vec![open_at_once(5)]].concat(),
         ..Default::default()
     });
     let limited = v1::VirtualKeyProviderConfig { rate_limits: rate(5, 5), ..config("openai", Some(1.0)) };
@@ -80,6 +80,7 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
         (LimitOwner::ProviderConfig(config), LimitKind::Tokens),
         (LimitOwner::ProviderConfig(config), LimitKind::Requests),
         (LimitOwner::VirtualKey(key.id.clone()), LimitKind::Budget),
+        (LimitOwner::Team(team.id.clone()), LimitKind::Concurrency),
         (LimitOwner::Team(team.id.clone()), LimitKind::Tokens),
         (LimitOwner::Team(team.id.clone()), LimitKind::Requests),
         (LimitOwner::Customer(customer.id.clone()), LimitKind::Budget),
@@ -100,6 +101,7 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
             LimitKind::Tokens => Verdict::TokenLimited,
             LimitKind::Requests => Verdict::RequestLimited,
             LimitKind::Budget => Verdict::BudgetExceeded,
+            LimitKind::Concurrency => Verdict::ConcurrencyLimited,
         };
         assert_eq!(explanation.verdict, verdict);
         assert!(explanation.reason.contains(&explanation.limits[first].limit_id.to_string()), "{}", explanation.reason);
@@ -147,6 +149,80 @@ fn of_several_rate_limits_those_on_tokens_come_first_and_the_shortest_window_bef
         world.used.0.insert(used.to_string(), 10);
         let explanation = world.explain(asked(&key, "openai", "m"));
         assert_eq!((explanation.verdict, explanation.blocking), (verdict, Some(place)), "{}", explanation.reason);
+    }
+}
+
+/// At most so many requests at once, and nothing else.
+fn open_at_once(max: i64) -> v1::RateLimit {
+    v1::RateLimit { concurrent_request_max_limit: Some(max), ..Default::default() }
+}
+
+#[test]
+fn as_many_requests_may_be_open_as_the_limit_says() {
+    for (enforcement, verdict) in [
+        (v1::Enforcement::Hard, Verdict::ConcurrencyLimited),
+        (v1::Enforcement::Soft, Verdict::ConcurrencyLimited),
+        (v1::Enforcement::Shadow, Verdict::Allow),
+    ] {
+        let mut world = World::new();
+        let limit = v1::RateLimit { enforcement: enforcement.into(), ..open_at_once(2) };
+        let key = v1::VirtualKey { rate_limits: vec![limit], ..key(vec![config("openai", Some(1.0))]) };
+        let key = world.add::<VirtualKey>(key);
+        let id = key.resource.limits.rate_limits[0].id.to_string();
+        world.used.0.insert(id.clone(), 1);
+        assert_eq!(world.explain(asked(&key, "openai", "m")).verdict, Verdict::Allow);
+        world.used.0.insert(id, 2);
+        let explanation = world.explain(asked(&key, "openai", "m"));
+        assert_eq!(explanation.verdict, verdict, "{}", explanation.reason);
+        let limit = &explanation.limits[0];
+        assert_eq!((limit.used, limit.max, limit.remaining, limit.window.has_end()), (2, 2, 0, false));
+        assert_eq!(limit.would_block, enforcement == v1::Enforcement::Shadow);
+        // It says nothing about how much is used up.
+        assert!(verdict == Verdict::Allow || explanation.reason.contains("2 of 2 requests at once are open"));
+    }
+}
+
+/// Where as many are open as may be, a request waits for a slot, but not at a lock.
+struct Waits(i64);
+
+impl Usage for Waits {
+    fn budget(&self, _: &Budget, _: &Window) -> i64 {
+        0
+    }
+
+    fn tokens(&self, _: &RateLimit, _: &Window) -> i64 {
+        0
+    }
+
+    fn requests(&self, _: &RateLimit, _: &Window) -> i64 {
+        0
+    }
+
+    fn open(&self, _: &RateLimit) -> i64 {
+        self.0
+    }
+
+    fn weighs_open(&self, enforcement: Enforcement) -> bool {
+        enforcement != Enforcement::Hard
+    }
+}
+
+#[test]
+fn a_request_may_wait_for_a_slot_of_a_hard_limit_and_not_at_a_lock() {
+    for (max, enforcement, verdict) in [
+        (2, v1::Enforcement::Hard, Verdict::Allow),
+        (2, v1::Enforcement::Soft, Verdict::ConcurrencyLimited),
+        (0, v1::Enforcement::Hard, Verdict::ConcurrencyLimited),
+    ] {
+        let mut world = World::new();
+        let limit = v1::RateLimit { enforcement: enforcement.into(), ..open_at_once(max) };
+        let key = v1::VirtualKey { rate_limits: vec![limit], ..key(vec![config("openai", Some(1.0))]) };
+        let key = world.add::<VirtualKey>(key);
+        let explanation = explain(&world.config, &Waits(2), &asked(&key, "openai", "m"));
+        assert_eq!(explanation.verdict, verdict, "{max}: {}", explanation.reason);
+        let demands = explanation.demands(&Expected::default());
+        assert_eq!(demands.len(), usize::from(enforcement == v1::Enforcement::Hard));
+        assert!(demands.iter().all(|demand| demand.amount == 1 && demand.key.window_start == Timestamp::EPOCH));
     }
 }
 

@@ -11,7 +11,7 @@ use tollgate_core::proto::v1;
 use tollgate_core::wire::*;
 
 fn keys() -> impl Strategy<Value = CounterKey> {
-    let kind = proptest::sample::select(vec![LimitKind::Tokens, LimitKind::Requests, LimitKind::Budget]);
+    let kind = proptest::sample::select(LimitKind::ALL.to_vec());
     let start = Timestamp::MIN.as_micros()..=Timestamp::MAX.as_micros();
     ("[a-z0-9-]{1,40}", kind, start).prop_map(|(id, kind, start)| CounterKey {
         limit_id: id.as_str().into(),
@@ -35,14 +35,16 @@ fn reports() -> impl Strategy<Value = Report> {
     let want = want.prop_map(|(key, level, ahead, guessed)| Want { key, level, ahead, guessed });
     let returned = (keys(), amounts()).prop_map(|(key, returned)| Returned { key, returned });
     prop_oneof![
-        (any::<u64>(), amounts(), vec(stated, 0..4)).prop_map(|(connection, session, stated)| Report::Hello(Hello {
-            connection,
-            session,
-            stated
-        })),
+        (any::<u64>(), amounts(), vec(stated, 0..4), spans()).prop_map(|(connection, session, stated, slots_for)| {
+            Report::Hello(Hello { connection, session, stated, slots_for })
+        }),
         (any::<i64>(), vec(want, 0..4)).prop_map(|(session, wants)| Report::Want { session, wants }),
         (any::<i64>(), vec(returned, 0..4)).prop_map(|(session, returns)| Report::Return { session, returns }),
-        (any::<i64>(), spans()).prop_map(|(session, sent)| Report::Renew { session, sent }),
+        (any::<i64>(), spans(), spans()).prop_map(|(session, sent, slots_for)| Report::Renew {
+            session,
+            sent,
+            slots_for
+        }),
     ]
 }
 
@@ -126,12 +128,13 @@ fn each_field_that_is_wrong_is_named() {
     assert_eq!(wrong(returns), fields.map(|field| format!("reports[2].returns.returns[0].{field}")));
 
     let stated = vec![v1::CreditStated { key: key("a", 1), granted: -1, acknowledged: -1 }];
-    let hello = Report::Hello(v1::NodeHello { session: -1, stated, ..v1::NodeHello::default() });
-    let fields = ["session", "stated[0].granted", "stated[0].acknowledged"];
+    let span = Some(prost_types::Duration { seconds: -1, nanos: 0 });
+    let hello = Report::Hello(v1::NodeHello { session: -1, stated, slots_for: span, ..v1::NodeHello::default() });
+    let fields = ["slots_for", "session", "stated[0].granted", "stated[0].acknowledged"];
     assert_eq!(wrong(hello), fields.map(|field| format!("reports[2].hello.{field}")));
 
-    let sent = Some(prost_types::Duration { seconds: -1, nanos: 0 });
-    assert_eq!(wrong(Report::Renewal(v1::CreditRenewal { session: 1, sent })), ["reports[2].renewal.sent"]);
+    let renewal = Report::Renewal(v1::CreditRenewal { session: 1, sent: span, slots_for: span });
+    assert_eq!(wrong(renewal), ["sent", "slots_for"].map(|field| format!("reports[2].renewal.{field}")));
 
     let wants = vec![v1::CreditWant { key: key("a", 1), ..v1::CreditWant::default() }; 1_001];
     assert_eq!(wrong(Report::Wants(v1::CreditWants { session: 1, wants })), ["reports[2].wants.wants"]);

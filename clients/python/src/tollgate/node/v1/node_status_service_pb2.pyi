@@ -68,7 +68,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, state: _Optional[_Union[NodeState, str]] = ..., reason: _Optional[str] = ..., stale_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., admits: bool = ..., revision: _Optional[int] = ..., node_id: _Optional[str] = ..., version: _Optional[str] = ..., incarnation: _Optional[int] = ..., in_flight: _Optional[int] = ..., unreported_entries: _Optional[int] = ..., requests: _Optional[_Union[RequestCounts, _Mapping[str, _Any]]] = ..., credit: _Optional[_Union[CreditStatus, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CreditStatus(_message.Message):
-    __slots__ = ("standing", "reason", "session", "held_nano_usd", "held_tokens", "held_requests", "waiting", "wants", "recalls", "refused")
+    __slots__ = ("standing", "reason", "session", "held_nano_usd", "held_tokens", "held_requests", "waiting", "wants", "recalls", "refused", "held_slots")
     STANDING_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,7 @@ class CreditStatus(_message.Message):
     WANTS_FIELD_NUMBER: _ClassVar[int]
     RECALLS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    HELD_SLOTS_FIELD_NUMBER: _ClassVar[int]
     standing: CreditStanding
     reason: str
     session: int
@@ -89,7 +90,8 @@ class CreditStatus(_message.Message):
     wants: int
     recalls: int
     refused: int
-    def __init__(self, standing: _Optional[_Union[CreditStanding, str]] = ..., reason: _Optional[str] = ..., session: _Optional[int] = ..., held_nano_usd: _Optional[int] = ..., held_tokens: _Optional[int] = ..., held_requests: _Optional[int] = ..., waiting: _Optional[int] = ..., wants: _Optional[int] = ..., recalls: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+    held_slots: int
+    def __init__(self, standing: _Optional[_Union[CreditStanding, str]] = ..., reason: _Optional[str] = ..., session: _Optional[int] = ..., held_nano_usd: _Optional[int] = ..., held_tokens: _Optional[int] = ..., held_requests: _Optional[int] = ..., waiting: _Optional[int] = ..., wants: _Optional[int] = ..., recalls: _Optional[int] = ..., refused: _Optional[int] = ..., held_slots: _Optional[int] = ...) -> None: ...
 
 class RequestCounts(_message.Message):
     __slots__ = ("admitted", "refused", "settled", "abandoned", "expired", "unpriced", "uncovered")

@@ -1,5 +1,6 @@
 // Everything of the package. Made by scripts/generate.sh.
 export * from "./budget_service_pb.js";
+export * from "./change_service_pb.js";
 export * from "./config_pb.js";
 export * from "./config_service_pb.js";
 export * from "./credit_pb.js";
@@ -31,3 +32,5 @@ export * from "./token_service_pb.js";
 export * from "./usage_pb.js";
 export * from "./usage_service_pb.js";
 export * from "./virtual_key_service_pb.js";
+export * from "./webhook_pb.js";
+export * from "./webhook_service_pb.js";

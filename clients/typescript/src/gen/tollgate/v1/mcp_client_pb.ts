@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/mcp_client.proto.
  */
 export const file_tollgate_v1_mcp_client: GenFile = /*@__PURE__*/
-  fileDesc("Chx0b2xsZ2F0ZS92MS9tY3BfY2xpZW50LnByb3RvEgt0b2xsZ2F0ZS52MSKmAQoJTWNwQ2xpZW50EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFdG9vbHMYAyADKAkSEAoIcmV2aXNpb24YBCABKAMSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chx0b2xsZ2F0ZS92MS9tY3BfY2xpZW50LnByb3RvEgt0b2xsZ2F0ZS52MSK6AQoJTWNwQ2xpZW50EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFdG9vbHMYAyADKAkSEAoIcmV2aXNpb24YBCABKAMSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbWFuYWdlZF9ieRgHIAEoCUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * An MCP client of the data plane, and the tools known to exist on it.
@@ -62,6 +62,13 @@ export type McpClient = Message<"tollgate.v1.McpClient"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 6;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The source that manages the resource, as a set of files that is applied; empty for none. At most 128 bytes.
+   *
+   * @generated from field: string managed_by = 7;
+   */
+  managedBy: string;
 };
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/model_price.proto.
  */
 export const file_tollgate_v1_model_price: GenFile = /*@__PURE__*/
-  fileDesc("Ch10b2xsZ2F0ZS92MS9tb2RlbF9wcmljZS5wcm90bxILdG9sbGdhdGUudjEi9gIKCk1vZGVsUHJpY2USCgoCaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSKAoFcmF0ZXMYBCABKAsyGS50b2xsZ2F0ZS52MS5QcmljaW5nUGF0Y2gSFgoOY29udGV4dF93aW5kb3cYBSABKAMSGQoRbWF4X291dHB1dF90b2tlbnMYBiABKAMSDgoGc291cmNlGAcgASgJEi4KCnZhbGlkX2Zyb20YCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgKIAEoAxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_tollgate_v1_pricing_override]);
+  fileDesc("Ch10b2xsZ2F0ZS92MS9tb2RlbF9wcmljZS5wcm90bxILdG9sbGdhdGUudjEiigMKCk1vZGVsUHJpY2USCgoCaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDQoFbW9kZWwYAyABKAkSKAoFcmF0ZXMYBCABKAsyGS50b2xsZ2F0ZS52MS5QcmljaW5nUGF0Y2gSFgoOY29udGV4dF93aW5kb3cYBSABKAMSGQoRbWF4X291dHB1dF90b2tlbnMYBiABKAMSDgoGc291cmNlGAcgASgJEi4KCnZhbGlkX2Zyb20YCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgKIAEoAxIuCgpjcmVhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgptYW5hZ2VkX2J5GA0gASgJQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_v1_pricing_override]);
 
 /**
  * The price of a model at a provider, for a stretch of time. `provider`, `model` and `valid_from` together are unique. Of the
@@ -106,6 +106,13 @@ export type ModelPrice = Message<"tollgate.v1.ModelPrice"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 12;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The source that manages the resource, as a set of files that is applied; empty for none. At most 128 bytes.
+   *
+   * @generated from field: string managed_by = 13;
+   */
+  managedBy: string;
 };
 
 /**

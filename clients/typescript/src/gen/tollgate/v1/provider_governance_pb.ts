@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/provider_governance.proto.
  */
 export const file_tollgate_v1_provider_governance: GenFile = /*@__PURE__*/
-  fileDesc("CiV0b2xsZ2F0ZS92MS9wcm92aWRlcl9nb3Zlcm5hbmNlLnByb3RvEgt0b2xsZ2F0ZS52MSLGAgoSUHJvdmlkZXJHb3Zlcm5hbmNlEgoKAmlkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEiQKB2J1ZGdldHMYAyADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSKwoLcmF0ZV9saW1pdHMYBCADKAsyFi50b2xsZ2F0ZS52MS5SYXRlTGltaXQSGAoQY2FsZW5kYXJfYWxpZ25lZBgFIAEoCBIQCghyZXZpc2lvbhgGIAEoAxIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCghjYWxlbmRhchgJIAEoCzIVLnRvbGxnYXRlLnYxLkNhbGVuZGFyUgpyYXRlX2xpbWl0QlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
+  fileDesc("CiV0b2xsZ2F0ZS92MS9wcm92aWRlcl9nb3Zlcm5hbmNlLnByb3RvEgt0b2xsZ2F0ZS52MSLaAgoSUHJvdmlkZXJHb3Zlcm5hbmNlEgoKAmlkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEiQKB2J1ZGdldHMYAyADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSKwoLcmF0ZV9saW1pdHMYBCADKAsyFi50b2xsZ2F0ZS52MS5SYXRlTGltaXQSGAoQY2FsZW5kYXJfYWxpZ25lZBgFIAEoCBIQCghyZXZpc2lvbhgGIAEoAxIuCgpjcmVhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCghjYWxlbmRhchgJIAEoCzIVLnRvbGxnYXRlLnYxLkNhbGVuZGFyEhIKCm1hbmFnZWRfYnkYCiABKAlSCnJhdGVfbGltaXRCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
 
 /**
  * The limits of one provider as a whole, over all traffic. It exists while there is at least one limit.
@@ -84,6 +84,13 @@ export type ProviderGovernance = Message<"tollgate.v1.ProviderGovernance"> & {
    * @generated from field: tollgate.v1.Calendar calendar = 9;
    */
   calendar?: Calendar | undefined;
+
+  /**
+   * The source that manages the resource, as a set of files that is applied; empty for none. At most 128 bytes.
+   *
+   * @generated from field: string managed_by = 10;
+   */
+  managedBy: string;
 };
 
 /**

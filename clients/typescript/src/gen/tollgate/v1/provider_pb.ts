@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/provider.proto.
  */
 export const file_tollgate_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chp0b2xsZ2F0ZS92MS9wcm92aWRlci5wcm90bxILdG9sbGdhdGUudjEi0AEKCFByb3ZpZGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJgoEa2V5cxgDIAMoCzIYLnRvbGxnYXRlLnYxLlByb3ZpZGVyS2V5EhAKCGJ1aWx0X2luGAQgASgIEhAKCHJldmlzaW9uGAUgASgDEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjcKC1Byb3ZpZGVyS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGbW9kZWxzGAMgAygJQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Chp0b2xsZ2F0ZS92MS9wcm92aWRlci5wcm90bxILdG9sbGdhdGUudjEi5AEKCFByb3ZpZGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJgoEa2V5cxgDIAMoCzIYLnRvbGxnYXRlLnYxLlByb3ZpZGVyS2V5EhAKCGJ1aWx0X2luGAQgASgIEhAKCHJldmlzaW9uGAUgASgDEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1hbmFnZWRfYnkYCCABKAkiNwoLUHJvdmlkZXJLZXkSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZtb2RlbHMYAyADKAlCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A provider of models, and the names of the provider keys that exist for it. Secrets of providers stay at the data
@@ -70,6 +70,13 @@ export type Provider = Message<"tollgate.v1.Provider"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 7;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The source that manages the resource, as a set of files that is applied; empty for none. At most 128 bytes.
+   *
+   * @generated from field: string managed_by = 8;
+   */
+  managedBy: string;
 };
 
 /**

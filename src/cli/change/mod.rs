@@ -1,0 +1,11 @@
+//! `tollgate plan`, `apply`, `rollback` and `diff`: many resources in one revision, and what that changes.
+
+pub(super) mod apply;
+mod call;
+mod compare;
+pub(super) mod diff;
+mod owned;
+pub(super) mod rollback;
+#[cfg(test)]
+mod tests;
+mod told;

@@ -1,0 +1,195 @@
+//! `tollgate create` and `tollgate update`: a resource from flags.
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use prost_reflect::{DynamicMessage, Value};
+
+use super::api::{Api, Call, mask, number, resource, text};
+use super::fields::FieldArgs;
+use super::find::{find, full, resolve};
+use super::key::{SecretArgs, reveal};
+use super::shown::{Output, OutputArgs, show};
+use super::subject::{Subject, kind, noun};
+use crate::cli::Failure;
+use crate::cli::files::ValueFrom;
+use crate::cli::remote::{RemoteArgs, print};
+use crate::cli::resource::place::path;
+use crate::cli::wait::WaitArgs;
+use crate::domain::Kind;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+NAME of a team or a key may be its path, which says its parents too. Any field can be given with --set; whole documents are \
+for `tollgate apply -f`.
+
+Examples:
+  tollgate create customer Acme --budget 500/1M
+  tollgate create team Acme/Search
+  tollgate create key notebook --team Acme/Search --allow 'openai:gpt-4o*' --budget 500/1M --rpm 60
+      Prints the value of the new key, this once.
+  tollgate create rule cheap --set scope=global --set 'cel_expression=model == \"gpt-4o\"' --set \
+'targets=[{model: gpt-4o-mini, weight: 1}]'")]
+pub(in crate::cli) struct CreateArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// The kind
+    #[arg(value_name = "KIND", value_parser = kind)]
+    kind: Kind,
+
+    /// The name
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    #[command(flatten)]
+    fields: FieldArgs,
+
+    /// Where the value of a key is, if the server is not to make one: a file, or `-` for standard input
+    #[arg(long, env = "TOLLGATE_VALUE_FROM", value_name = "PATH")]
+    value_from: Option<std::path::PathBuf>,
+
+    /// Check everything, and change nothing
+    #[arg(long, env = "TOLLGATE_DRY_RUN", value_parser = BoolishValueParser::new())]
+    dry_run: bool,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    secrets: SecretArgs,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+pub(in crate::cli) async fn create(args: CreateArgs) -> Result<(), Failure> {
+    let CreateArgs { remote, kind, name, fields, value_from, dry_run, output, secrets, wait } = args;
+    let mut message = fields.message(kind, Some(&name))?;
+    if let Some(place) = value_from {
+        if kind != Kind::VirtualKey {
+            return Err(Failure::Usage("--value-from is for keys".into()));
+        }
+        let value = match place.as_os_str() == "-" {
+            true => Ok(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
+            false => ValueFrom::File(place).read(),
+        };
+        let value = value.map_err(|text| Failure::Failed(format!("--value-from {text}").into()))?;
+        message.set_field_by_name("value", Value::String(value));
+    }
+    let api = Api { server: remote.connect().await? };
+    resolve(&api, &mut message).await?;
+    // Governance exists as soon as it has a limit, so there is nothing to create but its fields.
+    let verb = if kind == Kind::ProviderGovernance { "Update" } else { "Create" };
+    if kind == Kind::ProviderGovernance {
+        message.set_field_by_name("id", Value::String(name));
+    }
+    let call =
+        Call::of(kind, verb)?.with(kind.name(), Value::Message(message)).with("validate_only", Value::Bool(dry_run));
+    let created = resource(&api.call(call).await?)?;
+    let output = if remote.json { Output::Json } else { output.output };
+    if dry_run {
+        return told(&api, kind, "would be created", &created, output).await;
+    }
+    if kind == Kind::VirtualKey && output != Output::Json {
+        let named = named(&api, kind, &created).await;
+        reveal(&secrets, &named, &created)?;
+    } else if kind == Kind::VirtualKey && secrets.is_set() {
+        return Err(Failure::Usage("--secrets-out is for the other formats: JSON has the value".into()));
+    }
+    told(&api, kind, "created", &created, output).await?;
+    wait.wait(&api.server, number(&created, "revision")).await
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Only the fields that are given change. A list, as that of budgets, is replaced as a whole; entries that stay keep what they \
+have counted.
+
+Examples:
+  tollgate update key Acme/Search/notebook --budget 800/1M
+  tollgate update key Acme/Search/notebook --set is_active=false --wait
+      Returns when all nodes refuse the key.
+  tollgate update team Acme/Search --set 'name=Search and Ads'")]
+pub(in crate::cli) struct UpdateArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    /// The kind
+    #[arg(value_name = "KIND", value_parser = kind)]
+    kind: Kind,
+
+    /// Name, path or id
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    #[command(flatten)]
+    fields: FieldArgs,
+
+    /// A field to clear; may be given several times
+    #[arg(long, env = "TOLLGATE_CLEAR", value_delimiter = ',', value_name = "FIELD", help_heading = "Fields")]
+    clear: Vec<String>,
+
+    /// Check everything, and change nothing
+    #[arg(long, env = "TOLLGATE_DRY_RUN", value_parser = BoolishValueParser::new())]
+    dry_run: bool,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+pub(in crate::cli) async fn update(args: UpdateArgs) -> Result<(), Failure> {
+    let UpdateArgs { remote, kind, name, fields, clear, dry_run, output, wait } = args;
+    let mut message = fields.message(kind, None)?;
+    let mut paths = FieldArgs::mask(&message, kind);
+    paths.extend(clear);
+    if paths.is_empty() {
+        return Err(Failure::Usage(
+            "nothing is to be changed; give a field, as --budget 500/1M or --set FIELD=VALUE".into(),
+        ));
+    }
+    let api = Api { server: remote.connect().await? };
+    resolve(&api, &mut message).await?;
+    let before = find(&api, kind, &name).await?;
+    message.set_field_by_name("id", Value::String(text(&before, "id")));
+    let call = Call::of(kind, "Update")?.with(kind.name(), Value::Message(message));
+    let call = call.with("update_mask", mask(paths)?).with("validate_only", Value::Bool(dry_run));
+    let after = resource(&api.call(call).await?)?;
+    let output = if remote.json { Output::Json } else { output.output };
+    let changed = number(&before, "revision") != number(&after, "revision");
+    let did = match (dry_run, changed) {
+        (true, _) => "would be updated",
+        (false, true) => "updated",
+        (false, false) => "is so already",
+    };
+    told(&api, kind, did, &after, output).await?;
+    if dry_run { Ok(()) } else { wait.wait(&api.server, number(&after, "revision")).await }
+}
+
+/// Says what became of a resource, or prints it if another format is asked for.
+pub(super) async fn told(
+    api: &Api,
+    kind: Kind,
+    did: &str,
+    message: &DynamicMessage,
+    output: Output,
+) -> Result<(), Failure> {
+    match output {
+        Output::Table => print(&format!("{} {} {did}", noun(kind), named(api, kind, message).await)),
+        output => show(api, Subject::Kind(kind), std::slice::from_ref(message), output).await,
+    }
+}
+
+/// The path of a resource that came without its parents. If they cannot be had, its name must do.
+pub(super) async fn named(api: &Api, kind: Kind, message: &DynamicMessage) -> String {
+    let asked = async {
+        let call = Call::of(kind, "Get")?.text("id", &text(message, "id")).with("view", full());
+        resource(&api.call(call).await?)
+    };
+    match kind {
+        Kind::Team | Kind::VirtualKey => asked.await.map_or_else(|_| path(kind, message), |found| path(kind, &found)),
+        _ => path(kind, message),
+    }
+}

@@ -1,0 +1,84 @@
+//! Configuration as it was at an earlier revision.
+
+use std::sync::Arc;
+
+use super::apply::{Outcome, Working, alike, decided, fate, on_kind, rank};
+use super::{Change, Children, Context, Decision, Rules, State, delete};
+use crate::domain::{
+    AnyResource, Customer, Error, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, Resource,
+    ResourceKey, RoutingRule, Stored, Team, VirtualKey, Webhook,
+};
+
+/// Makes each of `resources` what it was, `None` if it was not there. Those that were deleted come back with their ids and
+/// secrets, and with limits in which nothing is counted.
+///
+/// # Errors
+/// As for single resources: what is missing, taken, or named by others.
+pub fn roll_back(
+    state: &State,
+    cx: &mut Context<'_>,
+    resources: &[(ResourceKey, Option<AnyResource>)],
+) -> Result<Decision, Error> {
+    let mut working = Working::new(state);
+    let mut order: Vec<_> = resources.iter().collect();
+    order.sort_by_key(|(key, _)| rank(key.kind));
+    let mut changed = Vec::new();
+    for (key, was) in &order {
+        let (before, Some(was)) = (working.before(key), was) else { continue };
+        if before.as_ref().is_some_and(|before| alike(before, was)) {
+            continue;
+        }
+        let after = on_kind!(was, stored => again(stored, before.as_ref(), cx));
+        working.stage(&[Change { before, after: Some(after) }]);
+        changed.push(key);
+    }
+    for (key, was) in order.iter().rev() {
+        if was.is_none() && working.state.config().any(key).is_some() {
+            let decision = end(&working.state, cx, key)?;
+            working.stage(&decision.changes);
+        }
+    }
+    let mut missing = Vec::new();
+    for key in &changed {
+        match working.check_references(key) {
+            Err(Error::MissingReferences(mut found)) => missing.append(&mut found),
+            other => other?,
+        }
+    }
+    if !missing.is_empty() {
+        return Err(Error::MissingReferences(missing));
+    }
+    for key in changed {
+        working.check_free(key, cx)?;
+    }
+    let changes = working.net()?;
+    let outcomes = changes.iter().map(|change| Outcome { key: change.key(), fate: fate(change) }).collect();
+    Ok(decided(changes, outcomes))
+}
+
+/// The resource as it was, stored now.
+fn again<R: Resource>(was: &Stored<R>, before: Option<&AnyResource>, cx: &Context<'_>) -> AnyResource {
+    let id = before.and_then(R::unwrap).map_or_else(|| was.id.clone(), |before| before.id.clone());
+    let (revision, updated_at) = (cx.revision, cx.committed_at);
+    R::wrap(Arc::new(Stored { id, revision, updated_at, ..was.clone() }))
+}
+
+/// Deletes what was not there, with what goes with it. What still belongs to it keeps it.
+fn end(state: &State, cx: &mut Context<'_>, key: &ResourceKey) -> Result<Decision, Error> {
+    fn of<R: Rules>(state: &State, cx: &mut Context<'_>, key: &ResourceKey) -> Result<Decision, Error> {
+        delete::<R>(state, cx, &key.id, 0, Children::Refuse)
+    }
+    match key.kind {
+        Kind::Customer => of::<Customer>(state, cx, key),
+        Kind::Team => of::<Team>(state, cx, key),
+        Kind::VirtualKey => of::<VirtualKey>(state, cx, key),
+        Kind::RoutingRule => of::<RoutingRule>(state, cx, key),
+        Kind::ModelConfig => of::<ModelConfig>(state, cx, key),
+        Kind::ProviderGovernance => super::ungovern(state, &key.id, 0),
+        Kind::PricingOverride => of::<PricingOverride>(state, cx, key),
+        Kind::Provider => of::<Provider>(state, cx, key),
+        Kind::McpClient => of::<McpClient>(state, cx, key),
+        Kind::ModelPrice => of::<ModelPrice>(state, cx, key),
+        Kind::Webhook => of::<Webhook>(state, cx, key),
+    }
+}

@@ -1,0 +1,8 @@
+//! The methods by the Connect protocol, as bytes and by the clients that people have.
+
+mod clients;
+mod pages;
+mod rules;
+mod streams;
+mod support;
+mod unary;
