@@ -15,6 +15,7 @@ use crate::cli::remote::{RemoteArgs, print, print_json_line, refused};
 use crate::cli::resource::api::Api;
 use crate::cli::resource::delete::confirm;
 use crate::cli::resource::key::{SecretArgs, tell};
+use crate::cli::resource::place::shortened;
 use crate::cli::wait::WaitArgs;
 use crate::proto::v1;
 use crate::proto::v1::config_resource::Resource;
@@ -262,7 +263,7 @@ fn spare_others(response: &v1::ApplyResponse, gone: &[Gone]) -> Result<(), Failu
 /// How people know the resource of a document: by its path.
 fn label(document: &Document) -> String {
     let parent = |id: &str| id.strip_prefix("name:").unwrap_or(id).to_owned();
-    let joined = |parts: &[&str]| parts.join("/").trim_start_matches('/').to_owned();
+    let joined = |parts: &[&str]| shortened(&parts.join("/"));
     match &document.resource.resource {
         Some(Resource::Customer(it)) => segment(&it.name),
         Some(Resource::Team(it)) => joined(&[&parent(&it.customer_id), &segment(&it.name)]),
@@ -274,6 +275,7 @@ fn label(document: &Document) -> String {
         Some(Resource::VirtualKey(it)) if is_id(&it.team_id) => segment(&it.name),
         Some(Resource::VirtualKey(it)) => joined(&[&parent(&it.team_id), &segment(&it.name)]),
         Some(Resource::RoutingRule(it)) => it.name.clone(),
+        Some(Resource::ModelConfig(it)) if it.provider.is_empty() => it.model_name.clone(),
         Some(Resource::ModelConfig(it)) => joined(&[&it.provider, &it.model_name]),
         Some(Resource::ProviderGovernance(it)) => it.provider.clone(),
         Some(Resource::PricingOverride(it)) => it.name.clone(),

@@ -3,7 +3,7 @@
 use prost_reflect::{DynamicMessage, Value};
 
 use super::api::{Api, Call, listing, resource, text};
-use super::place::{path, references};
+use super::place::{path, references, shortened};
 use super::subject::{Subject, noun};
 use crate::cli::Failure;
 use crate::cli::files::reference::{is_id, reference, unescaped};
@@ -55,7 +55,7 @@ impl Sought {
             return Ok(Self { name: named.to_owned(), path: None });
         }
         let reference = reference(kind, named).map_err(|text| Failure::Usage(format!("{named:?} {text}").into()))?;
-        let path = reference.trim_start_matches("name:").trim_start_matches('/').to_owned();
+        let path = shortened(reference.trim_start_matches("name:"));
         let name = unescaped(path.rsplit('/').next().unwrap_or_default());
         let is_path = named.contains('/') || named.starts_with("name:");
         Ok(Self { name, path: is_path.then_some(path) })

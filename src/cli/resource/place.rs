@@ -22,8 +22,8 @@ pub(in crate::cli) fn path(kind: Kind, message: &DynamicMessage) -> String {
         segment(&parent.unwrap_or_default())
     };
     match kind {
-        Kind::Team => shortened(&[&parent("customer"), &name]),
-        Kind::VirtualKey => shortened(&[&parent("customer"), &parent("team"), &name]),
+        Kind::Team => shortened(&[parent("customer"), name].join("/")),
+        Kind::VirtualKey => shortened(&[parent("customer"), parent("team"), name].join("/")),
         Kind::ModelConfig => match text(message, "provider") {
             provider if provider.is_empty() => text(message, "model_name"),
             provider => format!("{provider}/{}", text(message, "model_name")),
@@ -37,9 +37,10 @@ pub(in crate::cli) fn path(kind: Kind, message: &DynamicMessage) -> String {
     }
 }
 
-/// A path; what has no parent at all is named alone.
-fn shortened(segments: &[&str]) -> String {
-    segments.join("/").trim_start_matches('/').to_owned()
+/// A path as it is shown: what has no parent at all is named alone.
+pub(in crate::cli) fn shortened(path: &str) -> String {
+    let named = path.trim_start_matches('/');
+    if named.contains('/') { path.to_owned() } else { named.to_owned() }
 }
 
 /// Paths of the customers, teams and keys that resources refer to.
