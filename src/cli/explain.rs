@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Failure;
 use super::key::KeyArgs;
-use super::remote::{RemoteArgs, limit_row, pair, print, print_json, refused, table};
+use super::remote::{RemoteArgs, later, limit_row, pair, print, print_json, refused, table};
 use crate::proto::v1;
 use crate::proto::v1::decision_service_client::DecisionServiceClient;
 
@@ -62,6 +62,10 @@ pub(super) struct ExplainArgs {
     #[arg(long, env = "TOLLGATE_ESTIMATED_TOKENS", default_value_t = 0, value_name = "COUNT")]
     estimated_tokens: i64,
 
+    /// When the request is made: an instant, or how far away it is [default: now]
+    #[arg(long, env = "TOLLGATE_AT", value_name = "TIME", value_parser = later)]
+    at: Option<prost_types::Timestamp>,
+
     /// Seed of the weighted draws [default: chosen by the server]
     #[arg(long, env = "TOLLGATE_SEED", value_name = "NUMBER")]
     seed: Option<u64>,
@@ -83,6 +87,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         context_length,
         stream,
         estimated_tokens,
+        at,
         seed,
     } = args;
     let server = remote.connect().await?;
@@ -97,6 +102,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         context_length,
         stream,
         estimated_tokens,
+        at,
         seed,
         ..v1::ExplainRequest::default()
     };

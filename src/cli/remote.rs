@@ -193,6 +193,10 @@ pub(super) fn limit_row(limit: &ExplainedLimit) -> Vec<String> {
     let amount = |count| amount(limit.kind(), count);
     let kind = kind_name(limit.kind()).to_owned();
     let resets = limit.next_reset.as_ref().map(ToString::to_string).unwrap_or_default();
-    let blocks = if limit.blocks { "STOPS THE REQUEST" } else { "" };
+    let blocks = match (limit.blocks, limit.would_block) {
+        (true, _) => "STOPS THE REQUEST",
+        (false, true) => "would stop it: SHADOW",
+        (false, false) => "",
+    };
     vec![owner, kind, amount(limit.used), amount(limit.max), amount(limit.remaining), resets, blocks.to_owned()]
 }

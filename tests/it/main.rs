@@ -19,6 +19,7 @@ mod documentation;
 mod engine;
 mod faults;
 mod fuzz;
+mod governance;
 mod hierarchy;
 mod journey;
 mod limits;
