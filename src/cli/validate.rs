@@ -15,7 +15,7 @@ Examples:
   tollgate validate -f config/
       All files of a folder, for a hook before a commit.
   tollgate get all -o yaml | tollgate validate -f -
-      What a server has.")]
+      The configuration of a server.")]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
     files: FilesArgs,

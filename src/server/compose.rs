@@ -87,7 +87,7 @@ struct Keeper {
     task: JoinHandle<()>,
 }
 
-/// What the ledger is told: how long what is kept, how credit is given, and the name of this server; and where webhooks may lead.
+/// Settings of the ledger: how long what is kept, how credit is given, and the name of this server; and where webhooks may lead.
 pub(super) struct Kept {
     pub(super) retention: RetentionSettings,
     pub(super) spend: SpendSettings,

@@ -60,7 +60,7 @@ pub struct State {
     head: Head,
     config: Config,
     listings: Listings,
-    /// What happened last to each resource that is on the stream.
+    /// The last event of each resource that is on the stream.
     marks: marks::Marks,
     /// First 8 bytes of the chain at each revision after the compacted one.
     chain_prefixes: imbl::Vector<u64>,

@@ -19,7 +19,7 @@ From the audit trail, as far as the retention keeps it.
 
 Examples:
   tollgate diff 4711
-      What changed since then.
+      Show the changes since then.
   tollgate diff 4711 4700 --kind key
       Backwards, and of keys alone.")]
 pub(in crate::cli) struct DiffArgs {

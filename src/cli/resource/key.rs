@@ -152,7 +152,7 @@ pub(in crate::cli) async fn rotate(args: RotateArgs) -> Result<(), Failure> {
 #[command(after_help = "\
 Examples:
   tollgate lookup key - < leaked.txt
-      Whose key is this?
+      Find the owner of a key that was found somewhere.
   tollgate lookup key 64-hexadecimal-digits
       By the SHA-256 of a value.")]
 pub(in crate::cli) struct LookupArgs {
