@@ -150,7 +150,7 @@ impl State {
         self.head.revision
     }
 
-    /// What happened after revision `after`, in order of revision: each resource once, at its last change. Resources of kinds that
+    /// The changes after revision `after`, in order of revision: each resource once, at its last change. Resources of kinds that
     /// are not on the stream are left out.
     pub fn changed_since(&self, after: i64) -> impl Iterator<Item = &Marked> {
         self.marks.since(after)

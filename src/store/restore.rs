@@ -68,7 +68,7 @@ async fn begin(
         .col_expr(head::Column::UsageVersion, Expr::value(usage_version))
         .exec(tx)
         .await?;
-    // What was crossed there was told there.
+    // Thresholds that were crossed in the other store were told there.
     webhook_head::Entity::update_many()
         .col_expr(webhook_head::Column::CrossingVersion, Expr::value(usage_version))
         .exec(tx)

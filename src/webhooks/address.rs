@@ -1,4 +1,4 @@
-//! Which addresses deliveries may go to. Whoever may make a webhook must not reach what only this machine reaches: its own
+//! The addresses that deliveries may go to. Whoever may make a webhook must not reach what only this machine reaches: its own
 //! services, those of its network, and the metadata of its cloud.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -32,7 +32,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match [a, b] {
-        // What a gateway to IPv4 makes of an address.
+        // An address of IPv4 behind a gateway (NAT64).
         [0x64, 0xff9b] => [c, d, e, f] == [0; 4] && embedded(g, h),
         [0x2002, _] => embedded(b, c),
         // Teredo and other assignments to protocols, documentation.

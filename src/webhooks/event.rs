@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::state::Crossing;
 
-/// What happened.
+/// An event that webhooks are told.
 pub(super) struct Event {
     pub(super) kind: WebhookEvent,
     pub(super) at: Timestamp,

@@ -76,7 +76,7 @@ impl Keeper {
                 _ = interval.tick() => {}
                 Some(done) = self.sending.join_next(), if !self.sending.is_empty() => {
                     self.take(done.ok());
-                    // What comes at the same time is written down together.
+                    // Results that come at the same time are written down together.
                     while let Some(done) = self.sending.try_join_next() {
                         self.take(done.ok());
                     }
@@ -100,7 +100,7 @@ impl Keeper {
         while let Some(done) = self.sending.try_join_next() {
             self.take(done.ok());
         }
-        // What cannot be written down is sent again after its lease.
+        // A delivery whose result cannot be written down is sent again after its lease.
         drop(self.settle().await);
     }
 

@@ -1,4 +1,4 @@
-//! What deliveries tell of themselves (`docs/metrics.md`).
+//! Metrics of deliveries (`docs/metrics.md`).
 
 use std::sync::atomic::AtomicU64;
 

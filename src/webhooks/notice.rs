@@ -1,4 +1,4 @@
-//! What happened, as the store and the configuration tell: looked for again and again, told once.
+//! Events that the store and the configuration show: looked for again and again, told once.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,12 +17,12 @@ const SILENT: Duration = Duration::from_secs(15);
 /// A node that was not heard for longer is not told of any more: it was, or nobody was there to tell.
 const LONG_SILENT: Duration = Duration::from_secs(24 * 3_600);
 
-/// What webhooks were told, as far as this server knows: so that the store is not asked again and again.
+/// Events that webhooks were told, as far as this server knows: so that the store is not asked again and again.
 #[derive(Default)]
 pub(super) struct Heard(HashSet<(WebhookEvent, Box<str>, Box<str>, i64)>);
 
 impl Heard {
-    /// What a server keeps in mind at most; of more, it asks the store.
+    /// Events that a server keeps in memory at most; of more, it asks the store.
     const MOST: usize = 100_000;
 
     fn has(&self, delivery: &Delivery, told: &Told) -> bool {
@@ -111,7 +111,7 @@ impl Webhooks {
         for (event, told) in &found {
             for webhook in state.config().all::<Webhook>().filter(|it| event.is_for(&it.resource)) {
                 let delivery = delivery(event, webhook, now);
-                // What began before there was the webhook is news of another time; keys that expire soon are not.
+                // A silence that began before there was the webhook is old news; a key that expires soon is not.
                 let is_old = kind == WebhookEvent::NodeSilent && event.at < webhook.created_at;
                 if !is_old && !heard.has(&delivery, told) {
                     new.push((delivery, Some(told.clone())));

@@ -13,9 +13,9 @@ pub fn new_secret() -> String {
     format!("{}{}", WebhookSecret::PREFIX, STANDARD.encode(key))
 }
 
-/// What `webhook-signature` says of a delivery with this id, at this time in seconds.
+/// The header `webhook-signature` of a delivery with this id, at this time in seconds.
 pub(super) fn signature(secret: &WebhookSecret, id: &str, timestamp: i64, body: &str) -> String {
-    // What is no Base64 was never let in.
+    // A secret that is no Base64 is refused when it is written.
     let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(secret.key()).unwrap_or_default());
     let tag = hmac::sign(&key, format!("{id}.{timestamp}.{body}").as_bytes());
     format!("v1,{}", STANDARD.encode(tag))

@@ -1,4 +1,4 @@
-//! What a webhook was told that is not to be told twice.
+//! Events that a webhook was told, and that are not to be told twice.
 
 use sea_orm::entity::prelude::*;
 

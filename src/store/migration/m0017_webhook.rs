@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
         for columns in [&["state", "next_attempt_at"][..], &["webhook_id", "state", "number"], &["finished_at"]] {
             manager.create_index(index("webhook_delivery", columns)).await?;
         }
-        // What was crossed before is told to nobody.
+        // Thresholds that were crossed before are told to nobody.
         let mut crossed = Query::select();
         let columns = ["1", "COALESCE(MAX(version), 0)", "0"];
         for column in columns {

@@ -99,16 +99,17 @@ impl Delivery {
     }
 }
 
-/// What a webhook is told of once.
+/// The identity of an event that a webhook is told once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Told {
-    /// What it is about: the id of a key, the name of a node.
+    /// The subject of the event: the id of a key, the name of a node.
     pub subject: Box<str>,
-    /// Which time, if it may happen to the same again.
+    /// The time of the event in microseconds, which tells events of one subject apart: when a key is so many days from its
+    /// end, when a node was last heard.
     pub mark: i64,
 }
 
-/// Which deliveries `Store::list_deliveries` returns. All that is given must match.
+/// The filter of `Store::list_deliveries`. All that is given must match.
 #[derive(Clone, Default, Debug)]
 pub struct DeliveryFilter {
     /// To this webhook.

@@ -50,7 +50,7 @@ fn head(row: Option<webhook_head::Model>) -> Result<webhook_head::Model, StoreEr
 /// The webhook, subject and mark of each thing of which a webhook was told.
 type Known = HashSet<(String, String, i64)>;
 
-/// Which of the `new` the webhooks were told of already.
+/// Those of the `new` events that their webhooks were told already.
 async fn known(
     tx: &DatabaseTransaction,
     new: &[(Delivery, Option<Told>)],

@@ -20,7 +20,7 @@ const KEPT: u64 = 50_000;
 /// Microseconds after which all servers know of a webhook.
 const SETTLED: i64 = 60_000_000;
 
-/// What of the outbox goes.
+/// The times before which rows of the outbox are given up or deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct Tidy<'a> {
     /// When it goes.
