@@ -8,6 +8,7 @@ mod inner;
 mod json;
 mod methods;
 mod openapi;
+mod protocol;
 mod rest;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use tonic::body::Body;
 pub(crate) use self::cors::Origins;
 pub(crate) use self::inner::{BodyLimit, Inner};
 use self::methods::Methods;
+pub(crate) use self::protocol::Protocol;
 
 /// The routes. Cloning is cheap.
 #[derive(Clone)]
@@ -71,17 +73,19 @@ impl Http {
     /// # Errors
     ///
     /// It is nothing that is served.
-    pub(crate) async fn serve(&self, request: Request<Body>) -> Result<(&'static str, Response<Body>), TurnedAway> {
+    pub(crate) async fn serve(&self, mut request: Request<Body>) -> Result<(Protocol, Response<Body>), TurnedAway> {
         if rest::wants(&request) {
-            return Ok(("rest", rest::serve(&self.inner, request).await));
+            request.extensions_mut().insert(Protocol::Rest);
+            return Ok((Protocol::Rest, rest::serve(&self.inner, request).await));
         }
         if let Some(method) = self.methods.of_path(request.uri().path()) {
             if request.method() == Method::GET && cors::is_embedded(request.headers()) {
                 let text = "a page of another site asked for this without saying its origin";
                 return Err(TurnedAway::new(StatusCode::FORBIDDEN, text));
             }
-            let answered = connect::serve(&self.inner, &self.methods, method, request).await;
-            return answered.map(|response| ("connect", response));
+            request.extensions_mut().insert(Protocol::Connect);
+            let response = connect::serve(&self.inner, &self.methods, method, request).await?;
+            return Ok((Protocol::Connect, response));
         }
         Err(match *request.method() {
             // So that browsers and crawlers take it for what it is.

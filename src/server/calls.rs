@@ -29,7 +29,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
-use crate::http::BodyLimit;
+use crate::http::{BodyLimit, Protocol};
 use crate::seeded::{self, Bug};
 use crate::watch::Currency;
 
@@ -93,9 +93,10 @@ impl Calls {
         let id = CallId::make();
         let method = request.uri().path().trim_start_matches('/');
         let peer = request.extensions().get::<Peer>().copied();
-        let observed = self.observers.begin(method, request.headers(), &id, peer);
+        let protocol = request.extensions().get::<Protocol>().copied().unwrap_or_default();
+        let observed = self.observers.begin(method, protocol, request.headers(), &id, peer);
         let notes = observed.notes().clone();
-        let mut log = CallLog::begin(shown(method), &id, peer, observed);
+        let mut log = CallLog::begin(shown(method), protocol, &id, peer, observed);
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(notes);
         // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of

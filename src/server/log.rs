@@ -20,6 +20,7 @@ use super::observe::Observed;
 use super::status;
 use crate::access::Principal;
 use crate::api::{CallId, Peer};
+use crate::http::Protocol;
 
 /// The part of the program by which filters name these lines, whatever file they are written in.
 const TARGET: &str = "tollgate::call";
@@ -35,12 +36,13 @@ pub(super) struct CallLog {
 
 impl CallLog {
     /// Begins the call `method`, written as `package.Service/Method`.
-    pub(super) fn begin(method: &str, id: &CallId, peer: Option<Peer>, observed: Observed) -> Self {
+    pub(super) fn begin(method: &str, protocol: Protocol, id: &CallId, peer: Option<Peer>, observed: Observed) -> Self {
         // A span of level ERROR is there whatever lines are filtered, so that those that are left have its fields.
         let span = tracing::error_span!(
             target: TARGET,
             "call",
             rpc.method = method,
+            protocol = protocol.name(),
             call.id = id.as_str(),
             peer.addr = peer.map(tracing::field::display),
             actor = tracing::field::Empty

@@ -4,5 +4,5 @@ mod clients;
 mod pages;
 mod rules;
 mod streams;
-mod support;
+pub(crate) mod support;
 mod unary;
