@@ -10,6 +10,7 @@ mod methods;
 mod openapi;
 mod protocol;
 mod rest;
+mod seat;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use self::cors::Origins;
 pub(crate) use self::inner::{BodyLimit, Inner};
 use self::methods::Methods;
 pub(crate) use self::protocol::Protocol;
+pub(crate) use self::seat::Seat;
 
 /// The routes. Cloning is cheap.
 #[derive(Clone)]
@@ -74,9 +76,12 @@ impl Http {
     ///
     /// It is nothing that is served.
     pub(crate) async fn serve(&self, mut request: Request<Body>) -> Result<(Protocol, Response<Body>), TurnedAway> {
+        let seat = Seat::default();
+        request.extensions_mut().insert(seat.clone());
         if rest::wants(&request) {
             request.extensions_mut().insert(Protocol::Rest);
-            return Ok((Protocol::Rest, rest::serve(&self.inner, request).await));
+            let response = rest::serve(&self.inner, request).await;
+            return Ok((Protocol::Rest, response.map(|body| seat.under(body))));
         }
         if let Some(method) = self.methods.of_path(request.uri().path()) {
             if request.method() == Method::GET && cors::is_embedded(request.headers()) {
@@ -85,7 +90,7 @@ impl Http {
             }
             request.extensions_mut().insert(Protocol::Connect);
             let response = connect::serve(&self.inner, &self.methods, method, request).await?;
-            return Ok((Protocol::Connect, response));
+            return Ok((Protocol::Connect, response.map(|body| seat.under(body))));
         }
         Err(match *request.method() {
             // So that browsers and crawlers take it for what it is.

@@ -29,7 +29,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
-use crate::http::{BodyLimit, Protocol};
+use crate::http::{BodyLimit, Protocol, Seat};
 use crate::seeded::{self, Bug};
 use crate::watch::Currency;
 
@@ -97,6 +97,7 @@ impl Calls {
         let observed = self.observers.begin(method, protocol, request.headers(), &id, peer);
         let notes = observed.notes().clone();
         let mut log = CallLog::begin(shown(method), protocol, &id, peer, observed);
+        let seat = request.extensions().get::<Seat>().cloned();
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(notes);
         // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of
@@ -112,7 +113,7 @@ impl Calls {
                     log.end(code);
                 }
                 let curtain = allowance.time.is_none().then(|| self.curtain(caller.as_ref()));
-                Response::from_parts(head, Body::new(CallBody::new(body, log, allowance.place, curtain)))
+                Response::from_parts(head, Body::new(CallBody::new(body, log, (allowance.place, seat), curtain)))
             }
             Err(status) => {
                 log.end(status.code());
@@ -157,7 +158,8 @@ impl Calls {
         if !is_current && !is_of_the_server(method) {
             return Err(status::not_current());
         }
-        let allowance = self.rules.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer);
+        let place = head.extensions.get::<Seat>().and_then(Seat::take);
+        let allowance = self.rules.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer, place);
         let allowance = allowance.inspect_err(|_| {
             if caller.is_none() {
                 self.rules.abuse.refused(peer);

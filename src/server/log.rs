@@ -20,7 +20,7 @@ use super::observe::Observed;
 use super::status;
 use crate::access::Principal;
 use crate::api::{CallId, Peer};
-use crate::http::Protocol;
+use crate::http::{Protocol, Seat};
 
 /// The part of the program by which filters name these lines, whatever file they are written in.
 const TARGET: &str = "tollgate::call";
@@ -139,19 +139,28 @@ pub(super) struct CallBody {
     log: CallLog,
     /// The call's place among those in flight.
     place: Option<Place>,
+    /// Where the place stays once the call has ended: what it answered may not be sent yet.
+    seat: Option<Seat>,
     /// When it resolves, the answer ends with that status. For streams, which would hold up a shutdown, or outlive the
     /// rights of their caller.
     curtain: Option<ForcedEnd>,
 }
 
 impl CallBody {
-    pub(super) fn new(inner: Body, log: CallLog, place: Place, curtain: Option<ForcedEnd>) -> Self {
-        Self { inner, log, place: Some(place), curtain }
+    pub(super) fn new(
+        inner: Body,
+        log: CallLog,
+        (place, seat): (Place, Option<Seat>),
+        curtain: Option<ForcedEnd>,
+    ) -> Self {
+        Self { inner, log, place: Some(place), seat, curtain }
     }
 
     fn end(&mut self, code: Code) {
         self.log.end(code);
-        self.place = None;
+        if let (Some(place), Some(seat)) = (self.place.take(), self.seat.take()) {
+            seat.keep(place);
+        }
         self.curtain = None;
     }
 }

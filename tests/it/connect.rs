@@ -3,6 +3,7 @@
 mod clients;
 mod pages;
 mod rules;
+mod slow;
 mod streams;
 pub(crate) mod support;
 mod unary;
