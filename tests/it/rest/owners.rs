@@ -161,7 +161,9 @@ async fn answers_to_writes_embed_what_answers_to_reads_do() {
     assert_eq!(team["customer"]["name"], json!("acme"));
     assert_eq!(team, world.client.get(&format!("teams/{}", id(&team))).await.of(200)["team"]);
     let key = world.client.made("virtual-keys", "virtual_key", json!({ "name": "k", "team_id": team["id"] })).await;
-    assert_eq!((&key["team"]["name"], key.get("customer")), (&json!("research"), None));
+    let read = world.client.get(&format!("virtual-keys/{}", id(&key))).await.of(200)["virtual_key"].clone();
+    assert_eq!((&key["team"]["name"], &key["customer"]["name"]), (&json!("research"), &json!("acme")));
+    assert_eq!([&key["team"], &key["customer"]], [&read["team"], &read["customer"]]);
     assert!(key["value"].as_str().unwrap().starts_with("sk-tg-"), "the whole value, once: {key}");
 
     let (at_key, at_team) = (format!("virtual-keys/{}", id(&key)), format!("teams/{}", id(&team)));
