@@ -91,6 +91,8 @@ pub struct TransportSettings {
     pub tls: Option<TlsSettings>,
     /// The OpenTelemetry collector to send a span of each call to, as `http://127.0.0.1:4317`.
     pub otlp_endpoint: Option<String>,
+    /// Whether calls are logged that succeed at once, too.
+    pub log_calls: bool,
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
     /// Connections of one address open at once; more are closed.
@@ -115,6 +117,7 @@ impl Default for TransportSettings {
             allow_origins: Vec::new(),
             tls: None,
             otlp_endpoint: None,
+            log_calls: false,
             max_connections: 10_000,
             max_connections_per_address: 2_500,
             max_calls_per_caller: 1_024,

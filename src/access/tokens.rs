@@ -37,6 +37,11 @@ impl Tokens {
         Ok(Self { store, registry, clock })
     }
 
+    /// Whether callers have to authenticate themselves.
+    pub fn is_enforced(&self) -> bool {
+        self.registry.is_enforced()
+    }
+
     /// Makes the first token, with this value, if the store never had one: an administrator's that does not expire.
     /// Whether it did.
     ///

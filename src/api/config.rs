@@ -1,4 +1,4 @@
-//! The change stream and the audit trail.
+//! The change stream, the audit trail, and what is said of the control plane as a whole.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -80,6 +80,15 @@ impl ConfigService for Api {
     ) -> Result<Response<v1::WaitForRevisionResponse>, Status> {
         let statuses = Statuses::of(&request);
         respond(self.wait_for(request.into_inner()).await, &statuses)
+    }
+
+    async fn get_server_info(
+        &self,
+        request: Request<v1::GetServerInfoRequest>,
+    ) -> Result<Response<v1::GetServerInfoResponse>, Status> {
+        let statuses = Statuses::of(&request);
+        let info = self.server_info().await;
+        respond(info.map(|info| v1::GetServerInfoResponse { server_info: Some(info) }), &statuses)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::decision::{
     Verdict,
 };
 use crate::domain::{
-    Error, Fallback, Kind, LimitOwner, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash,
-    Timestamp, Violations, VirtualKey,
+    Error, Fallback, Kind, ModelPrice, Path, PricingOverride, REQUEST_TYPES, RoutingRule, Sha256Hash, Timestamp,
+    Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::decision_service_server::DecisionService;
@@ -200,17 +200,9 @@ const fn render_verdict(verdict: Verdict) -> v1::Decision {
 }
 
 fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
-    use v1::explained_limit::Owner;
     let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block } = limit;
     v1::ExplainedLimit {
-        owner: Some(match owner {
-            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(id),
-            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-        }),
+        owner: Some((&owner).into()),
         id: limit_id.to_string(),
         kind: wire::limit_kind(kind).into(),
         used,

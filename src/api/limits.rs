@@ -23,40 +23,42 @@ use crate::proto::v1::rate_limit_service_server::RateLimitService;
 use crate::state::{self, Page, Query, State};
 use crate::wire::{Form, render_budget, render_rate_limit};
 
-/// The owners that a filter names.
-pub(super) fn owners(
-    state: &State,
-    provider_config_id: i64,
-    virtual_key_id: String,
-    team_id: String,
-    customer_id: String,
-    model_config_id: String,
-    provider: String,
-) -> Result<Vec<LimitOwner>, Error> {
-    let mut owners = Vec::new();
-    if provider_config_id != 0 {
-        owners.push(LimitOwner::ProviderConfig(provider_config_id));
+/// The owners that a list names: its filters on whose the limits are. What is empty does not filter.
+pub(super) struct OwnerFilters {
+    pub(super) customer_id: String,
+    pub(super) team_id: String,
+    pub(super) virtual_key_id: String,
+    pub(super) provider_config_id: i64,
+    pub(super) model_config_id: String,
+    pub(super) provider: String,
+}
+
+impl OwnerFilters {
+    /// All that are named.
+    pub(super) fn owners(self, state: &State) -> Result<Vec<LimitOwner>, Error> {
+        let Self { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } = self;
+        let mut owners = Vec::new();
+        if provider_config_id != 0 {
+            owners.push(LimitOwner::ProviderConfig(provider_config_id));
+        }
+        if !virtual_key_id.is_empty() {
+            let id = state::meant::<VirtualKey>(state, &virtual_key_id, "virtual_key_id")?;
+            owners.push(LimitOwner::VirtualKey(Id::new(id)));
+        }
+        if !team_id.is_empty() {
+            owners.push(LimitOwner::Team(Id::new(state::meant::<Team>(state, &team_id, "team_id")?)));
+        }
+        if !customer_id.is_empty() {
+            owners.push(LimitOwner::Customer(Id::new(state::meant::<Customer>(state, &customer_id, "customer_id")?)));
+        }
+        if !model_config_id.is_empty() {
+            owners.push(LimitOwner::ModelConfig(Id::new(model_config_id)));
+        }
+        if !provider.is_empty() {
+            owners.push(LimitOwner::Provider(Id::new(provider)));
+        }
+        Ok(owners)
     }
-    if !virtual_key_id.is_empty() {
-        owners.push(LimitOwner::VirtualKey(Id::new(state::meant::<VirtualKey>(
-            state,
-            &virtual_key_id,
-            "virtual_key_id",
-        )?)));
-    }
-    if !team_id.is_empty() {
-        owners.push(LimitOwner::Team(Id::new(state::meant::<Team>(state, &team_id, "team_id")?)));
-    }
-    if !customer_id.is_empty() {
-        owners.push(LimitOwner::Customer(Id::new(state::meant::<Customer>(state, &customer_id, "customer_id")?)));
-    }
-    if !model_config_id.is_empty() {
-        owners.push(LimitOwner::ModelConfig(Id::new(model_config_id)));
-    }
-    if !provider.is_empty() {
-        owners.push(LimitOwner::Provider(Id::new(provider)));
-    }
-    Ok(owners)
 }
 
 impl Api {
@@ -168,8 +170,9 @@ impl Api {
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let state = self.state();
-        let owners =
-            owners(&state, provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider)?;
+        let filters =
+            OwnerFilters { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider };
+        let owners = filters.owners(&state)?;
         let mut page = state.list_budgets(&owners, &query);
         if !from_memory {
             let find = |limits: &Limits, wanted: &Budget| limits.budgets.iter().find(|b| b.id == wanted.id).cloned();
@@ -213,8 +216,9 @@ impl Api {
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let state = self.state();
-        let owners =
-            owners(&state, provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider)?;
+        let filters =
+            OwnerFilters { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider };
+        let owners = filters.owners(&state)?;
         let mut page = state.list_rate_limits(&owners, &query);
         if !from_memory {
             let find =

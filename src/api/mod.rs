@@ -12,6 +12,7 @@ mod config;
 mod crud;
 mod customer;
 mod decision;
+mod info;
 mod limits;
 mod mask;
 mod mcp_client;

@@ -51,6 +51,7 @@ const TABLE: [(Who, &[&str]); 6] = [
         READERS,
         &[
             "tollgate.v1.BudgetService/ListBudgets",
+            "tollgate.v1.ConfigService/GetServerInfo",
             "tollgate.v1.ConfigService/ListChanges",
             "tollgate.v1.ConfigService/WaitForRevision",
             "tollgate.v1.CustomerService/GetCustomer",

@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::Api;
-use super::limits::owners;
+use super::limits::OwnerFilters;
 use super::page::{self, Scope};
 use crate::domain::Error;
 use crate::proto::v1;
@@ -33,8 +33,9 @@ impl Api {
             Some((version, percent)) => Some((version, percent.parse().map_err(|_| Error::PageToken)?)),
         };
         let state = self.state();
-        let owners =
-            owners(&state, provider_config_id, virtual_key_id, team_id, customer_id, model_config_id, provider)?;
+        let filters =
+            OwnerFilters { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider };
+        let owners = filters.owners(&state)?;
         let (owner, others) = owners.split_first().map_or((None, &[][..]), |(owner, others)| (Some(owner), others));
         // A limit has one owner: two different ones match nothing.
         let mut found = match others.iter().all(|other| Some(other) == owner) {
@@ -69,7 +70,7 @@ fn render(crossing: Crossing) -> v1::ThresholdEvent {
     v1::ThresholdEvent {
         limit_id: key.limit_id.to_string(),
         kind: wire::limit_kind(key.kind).into(),
-        owner: Some(wire::render_threshold_owner(&owner)),
+        owner: Some((&owner).into()),
         percent,
         window_start: Some(wire::timestamp(key.window_start)),
         used,

@@ -48,7 +48,7 @@ pub fn render(record: &Record) -> file::Line {
             event: Some(v1::ThresholdEvent {
                 limit_id: crossing.key.limit_id.to_string(),
                 kind: wire::limit_kind(crossing.key.kind).into(),
-                owner: Some(wire::render_threshold_owner(&crossing.owner)),
+                owner: Some((&crossing.owner).into()),
                 percent: crossing.percent,
                 window_start: Some(timestamp(crossing.key.window_start)),
                 used: crossing.used,
@@ -220,7 +220,7 @@ fn parse_crossing(event: file::ThresholdEvent, fields: &mut Fields<'_>) -> Optio
         fields.0.add("event.owner", "is absent");
     }
     let crossed_at = fields.time(crossed_at, "event.crossed_at");
-    Some(Crossing { key: key?, owner: wire::parse_threshold_owner(owner?), percent, used, max, version, crossed_at })
+    Some(Crossing { key: key?, owner: owner?.into(), percent, used, max, version, crossed_at })
 }
 
 /// Reads fields, and notes what is wrong with them.

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::Failure;
 use super::remote::{RemoteArgs, amount, kind_name, moment, print, print_json_line, refused, table};
+use crate::domain::LimitOwner;
 use crate::proto::v1;
-use crate::proto::v1::limit_credit::Owner;
 use crate::proto::v1::node_service_client::NodeServiceClient;
 
 const HEAD: [&str; 9] =
@@ -61,15 +61,8 @@ pub(super) async fn run(args: CreditArgs) -> Result<(), Failure> {
 fn cells(limit: &v1::LimitCredit) -> Vec<String> {
     let key = limit.key.clone().unwrap_or_default();
     let kind = key.kind();
-    let owner = match &limit.owner {
-        Some(Owner::VirtualKeyId(id)) => format!("virtual key {id}"),
-        Some(Owner::TeamId(id)) => format!("team {id}"),
-        Some(Owner::CustomerId(id)) => format!("customer {id}"),
-        Some(Owner::ProviderConfigId(id)) => format!("provider config {id}"),
-        Some(Owner::ModelConfigId(id)) => format!("model config {id}"),
-        Some(Owner::Provider(name)) => format!("provider {name}"),
-        None => "(deleted)".to_owned(),
-    };
+    let owner = limit.owner.clone().map(LimitOwner::from);
+    let owner = owner.map_or_else(|| "(deleted)".to_owned(), |owner| owner.to_string());
     let overshoot = format!(
         "{} / {}{}",
         amount(kind, limit.overshoot),

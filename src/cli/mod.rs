@@ -149,7 +149,7 @@ struct LogArgs {
     log_format: Option<Format>,
 
     /// Level of the log: off, error, warn, info, debug or trace, also by part of the program: `info,tollgate::call=warn`
-    /// leaves out the line of each call that went well
+    /// leaves out the lines of calls that their callers got wrong
     #[arg(long, global = true, env = "TOLLGATE_LOG", default_value = "info", value_name = "FILTER")]
     log_level: String,
 }

@@ -13,7 +13,7 @@ use tonic_types::StatusExt as _;
 
 use super::Failure;
 use super::target::{Server, Target};
-use crate::proto::v1::explained_limit::Owner;
+use crate::domain::LimitOwner;
 use crate::proto::v1::{ExplainedLimit, LimitKind};
 use crate::proto::{FILE_DESCRIPTOR_SET, NODE_DESCRIPTOR_SET};
 
@@ -181,15 +181,8 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 
 /// A limit that applies to a request, in columns.
 pub(super) fn limit_row(limit: &ExplainedLimit) -> Vec<String> {
-    let owner = match &limit.owner {
-        Some(Owner::VirtualKeyId(id)) => format!("virtual key {id}"),
-        Some(Owner::TeamId(id)) => format!("team {id}"),
-        Some(Owner::CustomerId(id)) => format!("customer {id}"),
-        Some(Owner::ProviderConfigId(id)) => format!("provider config {id}"),
-        Some(Owner::ModelConfigId(id)) => format!("model config {id}"),
-        Some(Owner::Provider(name)) => format!("provider {name}"),
-        None => String::new(),
-    };
+    let owner = limit.owner.clone().map(LimitOwner::from);
+    let owner = owner.map_or_else(String::new, |owner| owner.to_string());
     let amount = |count| amount(limit.kind(), count);
     let kind = kind_name(limit.kind()).to_owned();
     let resets = limit.next_reset.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -16,8 +16,9 @@ use crate::ledger::Clock;
 use crate::proto::v1::config_service_server::{ConfigService, ConfigServiceServer};
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{
-    Bookmark, KindDigest, ListChangesRequest, ListChangesResponse, WaitForRevisionRequest, WaitForRevisionResponse,
-    WatchBegin, WatchConfigRequest, WatchConfigResponse, WatchMode, WatchReason,
+    Bookmark, GetServerInfoRequest, GetServerInfoResponse, KindDigest, ListChangesRequest, ListChangesResponse,
+    WaitForRevisionRequest, WaitForRevisionResponse, WatchBegin, WatchConfigRequest, WatchConfigResponse, WatchMode,
+    WatchReason,
 };
 use crate::server;
 use crate::settings::{AccessSettings, TransportSettings};
@@ -53,6 +54,13 @@ impl ConfigService for Scripted {
         &self,
         _: Request<WaitForRevisionRequest>,
     ) -> Result<Response<WaitForRevisionResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn get_server_info(
+        &self,
+        _: Request<GetServerInfoRequest>,
+    ) -> Result<Response<GetServerInfoResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

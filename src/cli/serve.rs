@@ -119,6 +119,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "TOLLGATE_OTLP_ENDPOINT", value_name = "URL", help_heading = "Telemetry")]
     otlp_endpoint: Option<String>,
 
+    /// Log every call; else only those that fail or take 100 ms or longer
+    #[arg(long, env = "TOLLGATE_LOG_CALLS", value_parser = BoolishValueParser::new(), help_heading = "Telemetry")]
+    log_calls: bool,
+
     /// Connections open at once; more wait
     #[arg(long, env = "TOLLGATE_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N", value_parser = count())]
     max_connections: usize,
@@ -274,6 +278,7 @@ impl ServeArgs {
             insecure,
             metrics_listen,
             otlp_endpoint,
+            log_calls,
             max_connections,
             max_connections_per_address,
             max_calls_per_caller,
@@ -299,6 +304,7 @@ impl ServeArgs {
             allow_origins,
             tls,
             otlp_endpoint,
+            log_calls,
             max_connections,
             max_connections_per_address,
             max_calls_per_caller,

@@ -8,7 +8,9 @@ mod inner;
 mod json;
 mod methods;
 mod openapi;
+mod protocol;
 mod rest;
+mod seat;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use tonic::body::Body;
 pub(crate) use self::cors::Origins;
 pub(crate) use self::inner::{BodyLimit, Inner};
 use self::methods::Methods;
+pub(crate) use self::protocol::Protocol;
+pub(crate) use self::seat::Seat;
 
 /// The routes. Cloning is cheap.
 #[derive(Clone)]
@@ -71,17 +75,22 @@ impl Http {
     /// # Errors
     ///
     /// It is nothing that is served.
-    pub(crate) async fn serve(&self, request: Request<Body>) -> Result<(&'static str, Response<Body>), TurnedAway> {
+    pub(crate) async fn serve(&self, mut request: Request<Body>) -> Result<(Protocol, Response<Body>), TurnedAway> {
+        let seat = Seat::default();
+        request.extensions_mut().insert(seat.clone());
         if rest::wants(&request) {
-            return Ok(("rest", rest::serve(&self.inner, request).await));
+            request.extensions_mut().insert(Protocol::Rest);
+            let response = rest::serve(&self.inner, request).await;
+            return Ok((Protocol::Rest, response.map(|body| seat.under(body))));
         }
         if let Some(method) = self.methods.of_path(request.uri().path()) {
             if request.method() == Method::GET && cors::is_embedded(request.headers()) {
                 let text = "a page of another site asked for this without saying its origin";
                 return Err(TurnedAway::new(StatusCode::FORBIDDEN, text));
             }
-            let answered = connect::serve(&self.inner, &self.methods, method, request).await;
-            return answered.map(|response| ("connect", response));
+            request.extensions_mut().insert(Protocol::Connect);
+            let response = connect::serve(&self.inner, &self.methods, method, request).await?;
+            return Ok((Protocol::Connect, response.map(|body| seat.under(body))));
         }
         Err(match *request.method() {
             // So that browsers and crawlers take it for what it is.

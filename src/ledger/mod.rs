@@ -20,6 +20,7 @@ mod import;
 #[cfg(test)]
 mod large;
 mod metrics;
+mod presence;
 mod queue;
 mod retention;
 mod spend;
@@ -48,6 +49,7 @@ use health::Health;
 pub use health::{Contact, Over, Status, proven};
 pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
+pub use presence::Presence;
 use queue::{Request, Sender, queue};
 use usage::Counting;
 pub use usage::Moves;
@@ -76,6 +78,7 @@ pub struct Ledger {
     status: watch::Receiver<Status>,
     contact: Contact,
     fleet: Fleet,
+    presence: Presence,
     credit_metrics: CreditMetrics,
 }
 
@@ -164,8 +167,12 @@ impl Ledger {
             spawn_on_own_thread(writing, closed.clone()).await?;
         }
         let _closed = closed.drop_guard();
-        let fleet = Fleet::new(replica);
+        let fleet = Fleet::new(Arc::clone(&replica));
         tracker.spawn(fleet.clone().run(Arc::clone(&store), stop.clone()));
+        let presence = Presence::new(replica, states.clone(), status.clone(), clock.clone());
+        if store.is_shared() {
+            tracker.spawn(presence.clone().run(Arc::clone(&store), stop.clone()));
+        }
         let ledger = Self {
             queue: sender,
             states,
@@ -176,6 +183,7 @@ impl Ledger {
             contact,
             metrics,
             fleet,
+            presence,
             credit_metrics,
         };
         ledger.furnish(prices).await?;
@@ -221,6 +229,11 @@ impl Ledger {
     /// What nodes tell of themselves.
     pub fn fleet(&self) -> &Fleet {
         &self.fleet
+    }
+
+    /// The servers of the database.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// How far the server can be used, now and whenever that changes.

@@ -29,7 +29,7 @@ use super::observe::Observers;
 use super::status;
 use crate::access::Principal;
 use crate::api::{Auth, CallId, Caller, Peer};
-use crate::http::BodyLimit;
+use crate::http::{BodyLimit, Protocol, Seat};
 use crate::seeded::{self, Bug};
 use crate::watch::Currency;
 
@@ -53,18 +53,20 @@ const MAX_UNKNOWN_BODY: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) struct Calls {
     routes: Routes,
-    auth: Auth,
-    currency: Currency,
     rules: Arc<Rules>,
-    observers: Observers,
     drain: CancellationToken,
 }
 
-/// The rules that all calls have in common. Behind one pointer, since each call copies it.
-struct Rules {
-    guard: Guard,
-    abuse: Abuse,
-    limits: Limits,
+/// What all calls have in common. Behind one pointer, since each call copies it.
+pub(super) struct Rules {
+    pub(super) guard: Guard,
+    pub(super) abuse: Abuse,
+    pub(super) limits: Limits,
+    pub(super) auth: Auth,
+    pub(super) currency: Currency,
+    pub(super) observers: Observers,
+    /// Whether calls are logged that succeed at once, too.
+    pub(super) log_calls: bool,
 }
 
 /// A call that was served.
@@ -76,26 +78,19 @@ struct Served {
 
 impl Calls {
     /// `drain` is cancelled when shutdown begins.
-    pub(super) fn new(
-        routes: Routes,
-        guard: Guard,
-        auth: Auth,
-        currency: Currency,
-        limits: Limits,
-        observers: Observers,
-        drain: CancellationToken,
-    ) -> Self {
-        let rules = Arc::new(Rules { guard, abuse: Abuse::new(), limits });
-        Self { routes: routes.prepare(), auth, currency, rules, observers, drain }
+    pub(super) fn new(routes: Routes, rules: Rules, drain: CancellationToken) -> Self {
+        Self { routes: routes.prepare(), rules: Arc::new(rules), drain }
     }
 
     async fn answer(mut self, mut request: Request<Body>) -> Response<Body> {
         let id = CallId::make();
         let method = request.uri().path().trim_start_matches('/');
         let peer = request.extensions().get::<Peer>().copied();
-        let observed = self.observers.begin(method, request.headers(), &id, peer);
+        let protocol = request.extensions().get::<Protocol>().copied().unwrap_or_default();
+        let observed = self.rules.observers.begin(method, protocol, request.headers(), &id, peer);
         let notes = observed.notes().clone();
-        let mut log = CallLog::begin(shown(method), &id, peer, observed);
+        let mut log = CallLog::begin(shown(method), protocol, &id, peer, observed, self.rules.log_calls);
+        let seat = request.extensions().get::<Seat>().cloned();
         request.extensions_mut().insert(id.clone());
         request.extensions_mut().insert(notes);
         // gRPC-Web that is to be refused comes here untranslated; its clients read the status only in an answer of
@@ -111,7 +106,7 @@ impl Calls {
                     log.end(code);
                 }
                 let curtain = allowance.time.is_none().then(|| self.curtain(caller.as_ref()));
-                Response::from_parts(head, Body::new(CallBody::new(body, log, allowance.place, curtain)))
+                Response::from_parts(head, Body::new(CallBody::new(body, log, (allowance.place, seat), curtain)))
             }
             Err(status) => {
                 log.end(status.code());
@@ -131,10 +126,10 @@ impl Calls {
         if size(&head.headers) > MAX_METADATA {
             return Err(status::too_large(format!("the metadata of the call have more than {MAX_METADATA} bytes")));
         }
-        self.rules.guard.check(&head, self.auth.has_never_had_tokens()).map_err(status::permission_denied)?;
+        self.rules.guard.check(&head, self.rules.auth.has_never_had_tokens()).map_err(status::permission_denied)?;
         let peer = head.extensions.get::<Peer>().copied();
         let method = head.uri.path().trim_start_matches('/');
-        let caller = match self.auth.admit(method, &head.headers, head.extensions.get()) {
+        let caller = match self.rules.auth.admit(method, &head.headers, head.extensions.get()) {
             Ok(Caller::Known(principal)) => Some(principal),
             Ok(Caller::Unknown) => {
                 self.rules.abuse.call(peer).inspect_err(|_| log.hush())?;
@@ -152,11 +147,12 @@ impl Calls {
             log.caller(caller);
             head.extensions.insert(caller.clone());
         }
-        let is_current = self.currency.is_current() || seeded::is(Bug::CallsAreAnswered);
+        let is_current = self.rules.currency.is_current() || seeded::is(Bug::CallsAreAnswered);
         if !is_current && !is_of_the_server(method) {
             return Err(status::not_current());
         }
-        let allowance = self.rules.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer);
+        let place = head.extensions.get::<Seat>().and_then(Seat::take);
+        let allowance = self.rules.limits.admit(head.uri.path(), &head.headers, caller.as_ref(), peer, place);
         let allowance = allowance.inspect_err(|_| {
             if caller.is_none() {
                 self.rules.abuse.refused(peer);

@@ -18,7 +18,7 @@ use super::calls::identify;
 use super::guard::is_grpc_web;
 use super::metrics::RequestMetrics;
 use crate::api::{CallId, Peer};
-use crate::http::{Http, Origins, TurnedAway};
+use crate::http::{Http, Origins, Protocol, TurnedAway};
 
 /// What tonic-web understands as gRPC-Web; it takes anything else for something else.
 const GRPC_WEB: [&str; 4] = [
@@ -102,7 +102,7 @@ where
     S::Future: Send,
 {
     /// Answers what is no call of gRPC.
-    async fn answer(self, kind: Kind, request: Request<Body>) -> Response<Body> {
+    async fn answer(self, kind: Kind, mut request: Request<Body>) -> Response<Body> {
         let Self { inner, others } = self;
         let Others { http, origins, requests, grpc_web, tls } = others.as_ref();
         if let Some(response) = origins.preflight(&request) {
@@ -120,14 +120,15 @@ where
                 Err(TurnedAway::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "of gRPC-Web it speaks the protobuf form only"))
             }
             Kind::Grpc | Kind::GrpcWeb => {
-                requests.count("grpc_web");
+                requests.count(Protocol::GrpcWeb.name());
+                request.extensions_mut().insert(Protocol::GrpcWeb);
                 match inner.oneshot(request).await {
                     Ok(response) => Ok(response),
                     Err(never) => match never {},
                 }
             }
             Kind::Other => http.serve(request).await.map(|(protocol, response)| {
-                requests.count(protocol);
+                requests.count(protocol.name());
                 response
             }),
         };

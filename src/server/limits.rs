@@ -92,7 +92,8 @@ impl Limits {
         })
     }
 
-    /// Takes a place for a call of `caller`, or of somebody at `peer` who is not known.
+    /// Takes a place for a call of `caller`, or of somebody at `peer` who is not known. A request whose call before had a `place`
+    /// keeps it.
     ///
     /// # Errors
     ///
@@ -103,8 +104,14 @@ impl Limits {
         headers: &HeaderMap,
         caller: Option<&Principal>,
         peer: Option<Peer>,
+        place: Option<Place>,
     ) -> Result<Allowance, Status> {
         let streaming = self.streaming.contains(path);
+        let longest = if caller.is_some() { MAX_UNARY } else { MAX_UNKNOWN_UNARY };
+        let time = (!streaming).then(|| grpc_timeout(headers).map_or(longest, |timeout| timeout.min(longest)));
+        if let Some(place) = place {
+            return Ok(Allowance { place, time });
+        }
         let places = if caller.is_some() { &self.known } else { &self.unknown };
         let (places, share) = match streaming {
             true => (&places.streams, &self.streams_per_caller),
@@ -129,8 +136,6 @@ impl Limits {
         };
         let of_all = Arc::clone(places).try_acquire_owned();
         let of_all = of_all.map_err(|_| status::overloaded(format!("too many {what}")))?;
-        let longest = if caller.is_some() { MAX_UNARY } else { MAX_UNKNOWN_UNARY };
-        let time = (!streaming).then(|| grpc_timeout(headers).map_or(longest, |timeout| timeout.min(longest)));
         Ok(Allowance { place: Place { _of_all: of_all, _of_caller: of_caller, _of_address: of_address }, time })
     }
 }
@@ -201,13 +206,14 @@ mod tests {
         let limits = limits(1, 1);
         let headers = HeaderMap::new();
         let [one, other] = ["one", "other"].map(principal);
-        let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, Some(&one), None).unwrap();
-        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers, Some(&one), None).unwrap();
+        let unary = limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, Some(&one), None, None).unwrap();
+        let stream = limits.admit("/tollgate.v1.ConfigService/WatchConfig", &headers, Some(&one), None, None).unwrap();
         assert_eq!((unary.time, stream.time), (Some(MAX_UNARY), None));
-        let refused = limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other), None).err().unwrap();
+        let refused =
+            limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other), None, None).err().unwrap();
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         drop(unary);
-        assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other), None).is_ok());
+        assert!(limits.admit("/tollgate.v1.TeamService/ListTeams", &headers, Some(&other), None, None).is_ok());
     }
 
     #[test]
@@ -215,7 +221,7 @@ mod tests {
         let limits = limits(4, 2);
         let headers = HeaderMap::new();
         let [one, other] = ["one", "other"].map(principal);
-        let admit = |caller| limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, caller, None);
+        let admit = |caller| limits.admit("/tollgate.v1.TeamService/GetTeam", &headers, caller, None, None);
         let held = [admit(Some(&one)).unwrap(), admit(Some(&one)).unwrap()];
         assert!(admit(Some(&one)).is_err() && admit(Some(&other)).is_ok());
         let unknown: Vec<_> = std::iter::from_fn(|| admit(None).ok()).take(1_000).collect();
@@ -230,7 +236,7 @@ mod tests {
         let headers = HeaderMap::new();
         let admit = |address: &str| {
             let peer = Some(Peer::new(address.parse().unwrap()));
-            limits.admit("/grpc.health.v1.Health/Check", &headers, None, peer)
+            limits.admit("/grpc.health.v1.Health/Check", &headers, None, peer, None)
         };
         let held: Vec<_> = std::iter::from_fn(|| admit("10.0.0.1:1").ok()).take(1_000).collect();
         assert_eq!(held.len(), UNKNOWN_OF_ADDRESS);

@@ -1,11 +1,12 @@
-//! One line in the log per call, when it ends: which method, for whom, with what status, after how long.
+//! A line in the log for a call, when it ends: which method, for whom, with what status, after how long. Calls that succeed
+//! at once have one at DEBUG, unless all are to be logged: there are most of them, and the line is what they cost most.
 //!
 //! A [`CallLog`] is made when the call comes in, moves into the body of the answer, and writes the line when the body
 //! ends or is dropped, so that streams are logged at their end and a client that leaves is seen to have left.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -20,9 +21,13 @@ use super::observe::Observed;
 use super::status;
 use crate::access::Principal;
 use crate::api::{CallId, Peer};
+use crate::http::{Protocol, Seat};
 
 /// The part of the program by which filters name these lines, whatever file they are written in.
 const TARGET: &str = "tollgate::call";
+
+/// A call that takes so long is logged, however it ends.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// Writes the line. Dropped without [`CallLog::end`], it says that the call was cancelled.
 pub(super) struct CallLog {
@@ -30,22 +35,32 @@ pub(super) struct CallLog {
     started: Instant,
     ended: bool,
     quiet: bool,
+    /// Whether the line is written of a call that succeeds at once, too.
+    all: bool,
     observed: Observed,
 }
 
 impl CallLog {
-    /// Begins the call `method`, written as `package.Service/Method`.
-    pub(super) fn begin(method: &str, id: &CallId, peer: Option<Peer>, observed: Observed) -> Self {
+    /// Begins the call `method`, written as `package.Service/Method`. `all`: whether it is logged whatever becomes of it.
+    pub(super) fn begin(
+        method: &str,
+        protocol: Protocol,
+        id: &CallId,
+        peer: Option<Peer>,
+        observed: Observed,
+        all: bool,
+    ) -> Self {
         // A span of level ERROR is there whatever lines are filtered, so that those that are left have its fields.
         let span = tracing::error_span!(
             target: TARGET,
             "call",
             rpc.method = method,
+            protocol = protocol.name(),
             call.id = id.as_str(),
             peer.addr = peer.map(tracing::field::display),
             actor = tracing::field::Empty
         );
-        Self { span, started: Instant::now(), ended: false, quiet: false, observed }
+        Self { span, started: Instant::now(), ended: false, quiet: false, all, observed }
     }
 
     /// Notes who calls.
@@ -90,7 +105,8 @@ impl CallLog {
                 )
             };
         }
-        if self.quiet {
+        let succeeded_at_once = code == Code::Ok && took < SLOW;
+        if self.quiet || (succeeded_at_once && !self.all) {
             line!(Level::DEBUG);
             return;
         }
@@ -137,19 +153,28 @@ pub(super) struct CallBody {
     log: CallLog,
     /// The call's place among those in flight.
     place: Option<Place>,
+    /// Where the place stays once the call has ended: what it answered may not be sent yet.
+    seat: Option<Seat>,
     /// When it resolves, the answer ends with that status. For streams, which would hold up a shutdown, or outlive the
     /// rights of their caller.
     curtain: Option<ForcedEnd>,
 }
 
 impl CallBody {
-    pub(super) fn new(inner: Body, log: CallLog, place: Place, curtain: Option<ForcedEnd>) -> Self {
-        Self { inner, log, place: Some(place), curtain }
+    pub(super) fn new(
+        inner: Body,
+        log: CallLog,
+        (place, seat): (Place, Option<Seat>),
+        curtain: Option<ForcedEnd>,
+    ) -> Self {
+        Self { inner, log, place: Some(place), seat, curtain }
     }
 
     fn end(&mut self, code: Code) {
         self.log.end(code);
-        self.place = None;
+        if let (Some(place), Some(seat)) = (self.place.take(), self.seat.take()) {
+            seat.keep(place);
+        }
         self.curtain = None;
     }
 }

@@ -46,9 +46,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 
-use self::abuse::Connections;
+use self::abuse::{Abuse, Connections};
 use self::accept::{Entrance, Places};
-use self::calls::Calls;
+use self::calls::{Calls, Rules};
 pub use self::error::ServerError;
 use self::front::{Front, Others};
 use self::guard::Guard;
@@ -308,6 +308,7 @@ async fn serve_with(
         allow_origins,
         tls: _,
         otlp_endpoint: _,
+        log_calls,
         max_connections,
         max_connections_per_address,
         max_calls: _,
@@ -320,7 +321,8 @@ async fn serve_with(
     let Service { routes, auth, currency, connections, requests, observers } = service;
     let origins = Origins::new(&allow_origins, grpc_web);
     let guard = Guard { grpc_web, origins: origins.clone() };
-    let calls = Calls::new(routes, guard, auth, currency, limits, observers, drain.clone());
+    let rules = Rules { guard, abuse: Abuse::new(), limits, auth, currency, observers, log_calls };
+    let calls = Calls::new(routes, rules, drain.clone());
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };

@@ -11,6 +11,7 @@ use tonic::Code;
 use super::metrics::{CallMeter, CallMetrics};
 use super::traces::{CallTrace, Traces};
 use crate::api::{CallId, CallNotes, Peer};
+use crate::http::Protocol;
 
 /// Tells where the store stands.
 type Head = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -29,9 +30,16 @@ impl Observers {
     }
 
     /// Begins the call `method`, written as `package.Service/Method`.
-    pub(super) fn begin(&self, method: &str, headers: &HeaderMap, id: &CallId, peer: Option<Peer>) -> Observed {
+    pub(super) fn begin(
+        &self,
+        method: &str,
+        protocol: Protocol,
+        headers: &HeaderMap,
+        id: &CallId,
+        peer: Option<Peer>,
+    ) -> Observed {
         let meter = self.metrics.begin(method);
-        let trace = self.traces.as_ref().map(|traces| traces.begin(meter.method(), headers, id, peer));
+        let trace = self.traces.as_ref().map(|traces| traces.begin(meter.method(), protocol, headers, id, peer));
         Observed { meter, trace, notes: CallNotes::default(), head: self.head.clone() }
     }
 }

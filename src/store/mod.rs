@@ -14,7 +14,7 @@
 //! | `customer` … `webhook`, `limits`, `labels` | how each does |
 //! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
 //! | `usage`, `journal`, `varint`, `threshold`, `recorded` | what was counted, and what it crossed |
-//! | `credit`, `fleet` | what nodes hold of hard limits, and what they tell of themselves |
+//! | `credit`, `fleet`, `replica` | what nodes hold of hard limits, and what nodes and servers tell of themselves |
 //! | `outbox` | events on their way to webhooks |
 //! | `spend` | the sums of what was counted, by hour |
 //! | `tokens` | who may call |
@@ -56,6 +56,7 @@ mod provider;
 mod provider_governance;
 mod reach;
 mod recorded;
+mod replica;
 mod requests;
 mod restore;
 mod routing_rule;
@@ -92,6 +93,7 @@ pub use outbox::{Delivery, DeliveryFilter, DeliveryState, OutboxStanding, Tidy, 
 pub use persist::{Names, Persist, Rows, Which};
 use reach::Reach;
 pub use recorded::RecordedUsage;
+pub use replica::Replica;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
 pub use spend::{RecordedSpend, SpendFilter, SpendFolded, SpendSnapshot};

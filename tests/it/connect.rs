@@ -3,6 +3,7 @@
 mod clients;
 mod pages;
 mod rules;
+mod slow;
 mod streams;
-mod support;
+pub(crate) mod support;
 mod unary;

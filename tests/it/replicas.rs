@@ -3,6 +3,7 @@
 mod away;
 mod current;
 mod large;
+mod presence;
 mod stopped;
 mod threads;
 mod tls;

@@ -5,6 +5,7 @@ mod client;
 mod document;
 mod errors;
 mod fuzzed;
+mod gzip;
 mod keys;
 mod lists;
 mod owners;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use http::{Method, Version};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -12,6 +13,7 @@ use tollgate::proto::v1;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient;
 use tonic::{Request, Response, Status};
 
+use super::connect::support::{request, send};
 use super::watch::rig::{Rig, node};
 
 #[derive(Clone, Default)]
@@ -91,7 +93,12 @@ async fn a_call_is_one_span_without_secrets() {
     let called = |name: &str| spans.iter().filter(|span| span.name == name).collect::<Vec<_>>();
     let revision = created.revision.to_string();
     let expected = |rest: &[(&str, &str)]| {
-        let common = [("client.address", "127.0.0.1"), ("rpc.system", "grpc"), ("tollgate.revision", &revision)];
+        let common = [
+            ("client.address", "127.0.0.1"),
+            ("rpc.system", "grpc"),
+            ("tollgate.protocol", "grpc"),
+            ("tollgate.revision", &revision),
+        ];
         let mut all: Vec<_> = common.iter().chain(rest).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         all.sort();
         all
@@ -113,6 +120,31 @@ async fn a_call_is_one_span_without_secrets() {
     let sent: Vec<u8> = collector.0.lock().unwrap().iter().flat_map(prost::Message::encode_to_vec).collect();
     for secret in [created.value.as_str(), "not-a-token-and-still-secret", "the name of a key", created.id.as_str()] {
         assert!(!sent.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_name_the_protocol_of_their_call() {
+    let (collector, endpoint) = Collector::start().await;
+    let mut rig = Rig::new();
+    rig.settings.transport.otlp_endpoint = Some(endpoint);
+    rig.start().await;
+    for path in ["/tollgate.v1.TeamService/CreateTeam", "/api/governance/customers"] {
+        let body = if path.starts_with("/api") { r#"{"name":"a"}"# } else { r#"{"team":{"name":"a"}}"# };
+        let fields = [("content-type", "application/json"), ("authorization", "")];
+        let answer = send(rig.address(), Version::HTTP_2, request(Method::POST, path, &fields, body)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    rig.stop().await;
+    for (name, system, protocol) in [
+        ("tollgate.v1.TeamService/CreateTeam", "connect_rpc", "connect"),
+        ("tollgate.v1.CustomerService/CreateCustomer", "grpc", "rest"),
+    ] {
+        let spans = collector.spans();
+        let span = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name}: {spans:#?}"));
+        for (key, value) in [("rpc.system", system), ("tollgate.protocol", protocol)] {
+            assert!(attributes(span).contains(&(key.to_owned(), value.to_owned())), "{key} of {span:?}");
+        }
     }
 }
 

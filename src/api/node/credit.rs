@@ -8,9 +8,8 @@ use crate::api::Api;
 use crate::api::page::{self, Scope};
 use crate::counters::CounterKey;
 use crate::credit::Account;
-use crate::domain::{Error, LimitKind, LimitOwner, Timestamp};
+use crate::domain::{Error, LimitKind, Timestamp};
 use crate::proto::v1;
-use crate::proto::v1::limit_credit::Owner;
 use crate::state::State;
 use crate::wire::{self, timestamp};
 
@@ -74,14 +73,7 @@ fn render(state: &State, key: &CounterKey, now: Timestamp, name: impl Fn(i64) ->
         used,
         returned,
     });
-    let owner = state.config().limit(&key.limit_id, key.kind).map(|limit| match limit.owner {
-        LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-        LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-        LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-        LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(id),
-        LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-        LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-    });
+    let owner = state.config().limit(&key.limit_id, key.kind).map(|limit| (&limit.owner).into());
     Some(v1::LimitCredit {
         key: Some(wire::render_credit_key(key)),
         window_end: (row.terms.ends < Timestamp::MAX).then(|| timestamp(row.terms.ends)),

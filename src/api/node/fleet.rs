@@ -15,7 +15,7 @@ use crate::store::{FleetNode, NodeStatus};
 use crate::wire::{self, render_duration, timestamp};
 
 /// How long a node may be silent.
-const SILENT: Duration = Duration::from_secs(15);
+pub(in crate::api) const SILENT: Duration = Duration::from_secs(15);
 /// How old a revision may get before a node that has not applied it counts as behind.
 const BEHIND: Duration = Duration::from_secs(5);
 
@@ -53,6 +53,11 @@ impl Api {
     pub(super) async fn fleet(&self, node_id: Option<&str>) -> Result<Vec<FleetNode>, Error> {
         let nodes = self.ledger.fleet().nodes(self.ledger.store(), node_id).await;
         nodes.map_err(|error| error.to_domain())
+    }
+
+    /// All incarnations of all nodes.
+    pub(in crate::api) async fn rendered_fleet(&self) -> Result<Vec<v1::Node>, Error> {
+        self.render(self.fleet(None).await?).await
     }
 
     pub(super) async fn nodes(&self, request: v1::ListNodesRequest) -> Result<v1::ListNodesResponse, Error> {

@@ -7,6 +7,7 @@ mod wait;
 
 use std::pin::Pin;
 
+pub(super) use fleet::SILENT;
 use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 

@@ -194,7 +194,7 @@ const ERRORS: [(u16, &str, &str); 12] = [
     (404, "NotFound", "There is no such resource."),
     (409, "Conflict", "A name is taken, or the resource has changed meanwhile."),
     (413, "TooLarge", "The request is too large."),
-    (415, "UnsupportedMediaType", "The body is no JSON."),
+    (415, "UnsupportedMediaType", "The body is no JSON, or is compressed by something other than gzip."),
     (429, "TooManyRequests", "Too much is in flight; `Retry-After` says when to try again."),
     (500, "InternalError", "A fault of the server; `x-request-id` finds it in the log."),
     (503, "Unavailable", "The service cannot do this now; `Retry-After` says when to try again."),

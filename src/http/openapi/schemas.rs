@@ -111,7 +111,9 @@ impl Schemas {
             Source::Added(Added::First(list)) => self.one_of(of, list, Side::Answer),
             Source::Added(_) => json!({ "type": "string" }),
         };
-        if property.empty == Empty::Null { or_null(schema) } else { schema }
+        // The quota answers null: they are no matter of the holder of the virtual key.
+        let is_of_quota = (of.message.name(), &*property.name) == ("VirtualKeyProviderConfig", "keys");
+        if property.empty == Empty::Null || is_of_quota { or_null(schema) } else { schema }
     }
 
     fn sent(&mut self, of: &Object, property: &Property) -> Json {

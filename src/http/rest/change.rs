@@ -2,16 +2,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::{Response, StatusCode};
-use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, Value};
+use http::header::CONTENT_ENCODING;
+use http::{HeaderValue, Response, StatusCode};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, ReflectMessage as _, Value};
 use serde_json::{Map, Value as Json, json};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::operations::{Resource, method};
+use super::operations::{Act, Resource, method};
 use super::read::{Purpose, Reader};
-use super::{Asked, fault, invalid, legacy, naming, put, resource_of, write};
+use super::{Asked, FULL, fault, invalid, legacy, naming, put, resource_of, write};
 use crate::domain::Path;
+use crate::http::gzip::Coding;
 use crate::http::inner::{BodyLimit, malformed};
 use crate::proto::v1::Children;
 
@@ -28,7 +30,7 @@ pub(super) async fn create(asked: Arc<Asked>, body: Body) -> Response<Body> {
     let reading = (Arc::clone(&asked), Arc::clone(&kept));
     let request = move |limit| async move {
         let (asked, kept) = reading;
-        let json = read_body(&kept, Some(body), limit).await?;
+        let json = asked.body(&kept, Some(body), limit).await?;
         let method = asked.method().map_err(|refusal| refusal.status)?;
         let mut reader = Reader::default();
         asked.no_parameters(&mut reader);
@@ -41,7 +43,7 @@ pub(super) async fn create(asked: Arc<Asked>, body: Body) -> Response<Body> {
     match asked.call(request).await {
         Ok((answer, metadata)) => {
             let status = StatusCode::from_u16(asked.operation.success()).unwrap_or_default();
-            fault::answer(status, &changed(&asked, &answer), metadata)
+            fault::answer(status, &changed(&asked, &answer).await, metadata)
         }
         Err(refusal) => asked.refused(*refusal, kept.get()),
     }
@@ -58,7 +60,9 @@ pub(super) async fn update(asked: Arc<Asked>, body: Body, id: String) -> Respons
             Edit { asked: Arc::clone(&asked), kept: Arc::clone(&kept), id: id.clone(), depends: Arc::clone(&depends) };
         let body = body.take();
         match asked.call(move |limit| edit.request(body, limit)).await {
-            Ok((answer, metadata)) => return fault::answer(StatusCode::OK, &changed(&asked, &answer), metadata),
+            Ok((answer, metadata)) => {
+                return fault::answer(StatusCode::OK, &changed(&asked, &answer).await, metadata);
+            }
             Err(refusal) if refusal.status.code() == Code::Aborted && depends.get().is_some() && attempt < ATTEMPTS => {
                 attempt += 1;
             }
@@ -78,7 +82,7 @@ struct Edit {
 impl Edit {
     async fn request(self, body: Option<Body>, limit: BodyLimit) -> Result<DynamicMessage, Status> {
         let Self { asked, kept, id, depends } = self;
-        let json = read_body(&kept, body, limit).await?;
+        let json = asked.body(&kept, body, limit).await?;
         let resource = asked.operation.resource;
         let method = asked.method().map_err(|refusal| refusal.status)?;
         let (field, of) = resource_field(&method, resource).ok_or_else(undescribed)?;
@@ -182,6 +186,52 @@ impl Asked {
         }
     }
 
+    /// The object in a body; read now, or before.
+    async fn body<'a>(
+        &self,
+        kept: &'a OnceLock<Json>,
+        body: Option<Body>,
+        limit: BodyLimit,
+    ) -> Result<&'a Map<String, Json>, Status> {
+        if let Some(body) = body {
+            let coding = Coding::of(self.head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes))?;
+            let bytes = coding.unpack(limit.read(body).await?, &limit)?;
+            let json =
+                serde_json::from_slice(&bytes).map_err(|error| malformed(format!("the body is no JSON: {error}")))?;
+            let _ = kept.set(json);
+        }
+        let object = kept.get().and_then(Json::as_object);
+        object.ok_or_else(|| malformed("the body must be a JSON object"))
+    }
+
+    /// Embeds what a resource belongs to and what belongs to it, as reads do. The change is made: should it not be read now, it
+    /// is answered without.
+    async fn embed(&self, resource: &mut DynamicMessage) {
+        let embedded: Vec<_> = resource.descriptor().fields().filter(is_embedded).collect();
+        let has = |name: &str| resource.get_field_by_name(name).is_some_and(|it| it.as_str() != Some(""));
+        // A new one has nothing below it.
+        let is_alone = self.operation.act == Act::Create
+            && !["team_id", "customer_id"]
+                .into_iter()
+                .any(|it| resource.descriptor().get_field_by_name(it).is_some() && has(it));
+        let id = resource.get_field_by_name("id").and_then(|id| id.as_str().map(ToOwned::to_owned)).unwrap_or_default();
+        let of = self.operation.resource;
+        let Some(method) = method(of, &format!("Get{}", of.message)).filter(|_| !embedded.is_empty() && !is_alone)
+        else {
+            return;
+        };
+        let mut request = naming(&method, &id);
+        put(&mut request, "view", FULL);
+        // It holds what was just changed.
+        put(&mut request, "from_memory", Value::Bool(true));
+        let read = self.call_to(&method, |_| async move { Ok(request) }).await;
+        if let Some(read) = read.ok().and_then(|(answer, _)| resource_of(&answer, self.operation)) {
+            for field in embedded.iter().filter(|field| read.has_field(field)) {
+                resource.set_field(field, read.get_field(field).into_owned());
+            }
+        }
+    }
+
     /// That there are no parameters where there are none.
     fn no_parameters(&self, reader: &mut Reader) {
         let query = self.head.uri.query().unwrap_or_default();
@@ -203,21 +253,19 @@ fn resource_field(method: &MethodDescriptor, resource: &Resource) -> Option<(Fie
     })
 }
 
-/// The object in a body; read now, or before.
-async fn read_body(kept: &OnceLock<Json>, body: Option<Body>, limit: BodyLimit) -> Result<&Map<String, Json>, Status> {
-    if let Some(body) = body {
-        let bytes = limit.read(body).await?;
-        let json =
-            serde_json::from_slice(&bytes).map_err(|error| malformed(format!("the body is no JSON: {error}")))?;
-        let _ = kept.set(json);
-    }
-    let object = kept.get().and_then(Json::as_object);
-    object.ok_or_else(|| malformed("the body must be a JSON object"))
+/// Whether a field embeds another resource.
+fn is_embedded(field: &FieldDescriptor) -> bool {
+    let kind = field.kind();
+    kind.as_message().is_some_and(|of| ["Team", "Customer", "VirtualKey"].contains(&of.name()))
 }
 
 /// The body of the answer to a change.
-fn changed(asked: &Asked, answer: &DynamicMessage) -> Json {
-    let resource = resource_of(answer, asked.operation).map_or(Json::Null, |it| write::object_of(&it));
+async fn changed(asked: &Asked, answer: &DynamicMessage) -> Json {
+    let mut resource = resource_of(answer, asked.operation);
+    if let Some(resource) = &mut resource {
+        asked.embed(resource).await;
+    }
+    let resource = resource.map_or(Json::Null, |it| write::object_of(&it));
     let message = asked.operation.message();
     match resource {
         Json::Object(mut object) if asked.operation.resource.message == "ProviderGovernance" => {

@@ -1,7 +1,7 @@
 //! Errors as the mirrored gateway answers them.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value as Json, json};
@@ -82,6 +82,9 @@ pub(super) fn refused(operation: &Operation, refusal: Refusal, sent: Option<&Jso
         // Basic is understood, and not asked for: a browser would keep what it is told, and send it for any page.
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollgate\""));
     }
+    if http == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
+    }
     let wait = details.retry_info().and_then(|it| it.retry_delay).map(|wait| wait.as_secs().max(1));
     if let Some(wait) = wait {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
@@ -108,10 +111,10 @@ fn http_status(code: Code, reason: &str) -> StatusCode {
         Code::ResourceExhausted if reason == "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // Every operation has a method; the coding of the body is all that may be unknown.
+        Code::Unimplemented => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-        Code::Cancelled | Code::Unknown | Code::Unimplemented | Code::Internal | Code::DataLoss => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        Code::Cancelled | Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
@@ -19,6 +19,8 @@ use crate::server::{descriptor_sets, status};
 
 /// Seconds: from what memory answers to the longest that a unary call may take.
 const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
+/// Status codes: from 0, which is OK, to 16.
+const CODES: usize = 17;
 /// What stands for methods that do not exist.
 const UNKNOWN: &str = "(unknown)";
 
@@ -52,13 +54,57 @@ type ByMethodAndCode = [(&'static str, Label); 2];
 
 /// Counts calls. Clones count together.
 #[derive(Clone)]
-pub(in crate::server) struct CallMetrics {
-    /// Of each method, by its name, whether either side of it is a stream.
-    methods: Arc<HashMap<Arc<str>, bool>>,
-    unknown: Arc<str>,
+pub(in crate::server) struct CallMetrics(Arc<Inner>);
+
+struct Inner {
+    methods: HashMap<Arc<str>, Arc<Method>>,
+    unknown: Arc<Method>,
+    families: Families,
+}
+
+#[derive(Clone)]
+struct Families {
     ended: Family<ByMethodAndCode, Counter>,
     durations: Family<ByMethodAndCode, Histogram, fn() -> Histogram>,
     open: Family<ByMethod, Gauge>,
+}
+
+/// A method, with what counts its calls: looked up once, since labels take longer to look up than calls to be counted.
+struct Method {
+    name: Name,
+    /// Whether either side of it is a stream.
+    streaming: bool,
+    open: OnceLock<Gauge>,
+    /// By the numbers of the codes. What never came is not shown.
+    ended: [OnceLock<Ended>; CODES],
+}
+
+/// What counts the calls of a method that ended with one code.
+struct Ended {
+    count: Counter,
+    /// How long a stream was open says nothing of how fast the server is.
+    durations: Option<Histogram>,
+}
+
+impl Method {
+    fn new(name: Arc<str>, streaming: bool) -> Arc<Self> {
+        Arc::new(Self { name: Name(name), streaming, open: OnceLock::new(), ended: [const { OnceLock::new() }; CODES] })
+    }
+
+    fn open(&self, families: &Families) -> &Gauge {
+        self.open.get_or_init(|| families.open.get_or_create_owned(&[("method", self.name.clone())]))
+    }
+
+    fn ended(&self, families: &Families, code: Code) -> Option<&Ended> {
+        let ended = self.ended.get(code as usize)?;
+        Some(ended.get_or_init(|| {
+            let labels = [("method", Label::Method(self.name.clone())), ("code", Label::Code(status::name(code)))];
+            Ended {
+                count: families.ended.get_or_create_owned(&labels),
+                durations: (!self.streaming).then(|| families.durations.get_or_create_owned(&labels)),
+            }
+        }))
+    }
 }
 
 impl CallMetrics {
@@ -73,34 +119,31 @@ impl CallMetrics {
             for file in FileDescriptorSet::decode(encoded)?.file {
                 for service in &file.service {
                     for method in &service.method {
-                        let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
-                        methods.insert(name.into(), method.client_streaming() || method.server_streaming());
+                        let name: Arc<str> = format!("{}.{}/{}", file.package(), service.name(), method.name()).into();
+                        let streaming = method.client_streaming() || method.server_streaming();
+                        methods.insert(Arc::clone(&name), Method::new(name, streaming));
                     }
                 }
             }
         }
-        Ok(Self {
-            methods: Arc::new(methods),
-            unknown: UNKNOWN.into(),
+        let families = Families {
             ended: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             open: Family::default(),
-        })
+        };
+        Ok(Self(Arc::new(Inner { methods, unknown: Method::new(UNKNOWN.into(), false), families })))
     }
 
     /// Begins a call of `method`, written as `package.Service/Method`.
     pub(in crate::server) fn begin(&self, method: &str) -> CallMeter {
-        let (method, streaming) = match self.methods.get_key_value(method) {
-            Some((name, streaming)) => (Name(Arc::clone(name)), *streaming),
-            None => (Name(Arc::clone(&self.unknown)), false),
-        };
-        let open = self.open.get_or_create_owned(&[("method", method.clone())]);
-        open.inc();
-        CallMeter { metrics: self.clone(), method, streaming, open: Some(open) }
+        let Inner { methods, unknown, families } = self.0.as_ref();
+        let method = Arc::clone(methods.get(method).unwrap_or(unknown));
+        method.open(families).inc();
+        CallMeter { metrics: self.clone(), method, is_open: true }
     }
 
     pub(in crate::server) fn register(&self, registry: &mut Registry) {
-        let Self { methods: _, unknown: _, ended, durations, open } = self.clone();
+        let Families { ended, durations, open } = self.0.families.clone();
         registry.register("rpc", "Calls that have ended", ended);
         registry.register_with_unit("rpc_duration", "How long unary calls took", Unit::Seconds, durations);
         registry.register("rpc_open", "Calls that go on, streams among them", open);
@@ -110,32 +153,30 @@ impl CallMetrics {
 /// A call that goes on; it counts as open until it has ended or is dropped.
 pub(in crate::server) struct CallMeter {
     metrics: CallMetrics,
-    method: Name,
-    streaming: bool,
-    /// Until the call has ended.
-    open: Option<Gauge>,
+    method: Arc<Method>,
+    is_open: bool,
 }
 
 impl CallMeter {
     /// The method as the metrics name it.
     pub(in crate::server) fn method(&self) -> &str {
-        &self.method.0
+        &self.method.name.0
     }
 
     /// Counts the end of the call. To be called once.
     pub(in crate::server) fn end(&mut self, code: Code, took: Duration) {
         self.close();
-        let labels = [("method", Label::Method(self.method.clone())), ("code", Label::Code(status::name(code)))];
-        self.metrics.ended.get_or_create(&labels).inc();
-        // How long a stream was open says nothing of how fast the server is.
-        if !self.streaming {
-            self.metrics.durations.get_or_create(&labels).observe(took.as_secs_f64());
+        if let Some(Ended { count, durations }) = self.method.ended(&self.metrics.0.families, code) {
+            count.inc();
+            if let Some(durations) = durations {
+                durations.observe(took.as_secs_f64());
+            }
         }
     }
 
     fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            open.dec();
+        if std::mem::take(&mut self.is_open) {
+            self.method.open(&self.metrics.0.families).dec();
         }
     }
 }

@@ -116,9 +116,9 @@ async fn panics_are_internal_errors() {
 }
 
 #[tokio::test]
-async fn each_call_is_one_line_in_the_log() {
+async fn each_call_is_one_line_in_the_log_where_that_is_asked_for() {
     let (lines, _logging) = Lines::of(tracing::Level::INFO);
-    let server = Server::usual().await;
+    let server = Server::start(TransportSettings { log_calls: true, ..TransportSettings::default() }).await;
     let channel = server.channel().await;
     HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
     call(&channel, "/test.Trouble/Panic", &[]).await;
@@ -151,4 +151,23 @@ async fn each_call_is_one_line_in_the_log() {
         ]
     );
     assert!(!written.contains("secret"));
+}
+
+#[tokio::test]
+async fn calls_that_succeed_at_once_are_logged_at_debug() {
+    for (level, expected) in [(tracing::Level::INFO, &[][..]), (tracing::Level::DEBUG, &["DEBUG"])] {
+        let (lines, _logging) = Lines::of(level);
+        let server = Server::usual().await;
+        let channel = server.channel().await;
+        HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+        call(&channel, "/test.Trouble/Tell", &[]).await;
+        drop(channel);
+        server.stop().await;
+        let levels = |method: &str| {
+            let lines = lines.values().into_iter().filter(|line| line["span"]["rpc.method"] == method);
+            lines.filter(|line| line["message"] == "call").map(|line| line["level"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(levels("grpc.health.v1.Health/Check"), expected, "at {level}");
+        assert_eq!(levels("test.Trouble/Tell"), ["INFO"], "at {level}");
+    }
 }

@@ -25,6 +25,7 @@ pub mod provider;
 pub mod provider_governance;
 pub mod provider_key;
 pub mod rate_limit;
+pub mod replica;
 pub mod request;
 pub mod routing_rule;
 pub mod routing_target;

@@ -31,6 +31,7 @@ mod m0015_hierarchy;
 mod m0016_managed_by;
 mod m0017_webhook;
 mod m0018_concurrency;
+mod m0019_replica;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_managed_by::Migration),
             Box::new(m0017_webhook::Migration),
             Box::new(m0018_concurrency::Migration),
+            Box::new(m0019_replica::Migration),
         ]
     }
 }

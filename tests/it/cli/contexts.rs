@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use super::*;
+use crate::engine::on_postgres;
 
 #[tokio::test]
 async fn a_context_says_where_the_server_is_and_keeps_the_access_token() {
@@ -69,6 +70,17 @@ async fn probes_ask_for_health_and_people_for_the_status() {
     let status = run(&rig, &["status"]).await.lines();
     assert!(status[0].starts_with("server     http://127.0.0.1:"), "{status:#?}");
     assert!(status.iter().any(|line| line.ends_with("1 customer")), "{status:#?}");
+    let version = env!("CARGO_PKG_VERSION");
+    let engine = if on_postgres() { "postgresql" } else { "sqlite" };
+    let replica = format!(":{}  current, revision ", rig.address().port());
+    for text in [version, &*format!("database   {engine}, store "), "EVERYBODY is an administrator", &*replica] {
+        assert!(status.iter().any(|line| line.contains(text)), "{text}: {status:#?}");
+    }
+    let told = run(&rig, &["status", "--json"]).await.json().remove(0);
+    assert_eq!((told["version"].as_str(), told["database"].as_str()), (Some(version), Some(engine)));
+    assert_eq!((told["authentication"].as_bool(), told["retained_revision"].as_i64()), (Some(false), Some(0)));
+    assert_eq!(told["replicas"][0]["answers"].as_bool(), Some(true), "{told}");
+    assert!(told["replicas"][0]["last_seen"].as_str().unwrap().ends_with('Z'), "{told}");
     assert!(status.iter().all(|line| line.chars().count() <= 80), "{status:#?}");
     drop(api);
     let address = format!("http://{}", rig.address());

@@ -15,33 +15,33 @@ use tokio::net::TcpStream;
 use crate::access::support::ROOT;
 use crate::watch::rig::soon;
 
-pub(super) const BOTH: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
+pub(crate) const BOTH: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) fields: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub(super) fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The status of HTTP, the code, and the reason, of an error.
-    pub(super) fn refusal(&self) -> (u16, String, String) {
+    pub(crate) fn refusal(&self) -> (u16, String, String) {
         let error = self.json();
         refusal(self.status, &error)
     }
 
     /// The envelopes of a stream: flags and bytes.
-    pub(super) fn envelopes(&self) -> Vec<(u8, Bytes)> {
+    pub(crate) fn envelopes(&self) -> Vec<(u8, Bytes)> {
         let mut rest = self.body.clone();
         let mut envelopes = Vec::new();
         while !rest.is_empty() {
@@ -53,7 +53,7 @@ impl Answer {
     }
 
     /// The last envelope of a stream, read.
-    pub(super) fn end(&self) -> Value {
+    pub(crate) fn end(&self) -> Value {
         let envelopes = self.envelopes();
         let (flags, last) = envelopes.last().expect("no envelope");
         assert_eq!(*flags, 2, "the last envelope says that it is the last: {self:?}");
@@ -62,7 +62,7 @@ impl Answer {
 }
 
 /// The status of HTTP, the code, and the reason of an error in JSON, whose details are readable both ways.
-pub(super) fn refusal(status: StatusCode, error: &Value) -> (u16, String, String) {
+pub(crate) fn refusal(status: StatusCode, error: &Value) -> (u16, String, String) {
     let details = error["details"].as_array().unwrap_or_else(|| panic!("no details: {error}"));
     let info = details.iter().find(|it| it["type"] == "google.rpc.ErrorInfo").unwrap();
     let encoded = STANDARD_NO_PAD.decode(info["value"].as_str().unwrap()).unwrap();
@@ -74,7 +74,7 @@ pub(super) fn refusal(status: StatusCode, error: &Value) -> (u16, String, String
     (status.as_u16(), error["code"].as_str().unwrap().to_owned(), reason)
 }
 
-pub(super) async fn send(address: SocketAddr, version: Version, request: Request<Bytes>) -> Answer {
+pub(crate) async fn send(address: SocketAddr, version: Version, request: Request<Bytes>) -> Answer {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut head, body) = request.into_parts();
     head.version = version;
@@ -104,7 +104,7 @@ pub(super) async fn send(address: SocketAddr, version: Version, request: Request
 }
 
 /// A request as [`ROOT`], with more fields, which win.
-pub(super) fn request(
+pub(crate) fn request(
     verb: Method,
     path: &str,
     fields: &[(&'static str, &str)],
@@ -121,30 +121,30 @@ pub(super) fn request(
 }
 
 /// A unary call as JSON, by [`ROOT`].
-pub(super) fn json(method: &str, body: &str) -> Request<Bytes> {
+pub(crate) fn json(method: &str, body: &str) -> Request<Bytes> {
     json_with(method, &[], body.as_bytes().to_vec())
 }
 
 /// The same with more fields.
-pub(super) fn json_with(method: &str, fields: &[(&'static str, &str)], body: Vec<u8>) -> Request<Bytes> {
+pub(crate) fn json_with(method: &str, fields: &[(&'static str, &str)], body: Vec<u8>) -> Request<Bytes> {
     let fields: Vec<_> = [("content-type", "application/json")].iter().chain(fields).copied().collect();
     request(Method::POST, &format!("/tollgate.v1.{method}"), &fields, body)
 }
 
 /// A message in an envelope.
-pub(super) fn sealed(flags: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn sealed(flags: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap();
     [&[flags][..], &length.to_be_bytes(), message].concat()
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-pub(super) fn gunzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gunzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Read as _;
     let mut unpacked = Vec::new();
     flate2::read::GzDecoder::new(bytes).read_to_end(&mut unpacked).unwrap();

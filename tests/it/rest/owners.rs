@@ -122,6 +122,66 @@ async fn delete_customer() {
 }
 
 #[tokio::test]
+async fn names_that_are_taken_are_conflicts() {
+    let world = World::new().await;
+    let mut customers = Vec::new();
+    for (name, team) in [("acme", "research"), ("globex", "sales")] {
+        let customer = world.client.made("customers", "customer", json!({ "name": name })).await;
+        world.client.made("teams", "team", json!({ "name": team, "customer_id": customer["id"] })).await;
+        customers.push(customer);
+    }
+    let own = world.client.made("teams", "team", json!({ "name": "sales" })).await;
+    world.client.made("teams", "team", json!({ "name": "research" })).await;
+    for path in ["teams", "virtual-keys"] {
+        world.client.post(path, &json!({ "name": "x" })).await.of(200);
+        world.client.post(path, &json!({ "name": "x" })).await.error(409);
+    }
+    world.client.post("customers", &json!({ "name": "acme" })).await.error(409);
+    let renamed = world.client.put(&format!("teams/{}", id(&own)), &json!({ "name": "research" })).await.error(409);
+    assert!(renamed.contains("name"), "{renamed}");
+    let [acme, globex] = [0, 1].map(|it| format!("customers/{}", id(&customers[it])));
+    world.client.put(&acme, &json!({ "name": "globex" })).await.error(409);
+    // Its team would be one of two without a customer and with one name.
+    let deleted = world.client.delete(&globex).await.error(409);
+    assert!(deleted.contains("sales"), "{deleted}");
+    world.client.get(&globex).await.of(200);
+    world.client.changed(&format!("teams/{}", id(&own)), "team", json!({ "name": "other" })).await;
+    world.client.delete(&globex).await.of(200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn answers_to_writes_embed_what_answers_to_reads_do() {
+    let world = World::new().await;
+    let names = |list: &Json| list.as_array().unwrap().iter().map(|it| it["name"].clone()).collect::<Vec<_>>();
+    let customer = world.client.made("customers", "customer", json!({ "name": "acme" })).await;
+    assert_eq!(customer, world.client.get(&format!("customers/{}", id(&customer))).await.of(200)["customer"]);
+    let team = json!({ "name": "research", "customer_id": customer["id"] });
+    let team = world.client.made("teams", "team", team).await;
+    assert_eq!(team["customer"]["name"], json!("acme"));
+    assert_eq!(team, world.client.get(&format!("teams/{}", id(&team))).await.of(200)["team"]);
+    let key = world.client.made("virtual-keys", "virtual_key", json!({ "name": "k", "team_id": team["id"] })).await;
+    let read = world.client.get(&format!("virtual-keys/{}", id(&key))).await.of(200)["virtual_key"].clone();
+    assert_eq!((&key["team"]["name"], &key["customer"]["name"]), (&json!("research"), &json!("acme")));
+    assert_eq!([&key["team"], &key["customer"]], [&read["team"], &read["customer"]]);
+    assert!(key["value"].as_str().unwrap().starts_with("sk-tg-"), "the whole value, once: {key}");
+
+    let (at_key, at_team) = (format!("virtual-keys/{}", id(&key)), format!("teams/{}", id(&team)));
+    let at_customer = format!("customers/{}", id(&customer));
+    let moved = json!({ "team_id": null, "customer_id": customer["id"] });
+    let moved = world.client.changed(&at_key, "virtual_key", moved).await;
+    assert_eq!((moved.get("team"), &moved["customer"]["name"]), (None, &json!("acme")));
+    world.client.changed(&at_key, "virtual_key", json!({ "team_id": team["id"], "customer_id": null })).await;
+    let renamed = world.client.changed(&at_team, "team", json!({ "name": "labs" })).await;
+    assert_eq!((&renamed["customer"]["name"], names(&renamed["virtual_keys"])), (&json!("acme"), vec![json!("k")]));
+    assert_eq!(renamed, world.client.get(&at_team).await.of(200)["team"]);
+    let renamed = world.client.changed(&at_customer, "customer", json!({ "name": "acme inc" })).await;
+    assert_eq!(names(&renamed["teams"]), [json!("labs")]);
+    assert_eq!(renamed, world.client.get(&at_customer).await.of(200)["customer"]);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn get_and_list_teams_and_customers() {
     let world = World::new().await;
     let customer = world.client.made("customers", "customer", json!({ "name": "acme" })).await;

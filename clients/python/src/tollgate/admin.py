@@ -52,6 +52,7 @@ from tollgate.v1 import (
     routing_rule_pb2,
     routing_rule_service_pb2,
     routing_rule_service_pb2_grpc,
+    server_info_pb2,
     team_service_pb2,
     team_service_pb2_grpc,
     token_pb2,
@@ -274,6 +275,10 @@ class Admin:
     def changes(self, **filters: Any) -> Iterator[config_pb2.Change]:
         """Yields who changed what, the newest first."""
         return self._config.pages("ListChanges", "changes", **filters)
+
+    def server_info(self) -> server_info_pb2.ServerInfo:
+        """Tells of the control plane as a whole: version, database, revision, servers, nodes."""
+        return self._config.call("GetServerInfo").server_info
 
     def explain(self, *, model: str, **fields: Any) -> decision_service_pb2.ExplainResponse:
         """Explains what would become of a request, which is given by the fields of `ExplainRequest`."""

@@ -293,14 +293,6 @@ pub(super) fn tell(limit: &LimitCheck) -> String {
 /// A limit that stops a request, and why, in words.
 pub(super) fn tell_why(limit: &LimitCheck, why: &str) -> String {
     let LimitCheck { owner, limit_id, kind, used, max, window, .. } = limit;
-    let owner = match owner {
-        LimitOwner::Customer(id) => format!("customer {id}"),
-        LimitOwner::Team(id) => format!("team {id}"),
-        LimitOwner::VirtualKey(id) => format!("virtual key {id}"),
-        LimitOwner::ProviderConfig(id) => format!("provider config {id}"),
-        LimitOwner::ModelConfig(id) => format!("model config {id}"),
-        LimitOwner::Provider(id) => format!("provider {id}"),
-    };
     let dollars = |nanos: &i64| format!("{:.6} USD", *nanos as f64 / 1e9);
     let (what, used, max) = match kind {
         LimitKind::Tokens => ("rate limit", format!("{used} tokens"), format!("{max}")),

@@ -1,5 +1,7 @@
 //! Budgets and rate limits: parts of their owners.
 
+use std::fmt;
+
 use super::{
     AlertPercents, Customer, Id, LimitId, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey,
 };
@@ -192,4 +194,17 @@ pub enum LimitOwner {
     ModelConfig(Id<ModelConfig>),
     /// A provider.
     Provider(Id<Provider>),
+}
+
+impl fmt::Display for LimitOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Customer(id) => write!(f, "customer {id}"),
+            Self::Team(id) => write!(f, "team {id}"),
+            Self::VirtualKey(id) => write!(f, "virtual key {id}"),
+            Self::ProviderConfig(id) => write!(f, "provider config {id}"),
+            Self::ModelConfig(id) => write!(f, "model config {id}"),
+            Self::Provider(id) => write!(f, "provider {id}"),
+        }
+    }
 }

@@ -273,7 +273,6 @@ pub(super) fn render(
 
 /// A budget as a message. Its window follows the `calendar`, if there is one and its length can.
 pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar: Option<&Calendar>, form: Form) -> v1::Budget {
-    use v1::budget::Owner;
     let window = window(budget.anchor, &budget.reset_duration, calendar, form);
     let increase = budget.temporary_increase.as_deref();
     let effective = match form {
@@ -300,14 +299,7 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar: Option<&Cale
         alert_percents: threshold::render(&budget.alert_percents, form),
         created_at: Some(timestamp(budget.created_at)),
         updated_at: Some(timestamp(budget.updated_at)),
-        owner: Some(match owner {
-            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
-            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-        }),
+        owner: Some(owner.into()),
     }
 }
 
@@ -318,7 +310,6 @@ pub fn render_rate_limit(
     calendar: Option<&Calendar>,
     form: Form,
 ) -> v1::RateLimit {
-    use v1::rate_limit::Owner;
     let window = |dimension: &Option<RateDimension>| {
         let dimension = dimension.as_ref()?;
         window(dimension.anchor, &dimension.reset_duration, calendar, form)
@@ -356,14 +347,7 @@ pub fn render_rate_limit(
             && limit.dimensions().all(|dimension| dimension.reset_duration.can_align()),
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),
-        owner: Some(match owner {
-            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
-            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-        }),
+        owner: Some(owner.into()),
     }
 }
 

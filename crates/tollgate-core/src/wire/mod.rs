@@ -9,6 +9,7 @@ mod ceiling;
 mod credit;
 mod customer;
 mod increase;
+mod limit_owner;
 mod limits;
 mod mcp_client;
 mod model_config;
@@ -45,7 +46,6 @@ pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing
 pub use provider::render_key as render_provider_key;
 pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
-pub use threshold::{parse_threshold_owner, render_threshold_owner};
 pub use token::{parse_token, render_role, render_token};
 pub use virtual_key::parse_secrets;
 pub use webhook::host_alone;

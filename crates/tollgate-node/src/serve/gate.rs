@@ -9,7 +9,7 @@ use futures_util::stream::StreamExt as _;
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
-use tollgate_core::domain::{Fallback, LimitOwner, Path, Timestamp, Violations};
+use tollgate_core::domain::{Fallback, Path, Timestamp, Violations};
 use tollgate_core::proto::v1 as control;
 use tollgate_core::wire::{limit_kind, parse_fallbacks, render_enforcement, render_fallback, timestamp};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -319,17 +319,9 @@ pub(crate) fn decision(refusal: Refusal) -> control::Decision {
 }
 
 fn limit(limit: &LimitCheck) -> control::ExplainedLimit {
-    use control::explained_limit::Owner;
     let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block } = limit;
     control::ExplainedLimit {
-        owner: Some(match owner {
-            LimitOwner::Customer(id) => Owner::CustomerId(id.to_string()),
-            LimitOwner::Team(id) => Owner::TeamId(id.to_string()),
-            LimitOwner::VirtualKey(id) => Owner::VirtualKeyId(id.to_string()),
-            LimitOwner::ProviderConfig(id) => Owner::ProviderConfigId(*id),
-            LimitOwner::ModelConfig(id) => Owner::ModelConfigId(id.to_string()),
-            LimitOwner::Provider(id) => Owner::Provider(id.to_string()),
-        }),
+        owner: Some(owner.into()),
         id: limit_id.to_string(),
         kind: limit_kind(*kind).into(),
         used: *used,

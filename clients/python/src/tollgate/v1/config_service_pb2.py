@@ -26,10 +26,11 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tollgate.v1 import config_pb2 as tollgate_dot_v1_dot_config__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
+from tollgate.v1 import server_info_pb2 as tollgate_dot_v1_dot_server__info__pb2
 from tollgate.v1 import usage_pb2 as tollgate_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tollgate/v1/config_service.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/config.proto\x1a\x1atollgate/v1/resource.proto\x1a\x17tollgate/v1/usage.proto\"h\n\x16WaitForRevisionRequest\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08node_ids\x18\x03 \x03(\t\"o\n\x17WaitForRevisionResponse\x12\x0f\n\x07reached\x18\x01 \x01(\x08\x12\x12\n\nnode_count\x18\x02 \x01(\x05\x12/\n\rlagging_nodes\x18\x03 \x03(\x0b\x32\x18.tollgate.v1.LaggingNode\"\xb4\x01\n\x0bLaggingNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x18\n\x10\x61pplied_revision\x18\x03 \x01(\x03\x12-\n\tlast_seen\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12\x63\x61nnot_admit_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x01\n\x12WatchConfigRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12(\n\x05kinds\x18\x03 \x03(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\x15\n\rinclude_usage\x18\x04 \x01(\x08\x12\x14\n\x0cmin_revision\x18\x05 \x01(\x03\x12\x14\n\x0cincarnations\x18\x06 \x03(\x03\"\xf1\x01\n\x13WatchConfigResponse\x12(\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.WatchBeginH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.ConfigBatchH\x00\x12)\n\x08\x62ookmark\x18\x03 \x01(\x0b\x32\x15.tollgate.v1.BookmarkH\x00\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x18.tollgate.v1.UsageUpdateH\x00\x12&\n\x07go_away\x18\x05 \x01(\x0b\x32\x13.tollgate.v1.GoAwayH\x00\x42\x07\n\x05\x65vent\"\xe3\x01\n\x12ListChangesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x04kind\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\n\n\x02id\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12(\n\x04\x66rom\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x08 \x01(\x03\"T\n\x13ListChangesResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.tollgate.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9d\x02\n\rConfigService\x12R\n\x0bWatchConfig\x12\x1f.tollgate.v1.WatchConfigRequest\x1a .tollgate.v1.WatchConfigResponse0\x01\x12U\n\x0bListChanges\x12\x1f.tollgate.v1.ListChangesRequest\x1a .tollgate.v1.ListChangesResponse\"\x03\x90\x02\x01\x12\x61\n\x0fWaitForRevision\x12#.tollgate.v1.WaitForRevisionRequest\x1a$.tollgate.v1.WaitForRevisionResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tollgate/v1/config_service.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/config.proto\x1a\x1atollgate/v1/resource.proto\x1a\x1dtollgate/v1/server_info.proto\x1a\x17tollgate/v1/usage.proto\"\x16\n\x14GetServerInfoRequest\"E\n\x15GetServerInfoResponse\x12,\n\x0bserver_info\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.ServerInfo\"h\n\x16WaitForRevisionRequest\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08node_ids\x18\x03 \x03(\t\"o\n\x17WaitForRevisionResponse\x12\x0f\n\x07reached\x18\x01 \x01(\x08\x12\x12\n\nnode_count\x18\x02 \x01(\x05\x12/\n\rlagging_nodes\x18\x03 \x03(\x0b\x32\x18.tollgate.v1.LaggingNode\"\xb4\x01\n\x0bLaggingNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x18\n\x10\x61pplied_revision\x18\x03 \x01(\x03\x12-\n\tlast_seen\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12\x63\x61nnot_admit_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x01\n\x12WatchConfigRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12(\n\x05kinds\x18\x03 \x03(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\x15\n\rinclude_usage\x18\x04 \x01(\x08\x12\x14\n\x0cmin_revision\x18\x05 \x01(\x03\x12\x14\n\x0cincarnations\x18\x06 \x03(\x03\"\xf1\x01\n\x13WatchConfigResponse\x12(\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x17.tollgate.v1.WatchBeginH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.ConfigBatchH\x00\x12)\n\x08\x62ookmark\x18\x03 \x01(\x0b\x32\x15.tollgate.v1.BookmarkH\x00\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x18.tollgate.v1.UsageUpdateH\x00\x12&\n\x07go_away\x18\x05 \x01(\x0b\x32\x13.tollgate.v1.GoAwayH\x00\x42\x07\n\x05\x65vent\"\xe3\x01\n\x12ListChangesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x04kind\x18\x03 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\n\n\x02id\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12(\n\x04\x66rom\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x08 \x01(\x03\"T\n\x13ListChangesResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.tollgate.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfa\x02\n\rConfigService\x12R\n\x0bWatchConfig\x12\x1f.tollgate.v1.WatchConfigRequest\x1a .tollgate.v1.WatchConfigResponse0\x01\x12U\n\x0bListChanges\x12\x1f.tollgate.v1.ListChangesRequest\x1a .tollgate.v1.ListChangesResponse\"\x03\x90\x02\x01\x12\x61\n\x0fWaitForRevision\x12#.tollgate.v1.WaitForRevisionRequest\x1a$.tollgate.v1.WaitForRevisionResponse\"\x03\x90\x02\x01\x12[\n\rGetServerInfo\x12!.tollgate.v1.GetServerInfoRequest\x1a\".tollgate.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,20 +42,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGSERVICE'].methods_by_name['ListChanges']._serialized_options = b'\220\002\001'
   _globals['_CONFIGSERVICE'].methods_by_name['WaitForRevision']._loaded_options = None
   _globals['_CONFIGSERVICE'].methods_by_name['WaitForRevision']._serialized_options = b'\220\002\001'
-  _globals['_WAITFORREVISIONREQUEST']._serialized_start=193
-  _globals['_WAITFORREVISIONREQUEST']._serialized_end=297
-  _globals['_WAITFORREVISIONRESPONSE']._serialized_start=299
-  _globals['_WAITFORREVISIONRESPONSE']._serialized_end=410
-  _globals['_LAGGINGNODE']._serialized_start=413
-  _globals['_LAGGINGNODE']._serialized_end=593
-  _globals['_WATCHCONFIGREQUEST']._serialized_start=596
-  _globals['_WATCHCONFIGREQUEST']._serialized_end=764
-  _globals['_WATCHCONFIGRESPONSE']._serialized_start=767
-  _globals['_WATCHCONFIGRESPONSE']._serialized_end=1008
-  _globals['_LISTCHANGESREQUEST']._serialized_start=1011
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1238
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1240
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1324
-  _globals['_CONFIGSERVICE']._serialized_start=1327
-  _globals['_CONFIGSERVICE']._serialized_end=1612
+  _globals['_CONFIGSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
+  _globals['_CONFIGSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001'
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=224
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=246
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=248
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=317
+  _globals['_WAITFORREVISIONREQUEST']._serialized_start=319
+  _globals['_WAITFORREVISIONREQUEST']._serialized_end=423
+  _globals['_WAITFORREVISIONRESPONSE']._serialized_start=425
+  _globals['_WAITFORREVISIONRESPONSE']._serialized_end=536
+  _globals['_LAGGINGNODE']._serialized_start=539
+  _globals['_LAGGINGNODE']._serialized_end=719
+  _globals['_WATCHCONFIGREQUEST']._serialized_start=722
+  _globals['_WATCHCONFIGREQUEST']._serialized_end=890
+  _globals['_WATCHCONFIGRESPONSE']._serialized_start=893
+  _globals['_WATCHCONFIGRESPONSE']._serialized_end=1134
+  _globals['_LISTCHANGESREQUEST']._serialized_start=1137
+  _globals['_LISTCHANGESREQUEST']._serialized_end=1364
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=1366
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=1450
+  _globals['_CONFIGSERVICE']._serialized_start=1453
+  _globals['_CONFIGSERVICE']._serialized_end=1831
 # @@protoc_insertion_point(module_scope)

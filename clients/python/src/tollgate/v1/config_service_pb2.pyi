@@ -4,6 +4,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from tollgate.v1 import config_pb2 as _config_pb2
 from tollgate.v1 import resource_pb2 as _resource_pb2
+from tollgate.v1 import server_info_pb2 as _server_info_pb2
 from tollgate.v1 import usage_pb2 as _usage_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -12,6 +13,16 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union, Any as _Any
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetServerInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetServerInfoResponse(_message.Message):
+    __slots__ = ("server_info",)
+    SERVER_INFO_FIELD_NUMBER: _ClassVar[int]
+    server_info: _server_info_pb2.ServerInfo
+    def __init__(self, server_info: _Optional[_Union[_server_info_pb2.ServerInfo, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class WaitForRevisionRequest(_message.Message):
     __slots__ = ("revision", "timeout", "node_ids")

@@ -50,6 +50,11 @@ class ConfigServiceStub(object):
                 request_serializer=tollgate_dot_v1_dot_config__service__pb2.WaitForRevisionRequest.SerializeToString,
                 response_deserializer=tollgate_dot_v1_dot_config__service__pb2.WaitForRevisionResponse.FromString,
                 _registered_method=True)
+        self.GetServerInfo = channel.unary_unary(
+                '/tollgate.v1.ConfigService/GetServerInfo',
+                request_serializer=tollgate_dot_v1_dot_config__service__pb2.GetServerInfoRequest.SerializeToString,
+                response_deserializer=tollgate_dot_v1_dot_config__service__pb2.GetServerInfoResponse.FromString,
+                _registered_method=True)
 
 
 class ConfigServiceServicer(object):
@@ -98,6 +103,13 @@ class ConfigServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServerInfo(self, request, context):
+        """Tells of the control plane as a whole: version, database, where the store stands, its servers, and how its nodes are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConfigServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +127,11 @@ def add_ConfigServiceServicer_to_server(servicer, server):
                     servicer.WaitForRevision,
                     request_deserializer=tollgate_dot_v1_dot_config__service__pb2.WaitForRevisionRequest.FromString,
                     response_serializer=tollgate_dot_v1_dot_config__service__pb2.WaitForRevisionResponse.SerializeToString,
+            ),
+            'GetServerInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerInfo,
+                    request_deserializer=tollgate_dot_v1_dot_config__service__pb2.GetServerInfoRequest.FromString,
+                    response_serializer=tollgate_dot_v1_dot_config__service__pb2.GetServerInfoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -199,6 +216,33 @@ class ConfigService(object):
             '/tollgate.v1.ConfigService/WaitForRevision',
             tollgate_dot_v1_dot_config__service__pb2.WaitForRevisionRequest.SerializeToString,
             tollgate_dot_v1_dot_config__service__pb2.WaitForRevisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServerInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollgate.v1.ConfigService/GetServerInfo',
+            tollgate_dot_v1_dot_config__service__pb2.GetServerInfoRequest.SerializeToString,
+            tollgate_dot_v1_dot_config__service__pb2.GetServerInfoResponse.FromString,
             options,
             channel_credentials,
             insecure,

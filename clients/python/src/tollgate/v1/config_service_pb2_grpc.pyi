@@ -73,7 +73,23 @@ _ConfigServiceWaitForRevisionType = typing_extensions.TypeVar(
     ],
 )
 
-class ConfigServiceStub(typing.Generic[_ConfigServiceWatchConfigType, _ConfigServiceListChangesType, _ConfigServiceWaitForRevisionType]):
+_ConfigServiceGetServerInfoType = typing_extensions.TypeVar(
+    '_ConfigServiceGetServerInfoType',
+    grpc.UnaryUnaryMultiCallable[
+        tollgate.v1.config_service_pb2.GetServerInfoRequest,
+        tollgate.v1.config_service_pb2.GetServerInfoResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        tollgate.v1.config_service_pb2.GetServerInfoRequest,
+        tollgate.v1.config_service_pb2.GetServerInfoResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        tollgate.v1.config_service_pb2.GetServerInfoRequest,
+        tollgate.v1.config_service_pb2.GetServerInfoResponse,
+    ],
+)
+
+class ConfigServiceStub(typing.Generic[_ConfigServiceWatchConfigType, _ConfigServiceListChangesType, _ConfigServiceWaitForRevisionType, _ConfigServiceGetServerInfoType]):
     """The change stream for nodes, and the audit trail for people."""
 
     @typing.overload
@@ -90,6 +106,10 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceWatchConfigType, _ConfigSer
             tollgate.v1.config_service_pb2.WaitForRevisionRequest,
             tollgate.v1.config_service_pb2.WaitForRevisionResponse,
         ],
+        grpc.UnaryUnaryMultiCallable[
+            tollgate.v1.config_service_pb2.GetServerInfoRequest,
+            tollgate.v1.config_service_pb2.GetServerInfoResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -105,6 +125,10 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceWatchConfigType, _ConfigSer
         grpc.aio.UnaryUnaryMultiCallable[
             tollgate.v1.config_service_pb2.WaitForRevisionRequest,
             tollgate.v1.config_service_pb2.WaitForRevisionResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            tollgate.v1.config_service_pb2.GetServerInfoRequest,
+            tollgate.v1.config_service_pb2.GetServerInfoResponse,
         ],
     ], channel: grpc.aio.Channel) -> None: ...
 
@@ -141,6 +165,9 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceWatchConfigType, _ConfigSer
     when the time is up, with those that do not. Errors: INVALID_ARGUMENT for a revision that the store never had.
     """
 
+    GetServerInfo: _ConfigServiceGetServerInfoType
+    """Tells of the control plane as a whole: version, database, where the store stands, its servers, and how its nodes are."""
+
 ConfigServiceAsyncStub: typing_extensions.TypeAlias = ConfigServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
         tollgate.v1.config_service_pb2.WatchConfigRequest,
@@ -153,6 +180,10 @@ ConfigServiceAsyncStub: typing_extensions.TypeAlias = ConfigServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         tollgate.v1.config_service_pb2.WaitForRevisionRequest,
         tollgate.v1.config_service_pb2.WaitForRevisionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        tollgate.v1.config_service_pb2.GetServerInfoRequest,
+        tollgate.v1.config_service_pb2.GetServerInfoResponse,
     ],
 ]
 
@@ -206,5 +237,13 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         """Waits until nodes decide with a revision: after a key was revoked, until nobody admits it. Answers as soon as all do, or
         when the time is up, with those that do not. Errors: INVALID_ARGUMENT for a revision that the store never had.
         """
+
+    @abc.abstractmethod
+    def GetServerInfo(
+        self,
+        request: tollgate.v1.config_service_pb2.GetServerInfoRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[tollgate.v1.config_service_pb2.GetServerInfoResponse, collections.abc.Awaitable[tollgate.v1.config_service_pb2.GetServerInfoResponse]]:
+        """Tells of the control plane as a whole: version, database, where the store stands, its servers, and how its nodes are."""
 
 def add_ConfigServiceServicer_to_server(servicer: ConfigServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

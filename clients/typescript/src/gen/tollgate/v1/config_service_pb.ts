@@ -10,6 +10,8 @@ import type { Bookmark, Change, ConfigBatch, GoAway, WatchBegin } from "./config
 import { file_tollgate_v1_config } from "./config_pb.js";
 import type { ResourceKind } from "./resource_pb.js";
 import { file_tollgate_v1_resource } from "./resource_pb.js";
+import type { ServerInfo } from "./server_info_pb.js";
+import { file_tollgate_v1_server_info } from "./server_info_pb.js";
 import type { UsageUpdate } from "./usage_pb.js";
 import { file_tollgate_v1_usage } from "./usage_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,43 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/config_service.proto.
  */
 export const file_tollgate_v1_config_service: GenFile = /*@__PURE__*/
-  fileDesc("CiB0b2xsZ2F0ZS92MS9jb25maWdfc2VydmljZS5wcm90bxILdG9sbGdhdGUudjEiaAoWV2FpdEZvclJldmlzaW9uUmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoAxIqCgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCG5vZGVfaWRzGAMgAygJIm8KF1dhaXRGb3JSZXZpc2lvblJlc3BvbnNlEg8KB3JlYWNoZWQYASABKAgSEgoKbm9kZV9jb3VudBgCIAEoBRIvCg1sYWdnaW5nX25vZGVzGAMgAygLMhgudG9sbGdhdGUudjEuTGFnZ2luZ05vZGUitAEKC0xhZ2dpbmdOb2RlEg8KB25vZGVfaWQYASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAMSGAoQYXBwbGllZF9yZXZpc2lvbhgDIAEoAxItCglsYXN0X3NlZW4YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEmNhbm5vdF9hZG1pdF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiqAEKEldhdGNoQ29uZmlnUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEhQKDHJlc3VtZV90b2tlbhgCIAEoCRIoCgVraW5kcxgDIAMoDjIZLnRvbGxnYXRlLnYxLlJlc291cmNlS2luZBIVCg1pbmNsdWRlX3VzYWdlGAQgASgIEhQKDG1pbl9yZXZpc2lvbhgFIAEoAxIUCgxpbmNhcm5hdGlvbnMYBiADKAMi8QEKE1dhdGNoQ29uZmlnUmVzcG9uc2USKAoFYmVnaW4YASABKAsyFy50b2xsZ2F0ZS52MS5XYXRjaEJlZ2luSAASKQoFYmF0Y2gYAiABKAsyGC50b2xsZ2F0ZS52MS5Db25maWdCYXRjaEgAEikKCGJvb2ttYXJrGAMgASgLMhUudG9sbGdhdGUudjEuQm9va21hcmtIABIpCgV1c2FnZRgEIAEoCzIYLnRvbGxnYXRlLnYxLlVzYWdlVXBkYXRlSAASJgoHZ29fYXdheRgFIAEoCzITLnRvbGxnYXRlLnYxLkdvQXdheUgAQgcKBWV2ZW50IuMBChJMaXN0Q2hhbmdlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJwoEa2luZBgDIAEoDjIZLnRvbGxnYXRlLnYxLlJlc291cmNlS2luZBIKCgJpZBgEIAEoCRINCgVhY3RvchgFIAEoCRIoCgRmcm9tGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YCCABKAMiVAoTTGlzdENoYW5nZXNSZXNwb25zZRIkCgdjaGFuZ2VzGAEgAygLMhMudG9sbGdhdGUudjEuQ2hhbmdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTKdAgoNQ29uZmlnU2VydmljZRJSCgtXYXRjaENvbmZpZxIfLnRvbGxnYXRlLnYxLldhdGNoQ29uZmlnUmVxdWVzdBogLnRvbGxnYXRlLnYxLldhdGNoQ29uZmlnUmVzcG9uc2UwARJVCgtMaXN0Q2hhbmdlcxIfLnRvbGxnYXRlLnYxLkxpc3RDaGFuZ2VzUmVxdWVzdBogLnRvbGxnYXRlLnYxLkxpc3RDaGFuZ2VzUmVzcG9uc2UiA5ACARJhCg9XYWl0Rm9yUmV2aXNpb24SIy50b2xsZ2F0ZS52MS5XYWl0Rm9yUmV2aXNpb25SZXF1ZXN0GiQudG9sbGdhdGUudjEuV2FpdEZvclJldmlzaW9uUmVzcG9uc2UiA5ACAUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_v1_config, file_tollgate_v1_resource, file_tollgate_v1_usage]);
+  fileDesc("CiB0b2xsZ2F0ZS92MS9jb25maWdfc2VydmljZS5wcm90bxILdG9sbGdhdGUudjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QiRQoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEiwKC3NlcnZlcl9pbmZvGAEgASgLMhcudG9sbGdhdGUudjEuU2VydmVySW5mbyJoChZXYWl0Rm9yUmV2aXNpb25SZXF1ZXN0EhAKCHJldmlzaW9uGAEgASgDEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIbm9kZV9pZHMYAyADKAkibwoXV2FpdEZvclJldmlzaW9uUmVzcG9uc2USDwoHcmVhY2hlZBgBIAEoCBISCgpub2RlX2NvdW50GAIgASgFEi8KDWxhZ2dpbmdfbm9kZXMYAyADKAsyGC50b2xsZ2F0ZS52MS5MYWdnaW5nTm9kZSK0AQoLTGFnZ2luZ05vZGUSDwoHbm9kZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIYChBhcHBsaWVkX3JldmlzaW9uGAMgASgDEi0KCWxhc3Rfc2VlbhgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSY2Fubm90X2FkbWl0X2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKoAQoSV2F0Y2hDb25maWdSZXF1ZXN0Eg8KB25vZGVfaWQYASABKAkSFAoMcmVzdW1lX3Rva2VuGAIgASgJEigKBWtpbmRzGAMgAygOMhkudG9sbGdhdGUudjEuUmVzb3VyY2VLaW5kEhUKDWluY2x1ZGVfdXNhZ2UYBCABKAgSFAoMbWluX3JldmlzaW9uGAUgASgDEhQKDGluY2FybmF0aW9ucxgGIAMoAyLxAQoTV2F0Y2hDb25maWdSZXNwb25zZRIoCgViZWdpbhgBIAEoCzIXLnRvbGxnYXRlLnYxLldhdGNoQmVnaW5IABIpCgViYXRjaBgCIAEoCzIYLnRvbGxnYXRlLnYxLkNvbmZpZ0JhdGNoSAASKQoIYm9va21hcmsYAyABKAsyFS50b2xsZ2F0ZS52MS5Cb29rbWFya0gAEikKBXVzYWdlGAQgASgLMhgudG9sbGdhdGUudjEuVXNhZ2VVcGRhdGVIABImCgdnb19hd2F5GAUgASgLMhMudG9sbGdhdGUudjEuR29Bd2F5SABCBwoFZXZlbnQi4wEKEkxpc3RDaGFuZ2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRInCgRraW5kGAMgASgOMhkudG9sbGdhdGUudjEuUmVzb3VyY2VLaW5kEgoKAmlkGAQgASgJEg0KBWFjdG9yGAUgASgJEigKBGZyb20YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgIIAEoAyJUChNMaXN0Q2hhbmdlc1Jlc3BvbnNlEiQKB2NoYW5nZXMYASADKAsyEy50b2xsZ2F0ZS52MS5DaGFuZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMvoCCg1Db25maWdTZXJ2aWNlElIKC1dhdGNoQ29uZmlnEh8udG9sbGdhdGUudjEuV2F0Y2hDb25maWdSZXF1ZXN0GiAudG9sbGdhdGUudjEuV2F0Y2hDb25maWdSZXNwb25zZTABElUKC0xpc3RDaGFuZ2VzEh8udG9sbGdhdGUudjEuTGlzdENoYW5nZXNSZXF1ZXN0GiAudG9sbGdhdGUudjEuTGlzdENoYW5nZXNSZXNwb25zZSIDkAIBEmEKD1dhaXRGb3JSZXZpc2lvbhIjLnRvbGxnYXRlLnYxLldhaXRGb3JSZXZpc2lvblJlcXVlc3QaJC50b2xsZ2F0ZS52MS5XYWl0Rm9yUmV2aXNpb25SZXNwb25zZSIDkAIBElsKDUdldFNlcnZlckluZm8SIS50b2xsZ2F0ZS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoiLnRvbGxnYXRlLnYxLkdldFNlcnZlckluZm9SZXNwb25zZSIDkAIBQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_v1_config, file_tollgate_v1_resource, file_tollgate_v1_server_info, file_tollgate_v1_usage]);
+
+/**
+ * Request of `GetServerInfo`.
+ *
+ * @generated from message tollgate.v1.GetServerInfoRequest
+ */
+export type GetServerInfoRequest = Message<"tollgate.v1.GetServerInfoRequest"> & {
+};
+
+/**
+ * Describes the message tollgate.v1.GetServerInfoRequest.
+ * Use `create(GetServerInfoRequestSchema)` to create a new message.
+ */
+export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_config_service, 0);
+
+/**
+ * Response of `GetServerInfo`.
+ *
+ * @generated from message tollgate.v1.GetServerInfoResponse
+ */
+export type GetServerInfoResponse = Message<"tollgate.v1.GetServerInfoResponse"> & {
+  /**
+   * The control plane.
+   *
+   * @generated from field: tollgate.v1.ServerInfo server_info = 1;
+   */
+  serverInfo?: ServerInfo | undefined;
+};
+
+/**
+ * Describes the message tollgate.v1.GetServerInfoResponse.
+ * Use `create(GetServerInfoResponseSchema)` to create a new message.
+ */
+export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_config_service, 1);
 
 /**
  * Request of `WaitForRevision`.
@@ -53,7 +91,7 @@ export type WaitForRevisionRequest = Message<"tollgate.v1.WaitForRevisionRequest
  * Use `create(WaitForRevisionRequestSchema)` to create a new message.
  */
 export const WaitForRevisionRequestSchema: GenMessage<WaitForRevisionRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 0);
+  messageDesc(file_tollgate_v1_config_service, 2);
 
 /**
  * Response of `WaitForRevision`.
@@ -88,7 +126,7 @@ export type WaitForRevisionResponse = Message<"tollgate.v1.WaitForRevisionRespon
  * Use `create(WaitForRevisionResponseSchema)` to create a new message.
  */
 export const WaitForRevisionResponseSchema: GenMessage<WaitForRevisionResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 1);
+  messageDesc(file_tollgate_v1_config_service, 3);
 
 /**
  * A node that does not decide with a revision.
@@ -138,7 +176,7 @@ export type LaggingNode = Message<"tollgate.v1.LaggingNode"> & {
  * Use `create(LaggingNodeSchema)` to create a new message.
  */
 export const LaggingNodeSchema: GenMessage<LaggingNode> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 2);
+  messageDesc(file_tollgate_v1_config_service, 4);
 
 /**
  * Request of `WatchConfig`.
@@ -205,7 +243,7 @@ export type WatchConfigRequest = Message<"tollgate.v1.WatchConfigRequest"> & {
  * Use `create(WatchConfigRequestSchema)` to create a new message.
  */
 export const WatchConfigRequestSchema: GenMessage<WatchConfigRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 3);
+  messageDesc(file_tollgate_v1_config_service, 5);
 
 /**
  * One message of the stream.
@@ -266,7 +304,7 @@ export type WatchConfigResponse = Message<"tollgate.v1.WatchConfigResponse"> & {
  * Use `create(WatchConfigResponseSchema)` to create a new message.
  */
 export const WatchConfigResponseSchema: GenMessage<WatchConfigResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 4);
+  messageDesc(file_tollgate_v1_config_service, 6);
 
 /**
  * Request of `ListChanges`. Filters are ANDed.
@@ -336,7 +374,7 @@ export type ListChangesRequest = Message<"tollgate.v1.ListChangesRequest"> & {
  * Use `create(ListChangesRequestSchema)` to create a new message.
  */
 export const ListChangesRequestSchema: GenMessage<ListChangesRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 5);
+  messageDesc(file_tollgate_v1_config_service, 7);
 
 /**
  * Response of `ListChanges`.
@@ -364,7 +402,7 @@ export type ListChangesResponse = Message<"tollgate.v1.ListChangesResponse"> & {
  * Use `create(ListChangesResponseSchema)` to create a new message.
  */
 export const ListChangesResponseSchema: GenMessage<ListChangesResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_config_service, 6);
+  messageDesc(file_tollgate_v1_config_service, 8);
 
 /**
  * The change stream for nodes, and the audit trail for people.
@@ -422,6 +460,16 @@ export const ConfigService: GenService<{
     methodKind: "unary";
     input: typeof WaitForRevisionRequestSchema;
     output: typeof WaitForRevisionResponseSchema;
+  },
+  /**
+   * Tells of the control plane as a whole: version, database, where the store stands, its servers, and how its nodes are.
+   *
+   * @generated from rpc tollgate.v1.ConfigService.GetServerInfo
+   */
+  getServerInfo: {
+    methodKind: "unary";
+    input: typeof GetServerInfoRequestSchema;
+    output: typeof GetServerInfoResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tollgate_v1_config_service, 0);

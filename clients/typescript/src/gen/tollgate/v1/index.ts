@@ -26,6 +26,7 @@ export * from "./rate_limit_service_pb.js";
 export * from "./resource_pb.js";
 export * from "./routing_rule_pb.js";
 export * from "./routing_rule_service_pb.js";
+export * from "./server_info_pb.js";
 export * from "./team_service_pb.js";
 export * from "./token_pb.js";
 export * from "./token_service_pb.js";
