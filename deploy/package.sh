@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds what a release has for this machine's architecture, in target/package: an archive, a Debian package, and the
-# SHA-256 of each. Needs cargo-deb.
+# SHA-256 of each. Needs a cargo-deb that knows the edition 2024, as 2.0 does not.
 #
 #   deploy/package.sh
 set -euo pipefail

@@ -137,7 +137,7 @@ fn object(replica: &v1::Replica, answers: &str) -> serde_json::Value {
     })
 }
 
-/// What the server tells of the control plane.
+/// Asks the server for the information on the control plane.
 async fn info(server: &Server) -> Result<v1::ServerInfo, Failure> {
     let answer = ConfigServiceClient::new(server.clone()).get_server_info(v1::GetServerInfoRequest {}).await;
     let info = answer.map_err(|status| refused(&status))?.into_inner().server_info;

@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How long a server that is not heard any more is remembered.
 const REMEMBERED_MICROS: i64 = 3_600 * 1_000_000;
 
-/// What this server tells of itself. Cloning shares it.
+/// The source of this server's row in the table of servers. Cloning shares it.
 #[derive(Clone)]
 pub struct Presence {
     id: Arc<str>,

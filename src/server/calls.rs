@@ -57,7 +57,7 @@ pub(super) struct Calls {
     drain: CancellationToken,
 }
 
-/// What all calls have in common. Behind one pointer, since each call copies it.
+/// The checks and observers that all calls share. They stand behind one pointer, since each call copies it.
 pub(super) struct Rules {
     pub(super) guard: Guard,
     pub(super) abuse: Abuse,

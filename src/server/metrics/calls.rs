@@ -69,7 +69,7 @@ struct Families {
     open: Family<ByMethod, Gauge>,
 }
 
-/// A method, with what counts its calls: looked up once, since labels take longer to look up than calls to be counted.
+/// A method with the counters of its calls, which are looked up once: that takes longer than to count a call.
 struct Method {
     name: Name,
     /// Whether either side of it is a stream.
@@ -79,7 +79,7 @@ struct Method {
     ended: [OnceLock<Ended>; CODES],
 }
 
-/// What counts the calls of a method that ended with one code.
+/// The counters of those calls of a method that ended with one code.
 struct Ended {
     count: Counter,
     /// How long a stream was open says nothing of how fast the server is.
