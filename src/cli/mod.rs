@@ -296,6 +296,7 @@ fn without_empty(command: clap::Command) -> clap::Command {
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    check_threads()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(FOR_EVER).build()?;
     // Names are looked up by a thread of their own. Tokio panics if there is none and the system gives none, so one is
     // started now and kept; where it is busy, others wait for it.
@@ -304,6 +305,25 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     // A name that is being looked up must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
+}
+
+/// Whether the system gives the threads that the runtime begins with. Where it does not, Tokio panics, and may then wait for
+/// ever for those that it had started.
+fn check_threads() -> Result<(), Failure> {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 1;
+    let gate = std::sync::RwLock::new(());
+    let started = std::thread::scope(|scope| {
+        let _closed = gate.write();
+        let wait = || drop(gate.read());
+        (0..count).try_for_each(|_| std::thread::Builder::new().spawn_scoped(scope, wait).map(drop))
+    });
+    started.map_err(|error| {
+        let text = format!(
+            "the system gives no {count} threads to begin with ({error}): raise the limit of processes of the user \
+             (`ulimit -u`), LimitNPROC= or TasksMax= of the unit, or the container's limit of pids"
+        );
+        Failure::Failed(text.into())
+    })
 }
 
 /// An error with its causes on one line.

@@ -2,13 +2,16 @@
 //! written to it.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 
-use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
 use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
 
 /// All methods.
+#[derive(Default)]
 pub(super) struct Methods {
     pool: DescriptorPool,
     by_name: HashMap<String, Arc<Method>>,
@@ -38,14 +41,15 @@ pub(super) enum Shape {
 }
 
 impl Methods {
-    /// Of the services in descriptor sets.
+    /// Of the services in encoded descriptor sets.
     ///
     /// # Errors
     ///
-    /// A set contradicts another.
-    pub(super) fn new(sets: impl IntoIterator<Item = FileDescriptorSet>) -> Result<Self, DescriptorError> {
+    /// A set does not decode, or contradicts another.
+    pub(super) fn new(sets: &[&[u8]]) -> Result<Self, Box<dyn Error>> {
         let mut pool = DescriptorPool::new();
-        for mut set in sets {
+        for set in sets {
+            let mut set = FileDescriptorSet::decode(*set)?;
             for file in &mut set.file {
                 // Comments, which are most of it.
                 file.source_code_info = None;
@@ -69,6 +73,14 @@ impl Methods {
         Ok(Self { pool, by_name })
     }
 
+    /// Whether a path could name a method: one name with dots, and one without.
+    pub(super) fn may_have(path: &str) -> bool {
+        let names = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        names.is_some_and(|(service, method)| {
+            service.contains('.') && !method.is_empty() && !method.contains(['/', '.'])
+        })
+    }
+
     /// The method that a path names.
     pub(super) fn of_path(&self, path: &str) -> Option<&Arc<Method>> {
         self.by_name.get(path.strip_prefix('/')?)
@@ -82,14 +94,22 @@ impl Methods {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
 
     #[test]
+    fn all_that_is_served_is_known_and_looks_like_a_method() {
+        let methods = Methods::new(&crate::server::DESCRIPTOR_SETS).unwrap();
+        assert!(methods.by_name.contains_key("grpc.health.v1.Health/Check"));
+        assert!(methods.message("google.rpc.BadRequest").is_some());
+        assert!(methods.by_name.keys().all(|name| Methods::may_have(&format!("/{name}"))));
+        for path in ["/", "/metrics", "/favicon.ico", "/tollgate.v1.TeamService", "/tollgate.v1.TeamService/", "/a/b"] {
+            assert!(!Methods::may_have(path), "{path}");
+        }
+    }
+
+    #[test]
     fn what_changes_nothing_and_carries_no_secret_may_be_called_by_get() {
-        let set = FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
-        let methods = Methods::new([set]).unwrap();
+        let methods = Methods::new(&[crate::proto::FILE_DESCRIPTOR_SET]).unwrap();
         let reads = ["Get", "List", "ResolvePrice", "WaitForRevision"];
         for method in methods.by_name.values().filter(|it| it.name.starts_with("tollgate.v1.")) {
             let (_, name) = method.name.split_once('/').unwrap();

@@ -13,12 +13,10 @@ mod rest;
 mod seat;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use prost_reflect::DescriptorError;
-use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 
 pub(crate) use self::cors::Origins;
@@ -31,8 +29,11 @@ pub(crate) use self::seat::Seat;
 #[derive(Clone)]
 pub(crate) struct Http {
     inner: Inner,
-    methods: Arc<Methods>,
+    /// Read from the descriptors when first needed: they take some megabytes, and who speaks gRPC alone needs none.
+    methods: Arc<LazyLock<Arc<Methods>, Descriptors>>,
 }
+
+type Descriptors = Box<dyn FnOnce() -> Arc<Methods> + Send + Sync>;
 
 /// Why a request is not served: a text for the person who sent it.
 #[derive(Debug)]
@@ -58,16 +59,11 @@ impl TurnedAway {
 }
 
 impl Http {
-    /// Answers by way of `inner`, for the services in descriptor sets.
-    ///
-    /// # Errors
-    ///
-    /// The descriptors are broken.
-    pub(crate) fn new(
-        inner: Inner,
-        sets: impl IntoIterator<Item = FileDescriptorSet>,
-    ) -> Result<Self, DescriptorError> {
-        Ok(Self { inner, methods: Arc::new(Methods::new(sets)?) })
+    /// Answers by way of `inner`, for the services in encoded descriptor sets.
+    pub(crate) fn new(inner: Inner, sets: &'static [&'static [u8]]) -> Self {
+        // Those of this binary are tested.
+        let methods: Descriptors = Box::new(|| Arc::new(Methods::new(sets).unwrap_or_default()));
+        Self { inner, methods: Arc::new(LazyLock::new(methods)) }
     }
 
     /// Answers a request that is no call of gRPC, and names the protocol that it was.
@@ -83,7 +79,9 @@ impl Http {
             let response = rest::serve(&self.inner, request).await;
             return Ok((Protocol::Rest, response.map(|body| seat.under(body))));
         }
-        if let Some(method) = self.methods.of_path(request.uri().path()) {
+        let path = request.uri().path();
+        if let Some(method) = Some(path).filter(|path| Methods::may_have(path)).and_then(|it| self.methods.of_path(it))
+        {
             if request.method() == Method::GET && cors::is_embedded(request.headers()) {
                 let text = "a page of another site asked for this without saying its origin";
                 return Err(TurnedAway::new(StatusCode::FORBIDDEN, text));

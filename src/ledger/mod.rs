@@ -53,7 +53,7 @@ pub use presence::Presence;
 use queue::{Request, Sender, queue};
 use usage::Counting;
 pub use usage::Moves;
-pub use verify::{Rendered, Verification, verify};
+pub use verify::{Rendered, Tables, Verification, verify, verify_with_tables};
 use writer::Writer;
 
 use crate::counters::CounterKey;

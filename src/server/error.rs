@@ -67,9 +67,6 @@ pub enum ServerError {
     /// The descriptors in this binary do not decode.
     #[error("the descriptors in this binary are broken")]
     Descriptors(#[from] prost::DecodeError),
-    /// The descriptors in this binary contradict each other.
-    #[error("the descriptors in this binary are broken")]
-    Messages(#[from] prost_reflect::DescriptorError),
     /// The descriptors in this binary cannot be served.
     #[error("the descriptors in this binary are broken")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -86,7 +83,6 @@ impl ServerError {
             | Self::Over(_)
             | Self::Prices(_)
             | Self::Descriptors(_)
-            | Self::Messages(_)
             | Self::Reflection(_) => false,
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use super::abuse::{Held, source};
-use super::{descriptor_sets, status};
+use super::{DESCRIPTOR_SETS, status};
 use crate::access::Principal;
 use crate::api::Peer;
 use crate::settings::TransportSettings;
@@ -73,7 +73,7 @@ impl Limits {
     /// A descriptor set does not decode.
     pub(super) fn new(settings: &TransportSettings) -> Result<Self, prost::DecodeError> {
         let mut streaming = HashSet::new();
-        for encoded in descriptor_sets() {
+        for encoded in DESCRIPTOR_SETS {
             for file in FileDescriptorSet::decode(encoded)?.file {
                 for service in &file.service {
                     for method in service.method.iter().filter(|it| it.client_streaming() || it.server_streaming()) {

@@ -36,8 +36,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -326,8 +324,7 @@ async fn serve_with(
     let places = Places { all: max_connections, of_address: Connections::new(max_connections_per_address) };
     let has_tls = tls.is_some();
     let entrance = Entrance { tls, connections };
-    let sets: Vec<_> = descriptor_sets().iter().map(|set| FileDescriptorSet::decode(*set)).collect::<Result<_, _>>()?;
-    let http = Http::new(Inner::new(calls.clone()), sets)?;
+    let http = Http::new(Inner::new(calls.clone()), &DESCRIPTOR_SETS);
     let others = Arc::new(Others { http, origins, requests, grpc_web, tls: has_tls });
     let accepting = async {
         if grpc_web {
@@ -360,7 +357,7 @@ async fn serve_with(
 /// The descriptors in this binary are broken.
 pub fn base_routes() -> Result<(RoutesBuilder, HealthReporter), ServerError> {
     let reflection = || {
-        descriptor_sets().into_iter().fold(
+        DESCRIPTOR_SETS.into_iter().fold(
             tonic_reflection::server::Builder::configure(),
             tonic_reflection::server::Builder::register_encoded_file_descriptor_set,
         )
@@ -376,15 +373,13 @@ pub fn base_routes() -> Result<(RoutesBuilder, HealthReporter), ServerError> {
 }
 
 /// The descriptors of all that is served, and of what its errors carry.
-fn descriptor_sets() -> [&'static [u8]; 5] {
-    [
-        FILE_DESCRIPTOR_SET,
-        tonic_types::pb::FILE_DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-    ]
-}
+pub(crate) static DESCRIPTOR_SETS: [&[u8]; 5] = [
+    FILE_DESCRIPTOR_SET,
+    tonic_types::pb::FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 
 /// Writes an address into the file at `path`, whole or not at all.
 pub(crate) fn announce(path: &Path, address: &str) -> std::io::Result<()> {

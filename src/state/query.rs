@@ -1,5 +1,7 @@
 //! Lists: which resources a page holds. Pages are keyset pages, so that each costs the same wherever it lies.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -31,6 +33,88 @@ pub struct Page<T> {
     pub total: usize,
 }
 
+/// How many resources can be gone through in the time that looking one up takes.
+const LOOK_UP: usize = 8;
+
+/// Of those of `all` that match, the first after `after` by creation and id, one more than the page has; and how many match.
+/// `all` come in any order, so that memory can be read in the order in which it lies: with a million, that is what takes long.
+fn scan<'a, R: Listed + 'a>(
+    all: impl Iterator<Item = &'a Arc<Stored<R>>>,
+    query: &Query,
+    after: &(Timestamp, Id<R>),
+) -> (Vec<Arc<Stored<R>>>, usize) {
+    let mut lowered = String::new();
+    let mut page: BinaryHeap<Placed<'a, R>> = BinaryHeap::new();
+    let mut total = 0;
+    for stored in all {
+        let searched = query.search.as_ref().is_none_or(|part| is_in(part, R::searched(stored), &mut lowered));
+        if !searched || !has_all(&stored.resource, &query.facets) {
+            continue;
+        }
+        total += 1;
+        let placed = Placed(stored);
+        if placed.place() <= (after.0, &after.1) {
+            continue;
+        }
+        if page.len() <= query.limit {
+            page.push(placed);
+        } else if let Some(mut last) = page.peek_mut()
+            && placed < *last
+        {
+            *last = placed;
+        }
+    }
+    (page.into_sorted_vec().into_iter().map(|Placed(stored)| Arc::clone(stored)).collect(), total)
+}
+
+/// A resource by its place in lists.
+struct Placed<'a, R>(&'a Arc<Stored<R>>);
+
+impl<'a, R> Placed<'a, R> {
+    fn place(&self) -> (Timestamp, &'a Id<R>) {
+        (self.0.created_at, &self.0.id)
+    }
+}
+
+impl<R> Ord for Placed<'_, R> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl<R> PartialOrd for Placed<'_, R> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<R> PartialEq for Placed<'_, R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<R> Eq for Placed<'_, R> {}
+
+fn has_all<R: Listed>(resource: &R, facets: &[Facet]) -> bool {
+    if facets.is_empty() {
+        return true;
+    }
+    let has = R::facets(resource);
+    facets.iter().all(|facet| has.contains(facet))
+}
+
+/// Whether `text` in lower case contains `part`. `lowered` is room to write it in.
+fn is_in(part: &str, text: &str, lowered: &mut String) -> bool {
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(part);
+    }
+    lowered.clear();
+    lowered.push_str(text);
+    lowered.make_ascii_lowercase();
+    lowered.contains(part)
+}
+
 /// Before everything that was created.
 fn first<R>() -> (Timestamp, Id<R>) {
     (Timestamp::from_micros(i64::MIN), Id::new(""))
@@ -50,31 +134,26 @@ impl State {
             Some((created_at, id)) => (*created_at, Id::new(Arc::clone(id))),
             None => first(),
         };
-        let start = first();
         // The rarest facet is walked; the others are checked on each.
         let narrowest = query.facets.iter().min_by_key(|facet| listing.facet_size(facet));
-        let matches = |id: &&Id<R>| {
-            let Some(stored) = config.get::<R>(id.as_str()) else { return false };
-            let others = query.facets.iter().filter(|facet| Some(*facet) != narrowest);
-            let facets = if query.facets.len() > 1 { R::facets(&stored.resource) } else { Vec::new() };
-            let searched = query.search.as_ref().is_none_or(|part| R::searched(stored).to_lowercase().contains(part));
-            others.into_iter().all(|facet| facets.contains(facet)) && searched
+        let indexed = |ids: &mut dyn Iterator<Item = &Id<R>>| {
+            ids.take(query.limit + 1).filter_map(|id| config.get::<R>(id.as_str())).cloned().collect::<Vec<_>>()
         };
-        let walk = |from: &(Timestamp, Id<R>)| -> Box<dyn Iterator<Item = &Id<R>> + '_> {
-            match narrowest {
-                Some(facet) => Box::new(listing.with_facet(facet, from).map(|(_, id)| id)),
-                None => Box::new(listing.by_creation(from).map(|(_, id)| id)),
+        let (mut items, total) = match (&query.search, query.facets.as_slice(), narrowest) {
+            (None, [], _) => (indexed(&mut listing.by_creation(&after).map(|(_, id)| id)), config.count::<R>()),
+            (None, [facet], _) => {
+                let found = indexed(&mut listing.with_facet(facet, &after).map(|(_, id)| id));
+                (found, listing.facet_size(facet))
             }
+            (_, _, Some(facet)) if listing.facet_size(facet) < config.count::<R>() / LOOK_UP => {
+                let start = first();
+                let ids = listing.with_facet(facet, &start).map(|(_, id)| id);
+                scan(ids.filter_map(|id| config.get(id.as_str())), query, &after)
+            }
+            _ => scan(config.all(), query, &after),
         };
-        let mut found = walk(&after).filter(matches).take(query.limit + 1).collect::<Vec<_>>();
-        let more = found.len() > query.limit;
-        found.truncate(query.limit);
-        let total = match (&query.search, query.facets.as_slice()) {
-            (None, []) => config.count::<R>(),
-            (None, [facet]) => listing.facet_size(facet),
-            _ => walk(&start).filter(matches).count(),
-        };
-        let items = found.into_iter().filter_map(|id| config.get(id.as_str())).map(Arc::clone).collect();
+        let more = items.len() > query.limit;
+        items.truncate(query.limit);
         Page { items, more, total }
     }
 
@@ -137,5 +216,77 @@ impl State {
         let more = items.len() > query.limit;
         items.truncate(query.limit);
         Page { items, more, total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_testkit::world::{World, key};
+
+    use super::*;
+    use crate::domain::{KeyOwner, Resource as _, VirtualKey};
+    use crate::proto::v1;
+    use crate::state::Head;
+
+    /// Keys of few names, creations and owners, so that many are alike.
+    fn state() -> (State, Vec<Arc<Stored<VirtualKey>>>) {
+        let mut world = World::new();
+        let base = world.add::<VirtualKey>(v1::VirtualKey { is_active: Some(true), ..key(Vec::new()) });
+        let names = ["Straße", "STRASSE 7", "İstanbul", "istanbul", "ΣΊΣΥΦΟΣ", "plain", "PLAIN 2", "other"];
+        let numbered = |number: usize| {
+            let owner = [None, Some("a"), Some("b")][number % 3].map(|id| KeyOwner::Team(Id::new(id)));
+            let is_active = number % 5 > 0;
+            let name = names[number % names.len()].into();
+            let resource = VirtualKey { name, owner, is_active, ..base.resource.clone() };
+            let created_at = Timestamp::from_micros((number as i64 * 37) % 11);
+            let revision = number as i64 + 1;
+            Arc::new(Stored {
+                id: Id::new(format!("{:02}", (number * 13) % 90)),
+                revision,
+                created_at,
+                resource,
+                ..*base
+            })
+        };
+        let keys: Vec<_> = (0..90).map(numbered).collect();
+        let head = Head { revision: 90, ..State::of(&world).head().clone() };
+        let state = State::restore(head, keys.iter().cloned().map(VirtualKey::wrap), [], []);
+        (state, keys)
+    }
+
+    #[test]
+    fn pages_have_what_matches_in_order_however_it_is_found() {
+        let (state, mut keys) = state();
+        keys.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        let facets = [vec![], vec![Facet::Active(false)], vec![Facet::Team("a".into())]];
+        let facets = facets.into_iter().chain([
+            vec![Facet::Active(true), Facet::Team("b".into())],
+            vec![Facet::Active(false), Facet::Team("a".into())],
+            vec![Facet::Team("a".into()), Facet::Team("b".into())],
+        ]);
+        let parts = ["", "stra", "ß", "i\u{307}", "istanbul", "σίσ", "plain", "plain 2", "é", "nothing like it"];
+        for (facets, limit) in facets.flat_map(|facets| [1, 7, 200].map(|limit| (facets.clone(), limit))) {
+            for search in parts.iter().map(|part| Some((*part).to_owned())).chain([None]) {
+                let matches = |key: &&Arc<Stored<VirtualKey>>| {
+                    let has = VirtualKey::facets(&key.resource);
+                    let name = key.resource.name.to_lowercase();
+                    facets.iter().all(|facet| has.contains(facet)) && search.iter().all(|part| name.contains(part))
+                };
+                let expected: Vec<_> = keys.iter().filter(matches).cloned().collect();
+                let (mut found, mut after) = (Vec::new(), None);
+                loop {
+                    let query = Query { facets: facets.clone(), search: search.clone(), after, limit };
+                    let page = state.list::<VirtualKey>(&query);
+                    assert_eq!(page.total, expected.len(), "{query:?}");
+                    assert!(page.items.len() <= limit);
+                    after = page.items.last().map(|last| (last.created_at, last.id.shared()));
+                    found.extend(page.items);
+                    if !page.more {
+                        break;
+                    }
+                }
+                assert!(found == expected, "{facets:?} {search:?}");
+            }
+        }
     }
 }

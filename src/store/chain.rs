@@ -4,6 +4,8 @@
 //! committed, who asked for it, from where, by which method and request, and the answer that is remembered. A log of an
 //! earlier build goes on under the second version; its revisions keep the version that they were written under.
 
+use bytes::Bytes;
+
 use super::group::{LogBody, LogRow, Remembered, RevisionRecord};
 use crate::state::Chain;
 
@@ -42,53 +44,85 @@ impl ChainVersion {
 impl RevisionRecord {
     /// The chain that leads here from `before`, the chain of the revision before: computed anew, whatever `self.chain` is.
     pub fn chain_after(&self, before: Chain) -> Chain {
-        match self.chain_version {
-            ChainVersion::Changes => self.changes_after(before),
-            ChainVersion::Record => self.record_after(before),
+        let mut link = Link::begin(self, before, self.rows.len() as u64);
+        self.rows.iter().for_each(|row| link.change(row));
+        link.end()
+    }
+}
+
+/// The chain of a revision on the way: a revision may have more changes than memory should hold.
+pub struct Link {
+    version: ChainVersion,
+    hasher: blake3::Hasher,
+    adjustment: Option<Bytes>,
+}
+
+impl Link {
+    /// Before the changes of a revision, of which there are `changes`; those that `record` has do not count.
+    pub fn begin(record: &RevisionRecord, before: Chain, changes: u64) -> Self {
+        let hasher = match record.chain_version {
+            ChainVersion::Changes => of_changes(record, before),
+            ChainVersion::Record => of_record(record, before, changes),
+        };
+        Self { version: record.chain_version, hasher, adjustment: record.adjustment.clone() }
+    }
+
+    /// Takes in the next change.
+    pub fn change(&mut self, LogRow { kind, id, op, before, after }: &LogRow) {
+        let hasher = &mut self.hasher;
+        hasher.update(&kind.number().to_be_bytes());
+        hasher.update(&op.number().to_be_bytes());
+        put(hasher, id.as_bytes());
+        for body in [before, after] {
+            let body = body.as_ref().map(LogBody::bytes);
+            match self.version {
+                ChainVersion::Changes => put(hasher, &body.unwrap_or_default()),
+                ChainVersion::Record => put_optional(hasher, body.as_deref()),
+            }
         }
     }
 
-    fn changes_after(&self, before: Chain) -> Chain {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&before.0);
-        hasher.update(&self.revision.to_be_bytes());
-        for LogRow { kind, id, op, before, after } in &self.rows {
-            hasher.update(&kind.number().to_be_bytes());
-            hasher.update(&op.number().to_be_bytes());
-            put(&mut hasher, id.as_bytes());
-            for body in [before, after] {
-                put(&mut hasher, &body.as_ref().map(LogBody::bytes).unwrap_or_default());
-            }
-        }
-        Chain(*hasher.finalize().as_bytes())
-    }
-
-    fn record_after(&self, before: Chain) -> Chain {
-        let Self { revision, chain: _, chain_version: _, committed_at, actor, peer, method, request_id, .. } = self;
-        let Self { request_digest, adjustment, rows, .. } = self;
-        let mut hasher = blake3::Hasher::new_derive_key(RECORD);
-        hasher.update(&before.0);
-        hasher.update(&revision.to_be_bytes());
-        hasher.update(&committed_at.as_micros().to_be_bytes());
-        for text in [actor, peer, method, request_id] {
-            put(&mut hasher, text.as_bytes());
-        }
-        put_optional(&mut hasher, request_digest.as_ref().map(<[u8; 32]>::as_slice));
-        hasher.update(&(rows.len() as u64).to_be_bytes());
-        for LogRow { kind, id, op, before, after } in rows {
-            hasher.update(&kind.number().to_be_bytes());
-            hasher.update(&op.number().to_be_bytes());
-            put(&mut hasher, id.as_bytes());
-            for body in [before, after] {
-                put_optional(&mut hasher, body.as_ref().map(LogBody::bytes).as_deref());
-            }
-        }
+    /// After all of them.
+    pub fn end(mut self) -> Chain {
         // Revisions without one have the hashes that they had before there were any.
-        if let Some(adjustment) = adjustment {
-            put(&mut hasher, adjustment);
+        if let Some(adjustment) = self.adjustment.filter(|_| self.version == ChainVersion::Record) {
+            put(&mut self.hasher, &adjustment);
         }
-        Chain(*hasher.finalize().as_bytes())
+        Chain(*self.hasher.finalize().as_bytes())
     }
+}
+
+fn of_changes(record: &RevisionRecord, before: Chain) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&before.0);
+    hasher.update(&record.revision.to_be_bytes());
+    hasher
+}
+
+fn of_record(record: &RevisionRecord, before: Chain, changes: u64) -> blake3::Hasher {
+    let RevisionRecord {
+        revision,
+        chain: _,
+        chain_version: _,
+        committed_at,
+        actor,
+        peer,
+        method,
+        request_id,
+        request_digest,
+        adjustment: _,
+        rows: _,
+    } = record;
+    let mut hasher = blake3::Hasher::new_derive_key(RECORD);
+    hasher.update(&before.0);
+    hasher.update(&revision.to_be_bytes());
+    hasher.update(&committed_at.as_micros().to_be_bytes());
+    for text in [actor, peer, method, request_id] {
+        put(&mut hasher, text.as_bytes());
+    }
+    put_optional(&mut hasher, request_digest.as_ref().map(<[u8; 32]>::as_slice));
+    hasher.update(&changes.to_be_bytes());
+    hasher
 }
 
 impl Remembered {

@@ -86,7 +86,7 @@ pub(super) fn changes(txns: &[RevisionRecord], start: usize, limit: usize) -> Ve
     rows.skip(start).take(limit).map(model).collect()
 }
 
-fn txn(row: change_txn::Model) -> Result<RevisionRecord, StoreError> {
+pub(super) fn txn(row: change_txn::Model) -> Result<RevisionRecord, StoreError> {
     let corrupt = |why: String| StoreError::corrupt("change_txn", row.revision, why);
     let chain = chain(row.revision, &row.chain)?;
     let chain_version = ChainVersion::from_number(row.chain_version)
@@ -113,7 +113,7 @@ fn chain(revision: i64, bytes: &[u8]) -> Result<Chain, StoreError> {
         .ok_or_else(|| StoreError::corrupt("change_txn", revision, format!("the chain has {} bytes", bytes.len())))
 }
 
-fn log_row(row: change_row::Model) -> Result<LogRow, StoreError> {
+pub(super) fn log_row(row: change_row::Model) -> Result<LogRow, StoreError> {
     let corrupt = |why: String| StoreError::corrupt("change_row", format!("{}/{}", row.revision, row.ord), why);
     Ok(LogRow {
         kind: Kind::from_number(row.kind).ok_or_else(|| corrupt(format!("there is no kind {}", row.kind)))?,
@@ -256,7 +256,7 @@ impl Store {
     }
 }
 
-fn dense(first: i64, revisions: impl IntoIterator<Item = i64>) -> Result<(), StoreError> {
+pub(super) fn dense(first: i64, revisions: impl IntoIterator<Item = i64>) -> Result<(), StoreError> {
     for (revision, expected) in revisions.into_iter().zip(first..) {
         if revision != expected {
             return Err(StoreError::corrupt("change_txn", expected, "the revision is missing"));
@@ -351,7 +351,7 @@ pub(super) async fn read(
 }
 
 /// Hands the changes after the place `after`, a revision and an `ord`, up to revision `last` to `take`, in order.
-async fn each_change(
+pub(super) async fn each_change(
     tx: &ReadTx,
     reach: &Reach,
     mut after: (i64, i32),

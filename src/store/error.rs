@@ -281,6 +281,8 @@ impl Fault {
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => Self::Away,
             sqlx::Error::Tls(_) => Self::Tls,
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Pool,
+            // The driver's thread for a file ends in the middle of its work where it gets no memory for a value.
+            sqlx::Error::WorkerCrashed => Self::Short,
             _ => Self::Other,
         }
     }

@@ -11,13 +11,14 @@
 use sea_orm::sea_query::{Expr, Order};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
 };
 
 use super::credit::{self, CreditGroup, get_key, put_key};
 use super::entity::usage_journal::{Column, Entity, Model};
 use super::entity::{head, usage_counter, usage_node};
 use super::error::StoreError;
-use super::persist::{Row, rows};
+use super::persist::{Row, each};
 use super::script::Script;
 use super::tx::ReadTx;
 use super::usage::{UsageGroup, Watermark, counter_row};
@@ -82,19 +83,35 @@ pub(super) fn append(script: &mut Script, group: &UsageGroup) {
 
 /// The journal after `version`, in order.
 pub(super) async fn read(tx: &ReadTx, version: i64) -> Result<Vec<JournalEntry>, StoreError> {
-    let select = Entity::find().filter(Column::Version.gt(version)).order_by(Column::Version, Order::Asc);
     let mut entries: Vec<JournalEntry> = Vec::new();
-    for row in rows(tx, select).await? {
+    visit(tx, version, |entry| entries.push(entry)).await?;
+    Ok(entries)
+}
+
+/// Hands the journal after `version` to `take`, in order, without holding more than a row of it.
+pub(super) async fn visit(tx: &ReadTx, version: i64, mut take: impl FnMut(JournalEntry)) -> Result<(), StoreError> {
+    let select = Entity::find().filter(Column::Version.gt(version)).order_by(Column::Version, Order::Asc);
+    let mut last = None;
+    each(tx, "usage_journal", select.into_model::<Model>(), |row| {
         let corrupt = |why: &str| StoreError::corrupt("usage_journal", row.version, why);
-        if entries.last().is_some_and(|last| last.version != row.from_version) {
+        if last.is_some_and(|last| last != row.from_version) {
             return Err(corrupt("the row before it is missing"));
         }
         let (counters, watermarks, credit) =
             decode(row.from_version, &row.body).ok_or_else(|| corrupt("it is cut or changed"))?;
         let Model { version, from_version, body: _, from_mark } = row;
-        entries.push(JournalEntry { from_version, from_mark, version, counters, watermarks, credit });
-    }
-    Ok(entries)
+        last = Some(version);
+        take(JournalEntry { from_version, from_mark, version, counters, watermarks, credit });
+        Ok(())
+    })
+    .await
+}
+
+/// The usage version that the journal begins at, if it has anything.
+pub(super) async fn begins(tx: &ReadTx) -> Result<Option<i64>, StoreError> {
+    let first = Entity::find().select_only().column(Column::FromVersion).order_by(Column::Version, Order::Asc);
+    let first = first.limit(1).into_tuple::<i64>().one(&tx.0).await;
+    first.map_err(|error| StoreError::reading("usage_journal", &error))
 }
 
 impl Store {

@@ -41,6 +41,7 @@ pub(super) async fn fetch(tx: &ReadTx, kind: Kind, which: Which<'_>) -> Result<O
     let select = match which {
         Which::All => select,
         Which::These(ids) => select.filter(label::Column::ResourceId.is_in(ids.iter().copied())),
+        Which::Range(range) => select.filter(range.holds(label::Column::ResourceId)),
     };
     each(tx, "label", select.into_model::<label::Model>(), |row| {
         labels.entry(row.resource_id).or_default().insert(row.key.into(), row.value.into());

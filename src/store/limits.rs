@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult, QuerySelect as _,
     QueryTrait as _, TryGetable,
@@ -15,7 +15,7 @@ use sea_orm::{
 use super::cell::{self, Reading};
 use super::entity::{budget, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
-use super::persist::{Row, Rows, Which, each};
+use super::persist::{Row, Rows, Which, each, rows};
 use super::tx::ReadTx;
 use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit, TemporaryIncrease};
 
@@ -204,7 +204,7 @@ impl Of {
         use virtual_key_provider_config::{Column, Entity};
         match which {
             Which::All => self.directly(which),
-            Which::These(_) => {
+            Which::These(_) | Which::Range(_) => {
                 let ids = which.select::<Entity>(Column::VirtualKeyId).select_only().column(Column::Id).into_query();
                 [self.budget.in_subquery(ids.clone()), self.rate_limit.in_subquery(ids)]
             }
@@ -275,6 +275,28 @@ where
     })
     .await?;
     Ok(Owned(limits))
+}
+
+/// Whether a limit belongs to a provider config that does not exist: who reads provider configs by their keys does not meet
+/// such.
+pub(super) async fn find_stray(tx: &ReadTx) -> Result<(), StoreError> {
+    use virtual_key_provider_config::{Column, Entity};
+    let stray = |owner: Expr| {
+        let config = Entity::find().filter(Expr::col((Entity, Column::Id)).eq(owner.clone())).into_query();
+        owner.is_not_null().and(Expr::exists(config).not())
+    };
+    let found = |table: &'static str, id: String, owner: Option<i64>| {
+        Err(StoreError::corrupt(table, id, format!("the owner {} does not exist", owner.unwrap_or_default())))
+    };
+    let of_budget = stray(Expr::col((budget::Entity, budget::Column::ProviderConfigId)));
+    if let Some(row) = rows(tx, budget::Entity::find().filter(of_budget).limit(1)).await?.pop() {
+        return found("budget", row.id, row.provider_config_id);
+    }
+    let of_rate_limit = stray(Expr::col((rate_limit::Entity, rate_limit::Column::ProviderConfigId)));
+    match rows(tx, rate_limit::Entity::find().filter(of_rate_limit).limit(1)).await?.pop() {
+        Some(row) => found("rate_limit", row.id, row.provider_config_id),
+        None => Ok(()),
+    }
 }
 
 /// The column under which the owner of a limit is read, whichever it is.

@@ -19,11 +19,13 @@
 //! | `spend` | the sums of what was counted, by hour |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
+//! | `walk`, `history` | reading all resources, and the log, part by part |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite and PostgreSQL are the engines. What is particular to one stands in `connect` (where it is, connections and their
 //! settings), `tx` (limits, kinds of transactions) and `error` (codes); everything else is portable: text is compared by
-//! its bytes for equality only, and no order comes from the database but that of numbers.
+//! its bytes for equality only, and no order comes from the database but that of numbers and, in `walk`, one that is only
+//! gone through.
 
 mod cell;
 mod chain;
@@ -38,6 +40,7 @@ mod entity;
 mod error;
 mod fleet;
 mod group;
+mod history;
 mod journal;
 mod labels;
 mod limits;
@@ -72,6 +75,7 @@ mod tx;
 mod usage;
 mod varint;
 mod virtual_key;
+mod walk;
 mod webhook;
 
 use std::sync::Arc;
@@ -79,7 +83,7 @@ use std::sync::Arc;
 use sea_orm::EntityTrait as _;
 use tokio::sync::Notify;
 
-pub use chain::ChainVersion;
+pub use chain::{ChainVersion, Link};
 pub use connect::{DatabaseUrl, Migration};
 use connections::Connections;
 pub use connections::Pool;
@@ -87,12 +91,13 @@ pub use credit::CreditGroup;
 pub use error::StoreError;
 pub use fleet::{FleetNode, NodeStatus};
 pub use group::*;
+pub use history::LogPart;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;
 pub use outbox::{Delivery, DeliveryFilter, DeliveryState, OutboxStanding, Tidy, Told};
-pub use persist::{Names, Persist, Rows, Which};
+pub use persist::{Names, Persist, Range, Rows, Which};
 use reach::Reach;
-pub use recorded::RecordedUsage;
+pub use recorded::{RecordedUsage, UsageReader};
 pub use replica::Replica;
 pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sea_orm::sea_query::{Expr, IntoValueTuple};
+use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple};
 use sea_orm::{
     ColumnTrait, EntityTrait, IdenStatic as _, IntoActiveModel, Iterable as _, ModelTrait, QueryFilter as _, Select,
     Selector, SelectorTrait,
@@ -46,6 +46,25 @@ pub enum Which<'a> {
     All,
     /// Those with these ids. At most `KEYS`, so that every engine looks them up and none compares each row with all.
     These(&'a [&'a str]),
+    /// Those whose ids lie in a range.
+    Range(Range<'a>),
+}
+
+/// A range of ids, in the order of the database, whichever that is.
+#[derive(Clone, Copy)]
+pub struct Range<'a> {
+    /// After this one, if there is one.
+    pub(super) after: Option<&'a str>,
+    /// Up to this one, if there is one.
+    pub(super) to: Option<&'a str>,
+}
+
+impl Range<'_> {
+    /// Whether a column has an id of the range.
+    pub(super) fn holds(self, id: impl ColumnTrait) -> Expr {
+        let after = self.after.map(|after| id.gt(after));
+        after.into_iter().chain(self.to.map(|to| id.lte(to))).fold(id.is_not_null(), |all, it| all.and(it))
+    }
 }
 
 impl Which<'_> {
@@ -54,6 +73,7 @@ impl Which<'_> {
         match self {
             Self::All => E::find(),
             Self::These(ids) => E::find().filter(owner.is_in(ids.iter().copied())),
+            Self::Range(range) => E::find().filter(range.holds(owner)),
         }
     }
 
@@ -62,6 +82,7 @@ impl Which<'_> {
         match self {
             Self::All => owner.is_not_null(),
             Self::These(ids) => owner.is_in(ids.iter().copied()),
+            Self::Range(range) => range.holds(owner),
         }
     }
 }

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
-use sea_orm::EntityTrait as _;
+use sea_orm::sea_query::Order;
+use sea_orm::{EntityTrait as _, QueryOrder as _};
 
 use super::entity::{head, threshold_event, usage_counter, usage_node};
 use super::error::StoreError;
 use super::journal::{self, JournalEntry};
 use super::persist::{each, rows};
+use super::tx::{ReadTx, be_patient};
 use super::usage::{Watermark, counter, watermark};
 use super::{Store, threshold};
 use crate::counters::{Counter, CounterKey};
@@ -34,37 +36,92 @@ pub struct RecordedUsage {
     pub credit: Vec<Change>,
 }
 
+/// Counted usage as it was written, in one snapshot, read part by part.
+pub struct UsageReader(ReadTx);
+
+impl UsageReader {
+    /// All but the counters, of the table and of the journal: of these there may be many millions.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if rows cannot be read.
+    pub async fn without_counters(&self) -> Result<RecordedUsage, StoreError> {
+        let tx = &self.0;
+        let mut recorded = RecordedUsage::default();
+        let RecordedUsage { version, last_incarnation, watermarks, crossings, credit, .. } = &mut recorded;
+        if let Some(head) = rows(tx, head::Entity::find_by_id(1)).await?.pop() {
+            (*version, *last_incarnation) = (head.usage_version, head.last_incarnation);
+        }
+        each(tx, "usage_node", usage_node::Entity::find().into_model::<usage_node::Model>(), |row| {
+            watermarks.push(watermark(row)?);
+            Ok(())
+        })
+        .await?;
+        *credit = super::credit::load(tx).await?;
+        each(tx, "threshold_event", threshold_event::Entity::find().into_model::<threshold_event::Model>(), |row| {
+            crossings.push(threshold::crossing(row)?);
+            Ok(())
+        })
+        .await?;
+        Ok(recorded)
+    }
+
+    /// The version that the journal begins at: what is later is in it. `None` if it is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn journal_begins(&self) -> Result<Option<i64>, StoreError> {
+        journal::begins(&self.0).await
+    }
+
+    /// Hands the counters of the table to `take`, in the order of their versions.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if one cannot be read.
+    pub async fn counters(&self, mut take: impl FnMut(CounterKey, Counter)) -> Result<(), StoreError> {
+        let select = usage_counter::Entity::find().order_by(usage_counter::Column::Version, Order::Asc);
+        each(&self.0, "usage_counter", select.into_model::<usage_counter::Model>(), |row| {
+            let (key, counter) = counter(&row)?;
+            take(key, counter);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Hands the rows of the journal to `take`, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if one cannot be read or is missing.
+    pub async fn journal(&self, take: impl FnMut(JournalEntry)) -> Result<(), StoreError> {
+        journal::visit(&self.0, 0, take).await
+    }
+}
+
 impl Store {
-    /// Counted usage as it was written, in one snapshot.
+    /// Counted usage as it was written, to be read part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn usage_reader(&self) -> Result<UsageReader, StoreError> {
+        let tx = self.begin_read().await?;
+        be_patient(&tx.0).await?;
+        Ok(UsageReader(tx))
+    }
+
+    /// Counted usage as it was written, in one snapshot, all of it at once.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`], or [`StoreError::Corrupt`] if rows cannot be read or one of the journal is missing.
     pub async fn recorded_usage(&self) -> Result<RecordedUsage, StoreError> {
-        let tx = self.begin_read().await?;
-        let mut recorded = RecordedUsage::default();
-        let RecordedUsage { version, last_incarnation, counters, watermarks, journal, crossings, credit } =
-            &mut recorded;
-        if let Some(head) = rows(&tx, head::Entity::find_by_id(1)).await?.pop() {
-            (*version, *last_incarnation) = (head.usage_version, head.last_incarnation);
-        }
-        each(&tx, "usage_counter", usage_counter::Entity::find().into_model::<usage_counter::Model>(), |row| {
-            counters.extend([counter(&row)?]);
-            Ok(())
-        })
-        .await?;
-        each(&tx, "usage_node", usage_node::Entity::find().into_model::<usage_node::Model>(), |row| {
-            watermarks.push(watermark(row)?);
-            Ok(())
-        })
-        .await?;
-        *journal = journal::read(&tx, 0).await?;
-        *credit = super::credit::load(&tx).await?;
-        each(&tx, "threshold_event", threshold_event::Entity::find().into_model::<threshold_event::Model>(), |row| {
-            crossings.push(threshold::crossing(row)?);
-            Ok(())
-        })
-        .await?;
+        let reader = self.usage_reader().await?;
+        let mut recorded = reader.without_counters().await?;
+        reader.counters(|key, counter| recorded.counters.extend([(key, counter)])).await?;
+        reader.journal(|entry| recorded.journal.push(entry)).await?;
         Ok(recorded)
     }
 }

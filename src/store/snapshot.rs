@@ -17,6 +17,7 @@ use super::entity::{
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Names, Persist, Which, rows, visit};
+use super::reach::Reach;
 use super::tx::{KEYS, ReadTx, be_patient};
 use super::usage::{Registration, counter, former_key as former, watermark};
 use super::{Store, credit, journal, requests, spend, threshold, tokens};
@@ -80,7 +81,8 @@ pub struct Numbering {
 
 /// The store at one moment.
 pub struct Snapshot {
-    tx: ReadTx,
+    pub(super) tx: ReadTx,
+    pub(super) reach: Reach,
     head: Head,
     numbering: Numbering,
     spend_calendar: Option<SpendCalendar>,
@@ -101,7 +103,7 @@ impl Store {
         let (last_config_id, usage_version) = (position.head.last_config_id, position.usage_version);
         let numbering = Numbering { last_config_id, last_incarnation, usage_version };
         let spend_calendar = spend::read_calendar(&tx.0).await?;
-        Ok(Snapshot { tx, head: position.head, numbering, spend_calendar })
+        Ok(Snapshot { tx, reach: self.reach.clone(), head: position.head, numbering, spend_calendar })
     }
 }
 

@@ -36,6 +36,7 @@ mod replicas;
 mod rest;
 mod retention;
 mod settings;
+mod start;
 mod tls;
 mod traces;
 mod transfer;

@@ -1,7 +1,7 @@
 //! The server as a process of its own, which can be killed, stopped and started again.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -53,12 +53,7 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<(Self, SocketAddr), String> {
-        cluster::own(directory);
-        // Where that user may run it.
-        let (built, program) = (env!("CARGO_BIN_EXE_tollgate"), directory.join("tollgate"));
-        if !program.exists() {
-            std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
-        }
+        let program = program_in(directory);
         Self::launch_as(cluster::as_unprivileged(program), directory, url, arguments, environment).await
     }
 
@@ -130,6 +125,16 @@ impl Drop for Server {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// The program in `directory`, where the user who is not root may run it.
+pub(crate) fn program_in(directory: &Path) -> PathBuf {
+    cluster::own(directory);
+    let (built, program) = (env!("CARGO_BIN_EXE_tollgate"), directory.join("tollgate"));
+    if !program.exists() {
+        std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).unwrap();
+    }
+    program
 }
 
 /// Something of which a process of somebody who is not root may have so much.

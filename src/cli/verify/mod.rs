@@ -3,7 +3,7 @@
 
 mod usage;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use clap::Args;
@@ -16,7 +16,7 @@ use super::database::Database;
 use super::remote::{print, refused};
 use super::target::Target;
 use crate::domain::{Kind, ResourceKey};
-use crate::ledger::{Rendered, Verification, verify};
+use crate::ledger::{Rendered, Tables, Verification, verify, verify_with_tables};
 use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
 use crate::reducer::{Progress, Reducer, Usage, View};
@@ -66,7 +66,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     store.close().await;
     let (found, in_memory) = compared?;
 
-    let Verification { head, first_revision, revisions, changes_only, resources, counters, windows, faults } = found;
+    let Verification { head, first_revision, revisions, changes_only, resources, counters, faults } = found;
     print(&format!("store     {}", head.store_id))?;
     print(&format!("revision  {}", head.revision))?;
     print(&format!("chain     {}", head.chain))?;
@@ -76,11 +76,11 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
             "          the first {changes_only} were written by an earlier version, whose chain has their changes alone"
         ))?;
     }
-    print(&format!("tables    {} resources, {counters} counters of usage", resources.len()))?;
+    print(&format!("tables    {resources} resources, {counters} counters of usage"))?;
     if let Some(in_memory) = in_memory {
-        let Memory { resources, without_hashes } = in_memory;
+        let Memory { resources, limits, without_hashes } = in_memory;
         let hashes = if without_hashes { "; without hashes of keys, which a viewer does not see" } else { "" };
-        print(&format!("memory    {resources} resources, usage of {} limits{hashes}", windows.len()))?;
+        print(&format!("memory    {resources} resources, usage of {limits} limits{hashes}"))?;
     }
     for fault in &faults {
         print(&format!("FAULT     {fault}"))?;
@@ -95,6 +95,8 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
 struct Memory {
     /// How many resources it has.
     resources: usize,
+    /// How many limits, whose usage it has.
+    limits: usize,
     /// Whether it was shown without hashes of keys.
     without_hashes: bool,
 }
@@ -104,15 +106,16 @@ async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Op
     let mut doubts: HashSet<Doubt> = HashSet::new();
     let (mut tries, mut stayed) = (0, 0);
     while tries < TRIES {
-        let mut found = verify(store).await?;
+        let (mut found, tables) = verify_with_tables(store).await?;
         let Shown { view, usage: told, without_hashes } = follow(target, found.head.revision).await?;
         if view.revision() != found.head.revision {
             tries += 1;
             continue;
         }
-        compare(&view, without_hashes, &mut found);
+        let Tables { resources, windows } = tables;
+        compare(&view, without_hashes, resources, &mut found);
         let recorded = store.recorded_usage().await?;
-        let (mut certain, now) = usage::compare(&found.windows, &told, &recorded);
+        let (mut certain, now) = usage::compare(&windows, &told, &recorded);
         let still: HashSet<Doubt> = now.intersection(&doubts).cloned().collect();
         if still.is_empty() {
             // Others than before, if any.
@@ -124,7 +127,7 @@ async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Op
             certain.extend(doubts.iter().map(Doubt::fault));
             certain.sort_unstable();
             certain.into_iter().for_each(|fault| found.fault(fault));
-            return Ok((found, Some(Memory { resources: view.len(), without_hashes })));
+            return Ok((found, Some(Memory { resources: view.len(), limits: windows.len(), without_hashes })));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -163,8 +166,7 @@ async fn follow(target: &Target, revision: i64) -> Result<Shown, Failure> {
     Err(Failure::Failed("the server ended the stream".into()))
 }
 
-fn compare(view: &View, without_hashes: bool, found: &mut Verification) {
-    let mut tables = found.resources.clone();
+fn compare(view: &View, without_hashes: bool, mut tables: HashMap<ResourceKey, Rendered>, found: &mut Verification) {
     let shown = |it: Rendered| if without_hashes { it.without_hashes } else { it.with_hashes };
     for (key, resource) in view.iter() {
         let Some(kind) = Kind::from_number(key.kind) else { continue };

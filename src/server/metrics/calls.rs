@@ -15,7 +15,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
 
-use crate::server::{descriptor_sets, status};
+use crate::server::{DESCRIPTOR_SETS, status};
 
 /// Seconds: from what memory answers to the longest that a unary call may take.
 const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
@@ -115,7 +115,7 @@ impl CallMetrics {
     /// A descriptor set does not decode.
     pub(in crate::server) fn new() -> Result<Self, prost::DecodeError> {
         let mut methods = HashMap::new();
-        for encoded in descriptor_sets() {
+        for encoded in DESCRIPTOR_SETS {
             for file in FileDescriptorSet::decode(encoded)?.file {
                 for service in &file.service {
                     for method in &service.method {

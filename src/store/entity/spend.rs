@@ -22,6 +22,8 @@ pub struct Model {
     pub reasoning_tokens: i64,
     pub audio_tokens: i64,
     pub cost_nano_usd: i64,
+    #[sea_orm(belongs_to, from = "series", to = "id")]
+    pub of: BelongsTo<super::spend_series::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

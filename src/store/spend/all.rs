@@ -1,6 +1,6 @@
 //! Reading all spend as it was written, the tables and the journal apart, and as it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use sea_orm::sea_query::Order;
 use sea_orm::{EntityTrait as _, QueryOrder as _};
@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::store::Store;
 use crate::store::entity::{spend, spend_series};
 use crate::store::error::StoreError;
-use crate::store::persist::{each, visit};
+use crate::store::persist::visit;
 use crate::store::tx::ReadTx;
 use crate::usage::{SpendAmounts, SpendCalendar, SpendCell, SpendSeries};
 
@@ -52,20 +52,16 @@ impl Store {
 
 /// Hands the rows of the tables to `take`.
 async fn rows<E: From<StoreError>>(tx: &ReadTx, mut take: impl FnMut(RecordedSpend) -> Result<(), E>) -> Result<(), E> {
-    let mut known: HashMap<Vec<u8>, (SpendSeries, Timestamp)> = HashMap::new();
-    each(tx, "spend_series", spend_series::Entity::find().into_model::<spend_series::Model>(), |row| {
-        let series = (super::series(&row), Timestamp::from_micros(row.last_start));
-        known.insert(row.id, series);
-        Ok(())
-    })
-    .await?;
+    // Each row with its series: the series of all keys, providers and models are too many to be held.
     let in_order = spend::Entity::find()
+        .find_also_related(spend_series::Entity)
         .order_by(spend::Column::Start, Order::Asc)
         .order_by(spend::Column::Series, Order::Asc)
-        .into_model::<spend::Model>();
-    visit(tx, "spend", in_order, |row| {
+        .into_model::<spend::Model, spend_series::Model>();
+    visit(tx, "spend", in_order, |(row, of)| {
         let (start, amounts) = (Timestamp::from_micros(row.start), amounts(&row));
-        take(RecordedSpend { start, series: known.get(&row.series).cloned(), id: row.series, amounts })
+        let series = of.map(|of| (super::series(&of), Timestamp::from_micros(of.last_start)));
+        take(RecordedSpend { start, series, id: row.series, amounts })
     })
     .await
 }
