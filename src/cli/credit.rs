@@ -8,12 +8,25 @@ use crate::domain::LimitOwner;
 use crate::proto::v1;
 use crate::proto::v1::node_service_client::NodeServiceClient;
 
-const HEAD: [&str; 9] =
-    ["LIMIT", "KIND", "OWNER", "WINDOW FROM", "MAX", "COUNTED", "OUT", "LEFT", "OVERSHOOT NOW/POSSIBLE"];
+const HEAD: [&str; 11] = [
+    "LIMIT",
+    "KIND",
+    "OWNER",
+    "WINDOW FROM",
+    "MAX",
+    "COUNTED",
+    "UNCOVERED",
+    "GRANTED",
+    "OUT",
+    "LEFT",
+    "OVERSHOOT NOW/POSSIBLE",
+];
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-OUT is what nodes hold and have not used, as far as they reported. A limit can be exceeded by what was lowered while credit \
+UNCOVERED is the part of COUNTED that no node held credit for: usage from before credit was first asked for, of clients that \
+report without credit, of requests that a limit began to apply to after they were admitted, and of nodes that were \
+forgotten. OUT is what nodes hold and have not used, as far as they reported. A limit can be exceeded by what was lowered while credit \
 was out, and by requests that cost more than they reserved.
 
 Examples:
@@ -76,6 +89,8 @@ fn cells(limit: &v1::LimitCredit) -> Vec<String> {
         key.window_start.as_ref().map(moment).unwrap_or_default(),
         amount(kind, limit.max),
         amount(kind, limit.counted),
+        amount(kind, limit.uncovered),
+        amount(kind, limit.granted),
         amount(kind, limit.outstanding),
         amount(kind, limit.left),
         overshoot,

@@ -17,6 +17,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The columns of [`cells`].
 const HEAD: [&str; 8] = ["NODE", "INCARNATION", "STATE", "REVISION", "BEHIND", "OUTBOX", "CREDIT HELD", "LAST SEEN"];
 
+/// Those of [`more_cells`], with `--wide`.
+const MORE: [&str; 9] =
+    ["VERSION", "REPLICA", "CONNECTED", "OUTBOX AGE", "OPEN", "CREDIT REFUSED", "FEATURES", "KINDS", "LAST ERROR"];
+
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
@@ -26,6 +30,8 @@ and GONE if it said goodbye, was forgotten or never had a session; those are lef
 Examples:
   tollgate nodes
       All nodes that are there.
+  tollgate nodes --wide
+      With versions, features and kinds, the age of what waits to be reported, and the last error.
   tollgate nodes --state silent --json
       Those that are not heard any more, one object a line.
   tollgate nodes forget gw-7
@@ -54,6 +60,10 @@ struct ListArgs {
     /// Also list nodes that are gone
     #[arg(long, env = "TOLLGATE_ALL", value_parser = BoolishValueParser::new())]
     all: bool,
+
+    /// Print all that is known of each node
+    #[arg(long, env = "TOLLGATE_WIDE", value_parser = BoolishValueParser::new())]
+    wide: bool,
 
     /// Look again each second, and print what there is whenever it changed
     #[arg(long, env = "TOLLGATE_WATCH", value_parser = BoolishValueParser::new())]
@@ -112,7 +122,7 @@ pub(super) async fn run(args: NodesArgs) -> Result<(), Failure> {
 }
 
 async fn show(args: ListArgs) -> Result<(), Failure> {
-    let ListArgs { remote, node_id, state, all, watch } = args;
+    let ListArgs { remote, node_id, state, all, wide, watch } = args;
     let mut client = NodeServiceClient::new(remote.connect().await?);
     let state = state.map_or(v1::NodeState::Unspecified, State::message);
     let mut told: Option<Vec<v1::Node>> = None;
@@ -126,7 +136,7 @@ async fn show(args: ListArgs) -> Result<(), Failure> {
             if remote.json {
                 nodes.iter().try_for_each(print_json_line)?;
             } else {
-                table(&HEAD, &nodes.iter().map(cells).collect::<Vec<_>>())?;
+                print_table(&nodes, wide)?;
             }
             told = Some(nodes);
         }
@@ -135,6 +145,14 @@ async fn show(args: ListArgs) -> Result<(), Failure> {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+fn print_table(nodes: &[v1::Node], wide: bool) -> Result<(), Failure> {
+    if !wide {
+        return table(&HEAD, &nodes.iter().map(cells).collect::<Vec<_>>());
+    }
+    let head = [HEAD.as_slice(), &MORE].concat();
+    table(&head, &nodes.iter().map(|node| [cells(node), more_cells(node)].concat()).collect::<Vec<_>>())
 }
 
 async fn read(
@@ -167,6 +185,24 @@ fn cells(node: &v1::Node) -> Vec<String> {
         status.outbox_batches.to_string(),
         amounts(&node.credit_held),
         node.last_seen.as_ref().map(moment).unwrap_or_default(),
+    ]
+}
+
+fn more_cells(node: &v1::Node) -> Vec<String> {
+    let status = node.status.clone().unwrap_or_default();
+    let age = status.outbox_age.and_then(|age| Duration::try_from(age).ok());
+    let kinds = node.kinds().map(|kind| kind.as_str_name().trim_start_matches("RESOURCE_KIND_"));
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    vec![
+        or_dash(node.version.clone()),
+        or_dash(node.replica.clone()),
+        or_dash(node.connected_at.as_ref().map(moment).unwrap_or_default()),
+        or_dash(age.map(|age| humantime::format_duration(age).to_string()).unwrap_or_default()),
+        status.open_admissions.to_string(),
+        status.credit_refused.to_string(),
+        or_dash(node.features.join(",")),
+        or_dash(kinds.collect::<Vec<_>>().join(",")),
+        or_dash(status.last_error),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::counters::CounterKey;
+use crate::credit::Used;
 use crate::domain::Error;
 use crate::usage::{Entry, Prepared, Refusal};
 
@@ -22,7 +22,7 @@ pub struct Batch {
     /// Its entries; those that cannot be read say why.
     pub entries: Vec<Result<Entry, Refusal>>,
     /// The cumulative usage of hard limits in their windows, with this batch.
-    pub credit_used: Vec<(CounterKey, i64)>,
+    pub credit_used: Vec<Used>,
 }
 
 /// What became of a batch.

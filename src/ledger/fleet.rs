@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ pub struct Fleet {
     nodes: Arc<Mutex<Nodes>>,
     /// Rises with each revision that a node applied.
     applied: watch::Sender<u64>,
+    /// Requests that nodes refused for want of credit that other nodes held.
+    refused: Counter,
     replica: Arc<str>,
 }
 
@@ -38,7 +41,7 @@ struct Nodes {
 impl Fleet {
     /// Nobody yet, on the server with this name.
     pub(super) fn new(replica: Arc<str>) -> Self {
-        Self { nodes: Arc::default(), applied: watch::Sender::new(0), replica }
+        Self { nodes: Arc::default(), applied: watch::Sender::new(0), refused: Counter::default(), replica }
     }
 
     fn lock(&self) -> MutexGuard<'_, Nodes> {
@@ -71,6 +74,16 @@ impl Fleet {
         if is_urgent {
             self.applied.send_modify(|times| *times += 1);
         }
+    }
+
+    /// Counts requests that a node refused for want of credit that other nodes held.
+    pub fn note_refused(&self, requests: i64) {
+        self.refused.inc_by(u64::try_from(requests).unwrap_or_default());
+    }
+
+    /// The requests that nodes refused for want of credit that other nodes held.
+    pub(super) fn refused(&self) -> Counter {
+        self.refused.clone()
     }
 
     /// Changes whenever a node of this replica came, went or applied a revision.

@@ -299,7 +299,7 @@ mod tests {
             &Hello { connection: u64::MAX, slots_for: std::time::Duration::from_secs(9), ..Hello::default() },
             window_start,
         );
-        outcome.append(book.set_terms(&key, Terms { max: 10, ends: Timestamp::MAX, lease: None }));
+        outcome.append(book.set_terms(&key, Terms { max: 10, ends: Timestamp::MAX, lease: None, raised_until: None }));
         let want = Want { key: key.clone(), level: 4, ahead: 0, guessed: false };
         outcome.append(book.want(1, 1, &[want], |_, left| left, window_start).1);
         counted.write(outcome, &book).await;

@@ -121,6 +121,11 @@ impl<'a> Tally<'a> {
         self.moved.get(key).map_or_else(|| self.counters.get(key).used, |moved| moved.used)
     }
 
+    /// The windows that move, and by how much.
+    pub fn moved(&self) -> impl Iterator<Item = (&CounterKey, i64)> {
+        self.moved.iter().map(|(key, moved)| (key, moved.used.saturating_sub(moved.before.0)))
+    }
+
     /// Raises what a window has counted: of batches that were counted in a history that is lost.
     /// The window is of `limit`, if that still is there.
     pub fn raise(&mut self, key: &CounterKey, used: i64, limit: Option<&Dimension<'_>>) {

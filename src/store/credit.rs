@@ -105,18 +105,25 @@ fn pool(row: &credit_pool::Model) -> Result<Change, StoreError> {
     let micros = |micros: i64| Duration::from_micros(micros.unsigned_abs());
     let (max, ends) = (row.max, Timestamp::from_micros(row.window_end));
     let row = PoolRow {
-        terms: Terms { max, ends, lease: row.valid_for.map(micros) },
+        terms: Terms {
+            max,
+            ends,
+            lease: row.valid_for.map(micros),
+            raised_until: row.raised_until.map(Timestamp::from_micros),
+        },
         carried,
         is_moved: row.is_moved,
         epoch: row.epoch,
         awaited,
         awaited_until: Timestamp::from_micros(row.awaited_until),
+        uncovered: row.uncovered,
     };
     Ok(Change::Pool(key, row))
 }
 
 fn pool_row(key: &CounterKey, row: &PoolRow) -> credit_pool::Model {
-    let PoolRow { terms: Terms { max, ends, lease }, carried, is_moved, epoch, awaited, awaited_until } = row;
+    let PoolRow { terms, carried, is_moved, epoch, awaited, awaited_until, uncovered } = row;
+    let Terms { max, ends, lease, raised_until } = terms;
     let (mut keys, mut incarnations) = (Vec::new(), Vec::new());
     put_keys(&mut keys, carried);
     put_incarnations(&mut incarnations, awaited);
@@ -132,6 +139,8 @@ fn pool_row(key: &CounterKey, row: &PoolRow) -> credit_pool::Model {
         epoch: *epoch,
         awaited: incarnations,
         awaited_until: awaited_until.as_micros(),
+        uncovered: *uncovered,
+        raised_until: raised_until.map(|until| until.as_micros()),
     }
 }
 
@@ -282,6 +291,8 @@ const NODE: u8 = 2;
 const FORGOTTEN: u8 = 3;
 /// As `NODE`, of one that may hold slots, and until when.
 const NODE_WITH_SLOTS: u8 = 4;
+/// As `POOL`, of a limit whose ceiling is raised for a while, or of which usage was counted that no credit was held for.
+const POOL_WITH_MORE: u8 = 5;
 
 /// Appends what a transaction does to credit.
 pub(super) fn encode(body: &mut Vec<u8>, CreditGroup { changes, recalls }: &CreditGroup) {
@@ -289,9 +300,10 @@ pub(super) fn encode(body: &mut Vec<u8>, CreditGroup { changes, recalls }: &Cred
     for change in changes {
         match change {
             Change::Pool(key, row) => {
-                let PoolRow { terms: Terms { max, ends, lease }, carried, is_moved, epoch, awaited, awaited_until } =
-                    row;
-                body.push(POOL);
+                let PoolRow { terms, carried, is_moved, epoch, awaited, awaited_until, uncovered } = row;
+                let Terms { max, ends, lease, raised_until } = terms;
+                let has_more = raised_until.is_some() || *uncovered != 0;
+                body.push(if has_more { POOL_WITH_MORE } else { POOL });
                 put_key(body, key);
                 put(body, max.cast_unsigned());
                 put_time(body, *ends);
@@ -301,6 +313,11 @@ pub(super) fn encode(body: &mut Vec<u8>, CreditGroup { changes, recalls }: &Cred
                 put(body, epoch.cast_unsigned());
                 put_incarnations(body, awaited);
                 put_time(body, *awaited_until);
+                if has_more {
+                    put(body, uncovered.cast_unsigned());
+                    body.push(u8::from(raised_until.is_some()));
+                    raised_until.iter().for_each(|until| put_time(body, *until));
+                }
             }
             Change::Account(key, incarnation, Account { granted, used, returned }) => {
                 body.push(ACCOUNT);
@@ -343,14 +360,18 @@ pub(super) fn decode(rest: &mut &[u8]) -> Option<CreditGroup> {
 
 fn decode_change(rest: &mut &[u8]) -> Option<Change> {
     Some(match take::<1>(rest)? {
-        [POOL] => {
+        [tag @ (POOL | POOL_WITH_MORE)] => {
             let key = get_key(rest)?;
             let (max, ends) = (get_number(rest)?, get_time(rest)?);
             let lease = get(rest)?.checked_sub(1).map(Duration::from_micros);
             let (carried, is_moved, epoch) = (get_keys(rest)?, get_bool(rest)?, get_number(rest)?);
             let (awaited, awaited_until) = (get_incarnations(rest)?, get_time(rest)?);
-            let terms = Terms { max, ends, lease };
-            Change::Pool(key, PoolRow { terms, carried, is_moved, epoch, awaited, awaited_until })
+            let (uncovered, raised_until) = match tag {
+                POOL => (0, None),
+                _ => (get_number(rest)?, if get_bool(rest)? { Some(get_time(rest)?) } else { None }),
+            };
+            let terms = Terms { max, ends, lease, raised_until };
+            Change::Pool(key, PoolRow { terms, carried, is_moved, epoch, awaited, awaited_until, uncovered })
         }
         [ACCOUNT] => {
             let (key, incarnation) = (get_key(rest)?, get_number(rest)?);

@@ -25,6 +25,8 @@ pub struct NodeStatus {
     pub version: Box<str>,
     /// The features that it knows.
     pub features: Vec<String>,
+    /// The kinds of resources that it knows, by their numbers in the API; all if empty.
+    pub kinds: Vec<i32>,
     /// Whether it did not end its session.
     pub has_session: bool,
     /// When its session began.
@@ -43,6 +45,8 @@ pub struct NodeStatus {
     pub open_admissions: i64,
     /// Its last error; empty if there was none.
     pub last_error: Box<str>,
+    /// Requests that its process has refused for want of credit that other nodes held.
+    pub credit_refused: i64,
 }
 
 /// An incarnation of a node.
@@ -83,17 +87,20 @@ fn row(status: &NodeStatus) -> node_status::Model {
         outbox_age: status.outbox_age.map(micros),
         open_admissions: status.open_admissions,
         last_error: status.last_error.to_string(),
+        kinds: serde_json::Value::from(status.kinds.as_slice()).to_string(),
+        credit_refused: status.credit_refused,
     }
 }
 
 fn status(row: node_status::Model) -> Result<NodeStatus, StoreError> {
-    let corrupt = |_| StoreError::corrupt("node_status", row.incarnation, "its features are no list");
+    let corrupt = |_| StoreError::corrupt("node_status", row.incarnation, "its features or kinds are no list");
     let duration = |micros: i64| Duration::from_micros(micros.unsigned_abs());
     Ok(NodeStatus {
         incarnation: row.incarnation,
         replica: row.replica.into(),
         version: row.version.into(),
         features: serde_json::from_str(&row.features).map_err(corrupt)?,
+        kinds: serde_json::from_str(&row.kinds).map_err(corrupt)?,
         has_session: row.has_session,
         connected_at: Timestamp::from_micros(row.connected_at),
         last_seen: Timestamp::from_micros(row.last_seen),
@@ -103,6 +110,7 @@ fn status(row: node_status::Model) -> Result<NodeStatus, StoreError> {
         outbox_age: row.outbox_age.map(duration),
         open_admissions: row.open_admissions,
         last_error: row.last_error.into(),
+        credit_refused: row.credit_refused,
     })
 }
 

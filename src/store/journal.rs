@@ -240,16 +240,20 @@ mod tests {
     fn change() -> impl Strategy<Value = Change> {
         let time = || any::<i64>().prop_map(Timestamp::from_micros);
         let lease = proptest::option::of((0..u64::from(u32::MAX)).prop_map(Duration::from_micros));
-        let terms = (any::<i64>(), time(), lease).prop_map(|(max, ends, lease)| Terms { max, ends, lease });
+        let raised = proptest::option::of(time());
+        let terms = (any::<i64>(), time(), lease, raised);
+        let terms = terms.prop_map(|(max, ends, lease, raised_until)| Terms { max, ends, lease, raised_until });
         let lists = (vec(key(), 0..3), proptest::collection::btree_set(0..i64::MAX, 0..3));
-        let pool = (terms, lists, any::<bool>(), any::<i64>(), time()).prop_map(
-            |(terms, (carried, awaited), is_moved, epoch, awaited_until)| PoolRow {
+        let uncovered = prop_oneof![Just(0), any::<i64>()];
+        let pool = (terms, lists, any::<bool>(), any::<i64>(), time(), uncovered).prop_map(
+            |(terms, (carried, awaited), is_moved, epoch, awaited_until, uncovered)| PoolRow {
                 terms,
                 carried,
                 is_moved,
                 epoch,
                 awaited,
                 awaited_until,
+                uncovered,
             },
         );
         let account = (any::<i64>(), any::<i64>(), any::<i64>());

@@ -203,6 +203,7 @@ mod tests {
             replica: "here".into(),
             version: "".into(),
             features: Vec::new(),
+            kinds: Vec::new(),
             has_session,
             connected_at: at(0),
             last_seen: at(seconds),
@@ -212,6 +213,7 @@ mod tests {
             outbox_age: None,
             open_admissions: 0,
             last_error: "".into(),
+            credit_refused: 0,
         });
         FleetNode { incarnation, registration, status }
     }

@@ -14,7 +14,7 @@ use crate::transfer::fill;
 use crate::watch::rig::Rig;
 
 /// Columns (`*`: all) in which verification cannot tell one value from another, and why.
-const EXCEPTIONS: [(&str, &str, &str); 41] = [
+const EXCEPTIONS: [(&str, &str, &str); 43] = [
     ("credit_node", "connection", "it is recorded nowhere else"),
     ("credit_node", "last_seen", "it is recorded nowhere else"),
     ("credit_node", "slots_until", "it is recorded nowhere else"),
@@ -22,6 +22,8 @@ const EXCEPTIONS: [(&str, &str, &str); 41] = [
     ("credit_pool", "epoch", "it is recorded nowhere else"),
     ("credit_pool", "is_moved", "it is recorded nowhere else"),
     ("credit_pool", "max", "it follows the limit when credit is next asked for"),
+    ("credit_pool", "raised_until", "it follows the limit when credit is next asked for"),
+    ("credit_pool", "uncovered", "it is recorded nowhere else"),
     ("credit_pool", "valid_for", "it follows the settings when credit is next asked for"),
     ("credit_pool", "window_end", "it follows the limit when credit is next asked for"),
     ("former_key", "*", "who owned a deleted key is not compared with the log"),

@@ -1,5 +1,7 @@
 //! The figures of a node: what became of its requests, and how usage is on its way.
 
+use std::time::Duration;
+
 /// How often what happened to requests since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -26,6 +28,8 @@ pub struct Backlog {
     pub in_flight: usize,
     /// Entries that the control plane has not acknowledged.
     pub entries: usize,
+    /// The age of the oldest of those that are in a batch; `None` if there is none.
+    pub oldest: Option<Duration>,
     /// The incarnation by which the node delivers; `None` before it registered.
     pub incarnation: Option<i64>,
     /// How often what happened to requests since the start.
@@ -76,4 +80,6 @@ pub struct CreditCounts {
     pub recalls: u64,
     /// Requests were refused since the node lacked credit.
     pub refused: u64,
+    /// Of those, the ones that lacked credit which other nodes held.
+    pub refused_while_held: u64,
 }

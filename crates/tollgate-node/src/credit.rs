@@ -52,6 +52,8 @@ struct Waiting {
     since: Instant,
     until: Instant,
     wake: Arc<Notify>,
+    /// Whether others hold credit that it lacks, and were asked to give it back.
+    is_recalled: bool,
     /// The credit that it got.
     held: Option<Reservation>,
 }
@@ -165,15 +167,18 @@ impl Credit {
         if self.purse.session().is_none() || self.waiting.len() >= WAITING {
             return None;
         }
-        let is_recalled = |demand: &Demand| self.asked.get(&demand.key).is_some_and(|asked| asked.unmet == Some(true));
-        let patience = if demands.iter().any(is_recalled) { self.patience.recall } else { self.patience.usual };
+        let unmet = |demand: &Demand| self.asked.get(&demand.key).and_then(|asked| asked.unmet);
+        let is_recalled = demands.iter().any(|demand| unmet(demand) == Some(true));
+        let patience = if is_recalled { self.patience.recall } else { self.patience.usual };
         let until = since + patience;
         if until <= Instant::now() {
+            self.counts.refused_while_held += u64::from(is_recalled);
             return None;
         }
         let (number, wake) = (self.next, Arc::new(Notify::new()));
         self.next += 1;
-        self.waiting.insert(number, Waiting { demands, since, until, wake: Arc::clone(&wake), held: None });
+        let waiting = Waiting { demands, since, until, wake: Arc::clone(&wake), is_recalled, held: None };
+        self.waiting.insert(number, waiting);
         self.serve(now);
         Some((number, wake))
     }
@@ -182,6 +187,12 @@ impl Credit {
     pub(crate) fn until(&self, number: u64) -> Option<Instant> {
         self.purse.session()?;
         self.waiting.get(&number).filter(|waiting| waiting.held.is_none()).map(|waiting| waiting.until)
+    }
+
+    /// Notes that the time of a request is up that waited.
+    pub(crate) fn lapse(&mut self, number: u64) {
+        let is_recalled = self.waiting.get(&number).is_some_and(|waiting| waiting.is_recalled);
+        self.counts.refused_while_held += u64::from(is_recalled);
     }
 
     /// Lets a request wait no more. The credit that it got.
@@ -288,6 +299,7 @@ impl Credit {
             for waiting in self.waiting.values_mut() {
                 if waiting.demands.iter().any(|demand| keys.contains(&demand.key)) {
                     waiting.until = waiting.since + self.patience.recall;
+                    waiting.is_recalled = true;
                 }
             }
         }

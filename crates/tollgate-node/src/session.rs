@@ -9,6 +9,7 @@ use futures_util::stream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tollgate_core::credit::Report;
+use tollgate_core::domain::Kind;
 use tollgate_core::proto::v1::node_directive::Directive;
 use tollgate_core::proto::v1::node_report::Report as Message;
 use tollgate_core::proto::v1::{ConnectRequest, ConnectResponse, NodeHello, NodeReport, NodeStatus};
@@ -23,6 +24,8 @@ use crate::server::{Server, Servers};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The parts of the protocol that this node knows and earlier ones did not.
+const FEATURES: [&str; 2] = ["concurrency-limits", "temporary-increases"];
 /// Pause after a failure, doubled up to the second while it fails.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
@@ -184,6 +187,8 @@ impl Session {
                 node_id: registration.node_id.clone(),
                 incarnation: registration.incarnation,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                kinds: Kind::ALL.into_iter().map(Kind::number).collect(),
+                features: FEATURES.map(str::to_owned).to_vec(),
                 applied_revision,
                 max_staleness: self.max_staleness.map(render_duration),
                 ..std::mem::take(hello)
@@ -277,9 +282,10 @@ impl Session {
         let backlog = self.engine.backlog();
         NodeStatus {
             outbox_batches: i64::try_from(self.engine.due(None).len()).unwrap_or(i64::MAX),
+            outbox_age: backlog.oldest.map(render_duration),
             open_admissions: i64::try_from(backlog.in_flight).unwrap_or(i64::MAX),
             last_error: self.engine.last_error(),
-            ..NodeStatus::default()
+            credit_refused: i64::try_from(backlog.credit.counts.refused_while_held).unwrap_or(i64::MAX),
         }
     }
 }

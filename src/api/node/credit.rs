@@ -87,5 +87,7 @@ fn render(state: &State, key: &CounterKey, now: Timestamp, name: impl Fn(i64) ->
         recovering: !row.awaited.is_empty() && now < row.awaited_until,
         epoch: row.epoch,
         nodes: nodes.collect(),
+        uncovered: book.uncovered(key, counted),
+        granted: book.accounts(key).fold(0, |sum, (_, account)| sum.saturating_add(account.granted)),
     })
 }

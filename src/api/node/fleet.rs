@@ -189,6 +189,7 @@ fn render_node(
     if let Some(status) = status {
         rendered.version = status.version.to_string();
         rendered.features.clone_from(&status.features);
+        rendered.kinds.clone_from(&status.kinds);
         rendered.replica = status.replica.to_string();
         rendered.connected_at = Some(timestamp(status.connected_at));
         rendered.last_seen = Some(timestamp(status.last_seen));
@@ -199,6 +200,7 @@ fn render_node(
             outbox_age: status.outbox_age.map(render_duration),
             open_admissions: status.open_admissions,
             last_error: status.last_error.to_string(),
+            credit_refused: status.credit_refused,
         });
     }
     rendered.lag = behind_since.map(|since| {

@@ -41,6 +41,8 @@ struct Session {
     over: BoxFuture<'static, &'static str>,
     /// Of the hello; `None` before it.
     incarnation: Option<i64>,
+    /// Requests that the node had refused at its last status for want of credit that others held.
+    refused: Option<i64>,
 }
 
 /// What comes next.
@@ -74,7 +76,18 @@ impl Api {
             }
         };
         let (api, over) = (self.clone(), over.boxed());
-        let session = Session { api, principal, notes, statuses, reports, outbox, directives, over, incarnation: None };
+        let session = Session {
+            api,
+            principal,
+            notes,
+            statuses,
+            reports,
+            outbox,
+            directives,
+            over,
+            incarnation: None,
+            refused: None,
+        };
         stream::unfold(Some(session), |open| async {
             let mut session = open?;
             loop {
@@ -145,11 +158,16 @@ impl Session {
         let mut violations = Violations::new();
         let report = wire::parse_credit_report(ReportMessage::Hello(hello.clone()), path, &mut violations);
         let path = path.field("hello");
-        let v1::NodeHello { node_id, incarnation, version, features, applied_revision, max_staleness, .. } = hello;
+        let v1::NodeHello { node_id, incarnation, version, kinds, features, applied_revision, max_staleness, .. } =
+            hello;
         bounded(&version, &path.field("version"), &mut violations);
         if features.len() > MAX_FEATURES {
             let text = format!("has {} names; must have at most {MAX_FEATURES}", features.len());
             violations.add(path.field("features"), text);
+        }
+        if kinds.len() > MAX_FEATURES {
+            let text = format!("has {} kinds; must have at most {MAX_FEATURES}", kinds.len());
+            violations.add(path.field("kinds"), text);
         }
         for (index, feature) in features.iter().enumerate() {
             bounded(feature, &path.field("features").index(index), &mut violations);
@@ -177,6 +195,7 @@ impl Session {
             replica: Box::default(),
             version: version.into(),
             features,
+            kinds,
             has_session: true,
             connected_at: now,
             last_seen: now,
@@ -186,6 +205,7 @@ impl Session {
             outbox_age: None,
             open_admissions: 0,
             last_error: Box::default(),
+            credit_refused: 0,
         });
         self.incarnation = Some(incarnation);
         Ok(())
@@ -201,12 +221,14 @@ impl Session {
                 Ok(())
             }
             ReportMessage::Status(told) => {
-                let v1::NodeStatus { outbox_batches, outbox_age, open_admissions, last_error } = told;
+                let v1::NodeStatus { outbox_batches, outbox_age, open_admissions, last_error, credit_refused } = told;
+                self.note_refused(credit_refused);
                 self.hear(|status| {
                     status.outbox_batches = outbox_batches.max(0);
                     status.outbox_age = outbox_age.and_then(|age| Duration::try_from(age).ok());
                     status.open_admissions = open_admissions.max(0);
                     status.last_error = cut(&last_error).into();
+                    status.credit_refused = credit_refused.max(0);
                 });
                 Ok(())
             }
@@ -217,6 +239,13 @@ impl Session {
                 let Some(report) = violations.or(report)? else { return Ok(()) };
                 self.api.ledger.report_credit(incarnation, report, self.outbox.clone()).await
             }
+        }
+    }
+
+    /// Counts the requests that the node has refused since its last status in this session for want of credit that others held.
+    fn note_refused(&mut self, refused: i64) {
+        if let Some(before) = self.refused.replace(refused) {
+            self.api.ledger.fleet().note_refused(refused.saturating_sub(before));
         }
     }
 

@@ -26,7 +26,8 @@ pub(super) fn render(change: &Change) -> Content {
             })
         }
         Change::Pool(key, row) => {
-            let PoolRow { terms: Terms { max, ends, lease }, carried, is_moved, epoch, awaited, awaited_until } = row;
+            let PoolRow { terms, carried, is_moved, epoch, awaited, awaited_until, uncovered } = row;
+            let Terms { max, ends, lease, raised_until } = terms;
             Content::CreditPool(file::CreditPool {
                 key: Some(wire::render_credit_key(key)),
                 max: *max,
@@ -37,6 +38,8 @@ pub(super) fn render(change: &Change) -> Content {
                 epoch: *epoch,
                 awaited: awaited.iter().copied().collect(),
                 awaited_until: Some(timestamp(*awaited_until)),
+                uncovered: *uncovered,
+                raised_until: raised_until.map(timestamp),
             })
         }
         Change::Account(key, incarnation, Account { granted, used, returned }) => {
@@ -61,7 +64,19 @@ pub(super) fn parse_node(node: file::CreditNode, fields: &mut Fields<'_>) -> Rec
 }
 
 pub(super) fn parse_pool(pool: file::CreditPool, fields: &mut Fields<'_>) -> Option<Record> {
-    let file::CreditPool { key, max, window_end, valid_for, carried, moved, epoch, awaited, awaited_until } = pool;
+    let file::CreditPool {
+        key,
+        max,
+        window_end,
+        valid_for,
+        carried,
+        moved,
+        epoch,
+        awaited,
+        awaited_until,
+        uncovered,
+        raised_until,
+    } = pool;
     let lease = valid_for.map(|span| {
         Duration::try_from(span).unwrap_or_else(|_| {
             fields.0.add("valid_for", "is no span of time");
@@ -69,7 +84,8 @@ pub(super) fn parse_pool(pool: file::CreditPool, fields: &mut Fields<'_>) -> Opt
         })
     });
     let max = fields.at_least(0, max, "max");
-    let terms = Terms { max, ends: fields.time(window_end, "window_end"), lease };
+    let raised_until = raised_until.map(|until| fields.time(Some(until), "raised_until"));
+    let terms = Terms { max, ends: fields.time(window_end, "window_end"), lease, raised_until };
     let carried: Option<Vec<CounterKey>> = carried.into_iter().map(|key| parse_key(Some(key), fields)).collect();
     let row = PoolRow {
         terms,
@@ -78,6 +94,7 @@ pub(super) fn parse_pool(pool: file::CreditPool, fields: &mut Fields<'_>) -> Opt
         epoch: fields.at_least(0, epoch, "epoch"),
         awaited: awaited.into_iter().collect::<BTreeSet<_>>(),
         awaited_until: fields.time(awaited_until, "awaited_until"),
+        uncovered,
     };
     Some(Record::Credit(Change::Pool(parse_key(key, fields)?, row)))
 }

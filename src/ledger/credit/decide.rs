@@ -1,6 +1,6 @@
 //! Deciding a group of reports.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{CreditRequest, Crediting, Freed, HelloReply, INTERVAL, Outbox};
 use crate::counters::CounterKey;
-use crate::credit::{Book, Change, Directive, Hello, Outcome, Report, RowKey, Stated, Want};
+use crate::credit::{Book, Change, Directive, Hello, Outcome, Report, RowKey, Stated, Used, Want};
 use crate::domain::{Enforcement, Error, Timestamp};
 use crate::ledger::retention::ago;
 use crate::state::{State, Tally};
@@ -74,7 +74,7 @@ impl Crediting {
         state: &State,
         tally: &mut Tally<'_>,
         now: Timestamp,
-        used: Vec<(i64, Vec<(CounterKey, i64)>)>,
+        used: Vec<(i64, Vec<Used>)>,
         requests: Vec<CreditRequest>,
         is_callers: impl Fn(i64, &str, &str) -> bool,
     ) -> (Book, Decided) {
@@ -85,15 +85,7 @@ impl Crediting {
             group.review(&CounterKey { limit_id, kind, window_start: now }, false);
         }
         self.reviewed = Some(state.revision());
-        for (incarnation, used) in used {
-            for (key, _) in &used {
-                if group.book.pool(key).is_none() {
-                    group.review(key, true);
-                }
-            }
-            let outcome = group.book.set_used(incarnation, &used);
-            group.outcome.append(outcome);
-        }
+        group.count(used);
         for request in requests {
             self.take(&mut group, request, &is_callers);
         }
@@ -179,11 +171,49 @@ impl Group<'_, '_> {
         let limit = self.state.config().limit(&key.limit_id, key.kind);
         let Some(limit) = limit.filter(|limit| limit.enforcement == Enforcement::Hard) else { return false };
         let is_current = limit.counter(self.now) == *key;
+        let is_open = self.book.pool(key).is_some();
         let tally = &*self.tally;
         let counted = |key: &CounterKey| tally.used(key);
         let outcome = self.book.review(&limit, opens && is_current, self.lease, self.now, counted);
         self.outcome.append(outcome);
+        // What is counted when credit is first asked for, nobody held any for. What an edit moves here was told of before.
+        if !is_open && self.book.pool(key).is_some_and(|row| row.carried.is_empty()) {
+            let outcome = self.book.add_uncovered(key, self.tally.used(key));
+            self.outcome.append(outcome);
+        }
         is_current
+    }
+
+    /// Takes what incarnations used, as the batches tell that are counted, and sees how much of what is counted nobody held
+    /// credit for.
+    fn count(&mut self, used: Vec<(i64, Vec<Used>)>) {
+        let mut beyond: BTreeMap<CounterKey, i64> = BTreeMap::new();
+        if self.book.pools_after(None).next().is_some() {
+            let moved = self.tally.moved().filter(|(key, _)| self.book.pool(key).is_some());
+            beyond.extend(moved.map(|(key, amount)| (key.clone(), amount)));
+        }
+        for (incarnation, used) in used {
+            let is_closed = self.book.node(incarnation).is_some_and(|node| node.is_closed);
+            for Used { key, used, uncovered } in used {
+                if self.book.pool(&key).is_none() {
+                    self.review(&key, true);
+                }
+                let more = used.saturating_sub(self.book.account(&key, incarnation).used).max(0);
+                // Credit of an incarnation that was closed is free: all that it used since is beyond it.
+                let covered = if is_closed { 0 } else { more.saturating_sub(uncovered).max(0) };
+                let of_limit = beyond.entry(key.clone()).or_default();
+                *of_limit = of_limit.saturating_sub(covered);
+                let outcome = self.book.set_used(incarnation, &[(key, used)]);
+                self.outcome.append(outcome);
+            }
+        }
+        for (key, amount) in beyond {
+            let limit = self.state.config().limit(&key.limit_id, key.kind);
+            if limit.is_some_and(|limit| limit.enforcement == Enforcement::Hard) {
+                let outcome = self.book.add_uncovered(&key, amount);
+                self.outcome.append(outcome);
+            }
+        }
     }
 
     fn hello(&mut self, incarnation: i64, hello: &Hello) -> Outcome {
@@ -214,6 +244,11 @@ impl Group<'_, '_> {
     fn tidy(&mut self) {
         let outcome = self.book.expire(self.now);
         self.outcome.append(outcome);
+        let raised = self.book.pools_after(None);
+        let raised = raised.filter(|(_, row)| row.terms.raised_until.is_some_and(|until| until <= self.now));
+        for key in raised.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.review(&key, false);
+        }
         let before = ago(self.now, KEPT);
         let over = self.book.pools_after(None).filter(|(key, row)| {
             row.terms.ends <= before || row.is_moved || self.state.config().limit(&key.limit_id, key.kind).is_none()

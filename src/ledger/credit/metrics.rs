@@ -66,6 +66,8 @@ impl CreditMetrics {
         let help = "Credit that was granted, in nano-dollars, LLM tokens or requests";
         registry.register("credit_granted", help, granted);
         registry.register("credit_wants", "Answers to nodes that asked for credit, by what became of it", wants);
+        let help = "Requests that nodes refused for want of credit that other nodes held";
+        registry.register("credit_refused", help, ledger.fleet().refused());
         registry.register("credit_recalls", "Times that a node was asked to give credit back", recalls);
         registry.register_collector(Box::new(Standing(ledger)));
     }
@@ -89,6 +91,7 @@ struct Sum {
     outstanding: i64,
     possible: i64,
     seen: i64,
+    uncovered: i64,
 }
 
 impl Collector for Standing {
@@ -102,8 +105,9 @@ impl Collector for Standing {
             sum.outstanding = sum.outstanding.saturating_add(outstanding);
             sum.possible = sum.possible.max(counted.saturating_add(outstanding).saturating_sub(row.terms.max));
             sum.seen = sum.seen.max(counted.saturating_sub(row.terms.max));
+            sum.uncovered = sum.uncovered.saturating_add(book.uncovered(key, counted));
         }
-        let gauges: [Gauge; 3] = [
+        let gauges: [Gauge; 4] = [
             ("credit_outstanding", "Credit that nodes hold and have not used, as far as they reported", |sum| {
                 sum.outstanding
             }),
@@ -113,6 +117,7 @@ impl Collector for Standing {
                 |sum| sum.possible,
             ),
             ("credit_overshoot", "By how much the one limit was exceeded that was exceeded most", |sum| sum.seen),
+            ("credit_uncovered", "The part of what was counted that no credit was held for", |sum| sum.uncovered),
         ];
         for (metric, help, of) in gauges {
             let mut gauge = encoder.encode_descriptor(metric, help, None, MetricType::Gauge)?;

@@ -24,6 +24,8 @@ pub struct Model {
     /// The incarnations that have to say hello, as `credit::put_incarnations` writes them.
     pub awaited: Vec<u8>,
     pub awaited_until: i64,
+    pub uncovered: i64,
+    pub raised_until: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -23,6 +23,9 @@ pub struct Model {
     pub outbox_age: Option<i64>,
     pub open_admissions: i64,
     pub last_error: String,
+    /// The numbers of the kinds of resources that it knows, as a list in JSON.
+    pub kinds: String,
+    pub credit_refused: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -44,12 +44,16 @@ async fn a_node_is_seen_with_what_it_tells_and_holds_and_after_it_is_gone() {
         outbox_age: Some(prost_types::Duration { seconds: 2, nanos: 0 }),
         open_admissions: 4,
         last_error: "the disk is full".to_owned(),
+        credit_refused: 5,
     };
     node.send(v1::node_report::Report::Status(told.clone())).await;
     node.send(v1::node_report::Report::AppliedRevision(1)).await;
     let seen = once(&api, |node| node.applied_revision == 1).await;
     assert_eq!((seen.node_id.as_str(), seen.version.as_str(), seen.incarnation), ("node", "1.2.3", incarnation));
     assert_eq!(seen.status, Some(told));
+    // A kind that only a later node knows is shown by its number.
+    let known = (seen.kinds.clone(), seen.features.clone());
+    assert_eq!(known, (vec![v1::ResourceKind::VirtualKey.into(), 60], vec!["concurrency-limits".to_owned()]));
     assert_eq!(seen.credit_held, [v1::CreditAmount { kind: v1::LimitKind::Budget.into(), amount: 6 }]);
     assert!(!seen.replica.is_empty() && seen.last_seen.is_some() && seen.connected_at.is_some());
     // Goodbye.
@@ -61,6 +65,7 @@ async fn a_node_is_seen_with_what_it_tells_and_holds_and_after_it_is_gone() {
     let api = rig.restart().await;
     let gone = once(&api, |_| true).await;
     assert_eq!((gone.applied_revision, gone.connected_at), (1, seen.connected_at));
+    assert_eq!((gone.kinds, gone.features, gone.status), (seen.kinds, seen.features, seen.status));
     rig.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! Hard limits over many nodes (`docs/design/credit.md`), at the server: a bare client stands for each node.
 
+mod bound;
 mod edits;
 mod fleet;
 mod grants;
@@ -60,7 +61,8 @@ fn hello(node_id: &str, incarnation: i64, connection: u64, hello: Hello) -> v1::
     let report = wire::render_credit_report(Report::Hello(hello)).report;
     let Some(v1::node_report::Report::Hello(hello)) = report else { panic!("no hello") };
     let (node_id, version) = (node_id.to_owned(), "1.2.3".to_owned());
-    v1::NodeHello { node_id, incarnation, version, connection, ..hello }
+    let (kinds, features) = (vec![v1::ResourceKind::VirtualKey.into(), 60], vec!["concurrency-limits".to_owned()]);
+    v1::NodeHello { node_id, incarnation, version, connection, kinds, features, ..hello }
 }
 
 impl Node {

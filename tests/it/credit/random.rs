@@ -194,7 +194,7 @@ impl Spender {
             self.batch = None;
             let path = tollgate::domain::Path::root("credit_used");
             let used = wire::parse_credit_used(used, &path, &mut tollgate::domain::Violations::new()).unwrap();
-            used.iter().for_each(|(key, used)| self.purse.acknowledge(key, *used));
+            used.iter().for_each(|used| self.purse.acknowledge(&used.key, used.used));
         }
     }
 }

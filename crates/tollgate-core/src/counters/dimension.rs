@@ -45,6 +45,11 @@ impl Dimension<'_> {
         self.raised.filter(|(_, until)| window.start < *until).map_or_else(|| self.max(at), |(raised, _)| raised)
     }
 
+    /// Until when an increase raises the ceiling in this window, or did; `None` if it ends in another one.
+    pub fn raised_until(&self, window: &Window) -> Option<Timestamp> {
+        self.raised.map(|(_, until)| until).filter(|until| window.start < *until && *until < window.end)
+    }
+
     /// When the window that `at` lies in ends, or the ceiling changes, if that is earlier.
     pub fn holds_until(&self, at: Timestamp) -> Timestamp {
         let end = self.window(at).end;

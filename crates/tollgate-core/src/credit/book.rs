@@ -146,6 +146,22 @@ impl Book {
         outcome
     }
 
+    /// Takes what was counted in a window beyond what nodes told as used of their credit; less than 0 where they tell of usage
+    /// that was counted before.
+    pub fn add_uncovered(&mut self, key: &CounterKey, amount: i64) -> Outcome {
+        let mut outcome = Outcome::default();
+        if let Some(pool) = self.pools.get(key).filter(|_| amount != 0) {
+            let uncovered = pool.row.uncovered.saturating_add(amount);
+            self.write(Change::Pool(key.clone(), PoolRow { uncovered, ..pool.row.clone() }), &mut outcome);
+        }
+        outcome
+    }
+
+    /// The amount that was counted in a window and that no credit was held for.
+    pub fn uncovered(&self, key: &CounterKey, counted: i64) -> i64 {
+        self.pools.get(key).map_or(0, |pool| pool.row.uncovered.min(counted).max(0))
+    }
+
     /// Takes credit back that a node returns.
     pub fn give_back(&mut self, incarnation: i64, session: i64, returns: &[Returned]) -> Outcome {
         let mut outcome = Outcome::default();
@@ -236,16 +252,17 @@ impl Book {
             account.granted = account.base().saturating_add(given);
             self.write(Change::Account(key.clone(), incarnation, account), outcome);
         }
-        self.credit(key, incarnation)
+        self.credit(key, incarnation, now)
     }
 
-    /// The credit of an incarnation, as it is told.
-    pub(super) fn credit(&self, key: &CounterKey, incarnation: i64) -> Option<Credit> {
+    /// The credit of an incarnation, as it is told at the time `now`.
+    pub(super) fn credit(&self, key: &CounterKey, incarnation: i64, now: Timestamp) -> Option<Credit> {
         let pool = self.pools.get(key)?;
-        let Terms { max, ends, lease } = pool.row.terms;
+        let Terms { max, ends, lease, raised_until } = pool.row.terms;
         let account = pool.account(incarnation);
         let alone = self.left(key) <= 0 && self.outstanding(key) == account.outstanding();
-        Some(Credit { key: key.clone(), account, max, ends, lease, alone })
+        let is_raised = raised_until.is_some_and(|until| now < until);
+        Some(Credit { key: key.clone(), account, max, ends, lease, alone, raised_until, is_raised })
     }
 
     /// The credit that is left to grant; negative where an edit lowered the limit or requests used more than they reserved.

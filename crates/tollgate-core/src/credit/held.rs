@@ -24,6 +24,10 @@ pub(super) struct Held {
     pub(super) ends: Timestamp,
     pub(super) lease: Option<Duration>,
     pub(super) alone: bool,
+    /// Until when a temporary increase raises the ceiling.
+    pub(super) raised_until: Option<Timestamp>,
+    /// Whether what was idle when that increase ended was given back.
+    pub(super) is_lowered: bool,
     /// Whether an edit moved the limit to another window.
     pub(super) is_moved: bool,
     /// When it was last used.
@@ -67,6 +71,8 @@ impl Held {
             ends: Timestamp::MIN,
             lease: None,
             alone: false,
+            raised_until: None,
+            is_lowered: false,
             is_moved: false,
             touched: Duration::ZERO,
             owed_until: None,
@@ -74,14 +80,23 @@ impl Held {
         }
     }
 
-    /// Puts what a server told in the place of what was known.
-    pub(super) fn learn(&mut self, credit: Credit, now: Duration) {
-        let Credit { key: _, account, max, ends, lease, alone } = credit;
+    /// Puts what a server told in the place of what was known. Whether credit is given back, since an increase is over that it
+    /// may have been granted by: what was idle before, and of a welcome all that is idle, since nobody knows when it was granted.
+    pub(super) fn learn(&mut self, credit: Credit, is_welcome: bool, now: Duration) -> bool {
+        let Credit { key: _, account, max, ends, lease, alone, raised_until, is_raised } = credit;
         if account.granted > self.account.granted {
             self.touched = now;
         }
+        // A late message may be from before the increase that later credit was granted by.
+        if account.granted >= self.account.granted && (is_raised || self.raised_until != raised_until) {
+            (self.raised_until, self.is_lowered) = (raised_until, false);
+        }
+        let is_over = raised_until.is_some() && !is_raised;
+        let gave_before = is_over && !self.is_lowered && self.give_back();
+        self.is_lowered |= is_over;
         self.account.raise(&account);
         (self.max, self.ends, self.lease, self.alone) = (max, ends, lease, alone);
+        (is_over && is_welcome && self.give_back()) || gave_before
     }
 
     /// Holds so much for a request.
@@ -95,6 +110,16 @@ impl Held {
     fn idle(&self) -> i64 {
         let Account { granted, used, returned } = self.account;
         granted.saturating_sub(returned).saturating_sub(used).saturating_sub(self.reserved)
+    }
+
+    /// Whether the increase is over that idle credit may have been granted by.
+    pub(super) fn outlives_increase(&self, now: Timestamp) -> bool {
+        !self.is_lowered && self.raised_until.is_some_and(|until| now >= until)
+    }
+
+    /// Notes that what was idle was given back, if the increase is over: what comes later is granted by the ceiling without it.
+    pub(super) fn lower(&mut self, now: Timestamp) {
+        self.is_lowered |= self.outlives_increase(now);
     }
 
     /// The amount that a request may hold; `None` if it is not admitted.

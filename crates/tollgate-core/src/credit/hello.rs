@@ -45,7 +45,7 @@ impl Book {
             self.compare(incarnation, stated, now, &mut outcome);
         }
         self.await_no_more(incarnation, &mut outcome);
-        let credits = self.keys(incarnation).filter_map(|key| self.credit(key, incarnation)).collect();
+        let credits = self.keys(incarnation).filter_map(|key| self.credit(key, incarnation, now)).collect();
         outcome.directives.push((incarnation, Directive::Welcome { connection: *connection, session, credits }));
         outcome
     }
@@ -177,6 +177,8 @@ impl Book {
         if let Some((old, mut new)) = rows {
             // A window may have been moved before, and back.
             new.is_moved = false;
+            // What is counted moves, too.
+            new.uncovered = old.uncovered;
             for key in old.carried.iter().chain([from]) {
                 if key != to && !new.carried.contains(key) {
                     new.carried.push(key.clone());

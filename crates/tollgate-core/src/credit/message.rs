@@ -149,4 +149,20 @@ pub struct Credit {
     pub lease: Option<Duration>,
     /// Whether this is all that is left of the limit, and nobody else holds any.
     pub alone: bool,
+    /// Until when a temporary increase raises the ceiling in the window, or did. No request is admitted from then on with
+    /// credit that was granted before.
+    pub raised_until: Option<Timestamp>,
+    /// Whether that increase lasted still when this was said.
+    pub is_raised: bool,
+}
+
+/// The cumulative usage of a node on one limit in one window, as it comes with a usage batch.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Used {
+    /// The limit and window.
+    pub key: CounterKey,
+    /// All that the node's requests ever used.
+    pub used: i64,
+    /// By how much it rose since the batch before for requests that held no credit of the limit.
+    pub uncovered: i64,
 }

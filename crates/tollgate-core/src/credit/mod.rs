@@ -28,7 +28,7 @@ mod tests;
 pub use account::Account;
 pub use book::{Answer, Book, Change, NodeRow, Outcome};
 pub use desk::Desk;
-pub use message::{Credit, Directive, Hello, Report, Returned, Stated, Want};
+pub use message::{Credit, Directive, Hello, Report, Returned, Stated, Used, Want};
 pub use pool::{PoolRow, Terms};
 pub use purse::{Demand, Now, Purse, Reservation, Short};
 pub use rows::RowKey;

@@ -18,6 +18,9 @@ pub struct Terms {
     pub ends: Timestamp,
     /// How long after the last renewal credit is freed; `None` to hold it until its window ends.
     pub lease: Option<Duration>,
+    /// Until when a temporary increase raises the ceiling in this window, or did: credit that was granted before is not spent
+    /// after it.
+    pub raised_until: Option<Timestamp>,
 }
 
 /// The row of a limit in one window.
@@ -35,6 +38,9 @@ pub struct PoolRow {
     pub awaited: BTreeSet<i64>,
     /// When they are waited for no longer.
     pub awaited_until: Timestamp,
+    /// The amount that was counted and that no node told as used of its credit. Below 0 where nodes told of usage that was not
+    /// counted.
+    pub uncovered: i64,
 }
 
 impl PoolRow {
@@ -46,6 +52,7 @@ impl PoolRow {
             epoch: 0,
             awaited: BTreeSet::new(),
             awaited_until: Timestamp::EPOCH,
+            uncovered: 0,
         }
     }
 

@@ -103,17 +103,17 @@ impl Purse {
                 (self.session, self.last_session) = (Some(session), session);
                 self.renewed = Some(self.hello_sent);
                 let told: BTreeMap<_, _> =
-                    credits.iter().map(|credit| (&credit.key, credit.account.returned)).collect();
+                    credits.iter().map(|credit| (credit.key.clone(), credit.account.returned)).collect();
+                self.learn(credits, true, now);
                 let own = self.held.iter().map(|(key, held)| (key.clone(), held.account.returned));
                 // The server may not have heard of them, or have lost them.
                 let unknown = own.filter(|(key, returned)| *returned > told.get(key).copied().unwrap_or_default());
                 let returns: Vec<_> = unknown.map(|(key, returned)| Returned { key, returned }).collect();
-                self.learn(credits, now);
                 (!returns.is_empty()).then_some(Report::Return { session, returns })
             }
             Directive::Grant { session, credits } if self.session == Some(session) => {
-                self.learn(credits, now);
-                None
+                let returns = self.learn(credits, false, now);
+                (!returns.is_empty()).then_some(Report::Return { session, returns })
             }
             Directive::Recall { session, keys } if self.session == Some(session) => {
                 for key in keys.iter().filter(|key| key.kind == LimitKind::Concurrency) {
@@ -149,10 +149,17 @@ impl Purse {
         (self.session, self.is_closed) = (None, true);
     }
 
-    fn learn(&mut self, credits: Vec<Credit>, now: Now) {
+    /// Takes what a server told; what is given back, since an increase is over.
+    fn learn(&mut self, credits: Vec<Credit>, is_welcome: bool, now: Now) -> Vec<Returned> {
+        let mut returns = Vec::new();
         for credit in credits {
-            self.held.entry(credit.key.clone()).or_insert_with(Held::unknown).learn(credit, now.elapsed);
+            let key = credit.key.clone();
+            let held = self.held.entry(key.clone()).or_insert_with(Held::unknown);
+            if held.learn(credit, is_welcome, now.elapsed) {
+                returns.push(Returned { key, returned: held.account.returned });
+            }
         }
+        returns
     }
 
     /// Holds credit for a request on all of these limits, or on none.
@@ -163,8 +170,11 @@ impl Purse {
     pub fn admit(&mut self, demands: &[Demand], now: Now) -> Result<Reservation, Short> {
         let covers = |demand: &Demand| {
             let held = self.held.get(&demand.key)?;
-            let is_valid =
-                !self.is_closed && !held.is_moved && now.at < held.ends && !self.has_expired(&demand.key, held, now);
+            let is_valid = !self.is_closed
+                && !held.is_moved
+                && now.at < held.ends
+                && !held.outlives_increase(now.at)
+                && !self.has_expired(&demand.key, held, now);
             is_valid.then(|| held.covers(demand)).flatten().map(|amount| (demand.key.clone(), amount))
         };
         let amounts: Vec<_> = demands.iter().filter_map(covers).collect();
@@ -243,7 +253,12 @@ impl Purse {
     /// Gives back what was idle for five seconds and what a window left over that has ended, and forgets windows of which
     /// nobody needs to know any more.
     pub fn tidy(&mut self, now: Now) -> Option<Report> {
-        let report = self.give_back(|_, held| now.at >= held.ends || now.elapsed >= held.touched + IDLE);
+        let report = self.give_back(|_, held| {
+            now.at >= held.ends || held.outlives_increase(now.at) || now.elapsed >= held.touched + IDLE
+        });
+        if self.session.is_some() {
+            self.held.values_mut().for_each(|held| held.lower(now.at));
+        }
         if self.session.is_some() && report.is_none() {
             self.held.retain(|_, held| !held.is_over(now.at));
         }

@@ -30,7 +30,8 @@ impl Book {
             known.iter().filter(|key| **key != current && self.is_gone(key, limit, now)).collect();
         if opens || known.contains(&current) || !gone.is_empty() {
             self.set_counted(&current, counted(&current));
-            let terms = Terms { max: limit.max(now), ends: window.end, lease };
+            let raised_until = limit.raised_until(&window);
+            let terms = Terms { max: limit.max(now), ends: window.end, lease, raised_until };
             outcome.append(self.set_terms(&current, terms));
             self.set_counted(&current, counted(&current));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::text::{self, required_time, timestamp};
 use super::{limit_kind, read_limit_kind};
 use crate::counters::CounterKey;
-use crate::credit::{Account, Credit, Directive, Hello, Report, Returned, Stated, Want};
+use crate::credit::{Account, Credit, Directive, Hello, Report, Returned, Stated, Used, Want};
 use crate::domain::{LimitKind, Path, Timestamp, Violations};
 use crate::proto::v1;
 use crate::proto::v1::node_directive::Directive as DirectiveMessage;
@@ -159,22 +159,20 @@ pub fn render_credit_directive(directive: Directive) -> v1::NodeDirective {
 
 /// The cumulative usage that comes with a usage batch, each limit and window once, or `None` with everything that is wrong
 /// with it.
-pub fn parse_credit_used(
-    used: Vec<v1::CreditUsed>,
-    path: &Path<'_>,
-    violations: &mut Violations,
-) -> Option<Vec<(CounterKey, i64)>> {
+pub fn parse_credit_used(used: Vec<v1::CreditUsed>, path: &Path<'_>, violations: &mut Violations) -> Option<Vec<Used>> {
     let mut parser = Parser { violations, failed: false };
-    let used = parser.list(used, path, |parser, v1::CreditUsed { key, used }, path| {
-        (parser.key(key, &path.field("key")), parser.natural(used, &path.field("used")))
+    let used = parser.list(used, path, |parser, v1::CreditUsed { key, used, uncovered }, path| Used {
+        key: parser.key(key, &path.field("key")),
+        used: parser.natural(used, &path.field("used")),
+        uncovered: parser.natural(uncovered, &path.field("uncovered")),
     });
     (!parser.failed).then_some(used)
 }
 
 /// The cumulative usage as a usage batch has it.
 pub fn render_credit_used<'a>(used: impl IntoIterator<Item = (&'a CounterKey, i64)>) -> Vec<v1::CreditUsed> {
-    let used = used.into_iter().map(|(key, used)| v1::CreditUsed { key: Some(render_credit_key(key)), used });
-    used.collect()
+    let used = used.into_iter();
+    used.map(|(key, used)| v1::CreditUsed { key: Some(render_credit_key(key)), used, uncovered: 0 }).collect()
 }
 
 /// The limit and window as the API has them.
@@ -207,7 +205,8 @@ pub fn render_duration(duration: Duration) -> prost_types::Duration {
 }
 
 fn render_credit(credit: Credit) -> v1::Credit {
-    let Credit { key, account: Account { granted, used, returned }, max, ends, lease, alone } = credit;
+    let Credit { key, account: Account { granted, used, returned }, max, ends, lease, alone, raised_until, is_raised } =
+        credit;
     v1::Credit {
         key: Some(render_credit_key(&key)),
         granted,
@@ -217,6 +216,8 @@ fn render_credit(credit: Credit) -> v1::Credit {
         window_end: Some(timestamp(ends)),
         valid_for: lease.map(render_duration),
         alone,
+        raised_until: raised_until.map(timestamp),
+        raised: is_raised,
     }
 }
 
@@ -299,7 +300,8 @@ impl Parser<'_> {
     }
 
     fn credit(&mut self, credit: v1::Credit, path: &Path<'_>) -> Credit {
-        let v1::Credit { key, granted, used, returned, max, window_end, valid_for, alone } = credit;
+        let v1::Credit { key, granted, used, returned, max, window_end, valid_for, alone, raised_until, raised } =
+            credit;
         let account = Account {
             granted: self.natural(granted, &path.field("granted")),
             used: self.natural(used, &path.field("used")),
@@ -307,6 +309,8 @@ impl Parser<'_> {
         };
         let ends = self.time(window_end, &path.field("window_end"));
         let lease = valid_for.map(|lease| self.duration(lease, &path.field("valid_for")));
-        Credit { key: self.key(key, &path.field("key")), account, max, ends, lease, alone }
+        let raised_until = raised_until.map(|until| self.time(Some(until), &path.field("raised_until")));
+        let key = self.key(key, &path.field("key"));
+        Credit { key, account, max, ends, lease, alone, raised_until, is_raised: raised }
     }
 }

@@ -144,6 +144,7 @@ impl Engine {
             let Some((number, wake)) = next else { return Err(refused) };
             let waiting = Turn { engine: self, number: Some(number), wake };
             if !waiting.has_come().await {
+                self.lock().credit.lapse(number);
                 return Err(refused);
             }
             turn = Some(waiting);

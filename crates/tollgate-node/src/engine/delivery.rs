@@ -123,6 +123,10 @@ impl Engine {
         Backlog {
             in_flight: inner.book.in_flight(),
             entries: state.depth(),
+            oldest: state.oldest_due().map(|at| {
+                let age = self.now().as_micros().saturating_sub(at.as_micros());
+                Duration::from_micros(u64::try_from(age).unwrap_or_default())
+            }),
             incarnation: state.registration().map(|registration| registration.incarnation),
             counts: Counts { unpriced: inner.pricing.unpriced(), ..inner.counts },
             credit: inner.credit.status(),

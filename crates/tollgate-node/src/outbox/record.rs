@@ -151,6 +151,9 @@ pub(crate) struct Spent {
     /// The part of it that the control plane has acknowledged.
     #[prost(int64, tag = "4")]
     pub(crate) acknowledged: i64,
+    /// The part of it that is in no batch and that no credit was held for.
+    #[prost(int64, tag = "5")]
+    pub(crate) uncovered: i64,
 }
 
 impl From<Event> for Record {

@@ -28,6 +28,8 @@ struct Spent {
     batched: i64,
     /// The part of it that the control plane has acknowledged.
     acknowledged: i64,
+    /// The part of it that is in no batch and that no credit was held for.
+    uncovered: i64,
 }
 
 impl Spending {
@@ -46,14 +48,28 @@ impl Spending {
         spent.used = spent.used.saturating_add(amount);
     }
 
+    /// Adds usage that no credit was held for.
+    pub(super) fn add_uncovered(&mut self, key: CounterKey, amount: i64) {
+        self.add(key.clone(), amount);
+        if let Some(spent) = self.spent.get_mut(&key) {
+            spent.uncovered = spent.uncovered.saturating_add(amount);
+        }
+    }
+
     /// The usage that a batch has to tell, since it is in none yet.
     pub(super) fn unbatched(&self) -> Vec<CreditUsed> {
         let unbatched = self.spent.iter().filter(|(_, spent)| spent.used > spent.batched);
-        unbatched.map(|(key, spent)| CreditUsed { key: Some(render_credit_key(key)), used: spent.used }).collect()
+        let told = unbatched.map(|(key, Spent { used, uncovered, .. })| CreditUsed {
+            key: Some(render_credit_key(key)),
+            used: *used,
+            uncovered: *uncovered,
+        });
+        told.collect()
     }
 
     pub(super) fn batched(&mut self, credit_used: &[CreditUsed]) {
-        self.raise(credit_used, |spent, used| spent.batched = spent.batched.max(used));
+        // It told of all that was uncovered.
+        self.raise(credit_used, |spent, used| (spent.batched, spent.uncovered) = (spent.batched.max(used), 0));
     }
 
     pub(super) fn acknowledged(&mut self, credit_used: &[CreditUsed]) {
@@ -76,17 +92,17 @@ impl Spending {
     /// Takes a session, and at the beginning of a file all that was used.
     pub(super) fn take(&mut self, Session { session, spent, boot_id }: Session) {
         (self.session, self.boot_id) = (session, boot_id);
-        for SpentRecord { key, used, batched, acknowledged } in spent {
+        for SpentRecord { key, used, batched, acknowledged, uncovered } in spent {
             if let Some(key) = key.as_ref().and_then(read_credit_key) {
-                self.spent.insert(key, Spent { used, batched, acknowledged });
+                self.spent.insert(key, Spent { used, batched, acknowledged, uncovered });
             }
         }
     }
 
     pub(super) fn to_record(&self) -> Session {
         let spent = self.spent.iter().map(|(key, spent)| {
-            let Spent { used, batched, acknowledged } = *spent;
-            SpentRecord { key: Some(render_credit_key(key)), used, batched, acknowledged }
+            let Spent { used, batched, acknowledged, uncovered } = *spent;
+            SpentRecord { key: Some(render_credit_key(key)), used, batched, acknowledged, uncovered }
         });
         Session { session: self.session, spent: spent.collect(), boot_id: self.boot_id.clone() }
     }
@@ -99,7 +115,7 @@ pub(crate) fn boot_id() -> String {
 
 /// Usage by credit, as records have it.
 pub(crate) fn read(credit_used: &[CreditUsed]) -> impl Iterator<Item = (CounterKey, i64)> {
-    credit_used.iter().filter_map(|CreditUsed { key, used }| Some((read_credit_key(key.as_ref()?)?, *used)))
+    credit_used.iter().filter_map(|CreditUsed { key, used, .. }| Some((read_credit_key(key.as_ref()?)?, *used)))
 }
 
 /// The part of an entry that a limit of this kind counts.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tollgate_core::counters::CounterKey;
+use tollgate_core::domain::Timestamp;
 use tollgate_core::proto::v1::{CreditUsed, UsageEntry};
 use tollgate_core::wire::{read_credit_key, render_credit_key, render_credit_used};
 
@@ -118,6 +119,12 @@ impl State {
         self.batches.iter().filter(|batch| !batch.is_acknowledged)
     }
 
+    /// The time of the oldest usage that is to be delivered.
+    pub(crate) fn oldest_due(&self) -> Option<Timestamp> {
+        let times = self.due().flat_map(|batch| &batch.entries).filter_map(|entry| entry.occurred_at);
+        times.filter_map(|at| Timestamp::from_parts(at.seconds, at.nanos)).min()
+    }
+
     /// Usage that is in no batch yet.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &UsageEntry> {
         self.waiting.values()
@@ -180,7 +187,7 @@ impl State {
         if let Some(entry) = &entry {
             let covered = open.into_iter().flat_map(|open| open.credit);
             covered.for_each(|key| self.spending.add(key.clone(), amount(entry, key.kind)));
-            read(&uncovered).for_each(|(key, used)| self.spending.add(key, used));
+            read(&uncovered).for_each(|(key, used)| self.spending.add_uncovered(key, used));
             self.wait(entry.clone());
         }
         if id == NOBODY {

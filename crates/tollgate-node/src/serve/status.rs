@@ -25,7 +25,7 @@ impl StatusOf {
             Status::Rejected { since, why } => (v1::NodeState::Rejected, Some(since), why),
             Status::Stopped => (v1::NodeState::Stopped, None, String::new()),
         };
-        let Backlog { in_flight, entries, incarnation, counts, credit } = node.backlog();
+        let Backlog { in_flight, entries, oldest: _, incarnation, counts, credit } = node.backlog();
         let Counts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } = counts;
         let reason = match &admits {
             Err(refused) if why.is_empty() => refused.clone(),

@@ -131,7 +131,8 @@ impl State {
                 for want in &wants {
                     if let Some(limit) = self.config.limit(&want.key.limit_id, want.key.kind) {
                         let ends = limit.window(want.key.window_start).end;
-                        let outcome = self.book.set_terms(&want.key, Terms { max: limit.max(at), ends, lease: None });
+                        let terms = Terms { max: limit.max(at), ends, lease: None, raised_until: None };
+                        let outcome = self.book.set_terms(&want.key, terms);
                         self.publish(outcome);
                     }
                 }
@@ -204,6 +205,7 @@ impl State {
         }
         let mut violations = Violations::new();
         let used = parse_credit_used(credit_used, &Path::root("credit_used"), &mut violations).unwrap();
+        let used: Vec<_> = used.into_iter().map(|used| (used.key, used.used)).collect();
         let outcome = self.book.set_used(incarnation, &used);
         self.publish(outcome);
         answer.set_status(v1::UsageAckStatus::Applied);

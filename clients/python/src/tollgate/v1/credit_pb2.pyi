@@ -22,7 +22,7 @@ class CreditKey(_message.Message):
     def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[_usage_pb2.LimitKind, str]] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class Credit(_message.Message):
-    __slots__ = ("key", "granted", "used", "returned", "max", "window_end", "valid_for", "alone")
+    __slots__ = ("key", "granted", "used", "returned", "max", "window_end", "valid_for", "alone", "raised_until", "raised")
     KEY_FIELD_NUMBER: _ClassVar[int]
     GRANTED_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,8 @@ class Credit(_message.Message):
     WINDOW_END_FIELD_NUMBER: _ClassVar[int]
     VALID_FOR_FIELD_NUMBER: _ClassVar[int]
     ALONE_FIELD_NUMBER: _ClassVar[int]
+    RAISED_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    RAISED_FIELD_NUMBER: _ClassVar[int]
     key: CreditKey
     granted: int
     used: int
@@ -39,7 +41,9 @@ class Credit(_message.Message):
     window_end: _timestamp_pb2.Timestamp
     valid_for: _duration_pb2.Duration
     alone: bool
-    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., granted: _Optional[int] = ..., used: _Optional[int] = ..., returned: _Optional[int] = ..., max: _Optional[int] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., alone: bool = ...) -> None: ...
+    raised_until: _timestamp_pb2.Timestamp
+    raised: bool
+    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., granted: _Optional[int] = ..., used: _Optional[int] = ..., returned: _Optional[int] = ..., max: _Optional[int] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., alone: bool = ..., raised_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., raised: bool = ...) -> None: ...
 
 class CreditWelcome(_message.Message):
     __slots__ = ("connection", "session", "credits")
@@ -148,12 +152,14 @@ class CreditStale(_message.Message):
     def __init__(self, session: _Optional[int] = ...) -> None: ...
 
 class CreditUsed(_message.Message):
-    __slots__ = ("key", "used")
+    __slots__ = ("key", "used", "uncovered")
     KEY_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
+    UNCOVERED_FIELD_NUMBER: _ClassVar[int]
     key: CreditKey
     used: int
-    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ...) -> None: ...
+    uncovered: int
+    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ..., uncovered: _Optional[int] = ...) -> None: ...
 
 class CreditAmount(_message.Message):
     __slots__ = ("kind", "amount")
@@ -164,7 +170,7 @@ class CreditAmount(_message.Message):
     def __init__(self, kind: _Optional[_Union[_usage_pb2.LimitKind, str]] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class LimitCredit(_message.Message):
-    __slots__ = ("key", "window_end", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "max", "counted", "outstanding", "left", "worst_possible_overshoot", "overshoot", "recovering", "epoch", "nodes")
+    __slots__ = ("key", "window_end", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "max", "counted", "outstanding", "left", "worst_possible_overshoot", "overshoot", "recovering", "epoch", "nodes", "uncovered", "granted")
     KEY_FIELD_NUMBER: _ClassVar[int]
     WINDOW_END_FIELD_NUMBER: _ClassVar[int]
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
@@ -182,6 +188,8 @@ class LimitCredit(_message.Message):
     RECOVERING_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
+    UNCOVERED_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
     key: CreditKey
     window_end: _timestamp_pb2.Timestamp
     virtual_key_id: str
@@ -199,7 +207,9 @@ class LimitCredit(_message.Message):
     recovering: bool
     epoch: int
     nodes: _containers.RepeatedCompositeFieldContainer[NodeCredit]
-    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., max: _Optional[int] = ..., counted: _Optional[int] = ..., outstanding: _Optional[int] = ..., left: _Optional[int] = ..., worst_possible_overshoot: _Optional[int] = ..., overshoot: _Optional[int] = ..., recovering: bool = ..., epoch: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[NodeCredit, _Mapping[str, _Any]]]] = ...) -> None: ...
+    uncovered: int
+    granted: int
+    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., max: _Optional[int] = ..., counted: _Optional[int] = ..., outstanding: _Optional[int] = ..., left: _Optional[int] = ..., worst_possible_overshoot: _Optional[int] = ..., overshoot: _Optional[int] = ..., recovering: bool = ..., epoch: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[NodeCredit, _Mapping[str, _Any]]]] = ..., uncovered: _Optional[int] = ..., granted: _Optional[int] = ...) -> None: ...
 
 class NodeCredit(_message.Message):
     __slots__ = ("node_id", "incarnation", "granted", "used", "returned")

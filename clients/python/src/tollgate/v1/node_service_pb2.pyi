@@ -82,16 +82,18 @@ class NodeHello(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_resource_pb2.ResourceKind, str]]] = ..., features: _Optional[_Iterable[str]] = ..., connection: _Optional[int] = ..., session: _Optional[int] = ..., stated: _Optional[_Iterable[_Union[_credit_pb2.CreditStated, _Mapping[str, _Any]]]] = ..., applied_revision: _Optional[int] = ..., max_staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., slots_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
-    __slots__ = ("outbox_batches", "outbox_age", "open_admissions", "last_error")
+    __slots__ = ("outbox_batches", "outbox_age", "open_admissions", "last_error", "credit_refused")
     OUTBOX_BATCHES_FIELD_NUMBER: _ClassVar[int]
     OUTBOX_AGE_FIELD_NUMBER: _ClassVar[int]
     OPEN_ADMISSIONS_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_REFUSED_FIELD_NUMBER: _ClassVar[int]
     outbox_batches: int
     outbox_age: _duration_pb2.Duration
     open_admissions: int
     last_error: str
-    def __init__(self, outbox_batches: _Optional[int] = ..., outbox_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., open_admissions: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
+    credit_refused: int
+    def __init__(self, outbox_batches: _Optional[int] = ..., outbox_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., open_admissions: _Optional[int] = ..., last_error: _Optional[str] = ..., credit_refused: _Optional[int] = ...) -> None: ...
 
 class NodeDirective(_message.Message):
     __slots__ = ("welcome", "grant", "unmet", "recall", "renewed", "stale", "closed", "go_away")
@@ -118,7 +120,7 @@ class NodeClosed(_message.Message):
     def __init__(self) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("node_id", "incarnation", "state", "version", "features", "metadata", "registered_at", "replica", "connected_at", "last_seen", "applied_revision", "revision_lag", "lag", "status", "credit_held", "closed")
+    __slots__ = ("node_id", "incarnation", "state", "version", "features", "metadata", "registered_at", "replica", "connected_at", "last_seen", "applied_revision", "revision_lag", "lag", "status", "credit_held", "closed", "kinds")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +144,7 @@ class Node(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     CREDIT_HELD_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     incarnation: int
     state: NodeState
@@ -158,7 +161,8 @@ class Node(_message.Message):
     status: NodeStatus
     credit_held: _containers.RepeatedCompositeFieldContainer[_credit_pb2.CreditAmount]
     closed: bool
-    def __init__(self, node_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., state: _Optional[_Union[NodeState, str]] = ..., version: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., replica: _Optional[str] = ..., connected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., applied_revision: _Optional[int] = ..., revision_lag: _Optional[int] = ..., lag: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., status: _Optional[_Union[NodeStatus, _Mapping[str, _Any]]] = ..., credit_held: _Optional[_Iterable[_Union[_credit_pb2.CreditAmount, _Mapping[str, _Any]]]] = ..., closed: bool = ...) -> None: ...
+    kinds: _containers.RepeatedScalarFieldContainer[_resource_pb2.ResourceKind]
+    def __init__(self, node_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., state: _Optional[_Union[NodeState, str]] = ..., version: _Optional[str] = ..., features: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., replica: _Optional[str] = ..., connected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., applied_revision: _Optional[int] = ..., revision_lag: _Optional[int] = ..., lag: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., status: _Optional[_Union[NodeStatus, _Mapping[str, _Any]]] = ..., credit_held: _Optional[_Iterable[_Union[_credit_pb2.CreditAmount, _Mapping[str, _Any]]]] = ..., closed: bool = ..., kinds: _Optional[_Iterable[_Union[_resource_pb2.ResourceKind, str]]] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "node_id", "state")

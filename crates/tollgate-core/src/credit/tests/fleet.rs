@@ -104,7 +104,7 @@ impl Simulation {
         };
         let ends = Timestamp::MAX;
         for (id, max) in [("team 0", TEAM), ("team 1", TEAM), ("budget", BUDGET), ("slots", SLOTS)] {
-            let outcome = simulation.book.set_terms(&limit(id), Terms { max, ends, lease: None });
+            let outcome = simulation.book.set_terms(&limit(id), Terms { max, ends, lease: None, raised_until: None });
             simulation.publish(outcome);
         }
         for node in 0..nodes {

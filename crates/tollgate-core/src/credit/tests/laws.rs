@@ -52,6 +52,91 @@ fn later(now: Now, seconds: u64) -> Now {
     Now { at: now.at.plus_micros(micros), elapsed: now.elapsed + Duration::from_secs(seconds) }
 }
 
+/// The terms of a budget of 10 that is raised to 20 for a minute.
+fn raised(now: Now) -> Terms {
+    let until = later(self::now(0), 60).at;
+    Terms { max: if now.at < until { 20 } else { 10 }, raised_until: Some(until), ..terms(0, 10) }
+}
+
+#[test]
+fn credit_of_a_raised_ceiling_ends_with_the_increase() {
+    let (mut book, early, late) = (Book::default(), now(0), later(now(0), 60));
+    book.set_terms(&key(0), raised(early));
+    let (mut purse, mut other) = (connected(&mut book, 1), connected(&mut book, 2));
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 15)], early);
+    let reservation = purse.admit(&[demand(key(0), 4)], early).unwrap();
+    // Its last moment, and the first after it.
+    let last = Now { at: late.at.plus_micros(-1), ..late };
+    assert!(purse.clone().admit(&[demand(key(0), 1)], last).is_ok());
+    assert!(purse.admit(&[demand(key(0), 1)], late).is_err());
+    book.set_terms(&key(0), raised(late));
+    assert_eq!(book.left(&key(0)), -5);
+    let report = purse.tidy(late);
+    exchange(&mut book, &mut purse, 1, report, late);
+    assert_eq!((book.outstanding(&key(0)), book.left(&key(0))), (4, 6), "what is in flight is covered");
+    // What is granted now is by the ceiling without the increase, and is spent.
+    ask(&mut book, &mut other, 2, &[demand(key(0), 7)], late);
+    assert!(other.admit(&[demand(key(0), 7)], late).is_err());
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 6)], late);
+    assert!(purse.admit(&[demand(key(0), 6)], late).is_ok());
+    purse.settle(reservation, |_| 4, late);
+    assert!(purse.tidy(late).is_none(), "nothing is idle");
+}
+
+#[test]
+fn credit_of_a_raised_ceiling_that_comes_late_or_to_another_process_is_not_spent_after_the_increase() {
+    let (mut book, early, late) = (Book::default(), now(0), later(now(0), 60));
+    book.set_terms(&key(0), raised(early));
+    let mut purse = connected(&mut book, 1);
+    let Some(Report::Want { session, wants }) = purse.want(&[demand(key(0), 15)], &[]) else { panic!("no session") };
+    let granted = book.want(1, session, &wants, |_, left| left, early.at).1.directives.remove(0).1;
+    // On its way when the increase ends.
+    assert!(purse.tidy(late).is_none());
+    purse.take(granted, late);
+    assert!(purse.admit(&[demand(key(0), 1)], late).is_err());
+    // A process that starts then knows nothing of the increase but what the welcome says.
+    book.set_terms(&key(0), raised(late));
+    let mut next = Purse::restore(session, []);
+    let hello = next.hello(2, late);
+    exchange(&mut book, &mut next, 1, Some(hello), late);
+    assert_eq!((next.account(&key(0)).returned, book.left(&key(0))), (15, 10));
+    assert!(next.admit(&[demand(key(0), 1)], late).is_err());
+    ask(&mut book, &mut next, 1, &[demand(key(0), 10)], late);
+    assert!(next.admit(&[demand(key(0), 10)], late).is_ok());
+}
+
+#[test]
+fn a_grant_after_the_increase_gives_back_what_was_granted_before() {
+    let (mut book, early, late) = (Book::default(), now(0), later(now(0), 60));
+    book.set_terms(&key(0), raised(early));
+    let mut purse = connected(&mut book, 1);
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 15)], early);
+    book.set_terms(&key(0), raised(late));
+    // The node is not tidy yet: its first want is for what it seems to hold.
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 5)], late);
+    assert_eq!((purse.account(&key(0)).returned, book.left(&key(0))), (15, 10));
+    assert!(purse.admit(&[demand(key(0), 5)], late).is_err());
+    ask(&mut book, &mut purse, 1, &[demand(key(0), 5)], late);
+    assert!(purse.admit(&[demand(key(0), 5)], late).is_ok());
+}
+
+#[test]
+fn what_no_credit_was_held_for_is_kept_apart_and_moves_with_what_is_counted() {
+    let mut book = Book::default();
+    book.set_terms(&key(0), terms(0, 10));
+    book.add_uncovered(&key(0), 4);
+    // Told as used later, and counted before.
+    book.add_uncovered(&key(0), -1);
+    assert_eq!((book.uncovered(&key(0), 9), book.uncovered(&key(0), 2)), (3, 2));
+    assert!(book.add_uncovered(&key(0), 0).changes.is_empty() && book.add_uncovered(&key(7), 1).changes.is_empty());
+    book.set_terms(&key(1), terms(1, 10));
+    book.move_window(&key(0), &key(1));
+    assert_eq!(book.uncovered(&key(1), 9), 3);
+    let mut copy = Book::default();
+    book.rows().for_each(|row| copy.apply(row));
+    assert_eq!(copy.uncovered(&key(1), 9), 3);
+}
+
 #[test]
 fn a_want_that_lacks_one_limit_takes_nothing_of_the_others() {
     let mut book = Book::default();

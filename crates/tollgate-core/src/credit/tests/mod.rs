@@ -25,7 +25,7 @@ fn key(window: i64) -> CounterKey {
 }
 
 fn terms(window: i64, max: i64) -> Terms {
-    Terms { max, ends: Timestamp::from_micros((window + 1) * LENGTH), lease: None }
+    Terms { max, ends: Timestamp::from_micros((window + 1) * LENGTH), lease: None, raised_until: None }
 }
 
 /// A time in the window with this number.

@@ -99,7 +99,7 @@ fn demand() -> [Demand; 1] {
 }
 
 fn terms(max: i64) -> Terms {
-    Terms { max, ends: Timestamp::MAX, lease: None }
+    Terms { max, ends: Timestamp::MAX, lease: None, raised_until: None }
 }
 
 impl World {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tollgate_core::counters::CounterKey;
-use tollgate_core::credit::{Account, Credit, Directive, Hello, Report, Returned, Stated, Want};
+use tollgate_core::credit::{Account, Credit, Directive, Hello, Report, Returned, Stated, Used, Want};
 use tollgate_core::domain::{LimitKind, Path, Timestamp, Violations};
 use tollgate_core::proto::v1;
 use tollgate_core::wire::*;
@@ -52,9 +52,18 @@ fn credits() -> impl Strategy<Value = Vec<Credit>> {
     let account = (amounts(), amounts(), amounts());
     let account = account.prop_map(|(granted, used, returned)| Account { granted, used, returned });
     let ends = keys().prop_map(|key| key.window_start);
-    let credit = (keys(), account, amounts(), ends, proptest::option::of(spans()), any::<bool>());
-    let credit =
-        credit.prop_map(|(key, account, max, ends, lease, alone)| Credit { key, account, max, ends, lease, alone });
+    let raised = (proptest::option::of(keys().prop_map(|key| key.window_start)), any::<bool>());
+    let credit = (keys(), account, amounts(), ends, proptest::option::of(spans()), any::<bool>(), raised);
+    let credit = credit.prop_map(|(key, account, max, ends, lease, alone, (raised_until, is_raised))| Credit {
+        key,
+        account,
+        max,
+        ends,
+        lease,
+        alone,
+        raised_until,
+        is_raised,
+    });
     vec(credit, 0..4)
 }
 
@@ -96,8 +105,10 @@ proptest! {
     }
 
     #[test]
-    fn the_usage_of_a_batch_comes_back(used in vec((keys(), amounts()), 0..5)) {
-        let message = render_credit_used(used.iter().map(|(key, used)| (key, *used)));
+    fn the_usage_of_a_batch_comes_back(used in vec((keys(), amounts(), amounts()), 0..5)) {
+        let mut message = render_credit_used(used.iter().map(|(key, used, _)| (key, *used)));
+        message.iter_mut().zip(&used).for_each(|(message, (.., uncovered))| message.uncovered = *uncovered);
+        let used = used.into_iter().map(|(key, used, uncovered)| Used { key, used, uncovered }).collect();
         let mut violations = Violations::new();
         prop_assert_eq!(parse_credit_used(message, &Path::root("credit_used"), &mut violations), Some(used));
     }

@@ -25,6 +25,13 @@ fn limit(number: u8, kind: LimitKind) -> CounterKey {
     CounterKey { limit_id, kind, window_start: Timestamp::from_micros(5_000_000) }
 }
 
+/// The state that records lead to.
+fn fold(records: Vec<Record>) -> State {
+    let mut state = State::default();
+    records.into_iter().for_each(|record| state.apply(record));
+    state
+}
+
 /// Something that a node does, by numbers.
 fn step(state: &State, (what, id, tokens): (u8, u8, i64)) -> Option<Record> {
     let bytes = [id + 1; 16];
@@ -97,6 +104,31 @@ fn spent(state: &State, key: &CounterKey) -> (Option<i64>, Option<(i64, i64)>) {
 }
 
 #[test]
+fn usage_that_no_credit_was_held_for_is_told_once_across_restarts() {
+    let budget = limit(1, LimitKind::Budget);
+    let mut state = State::default();
+    state.apply(Event::Registered(Registered { incarnation: 1, next_sequence: 1, ..Registered::default() }).into());
+    let settle = |id: u8, second: i64| {
+        closed_uncovered([id; 16], How::Settled, Some(entry(1, second, 10)), &[(limit(1, LimitKind::Budget), 70)])
+    };
+    let told = |state: &State| -> Vec<(i64, i64)> {
+        let told = state.batches.iter().flat_map(|batch| &batch.credit_used);
+        told.map(|told| (told.used, told.uncovered)).collect()
+    };
+    state.apply(settle(1, 5));
+    // A restart in between.
+    let mut state = fold(state.to_records());
+    state.to_batches().into_iter().for_each(|record| state.apply(record));
+    assert_eq!(told(&state), [(70, 70)]);
+    let mut state = fold(state.to_records());
+    state.apply(admitted([2; 16], Open { credit: vec![budget], ..Open::charged(entry(1, 6, 100)) }));
+    state.apply(closed([2; 16], How::Settled, Some(entry(1, 6, 10))));
+    state.apply(settle(3, 7));
+    state.to_batches().into_iter().for_each(|record| state.apply(record));
+    assert_eq!(told(&state), [(70, 70), (210, 70)]);
+}
+
+#[test]
 fn usage_by_credit_is_told_with_the_last_batch_that_has_it_and_ends_with_the_incarnation() {
     let registered = |incarnation| {
         Record::from(Event::Registered(Registered { incarnation, next_sequence: 1, ..Registered::default() }))
@@ -160,11 +192,6 @@ proptest! {
             let places: Vec<_> = state.due().map(|batch| batch.place).collect();
             prop_assert!(places.windows(2).all(|two| two[0].0 == two[1].0 && two[0].1 + 1 == two[1].1), "{:?}", places);
         }
-        let fold = |records: Vec<Record>| {
-            let mut state = State::default();
-            records.into_iter().for_each(|record| state.apply(record));
-            state
-        };
         // What the file has is what happened.
         prop_assert_eq!(&fold(read(&bytes).0), &state);
         // A new file has all but how those ended that need no more be said of.
