@@ -131,7 +131,13 @@ async fn a_newer_database_is_refused() {
 }
 
 /// The last migration, and what undoes it as far as it can be applied again.
-const LAST: (&str, &str) = ("m0019_replica", "DROP TABLE replica");
+const LAST: (&str, &str) = (
+    "m0020_provider_key_limits",
+    "DROP INDEX budget_provider_key_id; DROP INDEX rate_limit_provider_key_id; \
+     ALTER TABLE budget RENAME COLUMN provider_key_id TO gone; \
+     ALTER TABLE rate_limit RENAME COLUMN provider_key_id TO gone; \
+     ALTER TABLE provider DROP COLUMN calendar_aligned; ALTER TABLE provider DROP COLUMN calendar",
+);
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()
