@@ -1,6 +1,6 @@
 //! Budgets and rate limits, as lists over all owners.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use prost::Message;
@@ -14,13 +14,14 @@ use super::view::measure;
 use crate::config::LimitPlace;
 use crate::counters::owned_limits;
 use crate::domain::{
-    AnyResource, Budget, Calendar, Customer, Error, Id, LimitId, LimitOwner, Limits, ModelConfig, ProviderGovernance,
-    RateLimit, Resource, Team, Timestamp, VirtualKey,
+    AnyResource, Budget, Calendar, Customer, Error, Id, LimitId, LimitOwner, Limits, ModelConfig, Provider,
+    ProviderGovernance, RateLimit, ResourceKey, Team, Timestamp, VirtualKey,
 };
 use crate::proto::v1;
 use crate::proto::v1::budget_service_server::BudgetService;
 use crate::proto::v1::rate_limit_service_server::RateLimitService;
 use crate::state::{self, Page, Query, State};
+use crate::store::Persist;
 use crate::wire::{Form, render_budget, render_rate_limit};
 
 /// The owners that a list names: its filters on whose the limits are. What is empty does not filter.
@@ -31,12 +32,21 @@ pub(super) struct OwnerFilters {
     pub(super) provider_config_id: i64,
     pub(super) model_config_id: String,
     pub(super) provider: String,
+    pub(super) provider_key_id: String,
 }
 
 impl OwnerFilters {
     /// All that are named.
     pub(super) fn owners(self, state: &State) -> Result<Vec<LimitOwner>, Error> {
-        let Self { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } = self;
+        let Self {
+            customer_id,
+            team_id,
+            virtual_key_id,
+            provider_config_id,
+            model_config_id,
+            provider,
+            provider_key_id,
+        } = self;
         let mut owners = Vec::new();
         if provider_config_id != 0 {
             owners.push(LimitOwner::ProviderConfig(provider_config_id));
@@ -57,6 +67,9 @@ impl OwnerFilters {
         if !provider.is_empty() {
             owners.push(LimitOwner::Provider(Id::new(provider)));
         }
+        if !provider_key_id.is_empty() {
+            owners.push(LimitOwner::ProviderKey(provider_key_id.into()));
+        }
         Ok(owners)
     }
 }
@@ -69,45 +82,19 @@ impl Api {
         find: impl Fn(&Limits, &L) -> Option<L>,
     ) -> Result<Page<(LimitPlace, Option<Calendar>, L)>, Error> {
         let Page { items, more, total } = page;
-        let (mut customers, mut teams, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut configs, mut governed) = (Vec::new(), Vec::new());
-        for (place, _, _) in &items {
-            match place {
-                LimitPlace::Customer(id) => customers.push(id.clone()),
-                LimitPlace::Team(id) => teams.push(id.clone()),
-                LimitPlace::VirtualKey(id) | LimitPlace::ProviderConfig(id, _) => keys.push(id.clone()),
-                LimitPlace::ModelConfig(id) => configs.push(id.clone()),
-                LimitPlace::ProviderGovernance(id) => governed.push(id.clone()),
-            }
-        }
-        customers.dedup();
-        teams.dedup();
-        configs.dedup();
-        governed.dedup();
-        keys.sort();
-        keys.dedup();
-        let (store, state) = (self.ledger.store(), self.state());
-        let mut read: HashMap<Arc<str>, AnyResource> = HashMap::new();
-        let failed = |error: crate::store::StoreError| error.to_domain();
-        for stored in store.read::<Customer>(&customers).await.map_err(failed)?.1 {
-            read.insert(stored.id.shared(), Customer::wrap(Arc::new(stored)));
-        }
-        for stored in store.read::<Team>(&teams).await.map_err(failed)?.1 {
-            read.insert(stored.id.shared(), Team::wrap(Arc::new(stored)));
-        }
-        for stored in store.read::<VirtualKey>(&keys).await.map_err(failed)?.1 {
-            read.insert(stored.id.shared(), VirtualKey::wrap(Arc::new(stored)));
-        }
-        for stored in store.read::<ModelConfig>(&configs).await.map_err(failed)?.1 {
-            read.insert(stored.id.shared(), ModelConfig::wrap(Arc::new(stored)));
-        }
-        for stored in store.read::<ProviderGovernance>(&governed).await.map_err(failed)?.1 {
-            read.insert(stored.id.shared(), ProviderGovernance::wrap(Arc::new(stored)));
-        }
+        let wanted: BTreeSet<ResourceKey> = items.iter().map(|(place, ..)| place.resource()).collect();
+        let mut read: HashMap<ResourceKey, AnyResource> = HashMap::new();
+        self.read_all::<Customer>(&wanted, &mut read).await?;
+        self.read_all::<Team>(&wanted, &mut read).await?;
+        self.read_all::<VirtualKey>(&wanted, &mut read).await?;
+        self.read_all::<ModelConfig>(&wanted, &mut read).await?;
+        self.read_all::<ProviderGovernance>(&wanted, &mut read).await?;
+        self.read_all::<Provider>(&wanted, &mut read).await?;
+        let state = self.state();
         let items = items
             .into_iter()
             .filter_map(|(place, _, limit)| {
-                let any = read.get(place.resource_id())?;
+                let any = read.get(&place.resource())?;
                 let mut owned = owned_limits(any).into_iter();
                 let (_, limits) = owned.find(|(owner, _)| *owner == place.owner())?;
                 // Whom the owner belongs to is as memory has it.
@@ -117,6 +104,19 @@ impl Api {
             })
             .collect();
         Ok(Page { items, more, total })
+    }
+
+    /// Reads those of the `wanted` resources that are of kind `R`.
+    async fn read_all<R: Persist>(
+        &self,
+        wanted: &BTreeSet<ResourceKey>,
+        read: &mut HashMap<ResourceKey, AnyResource>,
+    ) -> Result<(), Error> {
+        let ids: Vec<Id<R>> =
+            wanted.iter().filter(|key| key.kind == R::KIND).map(|key| Id::new(Arc::clone(&key.id))).collect();
+        let (_, found) = self.ledger.store().read::<R>(&ids).await.map_err(|error| error.to_domain())?;
+        read.extend(found.into_iter().map(|stored| (ResourceKey::of(&stored.id), R::wrap(Arc::new(stored)))));
+        Ok(())
     }
 }
 
@@ -166,12 +166,20 @@ impl Api {
             customer_id,
             model_config_id,
             provider,
+            provider_key_id,
         } = request;
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let state = self.state();
-        let filters =
-            OwnerFilters { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider };
+        let filters = OwnerFilters {
+            customer_id,
+            team_id,
+            virtual_key_id,
+            provider_config_id,
+            model_config_id,
+            provider,
+            provider_key_id,
+        };
         let owners = filters.owners(&state)?;
         let mut page = state.list_budgets(&owners, &query);
         if !from_memory {
@@ -212,12 +220,20 @@ impl Api {
             customer_id,
             model_config_id,
             provider,
+            provider_key_id,
         } = request;
         let query =
             Query { after: scope.read_created(&page_token)?, limit: page::size(page_size)?, ..Query::default() };
         let state = self.state();
-        let filters =
-            OwnerFilters { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider };
+        let filters = OwnerFilters {
+            customer_id,
+            team_id,
+            virtual_key_id,
+            provider_config_id,
+            model_config_id,
+            provider,
+            provider_key_id,
+        };
         let owners = filters.owners(&state)?;
         let mut page = state.list_rate_limits(&owners, &query);
         if !from_memory {

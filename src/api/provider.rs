@@ -74,7 +74,11 @@ impl ProviderService for Api {
         respond(
             self.update::<Provider, _>(
                 call,
-                Edit { message: request.provider, mask: request.update_mask, reset: Reset::default() },
+                Edit {
+                    message: request.provider,
+                    mask: request.update_mask,
+                    reset: Reset { budgets: request.reset_budget_usage, rate_limits: request.reset_rate_limit_usage },
+                },
                 answer,
             )
             .await,

@@ -26,6 +26,7 @@ impl Api {
             customer_id,
             model_config_id,
             provider,
+            provider_key_id,
         } = request;
         let limit = page::size(page_size)?;
         let after = match scope.read(&page_token)? {
@@ -33,8 +34,15 @@ impl Api {
             Some((version, percent)) => Some((version, percent.parse().map_err(|_| Error::PageToken)?)),
         };
         let state = self.state();
-        let filters =
-            OwnerFilters { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider };
+        let filters = OwnerFilters {
+            customer_id,
+            team_id,
+            virtual_key_id,
+            provider_config_id,
+            model_config_id,
+            provider,
+            provider_key_id,
+        };
         let owners = filters.owners(&state)?;
         let (owner, others) = owners.split_first().map_or((None, &[][..]), |(owner, others)| (Some(owner), others));
         // A limit has one owner: two different ones match nothing.

@@ -197,8 +197,9 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
         reasoning_tokens,
         audio_tokens,
         unpriced_requests,
+        provider_key_id,
     } = entry;
-    for (field, name) in [("provider", &provider), ("model", &model)] {
+    for (field, name) in [("provider", &provider), ("model", &model), ("provider_key_id", &provider_key_id)] {
         if name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
             let text =
                 format!("{field} has more than {MAX_NAME_BYTES} bytes or control characters; report its plain name");
@@ -215,6 +216,7 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
         virtual_key_id: virtual_key_id.into(),
         provider: provider.into(),
         model: model.into(),
+        provider_key_id: provider_key_id.into(),
         requests,
         input_tokens,
         output_tokens,

@@ -29,7 +29,11 @@ pub(super) trait View: Wire + Listed {
 }
 
 impl View for Provider {
-    fn complete(_: &mut v1::Provider, _: &State, _: Timestamp, _: Detail, _: bool) {}
+    fn complete(message: &mut v1::Provider, state: &State, _: Timestamp, _: Detail, _: bool) {
+        for key in &mut message.keys {
+            measure(state, &mut key.budgets, &mut key.rate_limits);
+        }
+    }
 }
 
 impl View for McpClient {

@@ -7,7 +7,8 @@ use tollgate_core::counters::Adjustment;
 
 use super::{Change, Context, Decision, Rules, State};
 use crate::domain::{
-    Customer, Error, Id, LimitId, LimitKind, ModelConfig, Path, ProviderGovernance, Team, Violations, VirtualKey,
+    Customer, Error, Id, LimitId, LimitKind, ModelConfig, Path, Provider, ProviderGovernance, Team, Violations,
+    VirtualKey,
 };
 
 /// Adds `delta` to what a limit has counted in its current window, which never falls below 0. The owner changes with it, so
@@ -44,6 +45,7 @@ pub fn adjust(
         LimitPlace::VirtualKey(id) | LimitPlace::ProviderConfig(id, _) => touch::<VirtualKey>(state, cx, id),
         LimitPlace::ModelConfig(id) => touch::<ModelConfig>(state, cx, id),
         LimitPlace::ProviderGovernance(id) => touch::<ProviderGovernance>(state, cx, id),
+        LimitPlace::ProviderKey(id, _) => touch::<Provider>(state, cx, id),
     };
     let change = change.ok_or_else(no_limit)?;
     let (subject, changes) = (change.key(), if used == before { Vec::new() } else { vec![change] });

@@ -3,7 +3,8 @@
 
 use super::Context;
 use crate::domain::{
-    Budget, LimitId, Limits, McpConfig, Path, ProviderConfig, RateDimension, RateLimit, ResetDuration, Violations,
+    Budget, LimitId, Limits, McpConfig, Path, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit,
+    ResetDuration, Violations,
 };
 
 /// Completes the desired limits of an owner, given those it has: an entry with an id changes that limit in place; one
@@ -71,6 +72,32 @@ pub(super) fn settle_provider_configs(
         let limits = existing.map(|existing| &existing.limits);
         settle_limits(&mut entry.limits, limits, calendar_aligned, &list.index(index), violations, cx);
         entry.id = existing.map_or_else(|| cx.new_config_id(), |existing| existing.id);
+    }
+}
+
+/// Completes the desired keys of a provider, given those it has. Their ids are the client's: one without an id takes the place of
+/// a key with its name that no other takes, and so keeps what was used of its limits, or is new.
+pub(super) fn settle_provider_keys(
+    desired: &mut [ProviderKey],
+    before: &[ProviderKey],
+    calendar_aligned: bool,
+    list: &Path<'_>,
+    violations: &mut Violations,
+    cx: &mut Context<'_>,
+) {
+    let mut unclaimed: Vec<&ProviderKey> =
+        before.iter().filter(|existing| desired.iter().all(|entry| entry.id != existing.id)).collect();
+    for (index, entry) in desired.iter_mut().enumerate() {
+        let existing = match entry.id.is_empty() {
+            true => unclaimed.iter().position(|it| it.name == entry.name).map(|place| unclaimed.remove(place)),
+            false => before.iter().find(|existing| existing.id == entry.id),
+        };
+        let limits = existing.map(|existing| &existing.limits);
+        settle_limits(&mut entry.limits, limits, calendar_aligned, &list.index(index), violations, cx);
+        if entry.id.is_empty() {
+            let new_id = || cx.new_id::<Provider>().as_str().into();
+            entry.id = existing.map_or_else(new_id, |existing| existing.id.clone());
+        }
     }
 }
 

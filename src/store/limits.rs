@@ -1,23 +1,23 @@
 //! Budgets and rate limits in tables, for the resources that own them. Each row names its owner in one of the owner
 //! columns.
 
+mod rows;
+
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult, QuerySelect as _,
-    QueryTrait as _, TryGetable,
-};
+use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, QuerySelect as _, QueryTrait as _, TryGetable};
 
 use super::cell::{self, Reading};
-use super::entity::{budget, rate_limit, virtual_key_provider_config};
+use super::entity::{budget, provider_key, rate_limit, virtual_key_provider_config};
 use super::error::StoreError;
-use super::persist::{Row, Rows, Which, each, rows};
+use super::persist::{Row, Rows, Which, each};
 use super::tx::ReadTx;
 use crate::domain::{Budget, LimitOwner, Limits, NanoUsd, RateDimension, RateLimit, TemporaryIncrease};
+use rows::{BudgetRow, OWNER, OwnedRow, RateLimitRow};
 
 impl Row for budget::Model {
     type Key = String;
@@ -44,6 +44,7 @@ struct Owner {
     provider_config_id: Option<i64>,
     model_config_id: Option<String>,
     provider: Option<String>,
+    provider_key_id: Option<String>,
 }
 
 impl Owner {
@@ -55,6 +56,7 @@ impl Owner {
             LimitOwner::ProviderConfig(id) => Self { provider_config_id: Some(*id), ..Self::default() },
             LimitOwner::ModelConfig(id) => Self { model_config_id: Some(id.to_string()), ..Self::default() },
             LimitOwner::Provider(id) => Self { provider: Some(id.to_string()), ..Self::default() },
+            LimitOwner::ProviderKey(id) => Self { provider_key_id: Some(id.to_string()), ..Self::default() },
         }
     }
 }
@@ -66,8 +68,15 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
     }
     let owner = Owner::of(owner);
     rows.budget.extend(limits.budgets.iter().zip(0..).map(|(budget, ord)| {
-        let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
-            owner.clone();
+        let Owner {
+            customer_id,
+            team_id,
+            virtual_key_id,
+            provider_config_id,
+            model_config_id,
+            provider,
+            provider_key_id,
+        } = owner.clone();
         let Budget {
             id,
             max_limit,
@@ -88,6 +97,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             provider_config_id,
             model_config_id,
             provider,
+            provider_key_id,
             ord,
             max_limit_nano_usd: max_limit.nanos(),
             temporary_increase_nano_usd: increase.map(|increase| increase.amount.nanos()),
@@ -101,8 +111,15 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
         }
     }));
     rows.rate_limit.extend(limits.rate_limits.iter().zip(0..).map(|(rate, ord)| {
-        let Owner { customer_id, team_id, virtual_key_id, provider_config_id, model_config_id, provider } =
-            owner.clone();
+        let Owner {
+            customer_id,
+            team_id,
+            virtual_key_id,
+            provider_config_id,
+            model_config_id,
+            provider,
+            provider_key_id,
+        } = owner.clone();
         let RateLimit { id, token, request, concurrent, enforcement, alert_percents, created_at, updated_at } = rate;
         rate_limit::Model {
             id: id.to_string(),
@@ -112,6 +129,7 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             provider_config_id,
             model_config_id,
             provider,
+            provider_key_id,
             ord,
             token_max_limit: token.as_ref().map(|token| token.max_limit),
             token_reset_duration: token.as_ref().map(|token| token.reset_duration.to_string()),
@@ -195,6 +213,12 @@ impl Of {
     /// Those of providers.
     pub(super) const PROVIDERS: Self =
         Self { budget: budget::Column::Provider, rate_limit: rate_limit::Column::Provider, owned: Self::directly };
+    /// Those of the keys of providers.
+    pub(super) const PROVIDER_KEYS: Self = Self {
+        budget: budget::Column::ProviderKeyId,
+        rate_limit: rate_limit::Column::ProviderKeyId,
+        owned: Self::through_providers,
+    };
 
     fn directly(&self, which: Which<'_>) -> [Expr; 2] {
         [which.owned(self.budget), which.owned(self.rate_limit)]
@@ -202,10 +226,20 @@ impl Of {
 
     fn through_virtual_keys(&self, which: Which<'_>) -> [Expr; 2] {
         use virtual_key_provider_config::{Column, Entity};
+        self.through::<Entity>(which, Column::VirtualKeyId, Column::Id)
+    }
+
+    fn through_providers(&self, which: Which<'_>) -> [Expr; 2] {
+        use provider_key::{Column, Entity};
+        self.through::<Entity>(which, Column::Provider, Column::Id)
+    }
+
+    /// Those of the parts with an `id` that belong to the resources.
+    fn through<E: EntityTrait>(&self, which: Which<'_>, belongs_to: E::Column, id: E::Column) -> [Expr; 2] {
         match which {
             Which::All => self.directly(which),
             Which::These(_) | Which::Range(_) => {
-                let ids = which.select::<Entity>(Column::VirtualKeyId).select_only().column(Column::Id).into_query();
+                let ids = which.select::<E>(belongs_to).select_only().column(id).into_query();
                 [self.budget.in_subquery(ids.clone()), self.rate_limit.in_subquery(ids)]
             }
         }
@@ -277,113 +311,43 @@ where
     Ok(Owned(limits))
 }
 
-/// Whether a limit belongs to a provider config that does not exist: who reads provider configs by their keys does not meet
-/// such.
+/// Whether a limit belongs to a provider config or a provider key that does not exist: who reads those by their keys does
+/// not meet such.
 pub(super) async fn find_stray(tx: &ReadTx) -> Result<(), StoreError> {
-    use virtual_key_provider_config::{Column, Entity};
-    let stray = |owner: Expr| {
-        let config = Entity::find().filter(Expr::col((Entity, Column::Id)).eq(owner.clone())).into_query();
-        owner.is_not_null().and(Expr::exists(config).not())
+    use virtual_key_provider_config::Column as ConfigColumn;
+    stray::<virtual_key_provider_config::Entity, i64>(tx, &Of::PROVIDER_CONFIGS, ConfigColumn::Id).await?;
+    stray::<provider_key::Entity, String>(tx, &Of::PROVIDER_KEYS, provider_key::Column::Id).await
+}
+
+/// Whether a limit belongs to a part that does not exist, which has the `id` that the limit names.
+async fn stray<E: EntityTrait, K: TryGetable + fmt::Display + Send>(
+    tx: &ReadTx,
+    of: &Of,
+    id: E::Column,
+) -> Result<(), StoreError> {
+    let without = |owner: Expr| {
+        let part = E::find().filter(Expr::col((E::default(), id)).eq(owner.clone())).into_query();
+        owner.is_not_null().and(Expr::exists(part).not())
     };
-    let found = |table: &'static str, id: String, owner: Option<i64>| {
-        Err(StoreError::corrupt(table, id, format!("the owner {} does not exist", owner.unwrap_or_default())))
+    let found = |table: &'static str, id: String, owner: K| {
+        Err(StoreError::corrupt(table, id, format!("the owner {owner} does not exist")))
     };
-    let of_budget = stray(Expr::col((budget::Entity, budget::Column::ProviderConfigId)));
-    if let Some(row) = rows(tx, budget::Entity::find().filter(of_budget).limit(1)).await?.pop() {
-        return found("budget", row.id, row.provider_config_id);
-    }
-    let of_rate_limit = stray(Expr::col((rate_limit::Entity, rate_limit::Column::ProviderConfigId)));
-    match rows(tx, rate_limit::Entity::find().filter(of_rate_limit).limit(1)).await?.pop() {
-        Some(row) => found("rate_limit", row.id, row.provider_config_id),
-        None => Ok(()),
-    }
-}
-
-/// The column under which the owner of a limit is read, whichever it is.
-const OWNER: &str = "owner";
-
-/// A row with its owner.
-struct OwnedRow<K, R> {
-    owner: K,
-    row: R,
-}
-
-impl<K: TryGetable, R: FromQueryResult> FromQueryResult for OwnedRow<K, R> {
-    fn from_query_result(result: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        Ok(Self { owner: result.try_get(prefix, OWNER)?, row: R::from_query_result(result, prefix)? })
-    }
-}
-
-#[derive(FromQueryResult)]
-struct BudgetRow {
-    id: String,
-    ord: i32,
-    max_limit_nano_usd: i64,
-    temporary_increase_nano_usd: Option<i64>,
-    temporary_increase_until: Option<i64>,
-    reset_duration: String,
-    enforcement: String,
-    alert_percents: Option<String>,
-    anchor: i64,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl BudgetRow {
-    const COLUMNS: [budget::Column; 11] = {
-        use budget::Column::*;
-        [
-            Id,
-            Ord,
-            MaxLimitNanoUsd,
-            TemporaryIncreaseNanoUsd,
-            TemporaryIncreaseUntil,
-            ResetDuration,
-            Enforcement,
-            AlertPercents,
-            Anchor,
-            CreatedAt,
-            UpdatedAt,
-        ]
-    };
-}
-
-#[derive(FromQueryResult)]
-struct RateLimitRow {
-    id: String,
-    ord: i32,
-    token_max_limit: Option<i64>,
-    token_reset_duration: Option<String>,
-    token_anchor: Option<i64>,
-    request_max_limit: Option<i64>,
-    request_reset_duration: Option<String>,
-    request_anchor: Option<i64>,
-    concurrent_request_max_limit: Option<i64>,
-    enforcement: String,
-    alert_percents: Option<String>,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl RateLimitRow {
-    const COLUMNS: [rate_limit::Column; 13] = {
-        use rate_limit::Column::*;
-        [
-            Id,
-            Ord,
-            TokenMaxLimit,
-            TokenResetDuration,
-            TokenAnchor,
-            RequestMaxLimit,
-            RequestResetDuration,
-            RequestAnchor,
-            ConcurrentRequestMaxLimit,
-            Enforcement,
-            AlertPercents,
-            CreatedAt,
-            UpdatedAt,
-        ]
-    };
+    let select = budget::Entity::find()
+        .select_only()
+        .columns(BudgetRow::COLUMNS)
+        .column_as(of.budget, OWNER)
+        .filter(without(Expr::col((budget::Entity, of.budget))))
+        .limit(1)
+        .into_model::<OwnedRow<K, BudgetRow>>();
+    each(tx, "budget", select, |OwnedRow { owner, row }| found("budget", row.id, owner)).await?;
+    let select = rate_limit::Entity::find()
+        .select_only()
+        .columns(RateLimitRow::COLUMNS)
+        .column_as(of.rate_limit, OWNER)
+        .filter(without(Expr::col((rate_limit::Entity, of.rate_limit))))
+        .limit(1)
+        .into_model::<OwnedRow<K, RateLimitRow>>();
+    each(tx, "rate_limit", select, |OwnedRow { owner, row }| found("rate_limit", row.id, owner)).await
 }
 
 fn temporary_increase(

@@ -72,6 +72,7 @@ fn owner_columns(owner: &LimitOwner) -> (i32, String) {
         LimitOwner::ProviderConfig(id) => (4, id.to_string()),
         LimitOwner::ModelConfig(id) => (5, id.to_string()),
         LimitOwner::Provider(id) => (6, id.to_string()),
+        LimitOwner::ProviderKey(id) => (7, id.to_string()),
     }
 }
 
@@ -83,6 +84,7 @@ fn owner(kind: i32, id: &str) -> Option<LimitOwner> {
         4 => LimitOwner::ProviderConfig(id.parse().ok()?),
         5 => LimitOwner::ModelConfig(Id::new(id)),
         6 => LimitOwner::Provider(Id::new(id)),
+        7 => LimitOwner::ProviderKey(id.into()),
         _ => return None,
     })
 }

@@ -59,14 +59,17 @@ impl Concerns {
                 Some(Scope::VirtualKey(id)) => Self::virtual_key(config, id),
                 Some(Scope::Global) | None => Self::default(),
             },
-            LimitPlace::ProviderGovernance(_) => Self::default(),
+            LimitPlace::ProviderGovernance(_) | LimitPlace::ProviderKey(..) => Self::default(),
         }
     }
 }
 
 /// The owner of a limit for people: its kind, id and name. It may be gone already.
 fn owner(config: &Config, place: &LimitPlace) -> (&'static str, String, String) {
-    let id = place.resource_id().to_owned();
+    let id = match place {
+        LimitPlace::ProviderKey(_, id) => id.to_string(),
+        _ => place.resource().id.to_string(),
+    };
     let (kind, name) = match place {
         LimitPlace::Customer(_) => ("customer", config.get::<Customer>(&id).map(|it| it.resource.name.to_string())),
         LimitPlace::Team(_) => ("team", config.get::<Team>(&id).map(|it| it.resource.name.to_string())),
@@ -77,6 +80,7 @@ fn owner(config: &Config, place: &LimitPlace) -> (&'static str, String, String) 
             ("model_config", config.get::<ModelConfig>(&id).map(|it| it.resource.model_name.to_string()))
         }
         LimitPlace::ProviderGovernance(_) => ("provider", Some(id.clone())),
+        LimitPlace::ProviderKey(..) => ("provider_key", config.provider_key(&id).map(|(_, key)| key.name.to_string())),
     };
     (kind, id, name.unwrap_or_default())
 }

@@ -30,6 +30,7 @@ mod node;
 mod operations;
 mod prices;
 mod process;
+mod provider_keys;
 mod proxy;
 mod reconciliation;
 mod replicas;

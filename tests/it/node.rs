@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tollgate::decision::{Explanation, Verdict};
-use tollgate::domain::{Fallback, Id, Timestamp};
+use tollgate::domain::{Fallback, Id, LimitOwner, Timestamp};
 use tollgate::proto::v1;
 use tollgate::proto::v1::decision_service_client::DecisionServiceClient;
 use tollgate::proto::v1::explain_request::Key;
@@ -25,11 +25,15 @@ mod credit;
 mod envoy;
 mod fleet;
 mod kept;
+mod organisation;
 mod prices;
+mod provider_keys;
 mod running;
 mod serve;
 mod slots;
 mod targets;
+
+use organisation::organisation;
 
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "groq", ""];
 const MODELS: [&str; 7] = ["gpt-4o", "openai/gpt-4o", "gpt-free", "openai/gpt-free", "o3", "claude", "*"];
@@ -93,104 +97,13 @@ fn rule(priority: i32, scope: v1::RoutingScope, scope_id: &str, expression: &str
     }
 }
 
-/// Something of every kind that decisions read. The values of the keys.
-async fn organisation(api: &Api) -> Vec<String> {
-    let calendar = v1::Calendar { time_zone: "Asia/Kolkata".to_owned(), ..Default::default() };
-    let customer = v1::Customer {
-        name: "customer".to_owned(),
-        budgets: vec![budget(0.01)],
-        calendar_aligned: true,
-        calendar: Some(calendar),
-        ..Default::default()
-    };
-    let customer = made::<v1::Customer>(api, customer).await;
-    let team = v1::Team {
-        name: "team".to_owned(),
-        customer_id: customer.id.clone(),
-        rate_limits: [rate(3), vec![at_once(2)]].concat(),
-        ..Default::default()
-    };
-    let team = made::<v1::Team>(api, team).await;
-    let ceiling = |providers: &[&str], allowed: &[&str], blocked: &[&str]| {
-        let [allowed_providers, allowed_models, blocked_models] =
-            [providers, allowed, blocked].map(|list| list.iter().map(|&it| it.to_owned()).collect());
-        Some(v1::ModelCeiling { allowed_providers, allowed_models, blocked_models })
-    };
-    let ceiled = v1::Customer {
-        name: "ceiled".to_owned(),
-        model_ceiling: ceiling(&["openai", "groq"], &[], &["groq/gpt-*"]),
-        ..Default::default()
-    };
-    let ceiled = v1::Team {
-        name: "ceiled".to_owned(),
-        customer_id: made::<v1::Customer>(api, ceiled).await.id,
-        model_ceiling: ceiling(&[], &["gpt-*", "openai/o3"], &[]),
-        ..Default::default()
-    };
-    let ceiled = made::<v1::Team>(api, ceiled).await;
-    let asleep = v1::Customer { name: "asleep".to_owned(), is_active: Some(false), ..Default::default() };
-    let asleep = made::<v1::Customer>(api, asleep).await;
-    let idle = v1::Team { name: "idle".to_owned(), is_active: Some(false), ..Default::default() };
-    let idle = made::<v1::Team>(api, idle).await;
-    let mut values = Vec::new();
-    for (name, team_id, customer_id, is_active) in [
-        ("of a team", team.id.as_str(), "", true),
-        ("of a customer", "", customer.id.as_str(), true),
-        ("of nobody", "", "", true),
-        ("inactive", "", "", false),
-        ("of a ceiled team", ceiled.id.as_str(), "", true),
-        ("of an inactive customer", "", asleep.id.as_str(), true),
-        ("of an inactive team", idle.id.as_str(), "", true),
-    ] {
-        let key = v1::VirtualKey {
-            name: name.to_owned(),
-            team_id: team_id.to_owned(),
-            customer_id: customer_id.to_owned(),
-            is_active: Some(is_active),
-            budgets: vec![raised(0.002, 0.003)],
-            calendar_aligned: true,
-            provider_configs: vec![
-                config("openai", Some(1.0), &["*"]),
-                config("groq", Some(2.0), &["gpt-*", "claude"]),
-                config("anthropic", None, &["claude"]),
-            ],
-            ..Default::default()
-        };
-        values.push(made::<v1::VirtualKey>(api, key).await.value);
-    }
-    let free = "headers[\"x-tier\"] == 'free' && budget_used < 50.0";
-    made::<v1::RoutingRule>(api, rule(1, v1::RoutingScope::Team, &team.id, free, "o3")).await;
-    made::<v1::RoutingRule>(api, rule(2, v1::RoutingScope::Global, "", "params[\"beta\"] == 'yes'", "claude")).await;
-    let long = "context_length > 1 && stream && now.getHours('Europe/Berlin') % 2 == 0";
-    made::<v1::RoutingRule>(api, rule(3, v1::RoutingScope::Global, "", long, "openai/gpt-4o")).await;
-    made::<v1::ModelConfig>(
-        api,
-        v1::ModelConfig {
-            model_name: "o3".to_owned(),
-            scope: v1::ModelConfigScope::Customer.into(),
-            scope_id: customer.id,
-            rate_limits: rate(2),
-            ..Default::default()
-        },
-    )
-    .await;
-    let rates = v1::PricingPatch { input_cost_per_token: Some(0.0), ..Default::default() };
-    let free = v1::ModelPrice {
-        provider: "openai".to_owned(),
-        model: "gpt-free".to_owned(),
-        rates: Some(rates),
-        ..Default::default()
-    };
-    made::<v1::ModelPrice>(api, free).await;
-    values
-}
-
 /// A request at random, as both sides have it.
 #[derive(Clone, Debug)]
 struct Asked {
     value: Option<String>,
     provider: &'static str,
     model: &'static str,
+    provider_key_id: &'static str,
     request_type: &'static str,
     headers: BTreeMap<String, String>,
     params: BTreeMap<String, String>,
@@ -209,19 +122,21 @@ fn asked(values: Vec<String>) -> impl Strategy<Value = Asked> {
         1 => Just(None),
     ];
     let place = (prop::sample::select(&PROVIDERS), prop::sample::select(&MODELS), prop::sample::select(&TYPES));
+    let provider_key_id = prop_oneof![9 => Just(""), 2 => Just("one"), 1 => Just("two"), 1 => Just("only")];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let fallback = (prop::sample::select(&PROVIDERS[..3]), prop::sample::select(&["", "gpt-4o", "claude"][..]))
         .prop_map(|(provider, model)| Fallback { provider: Id::new(provider), model: model.into() });
     let fallbacks = prop::collection::vec(fallback, 0..3);
     // Seeds as clients can say them, below 2^53.
     let numbers = (0..3_i64, 0..3_000_000_i64, 0..1_u64 << 53, 0..200_000_i64);
-    let parts = (value, place, flags, fallbacks, numbers);
-    parts.prop_map(|(value, place, (tier, beta, stream), fallbacks, (tokens, cost, seed, seconds))| {
+    let parts = (value, place, provider_key_id, flags, fallbacks, numbers);
+    parts.prop_map(|(value, place, provider_key_id, (tier, beta, stream), fallbacks, (tokens, cost, seed, seconds))| {
         let pair = |given: bool, name: &str, value: &str| given.then(|| (name.to_owned(), value.to_owned()));
         Asked {
             value,
             provider: place.0,
             model: place.1,
+            provider_key_id,
             request_type: place.2,
             headers: pair(tier, "x-tier", "free").into_iter().collect(),
             params: pair(beta, "beta", "yes").into_iter().collect(),
@@ -246,6 +161,7 @@ impl Asked {
             key: self.value.clone().map(Key::VirtualKeyValue),
             provider: self.provider.to_owned(),
             model: self.model.to_owned(),
+            provider_key_id: self.provider_key_id.to_owned(),
             request_type: self.request_type.to_owned(),
             headers: self.headers.clone(),
             params: self.params.clone(),
@@ -265,6 +181,7 @@ impl Asked {
             credential: self.value.as_deref().map_or(Credential::None, Credential::Value),
             provider: self.provider,
             model: self.model,
+            provider_key_id: self.provider_key_id,
             request_type: self.request_type,
             headers: &self.headers,
             params: &self.params,
@@ -286,6 +203,7 @@ async fn report(api: &Api, keys: &[String]) {
         virtual_key_id: id.clone(),
         provider: "openai".to_owned(),
         model: "gpt-4o".to_owned(),
+        provider_key_id: "one".to_owned(),
         requests: 1,
         input_tokens: 700,
         output_tokens: 300,
@@ -359,7 +277,7 @@ async fn a_node_decides_what_the_server_explains() {
     let node = Node::builder(format!("http://{}", rig.address())).node_id("gateway").start().await.unwrap();
     let mut decisions = DecisionServiceClient::new(api.0.clone());
     let (mut runner, cases) = (TestRunner::deterministic(), asked(values));
-    let (mut allowed, mut free, mut seen) = (0, 0, BTreeSet::new());
+    let (mut allowed, mut free, mut seen, mut of_keys) = (0, 0, BTreeSet::new(), 0);
     for _ in 0..600 {
         let asked = cases.new_tree(&mut runner).unwrap().current();
         let at = asked.at();
@@ -367,6 +285,8 @@ async fn a_node_decides_what_the_server_explains() {
         let explanation = node.decide_at(&asked.request(), at);
         assert_eq!(decided(&explanation), told(&answer), "{asked:?}");
         allowed += usize::from(explanation.is_allowed());
+        let blocking = explanation.blocking.map(|place| &explanation.limits[place].owner);
+        of_keys += usize::from(matches!(blocking, Some(LimitOwner::ProviderKey(_))));
         free += usize::from(explanation.reason.contains("price is 0"));
         assert_eq!(explanation.is_allowed(), answer.decision() == v1::Decision::Allow);
         seen.insert(answer.decision);
@@ -375,6 +295,7 @@ async fn a_node_decides_what_the_server_explains() {
         assert!(seen.contains(&decision.into()), "{decision:?} was never decided");
     }
     assert!(allowed > 40 && seen.len() >= 7, "{allowed} of 600 were allowed, {seen:?} were decided");
+    assert!(of_keys > 0, "{of_keys} of 600 were stopped by a limit of a provider key");
     assert!(free > 0, "{free} of 600 passed used-up budgets, since they cost nothing");
 
     // What changes reaches it, and what is deleted.

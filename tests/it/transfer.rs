@@ -64,6 +64,12 @@ pub(crate) async fn fill(api: &Api) {
     let customer = two::<v1::Customer>(api).await;
     let team = two::<v1::Team>(api).await;
     let provider = two::<v1::Provider>(api).await;
+    let limit = v1::Budget { max_limit: 1.5, reset_duration: "1M".to_owned(), ..Default::default() };
+    let rate_limit = v1::RateLimit { concurrent_request_max_limit: Some(7), ..Default::default() };
+    let mut limited = v1::Provider { calendar_aligned: true, revision: 0, ..provider.clone() };
+    limited.calendar = Some(v1::Calendar { time_zone: "Asia/Kolkata".to_owned(), ..Default::default() });
+    (limited.keys[0].budgets, limited.keys[0].rate_limits) = (vec![limit], vec![rate_limit]);
+    api.update_provider(limited, &["keys", "calendar_aligned", "calendar"]).await.unwrap();
     let client = two::<v1::McpClient>(api).await;
     two::<v1::RoutingRule>(api).await;
     two::<v1::ModelConfig>(api).await;

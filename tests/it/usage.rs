@@ -84,7 +84,7 @@ fn rank(budget: &v1::Budget) -> u8 {
         Some(Owner::TeamId(_)) => 1,
         Some(Owner::VirtualKeyId(_)) => 2,
         Some(Owner::ProviderConfigId(_)) => 3,
-        Some(Owner::ModelConfigId(_) | Owner::Provider(_)) | None => 4,
+        Some(Owner::ModelConfigId(_) | Owner::Provider(_) | Owner::ProviderKeyId(_)) | None => 4,
     }
 }
 

@@ -32,6 +32,7 @@ const TIMES: u32 = 20_000;
 const USED: Used = Used {
     provider: String::new(),
     model: String::new(),
+    provider_key_id: String::new(),
     input_tokens: 700,
     cache_read_tokens: 0,
     cache_creation_tokens: 0,

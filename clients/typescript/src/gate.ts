@@ -84,6 +84,8 @@ export interface Usage {
   readonly provider?: string;
   /** The model that answered; absent for the one that was admitted. */
   readonly model?: string;
+  /** The provider key that was used; absent for the one that was admitted, if that provider answered. */
+  readonly providerKeyId?: string;
 }
 
 /** The whole charge for a request. */

@@ -53,6 +53,8 @@ pub struct Used {
     pub provider: String,
     /// The model that answered; empty for the one that was admitted.
     pub model: String,
+    /// The provider key that was used; empty for the one that was admitted, if the provider is that too.
+    pub provider_key_id: String,
     /// LLM tokens of the prompt: all of them, those of the provider's cache included.
     pub input_tokens: i64,
     /// Of them, those that were read from the provider's cache.
@@ -65,14 +67,20 @@ pub struct Used {
     pub cost_nano_usd: Option<i64>,
 }
 
-/// The longest name of a provider or a model that is recorded, in bytes: a batch of them all must fit into a message.
+/// The longest name of a provider or a model, or id of a provider key, that is recorded, in bytes: a batch of them all must fit
+/// into a message.
 const LONGEST_NAME: usize = 256;
 
-/// Why names are not recorded.
-pub(crate) fn too_long(provider: &str, model: &str) -> Option<String> {
-    let (name, length) = [("provider", provider.len()), ("model", model.len())].into_iter().max_by_key(|it| it.1)?;
+/// The field that is not recorded, if one is too long, and why.
+pub(crate) fn too_long(provider: &str, model: &str, provider_key_id: &str) -> Option<(&'static str, String)> {
+    let names = [
+        ("provider", "name of the provider", provider.len()),
+        ("model", "name of the model", model.len()),
+        ("provider_key_id", "id of the provider key", provider_key_id.len()),
+    ];
+    let (field, what, length) = names.into_iter().max_by_key(|(.., length)| *length)?;
     (length > LONGEST_NAME)
-        .then(|| format!("the name of the {name} has {length} bytes; at most {LONGEST_NAME} are recorded"))
+        .then(|| (field, format!("the {what} has {length} bytes; at most {LONGEST_NAME} are recorded")))
 }
 
 impl Used {
@@ -89,8 +97,7 @@ impl Used {
                 return Err(SettleError::Invalid { field, why: format!("is {value}; must be at least 0") });
             }
         }
-        if let Some(why) = too_long(&self.provider, &self.model) {
-            let field = if self.provider.len() > self.model.len() { "provider" } else { "model" };
+        if let Some((field, why)) = too_long(&self.provider, &self.model, &self.provider_key_id) {
             return Err(SettleError::Invalid { field, why: format!("is too long: {why}") });
         }
         if self.input_tokens.checked_add(self.output_tokens).is_none() {
@@ -115,10 +122,14 @@ impl Used {
     /// The usage entry of an admission, at the instant of that. Its cost is 0 if nobody knows it.
     pub(crate) fn entry(&self, admitted: &UsageEntry) -> UsageEntry {
         let or = |given: &String, other: &String| if given.is_empty() { other.clone() } else { given.clone() };
+        let provider = or(&self.provider, &admitted.provider);
+        // A provider key is of one provider.
+        let admitted_key = if provider == admitted.provider { admitted.provider_key_id.clone() } else { String::new() };
         UsageEntry {
             virtual_key_id: admitted.virtual_key_id.clone(),
-            provider: or(&self.provider, &admitted.provider),
+            provider,
             model: or(&self.model, &admitted.model),
+            provider_key_id: or(&self.provider_key_id, &admitted_key),
             requests: 1,
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
@@ -226,7 +237,7 @@ impl Granted {
         &self.explanation.model
     }
 
-    /// The provider key to use, if the request or a rule names one.
+    /// The provider key to use, if the request or a rule names one, or if the request may use only one.
     pub fn provider_key_id(&self) -> Option<&str> {
         self.explanation.key_id.as_deref()
     }

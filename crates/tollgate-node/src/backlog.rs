@@ -17,7 +17,7 @@ pub struct Counts {
     pub expired: u64,
     /// Of those settled, those that cost nothing since nobody knows their price.
     pub unpriced: u64,
-    /// Of those settled, those on a provider or a model that they were not admitted for.
+    /// Of those settled, those on a provider, model or provider key that they were not admitted for.
     pub uncovered: u64,
 }
 

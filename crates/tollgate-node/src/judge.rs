@@ -91,7 +91,8 @@ impl Judge<'_> {
         let mut estimate = answers.complete(request.estimate, &explanation);
         if explanation.is_allowed() {
             let price = estimated_cost(config, key, request, estimate, &explanation, at);
-            if let Some(why) = too_long(&explanation.provider, &explanation.model) {
+            let key_id = explanation.key_id.as_deref().unwrap_or_default();
+            if let Some((_, why)) = too_long(&explanation.provider, &explanation.model, key_id) {
                 let verdict = Verdict::ModelBlocked;
                 return Err(Refused::of(Explanation { verdict, reason: why, ..explanation }, at));
             }
@@ -157,6 +158,7 @@ pub(crate) fn admission(
         virtual_key_id,
         provider: to.provider.to_string(),
         model: to.model.to_string(),
+        provider_key_id: to.key_id.as_deref().unwrap_or_default().to_owned(),
         requests: 1,
         input_tokens: estimate.input_tokens.unwrap_or_default(),
         output_tokens: estimate.output_tokens.unwrap_or_default(),
@@ -164,12 +166,12 @@ pub(crate) fn admission(
         occurred_at: Some(stamp(at)),
         ..UsageEntry::default()
     };
-    let provider_key_id = to.key_id.as_deref().unwrap_or_default().to_owned();
-    Open { estimate, provider_key_id, request_type: request_type.to_owned(), credit: Vec::new() }
+    Open { estimate, request_type: request_type.to_owned(), credit: Vec::new() }
 }
 
-/// Whether a request was admitted for what it used.
+/// Whether a request was admitted for what it used. Where no provider key was named, the gateway chose one.
 pub(crate) fn covers(admitted: &UsageEntry, used: &UsageEntry) -> bool {
     let is_model = bare_model(&admitted.model, &admitted.provider) == bare_model(&used.model, &used.provider);
-    is_model && admitted.provider == used.provider
+    let is_key = admitted.provider_key_id.is_empty() || admitted.provider_key_id == used.provider_key_id;
+    is_model && is_key && admitted.provider == used.provider
 }

@@ -32,8 +32,7 @@ impl Pricing {
         let request = PriceRequest {
             virtual_key_id: &entry.virtual_key_id,
             provider: &entry.provider,
-            // It is of the provider that was admitted.
-            provider_key_id: if entry.provider == open.estimate.provider { &open.provider_key_id } else { "" },
+            provider_key_id: &entry.provider_key_id,
             model: &entry.model,
             request_type: &open.request_type,
         };

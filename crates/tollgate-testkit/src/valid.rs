@@ -17,7 +17,7 @@ use tollgate_core::domain::{
 use tollgate_core::proto::v1;
 use tollgate_core::wire::{Wire, render_rates};
 
-use limits::{Limits, budgets, calendar, limits, rate_limits};
+use limits::{Limits, budgets, calendar, limits, limits_of_several, rate_limits};
 
 /// What valid messages name; a provider `p` has the key `p-key`.
 pub const PROVIDERS: [&str; 3] = ["openai", "anthropic", "groq"];
@@ -342,19 +342,16 @@ impl Sample for Provider {
     fn valid() -> BoxedStrategy<v1::Provider> {
         let key = (name(), listed(&["a", "b", "*"]));
         let ids = subsequence(vec!["one", "two words", "", ""], 0..=4).prop_shuffle();
-        let parts = ("[ ]?[a-zü]{1,4}[0-9][ ]?", ids, vec(key, 4));
-        parts
-            .prop_map(|(name, ids, keys)| v1::Provider {
-                managed_by: manager(&name),
-                name,
-                keys: ids
-                    .into_iter()
-                    .zip(keys)
-                    .map(|(id, (name, models))| v1::ProviderKey { id: id.to_owned(), name, models })
-                    .collect(),
-                ..Default::default()
-            })
-            .boxed()
+        let parts = ("[ ]?[a-zü]{1,4}[0-9][ ]?", ids, vec(key, 4), limits_of_several(4));
+        let provider = |(name, ids, keys, ((calendar_aligned, calendar), limits)): (String, Vec<&str>, Vec<_>, _)| {
+            let keys = ids.into_iter().zip(keys).zip::<Vec<_>>(limits).map(|((id, (name, models)), limits)| {
+                let (id, (budgets, rate_limits)) = (id.to_owned(), limits);
+                v1::ProviderKey { id, name, models, budgets, rate_limits }
+            });
+            let (managed_by, keys) = (manager(&name), keys.collect());
+            v1::Provider { managed_by, name, keys, calendar_aligned, calendar, ..Default::default() }
+        };
+        parts.prop_map(provider).boxed()
     }
 }
 

@@ -76,7 +76,8 @@ impl World {
         self.put_as(&id, resource)
     }
 
-    fn put_as<R: Indexed>(&mut self, id: &str, resource: &R) -> Arc<Stored<R>> {
+    /// Puts a resource with this id, in the place of one that has it.
+    pub fn put_as<R: Indexed>(&mut self, id: &str, resource: &R) -> Arc<Stored<R>> {
         self.revision += 1;
         let at = Timestamp::from_micros(NOW);
         let (id, revision, resource) = (Id::new(id), self.revision, resource.clone());
@@ -128,9 +129,13 @@ impl World {
             AnyResource::ProviderGovernance(stored) => {
                 self.complete_limits(&mut Arc::make_mut(stored).resource.limits);
             }
+            AnyResource::Provider(stored) => {
+                for key in &mut Arc::make_mut(stored).resource.keys {
+                    self.complete_limits(&mut key.limits);
+                }
+            }
             AnyResource::RoutingRule(_)
             | AnyResource::PricingOverride(_)
-            | AnyResource::Provider(_)
             | AnyResource::McpClient(_)
             | AnyResource::ModelPrice(_)
             | AnyResource::Webhook(_) => {}

@@ -240,7 +240,15 @@ fn pricing_scope(value: &Value, places: &Places) -> String {
 
 /// The owner of a limit.
 fn owner(value: &Value, places: &Places) -> String {
-    let owners = ["customer_id", "team_id", "virtual_key_id", "model_config_id", "provider", "provider_config_id"];
+    let owners = [
+        "customer_id",
+        "team_id",
+        "virtual_key_id",
+        "model_config_id",
+        "provider",
+        "provider_config_id",
+        "provider_key_id",
+    ];
     let owner = owners.into_iter().find(|field| !value[*field].is_null());
     owner.map_or_else(String::new, |field| {
         let kind = field.trim_end_matches("_id").replace('_', " ").replace("virtual ", "");

@@ -68,7 +68,7 @@ async fn limits(api: &Api, kind: Kind, message: &DynamicMessage) -> Result<(), F
         Kind::Team => "team_id",
         Kind::VirtualKey => "virtual_key_id",
         Kind::ModelConfig => "model_config_id",
-        Kind::ProviderGovernance => "provider",
+        Kind::ProviderGovernance | Kind::Provider => "provider",
         _ => return Ok(()),
     };
     let mut shown = Vec::new();
@@ -77,6 +77,11 @@ async fn limits(api: &Api, kind: Kind, message: &DynamicMessage) -> Result<(), F
         for config in list(message, "provider_configs") {
             let call = listing(subject)?.with("provider_config_id", Value::I64(number(&config, "id")));
             found.extend(api.list(call).await?);
+        }
+        if kind == Kind::Provider {
+            for key in list(message, "keys") {
+                found.extend(api.list(listing(subject)?.text("provider_key_id", &text(&key, "id"))).await?);
+            }
         }
         let places = Places::of(api, &found).await?;
         shown.extend(found.iter().flat_map(|limit| rows(subject, limit, &places, false)));

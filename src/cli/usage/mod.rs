@@ -81,7 +81,8 @@ struct ShowArgs {
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     limit: usize,
 
-    /// Only limits of these owners: customer, team, virtual_key, provider_config, model_config, provider [default: all]
+    /// Only limits of these owners: customer, team, virtual_key, provider_config, model_config, provider, provider_key
+    /// [default: all]
     #[arg(long = "owner", env = "TOLLGATE_OWNERS", value_delimiter = ',', value_name = "KIND,…", value_parser = owner)]
     owners: Vec<OwnerKind>,
 

@@ -14,11 +14,19 @@ pub(super) enum OwnerKind {
     ProviderConfig,
     ModelConfig,
     Provider,
+    ProviderKey,
 }
 
 impl OwnerKind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Customer, Self::Team, Self::VirtualKey, Self::ProviderConfig, Self::ModelConfig, Self::Provider];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Customer,
+        Self::Team,
+        Self::VirtualKey,
+        Self::ProviderConfig,
+        Self::ModelConfig,
+        Self::Provider,
+        Self::ProviderKey,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -28,6 +36,7 @@ impl OwnerKind {
             Self::ProviderConfig => "provider_config",
             Self::ModelConfig => "model_config",
             Self::Provider => "provider",
+            Self::ProviderKey => "provider_key",
         }
     }
 
@@ -39,8 +48,15 @@ impl OwnerKind {
             Self::VirtualKey | Self::ProviderConfig => Kind::VirtualKey,
             Self::ModelConfig => Kind::ModelConfig,
             Self::Provider => Kind::ProviderGovernance,
+            Self::ProviderKey => Kind::Provider,
         }
     }
+}
+
+/// A part of a resource that owns limits: its id, and what it is called beside the name of the resource.
+struct Part<'a> {
+    id: String,
+    name: &'a str,
 }
 
 /// An owner, and its limits.
@@ -48,18 +64,13 @@ pub(super) struct Owner<'a> {
     pub(super) kind: OwnerKind,
     budgets: &'a [Budget],
     rate_limits: &'a [RateLimit],
-    /// Id and provider, if it is a provider config.
-    config: Option<(i64, &'a str)>,
+    /// The part of the resource that it is, if it is not the resource itself.
+    part: Option<Part<'a>>,
 }
 
 impl<'a> Owner<'a> {
-    fn new(
-        kind: OwnerKind,
-        budgets: &'a [Budget],
-        rate_limits: &'a [RateLimit],
-        config: Option<(i64, &'a str)>,
-    ) -> Self {
-        Self { kind, budgets, rate_limits, config }
+    fn new(kind: OwnerKind, budgets: &'a [Budget], rate_limits: &'a [RateLimit], part: Option<Part<'a>>) -> Self {
+        Self { kind, budgets, rate_limits, part }
     }
 
     /// The owners that a resource is or has.
@@ -75,8 +86,8 @@ impl<'a> Owner<'a> {
             Some(Resource::VirtualKey(it)) => {
                 let own = Self::new(Kind::VirtualKey, &it.budgets, &it.rate_limits, None);
                 let configs = it.provider_configs.iter().map(|config| {
-                    let named = Some((config.id, config.provider.as_str()));
-                    Self::new(Kind::ProviderConfig, &config.budgets, &config.rate_limits, named)
+                    let part = Some(Part { id: config.id.to_string(), name: &config.provider });
+                    Self::new(Kind::ProviderConfig, &config.budgets, &config.rate_limits, part)
                 });
                 std::iter::once(own).chain(configs).collect()
             }
@@ -86,10 +97,21 @@ impl<'a> Owner<'a> {
             Some(Resource::ProviderGovernance(it)) => {
                 vec![Self::new(Kind::Provider, &it.budgets, &it.rate_limits, None)]
             }
+            Some(Resource::Provider(it)) => {
+                let keys = it.keys.iter().map(|key| {
+                    let name = if key.name.is_empty() { &key.id } else { &key.name };
+                    Self::new(
+                        Kind::ProviderKey,
+                        &key.budgets,
+                        &key.rate_limits,
+                        Some(Part { id: key.id.clone(), name }),
+                    )
+                });
+                keys.collect()
+            }
             Some(
                 Resource::RoutingRule(_)
                 | Resource::PricingOverride(_)
-                | Resource::Provider(_)
                 | Resource::McpClient(_)
                 | Resource::ModelPrice(_)
                 | Resource::Webhook(_),
@@ -108,8 +130,8 @@ impl<'a> Owner<'a> {
         let Some(Summary { key: ResourceKey { id, .. }, name, .. }) = Summary::of(resource) else {
             return Default::default();
         };
-        match (&self.config, &resource.resource) {
-            (Some((config, provider)), _) => (config.to_string(), format!("{name}, {provider}")),
+        match (&self.part, &resource.resource) {
+            (Some(part), _) => (part.id.clone(), format!("{name}, {}", part.name)),
             (None, Some(Resource::ModelConfig(config))) => (id, model_config(config, view)),
             (None, _) => (id, name),
         }

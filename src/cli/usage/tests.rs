@@ -6,8 +6,9 @@ use super::*;
 use crate::proto::v1::config_resource::Resource;
 use crate::proto::v1::watch_config_response::Event;
 use crate::proto::v1::{
-    Budget, ConfigBatch, ConfigResource, Customer, LimitKind, LimitUsage, ModelConfig, ModelConfigScope,
-    ProviderGovernance, RateLimit, ResourceKey, Team, UsageUpdate, VirtualKey, VirtualKeyProviderConfig, WatchMode,
+    Budget, ConfigBatch, ConfigResource, Customer, LimitKind, LimitUsage, ModelConfig, ModelConfigScope, Provider,
+    ProviderGovernance, ProviderKey, RateLimit, ResourceKey, Team, UsageUpdate, VirtualKey, VirtualKeyProviderConfig,
+    WatchMode,
 };
 
 #[derive(Parser)]
@@ -107,11 +108,20 @@ fn everybody() -> Vec<ConfigResource> {
         budgets: vec![budget("of-provider", "1d")],
         ..Default::default()
     };
+    let provider_key = ProviderKey {
+        id: "pk".to_owned(),
+        name: "grant".to_owned(),
+        budgets: vec![budget("of-provider-key", "1d")],
+        ..Default::default()
+    };
+    let provider =
+        Provider { id: "openai".to_owned(), name: "openai".to_owned(), keys: vec![provider_key], ..Default::default() };
     let others = [
         Resource::Customer(customer),
         Resource::VirtualKey(key),
         Resource::ModelConfig(config),
         Resource::ProviderGovernance(governance),
+        Resource::Provider(provider),
     ];
     others
         .into_iter()
@@ -140,6 +150,7 @@ fn snapshot() -> Vec<Event> {
         used("of-config", LimitKind::Requests, 1, 3, 5),
         used("of-model", LimitKind::Budget, 0, 1_000_000_000, 6),
         used("of-provider", LimitKind::Budget, 250_000_000, 1_000_000_000, 7),
+        used("of-provider-key", LimitKind::Budget, 750_000_000, 1_000_000_000, 9),
         // The limits of who is gone are told for a while.
         used("of-nobody", LimitKind::Budget, 9, 9, 8),
     ];
@@ -149,13 +160,14 @@ fn snapshot() -> Vec<Event> {
 #[tokio::test]
 async fn the_limit_nearest_to_exhaustion_comes_first_whoever_owns_it() {
     let (done, asked, out) = usage(&[], vec![Ok(snapshot())], true).await;
-    assert_eq!((done, asked[0].include_usage, asked[0].kinds.len()), (Ok(()), true, 5));
+    assert_eq!((done, asked[0].include_usage, asked[0].kinds.len()), (Ok(()), true, 6));
     assert_eq!(
         out.lines(),
         [
             "OWNER            NAME               LIMIT     USED             MAX       PERCENT  RESETS AT",
             "provider config  note\u{fffd}book, openai  tokens    3                2         150.0 %  2026-11-23T23:00:00Z",
             "team             Research           budget    1.00 USD         1.00 USD  99.9 %   2026-11-24T00:00:00Z",
+            "provider key     openai, grant      budget    0.75 USD         1.00 USD  75.0 %   2026-11-24T22:00:00Z",
             "customer         Acme               budget    0.50 USD         1.00 USD  50.0 %   2026-11-24T22:00:00Z",
             "provider config  note\u{fffd}book, openai  requests  1                3         33.3 %   2026-11-23T22:01:00Z",
             "provider         openai             budget    0.25 USD         1.00 USD  25.0 %   2026-11-24T22:00:00Z",

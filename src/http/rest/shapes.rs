@@ -148,6 +148,8 @@ const SHAPES: &[Shape] = &[
     },
     Shape {
         message: "ProviderKey",
+        // It has none where it is shown beside what names it.
+        hidden: &["budgets", "rate_limits"],
         renamed: &[("id", "key_id")],
         differences: &[("key_id", "The id of the key at the data plane; there is no number beside it.")],
         ..PLAIN

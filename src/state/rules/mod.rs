@@ -8,7 +8,7 @@ mod webhook;
 
 use std::sync::Arc;
 
-use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs};
+use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs, settle_provider_keys};
 use super::{Change, Children, Context, Facet, Listed, Name, State, Within};
 use crate::domain::{
     AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,

@@ -4,15 +4,12 @@ use super::*;
 
 impl Rules for Provider {
     fn settle(&mut self, before: Option<&Stored<Self>>, _state: &State, cx: &mut Context<'_>) -> Result<(), Error> {
-        if let Some(before) = before {
-            self.built_in = before.resource.built_in;
-        }
-        for key in &mut self.keys {
-            if key.id.is_empty() {
-                key.id = cx.new_id::<Provider>().as_str().into();
-            }
-        }
-        Ok(())
+        let (built_in, keys) = before.map_or((self.built_in, &[][..]), |it| (it.resource.built_in, &it.resource.keys));
+        self.built_in = built_in;
+        let mut violations = Violations::new();
+        let root = Path::root("provider");
+        settle_provider_keys(&mut self.keys, keys, self.calendar_aligned, &root.field("keys"), &mut violations, cx);
+        Ok(violations.or(())?)
     }
 
     fn check_references(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {

@@ -15,6 +15,7 @@ pub struct Model {
     pub provider_config_id: Option<i64>,
     pub model_config_id: Option<String>,
     pub provider: Option<String>,
+    pub provider_key_id: Option<String>,
     pub ord: i32,
     pub max_limit_nano_usd: i64,
     pub temporary_increase_nano_usd: Option<i64>,

@@ -13,6 +13,8 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub built_in: bool,
+    pub calendar_aligned: bool,
+    pub calendar: Option<String>,
     pub managed_by: String,
 }
 

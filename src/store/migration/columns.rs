@@ -1,4 +1,4 @@
-//! What migrations say tables and columns with.
+//! Tables, columns and indexes as migrations write them, and how SQLite is brought to change a constraint.
 
 use sea_orm_migration::prelude::*;
 
@@ -60,4 +60,29 @@ pub(super) fn index(table: &'static str, columns: &[&'static str]) -> IndexCreat
         index.col(*column);
     }
     index
+}
+
+/// Gives a table of SQLite these columns and checks. SQLite cannot drop a constraint: the rows move to another table, which
+/// takes the name. The indexes of the table are gone after that.
+pub(super) async fn rebuild(
+    manager: &SchemaManager<'_>,
+    name: &str,
+    columns: Vec<ColumnDef>,
+    checks: &[&'static str],
+) -> Result<(), DbErr> {
+    let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.get_column_name())).collect();
+    let names = names.join(", ");
+    let mut rebuilt = table("rebuilt", columns);
+    for check in checks {
+        rebuilt.check(Expr::cust(*check));
+    }
+    manager.create_table(rebuilt).await?;
+    for sql in [
+        format!("INSERT INTO rebuilt ({names}) SELECT {names} FROM {name}"),
+        format!("DROP TABLE {name}"),
+        format!("ALTER TABLE rebuilt RENAME TO {name}"),
+    ] {
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
 }

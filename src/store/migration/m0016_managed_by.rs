@@ -4,7 +4,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use super::columns::{bigint, bigint_or_null, boolean, bytes, bytes_or_null, table, text, text_or_null};
+use super::columns::{bigint, bigint_or_null, boolean, bytes, bytes_or_null, rebuild, text, text_or_null};
 
 /// The tables of all kinds.
 const RESOURCES: [&str; 10] = [
@@ -20,6 +20,9 @@ const RESOURCES: [&str; 10] = [
     "mcp_client",
 ];
 
+const VIRTUAL_KEY_CHECKS: [&str; 2] =
+    ["team_id IS NULL OR customer_id IS NULL", "(previous_value_sha256 IS NULL) = (previous_value_expires_at IS NULL)"];
+
 pub(super) struct Migration;
 
 impl MigrationName for Migration {
@@ -32,9 +35,11 @@ impl MigrationName for Migration {
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
-        for (resource, rebuilt) in [("team", team()), ("virtual_key", virtual_key())] {
+        for (resource, columns, checks) in
+            [("team", team(), &[][..]), ("virtual_key", virtual_key(), &VIRTUAL_KEY_CHECKS)]
+        {
             match backend {
-                DbBackend::Sqlite => rebuild(manager, resource, rebuilt).await?,
+                DbBackend::Sqlite => rebuild(manager, resource, columns, checks).await?,
                 _ => {
                     let sql = format!("ALTER TABLE {resource} DROP CONSTRAINT IF EXISTS {resource}_name_key");
                     manager.get_connection().execute_unprepared(&sql).await?;
@@ -52,27 +57,6 @@ impl MigrationTrait for Migration {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
-}
-
-/// SQLite cannot drop the constraint of a column: the rows move to another table, which takes the name.
-async fn rebuild(manager: &SchemaManager<'_>, resource: &'static str, columns: Vec<ColumnDef>) -> Result<(), DbErr> {
-    let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.get_column_name())).collect();
-    let names = names.join(", ");
-    let mut rebuilt = table("rebuilt", columns);
-    if resource == "virtual_key" {
-        rebuilt
-            .check(Expr::cust("team_id IS NULL OR customer_id IS NULL"))
-            .check(Expr::cust("(previous_value_sha256 IS NULL) = (previous_value_expires_at IS NULL)"));
-    }
-    manager.create_table(rebuilt).await?;
-    for sql in [
-        format!("INSERT INTO rebuilt ({names}) SELECT {names} FROM {resource}"),
-        format!("DROP TABLE {resource}"),
-        format!("ALTER TABLE rebuilt RENAME TO {resource}"),
-    ] {
-        manager.get_connection().execute_unprepared(&sql).await?;
-    }
-    Ok(())
 }
 
 fn team() -> Vec<ColumnDef> {

@@ -32,6 +32,7 @@ mod m0016_managed_by;
 mod m0017_webhook;
 mod m0018_concurrency;
 mod m0019_replica;
+mod m0020_provider_key_limits;
 mod m0022_fleet;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_webhook::Migration),
             Box::new(m0018_concurrency::Migration),
             Box::new(m0019_replica::Migration),
+            Box::new(m0020_provider_key_limits::Migration),
             Box::new(m0022_fleet::Migration),
         ]
     }

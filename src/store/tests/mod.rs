@@ -331,6 +331,13 @@ fn provider(keys: &[(&str, &str, &[&str])]) -> Provider {
         id: (*id).into(),
         name: (*name).into(),
         models: strings(models),
+        limits: limits(id),
     };
-    Provider { keys: keys.iter().map(key).collect(), built_in: keys.is_empty(), managed_by: "".into() }
+    Provider {
+        keys: keys.iter().map(key).collect(),
+        built_in: keys.is_empty(),
+        calendar_aligned: keys.len() == 1,
+        calendar: Calendar::new("Asia/Kolkata", 1, 2).map(Box::new),
+        managed_by: "".into(),
+    }
 }

@@ -208,7 +208,7 @@ async fn rows_that_make_no_resource_are_named() {
         ("UPDATE virtual_key_provider_config SET virtual_key_id = 'x'", "table virtual_key_provider_config"),
         ("UPDATE budget SET reset_duration = 'monthly' WHERE id = 'x-a'", "row \"x-a\": \"monthly\" is no duration"),
         ("UPDATE budget SET max_limit_nano_usd = -1 WHERE id = 'x-a'", "row \"x-a\": a limit is -1"),
-        ("UPDATE budget SET customer_id = 'gone'", "the owner \"gone\" does not exist"),
+        ("UPDATE budget SET customer_id = 'gone' WHERE customer_id = 'c'", "the owner \"gone\" does not exist"),
         ("UPDATE budget SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
         ("UPDATE rate_limit SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
         ("UPDATE rate_limit SET token_anchor = NULL", "row \"x-r\": a dimension has some of its columns only"),

@@ -133,6 +133,7 @@ async fn add(api: &Api, limit: &v1::RateLimit) {
             let mut client = ProviderGovernanceServiceClient::new(api.0.clone());
             client.update_provider_governance(request).await.unwrap();
         }
+        Owner::ProviderKeyId(id) => panic!("provider key {id} had no limits then"),
     }
 }
 

@@ -8,6 +8,7 @@ use tollgate::proto::v1::{LimitKind, ModelConfigScope, UsageEntry};
 use window::{Calendar, Length, Micros};
 
 mod calendars;
+mod deletions;
 pub(crate) mod spend;
 pub(crate) mod window;
 
@@ -26,6 +27,8 @@ pub(crate) enum Owner {
     Config(String, i64),
     ModelConfig(String),
     Provider(String),
+    /// [`limited_key`] of a provider.
+    ProviderKey(String),
 }
 
 /// A budget, or one dimension of a rate limit.
@@ -81,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) provider: String,
     pub(crate) allowed: Vec<String>,
     pub(crate) blocked: Vec<String>,
+    /// Whether it permits all provider keys, or none.
+    pub(crate) all_keys: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -137,6 +142,11 @@ pub(crate) struct Model {
     /// Limit, kind, window and percentage that was reached, with the ceiling.
     pub(crate) events: BTreeMap<(String, LimitKind, Micros, i32), i64>,
     pub(crate) spend: spend::Spend,
+}
+
+/// Id of the provider key that has limits, if any of the provider's has. Anthropic has another one beside it.
+pub(crate) fn limited_key(provider: &str) -> String {
+    format!("{provider}-key")
 }
 
 /// A model without the provider's prefixes.
@@ -244,13 +254,14 @@ impl Model {
         let UsageEntry { virtual_key_id: key_id, provider, model, .. } = entry;
         let (provider, model) = address(provider, model);
         let mut owners = vec![Owner::Provider(provider.to_owned())];
-        let mut parent = Parent::Nobody;
+        let (mut parent, mut may_use_keys) = (Parent::Nobody, true);
         let mut scopes = vec![(ModelConfigScope::Global, String::new())];
         if let Some(key) = self.keys.get(key_id) {
             parent = key.parent.clone();
             owners.push(Owner::Key(key_id.clone()));
             scopes.push((ModelConfigScope::VirtualKey, key_id.clone()));
             let configs = key.configs.iter().filter(|config| config.provider == provider && permits(config, model));
+            may_use_keys = configs.clone().any(|config| config.all_keys);
             owners.extend(configs.map(|config| Owner::Config(key_id.clone(), config.id)));
         } else if !key_id.is_empty() {
             let (former, deleted_at) = self.former.get(key_id)?;
@@ -258,6 +269,13 @@ impl Model {
                 return None;
             }
             parent = former.clone();
+        }
+        let uses_limited = match &*entry.provider_key_id {
+            "" => may_use_keys && provider != "anthropic",
+            named => named == limited_key(provider),
+        };
+        if uses_limited {
+            owners.push(Owner::ProviderKey(provider.to_owned()));
         }
         let (team, customer) = match parent {
             Parent::Nobody => (None, None),
@@ -329,72 +347,5 @@ impl Model {
         let max_before = limit.max_before(start, self.now);
         self.cross(&limit, start, (before, max_before), (used, limit.max_at(self.now)));
         (before, used, start)
-    }
-
-    pub(crate) fn delete_customer(&mut self, id: &str) {
-        self.customers.remove(id);
-        self.limits.remove(&Owner::Customer(id.to_owned()));
-        self.calendars.remove(&Owner::Customer(id.to_owned()));
-        for customer in self.teams.values_mut() {
-            customer.take_if(|customer| customer == id);
-        }
-        self.orphan(&Parent::Customer(id.to_owned()));
-        self.unscope(ModelConfigScope::Customer, id);
-    }
-
-    pub(crate) fn delete_team(&mut self, id: &str) {
-        self.teams.remove(id);
-        self.limits.remove(&Owner::Team(id.to_owned()));
-        self.calendars.remove(&Owner::Team(id.to_owned()));
-        self.orphan(&Parent::Team(id.to_owned()));
-        self.unscope(ModelConfigScope::Team, id);
-    }
-
-    pub(crate) fn delete_key(&mut self, id: &str, deleted_at: Micros) {
-        let key = self.keys.remove(id).unwrap();
-        self.former.insert(id.to_owned(), (key.parent, deleted_at));
-        self.limits.retain(|owner, _| !matches!(owner, Owner::Key(key) | Owner::Config(key, _) if key == id));
-        self.unscope(ModelConfigScope::VirtualKey, id);
-    }
-
-    pub(crate) fn delete_keys_of(&mut self, parent: &Parent, deleted_at: Micros) {
-        let keys: Vec<_> =
-            self.keys.iter().filter(|(_, key)| key.parent == *parent).map(|(id, _)| id.clone()).collect();
-        for key in keys {
-            self.delete_key(&key, deleted_at);
-        }
-    }
-
-    /// With their keys.
-    pub(crate) fn delete_teams_of(&mut self, customer: &str, deleted_at: Micros) {
-        let of_customer = |(_, above): &(&String, &Option<String>)| above.as_deref() == Some(customer);
-        let teams: Vec<_> = self.teams.iter().filter(of_customer).map(|(id, _)| id.clone()).collect();
-        for team in teams {
-            self.delete_keys_of(&Parent::Team(team.clone()), deleted_at);
-            self.delete_team(&team);
-        }
-    }
-
-    pub(crate) fn delete_model_config(&mut self, id: &str) {
-        self.model_configs.remove(id);
-        self.limits.remove(&Owner::ModelConfig(id.to_owned()));
-    }
-
-    fn orphan(&mut self, parent: &Parent) {
-        for key in self.keys.values_mut().filter(|key| key.parent == *parent) {
-            key.parent = Parent::Nobody;
-        }
-    }
-
-    fn unscope(&mut self, scope: ModelConfigScope, id: &str) {
-        let gone: Vec<String> = self
-            .model_configs
-            .iter()
-            .filter(|(_, config)| config.scope == scope && config.scope_id == id)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in gone {
-            self.delete_model_config(&id);
-        }
     }
 }

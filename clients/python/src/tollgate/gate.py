@@ -71,11 +71,12 @@ class Target(TypedDict, total=False):
 
 
 class Used(TypedDict, total=False):
-    """The usage of a request. `provider` and `model` are those that answered, if not those that were admitted; without
-    `cost_nano_usd` the price of the model decides."""
+    """The usage of a request. `provider`, `model` and `provider_key_id` are those that were used, if not those that were
+    admitted; without `cost_nano_usd` the price of the model decides."""
 
     provider: str
     model: str
+    provider_key_id: str
     input_tokens: int
     output_tokens: int
     cost_nano_usd: int | None

@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::domain::{
-    AnyResource, Calendar, Customer, Id, KeyOwner, ModelConfig, ProviderGovernance, Stored, Team, VirtualKey,
+    AnyResource, Calendar, Customer, Id, KeyOwner, ModelConfig, Provider, ProviderGovernance, Stored, Team, VirtualKey,
 };
 
 /// A resource with limits, whose windows may follow a calendar.
@@ -41,8 +41,8 @@ impl Config {
             AnyResource::VirtualKey(stored) => stored.calendar(self),
             AnyResource::ModelConfig(stored) => stored.calendar(self),
             AnyResource::ProviderGovernance(stored) => stored.calendar(self),
-            AnyResource::Provider(_)
-            | AnyResource::McpClient(_)
+            AnyResource::Provider(stored) => stored.calendar(self),
+            AnyResource::McpClient(_)
             | AnyResource::RoutingRule(_)
             | AnyResource::PricingOverride(_)
             | AnyResource::ModelPrice(_)
@@ -80,6 +80,13 @@ impl Aligned for Stored<ModelConfig> {
 }
 
 impl Aligned for Stored<ProviderGovernance> {
+    fn calendar<'a>(&'a self, _: &'a Config) -> Option<&'a Calendar> {
+        followed(self.resource.calendar_aligned, || self.resource.calendar.as_deref())
+    }
+}
+
+/// That of the limits of its keys. Those of the provider as a whole follow its governance.
+impl Aligned for Stored<Provider> {
     fn calendar<'a>(&'a self, _: &'a Config) -> Option<&'a Calendar> {
         followed(self.resource.calendar_aligned, || self.resource.calendar.as_deref())
     }

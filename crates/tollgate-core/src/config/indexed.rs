@@ -124,13 +124,17 @@ impl Indexed for Provider {
     }
 
     fn index(config: &mut Config, stored: &Arc<Stored<Self>>) {
+        let place = ResourceKey::of(&stored.id);
         for key in &stored.resource.keys {
             config.provider_keys.insert(key.id.clone(), stored.id.clone());
+            index_limits(config, &key.limits, &place);
         }
     }
 
     fn unindex(config: &mut Config, stored: &Arc<Stored<Self>>) {
+        let place = ResourceKey::of(&stored.id);
         for key in &stored.resource.keys {
+            unindex_limits(config, &key.limits, &place);
             if config.provider_keys.get(&key.id).is_some_and(|holder| *holder == stored.id) {
                 config.provider_keys.remove(&key.id);
             }

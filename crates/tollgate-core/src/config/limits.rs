@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Aligned as _, Config};
 use crate::counters::{Dimension, add_dimensions, slots};
 use crate::domain::{
-    Calendar, Customer, Id, Kind, LimitId, LimitKind, LimitOwner, Limits, ModelConfig, ProviderGovernance, Team,
-    VirtualKey,
+    Calendar, Customer, Id, Kind, LimitId, LimitKind, LimitOwner, Limits, ModelConfig, Provider, ProviderGovernance,
+    ResourceKey, Team, VirtualKey,
 };
 
 /// Where a limit lies.
@@ -24,17 +24,20 @@ pub enum LimitPlace {
     ModelConfig(Id<ModelConfig>),
     /// In the governance of a provider.
     ProviderGovernance(Id<ProviderGovernance>),
+    /// In a key of a provider, by its id.
+    ProviderKey(Id<Provider>, Arc<str>),
 }
 
 impl LimitPlace {
-    /// The id of the resource that the limits are part of.
-    pub fn resource_id(&self) -> &str {
+    /// The resource that the limits are part of.
+    pub fn resource(&self) -> ResourceKey {
         match self {
-            Self::Customer(id) => id.as_str(),
-            Self::Team(id) => id.as_str(),
-            Self::VirtualKey(id) | Self::ProviderConfig(id, _) => id.as_str(),
-            Self::ModelConfig(id) => id.as_str(),
-            Self::ProviderGovernance(id) => id.as_str(),
+            Self::Customer(id) => ResourceKey::of(id),
+            Self::Team(id) => ResourceKey::of(id),
+            Self::VirtualKey(id) | Self::ProviderConfig(id, _) => ResourceKey::of(id),
+            Self::ModelConfig(id) => ResourceKey::of(id),
+            Self::ProviderGovernance(id) => ResourceKey::of(id),
+            Self::ProviderKey(id, _) => ResourceKey::of(id),
         }
     }
 
@@ -47,6 +50,7 @@ impl LimitPlace {
             Self::ProviderConfig(_, id) => LimitOwner::ProviderConfig(*id),
             Self::ModelConfig(id) => LimitOwner::ModelConfig(id.clone()),
             Self::ProviderGovernance(id) => LimitOwner::Provider(Id::new(id.shared())),
+            Self::ProviderKey(_, id) => LimitOwner::ProviderKey(Arc::clone(id)),
         }
     }
 
@@ -68,6 +72,10 @@ impl LimitPlace {
             Self::ProviderGovernance(id) => {
                 config.get::<ProviderGovernance>(id.as_str()).map(|s| (&s.resource.limits, s.calendar(config)))
             }
+            Self::ProviderKey(provider_id, id) => config.get::<Provider>(provider_id.as_str()).and_then(|s| {
+                let key = s.resource.keys.iter().find(|key| *key.id == **id)?;
+                Some((&key.limits, s.calendar(config)))
+            }),
         }
     }
 }
@@ -100,13 +108,15 @@ impl Config {
                 }
                 Kind::ModelConfig => LimitPlace::ModelConfig(Id::new(Arc::clone(&key.id))),
                 Kind::ProviderGovernance => LimitPlace::ProviderGovernance(Id::new(Arc::clone(&key.id))),
+                Kind::Provider => {
+                    let stored = self.get::<Provider>(&key.id)?;
+                    let of = stored.resource.keys.iter().find(|key| key.limits.has(id))?;
+                    LimitPlace::ProviderKey(stored.id.clone(), of.id.as_ref().into())
+                }
                 // These have no limits.
-                Kind::Provider
-                | Kind::McpClient
-                | Kind::RoutingRule
-                | Kind::PricingOverride
-                | Kind::ModelPrice
-                | Kind::Webhook => return None,
+                Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride | Kind::ModelPrice | Kind::Webhook => {
+                    return None;
+                }
             };
             let (limits, calendar) = place.limits(self)?;
             limits.has(id).then_some((place, limits, calendar))
@@ -126,6 +136,9 @@ impl Config {
                 .map(|stored| LimitPlace::ProviderConfig(stored.id.clone(), *id)),
             LimitOwner::ModelConfig(id) => Some(LimitPlace::ModelConfig(id.clone())),
             LimitOwner::Provider(id) => Some(LimitPlace::ProviderGovernance(Id::new(id.shared()))),
+            LimitOwner::ProviderKey(id) => {
+                self.provider_key(id).map(|(provider, _)| LimitPlace::ProviderKey(provider.clone(), Arc::clone(id)))
+            }
         }
     }
 }

@@ -163,8 +163,11 @@ pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits)> {
             let owner = LimitOwner::Provider(Id::new(stored.id.shared()));
             vec![(owner, &stored.resource.limits)]
         }
-        AnyResource::Provider(_)
-        | AnyResource::McpClient(_)
+        AnyResource::Provider(stored) => {
+            let keys = stored.resource.keys.iter();
+            keys.map(|key| (LimitOwner::ProviderKey(key.id.as_ref().into()), &key.limits)).collect()
+        }
+        AnyResource::McpClient(_)
         | AnyResource::RoutingRule(_)
         | AnyResource::PricingOverride(_)
         | AnyResource::ModelPrice(_)

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Caller;
 use crate::config::{Aligned as _, Config};
 use crate::domain::{
-    Calendar, Id, LimitOwner, Limits, ModelConfig, ModelPattern, ProviderConfig, ProviderGovernance, Scope, Stored,
-    bare_model,
+    Calendar, Id, LimitOwner, Limits, ModelConfig, ModelPattern, Provider, ProviderConfig, ProviderGovernance, Scope,
+    Stored, bare_model,
 };
 
 /// An owner of limits that apply.
@@ -21,12 +21,13 @@ pub struct Applied<'a> {
     pub calendar: Option<&'a Calendar>,
 }
 
-/// Provider governance, global model configs, provider configs, key, the key's model configs, team, its model configs,
-/// customer, its model configs. `configs` are those of the key that the request goes by.
+/// Provider governance, global model configs, provider key, provider configs, key, the key's model configs, team, its model
+/// configs, customer, its model configs. `configs` are those of the key that the request goes by.
 pub fn chain<'a>(
     config: &'a Config,
     caller: Caller<'a>,
     provider: &str,
+    provider_key_id: Option<&str>,
     model: &str,
     configs: impl IntoIterator<Item = &'a ProviderConfig>,
 ) -> Vec<Applied<'a>> {
@@ -36,6 +37,7 @@ pub fn chain<'a>(
         found.push(Applied { owner: LimitOwner::Provider(Id::new(stored.id.shared())), limits, calendar });
     }
     add_models(config, Scope::Global, provider, model, &mut found);
+    add_provider_key(config, provider, provider_key_id, &mut found);
     if let Some(key) = caller.key {
         let calendar = key.calendar(config);
         for provider_config in configs {
@@ -59,6 +61,16 @@ pub fn chain<'a>(
         add_models(config, Scope::Customer(customer.id.clone()), provider, model, &mut found);
     }
     found
+}
+
+/// The key of the provider with this id. One that the provider does not have has no limits.
+fn add_provider_key<'a>(config: &'a Config, provider: &str, id: Option<&str>, found: &mut Vec<Applied<'a>>) {
+    let Some((id, stored)) = id.zip(config.get::<Provider>(provider)) else { return };
+    let key = stored.resource.keys.iter().find(|key| *key.id == *id);
+    if let Some(key) = key.filter(|key| !key.limits.is_empty()) {
+        let owner = LimitOwner::ProviderKey(id.into());
+        found.push(Applied { owner, limits: &key.limits, calendar: stored.calendar(config) });
+    }
 }
 
 /// The model configs of a scope: (model, provider), (model, every provider), (`*`, provider), (`*`, every provider). Of those

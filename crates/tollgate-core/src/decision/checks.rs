@@ -49,7 +49,8 @@ pub(super) fn refused(caller: Caller<'_>, provider_config: &ProviderConfig, mode
     forbids_model(caller, provider, model).map(|reason| (Verdict::ModelBlocked, reason))
 }
 
-fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
+/// Whether the provider config permits the provider key, or any if none is named.
+pub fn permits_key(provider_config: &ProviderConfig, key_id: Option<&str>) -> bool {
     match (&provider_config.key_ids, key_id) {
         (AllowList::All, _) => true,
         (AllowList::Only(ids), None) => !ids.is_empty(),
@@ -109,21 +110,46 @@ pub(super) fn permitted<'a>(
     })
 }
 
-/// Whether the provider has provider keys that the request may use, and none of them serves the model.
-pub(super) fn is_unserved(config: &Config, place: Place<'_>, key_id: Option<&str>) -> bool {
-    let Some(provider) = config.get::<Provider>(place.provider) else { return false };
-    let allowed = place.provider_config.map_or(&AllowList::All, |provider_config| &provider_config.key_ids);
-    let may_use = |id: &str| match (key_id, allowed) {
-        (Some(asked), _) => asked == id,
-        (None, AllowList::All) => true,
-        (None, AllowList::Only(ids)) => ids.iter().any(|allowed| allowed.as_ref() == id),
+/// The only provider key that may be used, if there is but one: of those of the provider that `may_use` lets through.
+pub fn only_provider_key<'a>(config: &'a Config, provider: &str, may_use: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let keys = &config.get::<Provider>(provider)?.resource.keys;
+    let mut usable = keys.iter().map(|key| &*key.id).filter(|id| may_use(id));
+    usable.next().filter(|_| usable.next().is_none())
+}
+
+/// The provider key that a request uses: the one that it or a rule names, or the only one that it may use.
+pub(super) fn provider_key<'a>(
+    config: &'a Config,
+    provider: &str,
+    provider_config: Option<&ProviderConfig>,
+    named: Option<&'a str>,
+) -> Option<&'a str> {
+    let may_use = |id: &str| provider_config.is_none_or(|provider_config| permits_key(provider_config, Some(id)));
+    named.or_else(|| only_provider_key(config, provider, may_use))
+}
+
+/// What there is to say of an allowed request about the provider keys that it may use.
+pub(super) fn note_on_keys(config: &Config, place: Place<'_>) -> Option<String> {
+    let Place { provider, model, provider_config, provider_key_id } = place;
+    let keys = &config.get::<Provider>(provider)?.resource.keys;
+    let may_use = |id: &str| match provider_key_id {
+        Some(named) => named == id,
+        None => provider_config.is_none_or(|provider_config| permits_key(provider_config, Some(id))),
     };
-    let model = bare_model(place.model, place.provider);
+    let bare = bare_model(model, provider);
     let serves = |models: &[Box<str>]| {
-        models.is_empty() || models.iter().any(|text| ModelPattern::of(text, place.provider).matches(model))
+        models.is_empty() || models.iter().any(|text| ModelPattern::of(text, provider).matches(bare))
     };
-    let mut usable = provider.resource.keys.iter().filter(|key| may_use(&key.id)).peekable();
-    usable.peek().is_some() && !usable.any(|key| serves(&key.models))
+    let usable = keys.iter().filter(|key| may_use(&key.id));
+    if usable.clone().next().is_some() && !usable.clone().any(|key| serves(&key.models)) {
+        return Some(format!(
+            "but no provider key of {provider:?} that it may use serves model {model:?}: see the models of the provider's keys"
+        ));
+    }
+    let has_limits = provider_key_id.is_none() && usable.clone().any(|key| !key.limits.is_empty());
+    has_limits.then(|| {
+        format!("limits of the provider keys of {provider:?} do not apply, since it may use several and names none")
+    })
 }
 
 /// Where a request goes, for its limits.
@@ -132,6 +158,15 @@ pub(super) struct Place<'a> {
     pub(super) provider: &'a str,
     pub(super) model: &'a str,
     pub(super) provider_config: Option<&'a ProviderConfig>,
+    pub(super) provider_key_id: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// The limits that apply there, in the order in which they are checked.
+    fn chain(self, config: &'a Config, caller: Caller<'a>) -> Vec<Applied<'a>> {
+        let Self { provider, model, provider_config, provider_key_id } = self;
+        chain(config, caller, provider, provider_key_id, model, provider_config)
+    }
 }
 
 /// The limits that apply, in the order in which they are checked.
@@ -144,8 +179,7 @@ pub(super) fn limits(
     free: &Free<'_>,
 ) -> Vec<LimitCheck> {
     let mut found = Vec::with_capacity(16);
-    for Applied { owner, limits, calendar } in chain(config, caller, place.provider, place.model, place.provider_config)
-    {
+    for Applied { owner, limits, calendar } in place.chain(config, caller) {
         check(usage, request, &owner, limits, calendar, free, &mut found);
     }
     found
@@ -264,7 +298,7 @@ pub(super) fn percentages(
     place: Place<'_>,
 ) -> (f64, f64, f64) {
     let (mut budgets, mut tokens, mut requests) = (0.0, 0.0, 0.0);
-    for Applied { limits, calendar, .. } in chain(config, caller, place.provider, place.model, place.provider_config) {
+    for Applied { limits, calendar, .. } in place.chain(config, caller) {
         each(usage, request, limits, calendar, |Used { kind, enforcement, used, max, .. }| {
             // It must not change where requests go either.
             if enforcement == Enforcement::Shadow {

@@ -44,7 +44,9 @@ fn refused(
         Some(Ok(found)) => Some(found),
         None => None,
     };
-    let free = Free::of(config, request, provider, None, model);
-    let limits = checks::limits(config, usage, request, caller, Place { provider, model, provider_config }, &free);
+    let provider_key_id = checks::provider_key(config, provider, provider_config, None);
+    let place = Place { provider, model, provider_config, provider_key_id };
+    let free = Free::of(config, request, provider, provider_key_id, model);
+    let limits = checks::limits(config, usage, request, caller, place, &free);
     limits.iter().find(|limit| limit.blocks).map(|limit| (stopped_by(limit.kind), checks::tell(limit)))
 }

@@ -5,6 +5,7 @@
 //! never about other code than the decision. Nothing here waits, counts, or knows the time: what it needs is in its
 //! arguments.
 
+mod caller;
 mod candidates;
 mod ceilings;
 mod chain;
@@ -21,16 +22,17 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+pub use caller::Caller;
 pub use chain::{Applied, chain};
-pub use checks::permits_model;
+pub use checks::{only_provider_key, permits_key, permits_model};
 pub use credit::Expected;
 pub use pricing::{PriceCandidate, PriceRequest, explain_price, model_price, rates, resolve_price};
 pub use usage::{KnownUsage, NoUsage, Usage};
 
 use crate::config::Config;
 use crate::domain::{
-    Customer, Enforcement, Fallback, Id, KeyOwner, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig,
-    RoutingRule, Stored, Team, Timestamp, VirtualKey, Window,
+    Enforcement, Fallback, Id, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, RoutingRule, Stored,
+    Timestamp, VirtualKey, Window,
 };
 
 /// The virtual key of a request.
@@ -212,7 +214,7 @@ pub struct Explanation {
     pub provider: Box<str>,
     /// The model that it goes to.
     pub model: Box<str>,
-    /// The provider key asked for or pinned by a rule.
+    /// The provider key asked for, pinned by a rule, or the only one that the request may use.
     pub key_id: Option<Box<str>>,
     /// Where to turn next: fallbacks that may be used, each with its model.
     pub fallbacks: Vec<Fallback>,
@@ -230,54 +232,10 @@ pub struct Explanation {
     pub blocking: Option<usize>,
 }
 
-/// Whose request it is: a key that works, its team, and its customer or the team's.
-#[derive(Clone, Copy, Default)]
-pub struct Caller<'a> {
-    key: Option<&'a Arc<Stored<VirtualKey>>>,
-    team: Option<&'a Arc<Stored<Team>>>,
-    customer: Option<&'a Arc<Stored<Customer>>>,
-}
-
 impl Explanation {
     /// Whether the request may go on.
     pub fn is_allowed(&self) -> bool {
         self.verdict == Verdict::Allow
-    }
-}
-
-impl<'a> Caller<'a> {
-    /// The caller with this key.
-    pub fn of(config: &'a Config, key: &'a Arc<Stored<VirtualKey>>) -> Self {
-        Self { key: Some(key), ..Self::of_owner(config, key.resource.owner.as_ref()) }
-    }
-
-    /// Without the key itself: whom it belongs to.
-    pub fn of_owner(config: &'a Config, owner: Option<&KeyOwner>) -> Self {
-        let team = match owner {
-            Some(KeyOwner::Team(id)) => config.get::<Team>(id.as_str()),
-            Some(KeyOwner::Customer(_)) | None => None,
-        };
-        let customer = match owner {
-            Some(KeyOwner::Customer(id)) => Some(id),
-            Some(KeyOwner::Team(_)) | None => team.and_then(|team| team.resource.customer_id.as_ref()),
-        };
-        let customer = customer.and_then(|id| config.get::<Customer>(id.as_str()));
-        Self { key: None, team, customer }
-    }
-
-    /// Whether it works at `at`: the key itself, its team and its customer.
-    pub fn works_at(&self, at: Timestamp) -> bool {
-        self.key.is_none_or(|key| key.resource.works_at(at)) && ceilings::inactive(*self).is_none()
-    }
-
-    /// The id of its team.
-    pub fn team_id(&self) -> Option<Arc<str>> {
-        self.team.map(|team| team.id.shared())
-    }
-
-    /// The id of its customer: its own, or its team's.
-    pub fn customer_id(&self) -> Option<Arc<str>> {
-        self.customer.map(|customer| customer.id.shared())
     }
 }
 
@@ -366,8 +324,18 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         }
     }
 
-    let place = checks::Place { provider: &explanation.provider, model: &explanation.model, provider_config };
-    let free = pricing::Free::of(config, request, place.provider, explanation.key_id.as_deref(), place.model);
+    if explanation.verdict == Verdict::Allow {
+        let Explanation { provider, key_id, .. } = &explanation;
+        let used = checks::provider_key(config, provider, provider_config, key_id.as_deref());
+        explanation.key_id = used.map(Into::into);
+    }
+    let place = checks::Place {
+        provider: &explanation.provider,
+        model: &explanation.model,
+        provider_config,
+        provider_key_id: explanation.key_id.as_deref(),
+    };
+    let free = pricing::Free::of(config, request, place.provider, place.provider_key_id, place.model);
     let limits = checks::limits(config, usage, request, caller, place, &free);
     let why = if free.has_passed() { "its price is 0, so that no budget stops it" } else { "nothing stops it" };
     explanation.blocking = match explanation.verdict {
@@ -380,12 +348,9 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         _ => None,
     };
     if explanation.verdict == Verdict::Allow {
-        explanation.reason = match checks::is_unserved(config, place, explanation.key_id.as_deref()) {
-            false => why.to_owned(),
-            true => format!(
-                "{why}; but no provider key of {:?} that it may use serves model {:?}: see the models of the provider's keys",
-                explanation.provider, explanation.model
-            ),
+        explanation.reason = match checks::note_on_keys(config, place) {
+            None => why.to_owned(),
+            Some(note) => format!("{why}; {note}"),
         };
         if let Some(limit) = explanation.blocking.and_then(|index| limits.get(index)) {
             (explanation.verdict, explanation.reason) = (stopped_by(limit.kind), checks::tell(limit));

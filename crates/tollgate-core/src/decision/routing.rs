@@ -108,7 +108,9 @@ fn first_match<'a>(
             if rule.resource.expression.reads_usage() && !measured {
                 measured = true;
                 let provider_config = caller.key.and_then(|key| checks::config_of(key, &provider, &model));
-                let place = checks::Place { provider: &provider, model: &model, provider_config };
+                let named = routed.key_id.as_deref();
+                let provider_key_id = checks::provider_key(config, &provider, provider_config, named);
+                let place = checks::Place { provider: &provider, model: &model, provider_config, provider_key_id };
                 let used = checks::percentages(config, usage, request, caller, place);
                 (inputs.budget_used, inputs.tokens_used, inputs.request) = used;
             }

@@ -1,6 +1,7 @@
 //! Budgets and rate limits: parts of their owners.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{
     AlertPercents, Customer, Id, LimitId, ModelConfig, NanoUsd, Provider, ResetDuration, Team, Timestamp, VirtualKey,
@@ -194,6 +195,8 @@ pub enum LimitOwner {
     ModelConfig(Id<ModelConfig>),
     /// A provider.
     Provider(Id<Provider>),
+    /// A key of a provider, by its id.
+    ProviderKey(Arc<str>),
 }
 
 impl fmt::Display for LimitOwner {
@@ -205,6 +208,7 @@ impl fmt::Display for LimitOwner {
             Self::ProviderConfig(id) => write!(f, "provider config {id}"),
             Self::ModelConfig(id) => write!(f, "model config {id}"),
             Self::Provider(id) => write!(f, "provider {id}"),
+            Self::ProviderKey(id) => write!(f, "provider key {id}"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Providers of models.
 
+use super::{Calendar, Limits};
+
 /// The providers present from the first start (`docs/design/semantics.md §6`).
 pub const BUILT_IN: [&str; 23] = [
     "openai",
@@ -34,6 +36,10 @@ pub struct Provider {
     pub keys: Vec<ProviderKey>,
     /// Whether it is one of [`BUILT_IN`].
     pub built_in: bool,
+    /// Whether windows of the limits of its keys follow the calendar.
+    pub calendar_aligned: bool,
+    /// The calendar that these follow, if it is not the standard one.
+    pub calendar: Option<Box<Calendar>>,
     /// The source that manages it; empty for none.
     pub managed_by: Box<str>,
 }
@@ -47,4 +53,6 @@ pub struct ProviderKey {
     pub name: Box<str>,
     /// Models it serves; empty for all.
     pub models: Vec<Box<str>>,
+    /// The limits of its use, whoever uses it.
+    pub limits: Limits,
 }

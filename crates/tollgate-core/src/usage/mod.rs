@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::counters::{CounterKey, Dimension, add_dimensions};
-use crate::decision::{Applied, Caller, address, chain, permits_model};
+use crate::decision::{Applied, Caller, address, chain, only_provider_key, permits_key, permits_model};
 use crate::domain::{AlertPercents, KeyOwner, LimitKind, Timestamp, VirtualKey, Window};
 
 /// How long the owners of a deleted key are remembered, so that its usage still counts for them.
@@ -24,6 +24,8 @@ pub struct Entry {
     pub provider: Arc<str>,
     /// The model that answered.
     pub model: Arc<str>,
+    /// Id of the provider key that was used; empty if it is not known.
+    pub provider_key_id: Arc<str>,
     /// Requests made.
     pub requests: i64,
     /// Input tokens.
@@ -161,13 +163,19 @@ pub fn assign_late(
     let configs = configs.iter().filter(|provider_config| {
         provider_config.provider.as_str() == provider && permits_model(provider_config, model)
     });
+    // As decisions have it: the one that is named, or the only one that may have been used.
+    let may_use = |id: &str| !caller.has_key() || configs.clone().any(|config| permits_key(config, Some(id)));
+    let provider_key_id = match &*entry.provider_key_id {
+        "" => only_provider_key(config, provider, may_use),
+        named => Some(named),
+    };
 
     let at = match entry.occurred_at {
         Some(at) if at <= now.plus_micros(AHEAD_MICROS) => at,
         Some(_) | None => now,
     };
     let mut dimensions = Vec::with_capacity(16);
-    for Applied { owner, limits, calendar } in chain(config, caller, provider, model, configs) {
+    for Applied { owner, limits, calendar } in chain(config, caller, provider, provider_key_id, model, configs) {
         add_dimensions(&owner, limits, calendar, &mut dimensions);
     }
     let mut assigned = Assigned {

@@ -16,6 +16,7 @@ macro_rules! owners {
                     LimitOwner::ProviderConfig(id) => Self::ProviderConfigId(*id),
                     LimitOwner::ModelConfig(id) => Self::ModelConfigId(id.to_string()),
                     LimitOwner::Provider(id) => Self::Provider(id.to_string()),
+                    LimitOwner::ProviderKey(id) => Self::ProviderKeyId(id.to_string()),
                 }
             }
         }
@@ -30,6 +31,7 @@ macro_rules! owners {
                     Owner::ProviderConfigId(id) => Self::ProviderConfig(id),
                     Owner::ModelConfigId(id) => Self::ModelConfig(Id::new(id)),
                     Owner::Provider(id) => Self::Provider(Id::new(id)),
+                    Owner::ProviderKeyId(id) => Self::ProviderKey(id.into()),
                 }
             }
         }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::text::{bounded, count, id_name, managed_by, model_patterns, names, timestamp};
-use super::{Form, Wire};
-use crate::domain::{Path, Provider, ProviderKey, Stored, Violations};
+use super::{Form, Wire, calendar, limits};
+use crate::domain::{LimitOwner, Path, Provider, ProviderKey, Stored, Violations};
 use crate::proto::v1;
 
 const MAX_KEY_ID: usize = 128;
@@ -16,7 +16,7 @@ impl Wire for Provider {
     const NAMED_BY_ID: bool = true;
 
     fn parse(message: v1::Provider, path: &Path<'_>, violations: &mut Violations) -> Option<Self> {
-        let v1::Provider { name, keys, managed_by: manager, .. } = message;
+        let v1::Provider { name, keys, calendar_aligned, calendar: followed, managed_by: manager, .. } = message;
         id_name(&name, &path.field("name"), violations);
         let list = path.field("keys");
         count(keys.len(), &list, violations);
@@ -24,7 +24,7 @@ impl Wire for Provider {
         let mut parsed = Vec::with_capacity(keys.len());
         for (index, key) in keys.into_iter().enumerate() {
             let path = list.index(index);
-            let v1::ProviderKey { id, name, models } = key;
+            let v1::ProviderKey { id, name, models, budgets, rate_limits } = key;
             if id.len() > MAX_KEY_ID || !id.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || id.trim() != id {
                 let text =
                     format!("must have 1 to {MAX_KEY_ID} printable ASCII characters without outer spaces, or be empty");
@@ -40,9 +40,12 @@ impl Wire for Provider {
                 id: id.into(),
                 name: bounded(name.trim(), 1_024, false, &path.field("name"), violations),
                 models: names(&models, &path.field("models"), violations),
+                limits: limits::parse(budgets, rate_limits, calendar_aligned, &path, violations),
             });
         }
-        Some(Self { keys: parsed, built_in: false, managed_by: managed_by(&manager, path, violations) })
+        let calendar = calendar::parse(followed, &path.field("calendar"), violations);
+        let managed_by = managed_by(&manager, path, violations);
+        Some(Self { keys: parsed, built_in: false, calendar_aligned, calendar, managed_by })
     }
 
     fn review(message: &v1::Provider, path: &Path<'_>, violations: &mut Violations) {
@@ -53,13 +56,21 @@ impl Wire for Provider {
         }
     }
 
-    fn render(stored: &Stored<Self>, _form: Form) -> v1::Provider {
-        let Self { keys, built_in, managed_by } = &stored.resource;
+    fn render(stored: &Stored<Self>, form: Form) -> v1::Provider {
+        let Self { keys, built_in, calendar_aligned, calendar: followed, managed_by } = &stored.resource;
+        let aligned = calendar::own(*calendar_aligned, followed.as_deref());
+        let keys = keys.iter().map(|key| {
+            let owner = LimitOwner::ProviderKey(key.id.as_ref().into());
+            let (budgets, rate_limits) = limits::render(&key.limits, &owner, aligned, form);
+            v1::ProviderKey { budgets, rate_limits, ..render_key(key) }
+        });
         v1::Provider {
             id: stored.id.to_string(),
             name: stored.id.to_string(),
-            keys: keys.iter().map(render_key).collect(),
+            keys: keys.collect(),
             built_in: *built_in,
+            calendar_aligned: *calendar_aligned,
+            calendar: followed.as_deref().map(calendar::render),
             revision: stored.revision,
             created_at: Some(timestamp(stored.created_at)),
             updated_at: Some(timestamp(stored.updated_at)),
@@ -70,10 +81,12 @@ impl Wire for Provider {
     fn recall(&mut self, message: &v1::Provider, _form: Form, path: &Path<'_>, violations: &mut Violations) {
         self.built_in = message.built_in;
         let list = path.field("keys");
-        for (index, key) in message.keys.iter().enumerate() {
+        for (index, (own, key)) in self.keys.iter_mut().zip(&message.keys).enumerate() {
+            let path = list.index(index);
             if key.id.is_empty() {
-                violations.add(list.index(index).field("id"), "is empty; must be the id that the key has");
+                violations.add(path.field("id"), "is empty; must be the id that the key has");
             }
+            limits::recall(&mut own.limits, &key.budgets, &key.rate_limits, &path, violations);
         }
     }
 
@@ -90,9 +103,11 @@ impl Wire for Provider {
     }
 }
 
-/// A provider key as a message.
+/// A provider key as a message, without its limits.
 pub fn render_key(key: &ProviderKey) -> v1::ProviderKey {
     v1::ProviderKey {
+        budgets: Vec::new(),
+        rate_limits: Vec::new(),
         id: key.id.to_string(),
         name: key.name.to_string(),
         models: key.models.iter().map(ToString::to_string).collect(),

@@ -46,7 +46,7 @@ impl Engine {
             }
             (None, before) => {
                 let charged = before.and_then(|ended| ended.charged).ok_or(SettleError::Abandoned)?;
-                // The provider key and the kind of the request are not known any more.
+                // The kind of the request is not known any more.
                 let of = Open::charged(charged);
                 let entry = pricing.entry(config, used, &of, now);
                 let mut more = Used::above(entry, &of.estimate);

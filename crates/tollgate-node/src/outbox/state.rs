@@ -56,8 +56,7 @@ pub(crate) struct Registration {
 pub(crate) struct Open {
     /// The charge if nobody settles it.
     pub(crate) estimate: UsageEntry,
-    /// The provider key, and the kind of the request, which decide its price.
-    pub(crate) provider_key_id: String,
+    /// The kind of the request, which decides its price.
     pub(crate) request_type: String,
     /// The limits that it holds credit for.
     pub(crate) credit: Vec<CounterKey>,
@@ -66,7 +65,7 @@ pub(crate) struct Open {
 impl Open {
     /// An admission that was charged so much, of which nothing else is known any more.
     pub(crate) fn charged(estimate: UsageEntry) -> Self {
-        Self { estimate, provider_key_id: String::new(), request_type: String::new(), credit: Vec::new() }
+        Self { estimate, request_type: String::new(), credit: Vec::new() }
     }
 }
 
@@ -91,7 +90,7 @@ pub(crate) struct State {
 type Waiting = BTreeMap<Key, UsageEntry>;
 
 /// The key of an entry.
-type Key = (String, String, String, (i64, i32));
+type Key = ([String; 4], (i64, i32));
 
 impl State {
     /// The incarnation by which the node delivers, if it ever registered.
@@ -149,9 +148,10 @@ impl State {
         match record.event {
             Some(Event::Registered(registered)) => self.register(registered),
             Some(Event::Admitted(Admitted { id, estimate, provider_key_id, request_type, credit })) => {
-                if let (Ok(id), Some(estimate)) = (Id::try_from(id), estimate) {
+                if let (Ok(id), Some(mut estimate)) = (Id::try_from(id), estimate) {
                     let credit = credit.iter().filter_map(read_credit_key).collect();
-                    self.open.insert(id, Open { estimate, provider_key_id, request_type, credit });
+                    estimate.provider_key_id = provider_key_id;
+                    self.open.insert(id, Open { estimate, request_type, credit });
                 }
             }
             Some(Event::Closed(closed)) => self.close(closed),
@@ -225,7 +225,7 @@ impl State {
         }
     }
 
-    /// Puts an entry to those of the same key, provider, model and time.
+    /// Puts an entry to those of the same key, provider, model, provider key and time.
     fn wait(&mut self, entry: UsageEntry) {
         match self.waiting.get_mut(&key(&entry)) {
             Some(held) => add(held, &entry),
@@ -314,7 +314,9 @@ impl State {
 
 /// A request was admitted.
 pub(crate) fn admitted(id: Id, open: Open) -> Record {
-    let Open { estimate, provider_key_id, request_type, credit } = open;
+    let Open { estimate, request_type, credit } = open;
+    // Where earlier versions look for it.
+    let provider_key_id = estimate.provider_key_id.clone();
     let credit = credit.iter().map(render_credit_key).collect();
     Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(estimate), provider_key_id, request_type, credit })
         .into()
@@ -340,7 +342,8 @@ pub(crate) fn expired(id: Id, charged: Option<UsageEntry>, expired_at: i64) -> R
 /// The key of an entry: entries with the same key are added up.
 fn key(entry: &UsageEntry) -> Key {
     let at = entry.occurred_at.map_or((0, 0), |at| (at.seconds, at.nanos));
-    (entry.virtual_key_id.clone(), entry.provider.clone(), entry.model.clone(), at)
+    let UsageEntry { virtual_key_id, provider, model, provider_key_id, .. } = entry;
+    ([virtual_key_id, provider, model, provider_key_id].map(String::clone), at)
 }
 
 /// Adds what `more` used.

@@ -113,11 +113,12 @@ impl Gate {
     pub(super) async fn settle(&self, request: v1::SettleRequest) -> Result<v1::SettleResponse, Status> {
         let v1::SettleRequest { admission_id, provider, model, input_tokens, output_tokens, cost_nano_usd, .. } =
             request;
-        let v1::SettleRequest { cache_read_tokens, cache_creation_tokens, .. } = request;
+        let v1::SettleRequest { cache_read_tokens, cache_creation_tokens, provider_key_id, .. } = request;
         let id = id_of(&admission_id)?;
         let used = Used {
             provider,
             model,
+            provider_key_id,
             input_tokens,
             cache_read_tokens,
             cache_creation_tokens,

@@ -93,7 +93,11 @@ impl Collector for OfNode {
         }
         for (name, help, count) in [
             ("unpriced", "Settled requests that cost nothing, since nobody knows the price of their model", unpriced),
-            ("uncovered", "Settled requests on a provider or a model that they were not admitted for", uncovered),
+            (
+                "uncovered",
+                "Settled requests on a provider, model or provider key that they were not admitted for",
+                uncovered,
+            ),
             ("credit_wants", "Times that credit was asked for", credit.wants),
             ("credit_recalls", "Times that a server asked for credit back", credit.recalls),
             ("credit_refused", "Requests that were refused for want of credit", credit.refused),

@@ -93,3 +93,12 @@ pub(super) type Limits = ((bool, Option<v1::Calendar>), Vec<v1::Budget>, Vec<v1:
 pub(super) fn limits() -> impl Strategy<Value = Limits> {
     any::<bool>().prop_flat_map(|aligned| ((Just(aligned), calendar()), budgets(aligned), rate_limits(aligned)))
 }
+
+pub(super) type OfSeveral = ((bool, Option<v1::Calendar>), Vec<(Vec<v1::Budget>, Vec<v1::RateLimit>)>);
+
+/// The limits of several owners that follow one calendar.
+pub(super) fn limits_of_several(count: usize) -> impl Strategy<Value = OfSeveral> {
+    any::<bool>().prop_flat_map(move |aligned| {
+        ((Just(aligned), calendar()), vec((budgets(aligned), rate_limits(aligned)), count))
+    })
+}

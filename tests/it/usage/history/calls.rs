@@ -5,12 +5,13 @@ use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::customer_service_client::CustomerServiceClient as Customers;
 use tollgate::proto::v1::model_config_service_client::ModelConfigServiceClient as ModelConfigs;
 use tollgate::proto::v1::provider_governance_service_client::ProviderGovernanceServiceClient as Governance;
+use tollgate::proto::v1::provider_service_client::ProviderServiceClient as Providers;
 use tollgate::proto::v1::team_service_client::TeamServiceClient as Teams;
 use tollgate::proto::v1::virtual_key_service_client::VirtualKeyServiceClient as VirtualKeys;
 use tonic::Status;
 
-use crate::usage::model::Reset;
 use crate::usage::model::window::Micros;
+use crate::usage::model::{Reset, limited_key};
 use crate::watch::api::Api;
 
 /// What a history needs of the answer to a write.
@@ -35,6 +36,7 @@ fn answer(resource: Resource) -> Answer {
         Resource::VirtualKey(it) => (&it.id, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
         Resource::ModelConfig(it) => (&it.id, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
         Resource::ProviderGovernance(it) => (&it.provider, &it.budgets, &it.rate_limits, it.updated_at, it.revision),
+        Resource::Provider(it) => (&it.id, &it.keys[0].budgets, &it.keys[0].rate_limits, it.updated_at, it.revision),
         other => panic!("{other:?} has no limits"),
     };
     let (id, budgets, rate_limits, at) = (id.clone(), budgets.clone(), rate_limits.clone(), at.map_or(0, micros));
@@ -43,6 +45,13 @@ fn answer(resource: Resource) -> Answer {
         _ => Vec::new(),
     };
     Answer { id, budgets, rate_limits, configs, at, revision }
+}
+
+/// A provider with the keys that [`limited_key`] says, of which the first has these limits.
+pub(super) fn with_limits(name: &str, budgets: Vec<v1::Budget>, rate_limits: Vec<v1::RateLimit>) -> v1::Provider {
+    let limited = v1::ProviderKey { id: limited_key(name), budgets, rate_limits, ..Default::default() };
+    let other = (name == "anthropic").then(|| v1::ProviderKey { id: "other".to_owned(), ..Default::default() });
+    v1::Provider { id: name.to_owned(), keys: std::iter::once(limited).chain(other).collect(), ..Default::default() }
 }
 
 pub(super) async fn create(api: &Api, resource: Resource) -> Result<Answer, Status> {
@@ -120,6 +129,18 @@ pub(super) async fn update(api: &Api, resource: Resource, paths: &[&str], reset:
             };
             let answer = Governance::new(channel).update_provider_governance(request).await?.into_inner();
             Resource::ProviderGovernance(answer.provider_governance.unwrap())
+        }
+        Resource::Provider(it) => {
+            let provider = Some(it);
+            let request = v1::UpdateProviderRequest {
+                provider,
+                update_mask,
+                reset_budget_usage,
+                reset_rate_limit_usage,
+                ..Default::default()
+            };
+            let answer = Providers::new(channel).update_provider(request).await?.into_inner();
+            Resource::Provider(answer.provider.unwrap())
         }
         other => panic!("{other:?} has no limits"),
     }))

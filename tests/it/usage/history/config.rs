@@ -7,7 +7,7 @@ use tollgate::proto::v1::config_resource::Resource;
 use tollgate::proto::v1::{Children, ModelConfigScope};
 use tonic::{Code, Status};
 
-use super::calls::{Answer, create, update};
+use super::calls::{Answer, create, update, with_limits};
 use super::desired::{Desired, calendar, claimed, configs, said};
 use super::parents::with_parent;
 use super::{History, PATTERNS, PROVIDERS};
@@ -23,7 +23,8 @@ impl History {
             0 => self.create_customer().await,
             1 | 2 => self.create_team().await,
             3..6 => self.create_key().await,
-            6 | 7 => self.update_limits(Owner::Provider(provider)).await,
+            6 => self.update_limits(Owner::Provider(provider)).await,
+            7 => self.update_limits(Owner::ProviderKey(provider)).await,
             8..14 => {
                 let owner = self.model.limits.keys().choose(&mut self.rng).cloned();
                 match owner {
@@ -191,6 +192,7 @@ impl History {
                 provider: asked.provider.clone(),
                 allowed: asked.allowed_models.clone(),
                 blocked: asked.blocked_models.clone(),
+                all_keys: !asked.key_ids.is_empty(),
             });
         }
         let kept: Vec<i64> = configs.iter().map(|config| config.id).collect();
@@ -282,10 +284,16 @@ impl History {
                 calendar,
                 ..Default::default()
             }),
+            Owner::ProviderKey(provider) => Resource::Provider(v1::Provider {
+                calendar_aligned,
+                calendar,
+                ..with_limits(provider, budgets, rate_limits)
+            }),
             Owner::Key(id) | Owner::Config(id, _) => return self.update_key(&id.clone()).await,
         };
-        let answer =
-            update(&self.api, resource, &["budgets", "rate_limits", "calendar_aligned", "calendar"], reset).await?;
+        let lists = if matches!(owner, Owner::ProviderKey(_)) { &["keys"][..] } else { &["budgets", "rate_limits"] };
+        let paths = [lists, &["calendar_aligned", "calendar"]].concat();
+        let answer = update(&self.api, resource, &paths, reset).await?;
         let gone = matches!(owner, Owner::Provider(_)) && desired.is_empty();
         if gone {
             self.model.limits.remove(&owner);

@@ -287,6 +287,7 @@ fn config(rng: &mut StdRng, old: Option<&Config>) -> v1::VirtualKeyProviderConfi
         id: old.filter(|_| rng.random_bool(0.5)).map_or(0, |old| old.id),
         provider: old.map_or_else(|| PROVIDERS[rng.random_range(0..2)].to_owned(), |old| old.provider.clone()),
         allowed_models: allowed.unwrap_or_else(|| some(rng, &[&["*"], &["gpt-4o"], &["openai/gpt-*", "o3"], &[]])),
+        key_ids: some(rng, &[&["*"], &["*"], &[]]),
         blocked_models: some(rng, &[&[], &[], &["o3"], &["openai/gpt-4o"]]),
         ..Default::default()
     }

@@ -9,8 +9,8 @@ use tollgate::proto::v1::UsageAckStatus::{self as Status, Applied, Duplicate, Ga
 use tollgate::proto::v1::usage_service_client::UsageServiceClient;
 
 use super::{History, MODELS, PROVIDERS};
-use crate::usage::model::Model;
 use crate::usage::model::window::Micros;
+use crate::usage::model::{Model, limited_key};
 use crate::watch::api::Api;
 
 /// An incarnation of a node, and all that it ever numbered.
@@ -219,6 +219,7 @@ impl History {
             _ => "00000000-0000-7000-8000-000000000000".to_owned(),
         };
         let provider = PROVIDERS[[0, 0, 0, 0, 1, 1, 2, 3][rng.random_range(0..8)]];
+        let keys = [String::new(), limited_key(provider), "another".to_owned()];
         let mut entry = v1::UsageEntry {
             virtual_key_id,
             provider: provider.to_owned(),
@@ -233,6 +234,7 @@ impl History {
             reasoning_tokens: rng.random_range(0..100),
             audio_tokens: rng.random_range(0..10),
             unpriced_requests: rng.random_range(-1..40).min(1),
+            provider_key_id: keys[[0, 0, 1, 2][rng.random_range(0..4)]].clone(),
         };
         let amounts =
             [&mut entry.requests, &mut entry.input_tokens, &mut entry.output_tokens, &mut entry.cost_nano_usd];

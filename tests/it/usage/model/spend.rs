@@ -27,7 +27,8 @@ impl Spend {
             match owner {
                 Owner::Customer(id) => customer.clone_from(id),
                 Owner::Team(id) => team.clone_from(id),
-                Owner::Key(_) | Owner::Config(..) | Owner::ModelConfig(_) | Owner::Provider(_) => {}
+                Owner::Key(_) | Owner::Config(..) => {}
+                Owner::ModelConfig(_) | Owner::Provider(_) | Owner::ProviderKey(_) => {}
             }
         }
         let UsageEntry { virtual_key_id, provider, model, .. } = entry.clone();

@@ -26,7 +26,7 @@ from tollgate.v1 import limits_pb2 as tollgate_dot_v1_dot_limits__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tollgate/v1/budget_service.proto\x12\x0btollgate.v1\x1a\x18tollgate/v1/limits.proto\x1a\x1atollgate/v1/resource.proto\"\xfe\x01\n\x12ListBudgetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x1a\n\x12provider_config_id\x18\x05 \x01(\x03\x12\x16\n\x0evirtual_key_id\x18\x06 \x01(\t\x12\x0f\n\x07team_id\x18\x07 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x08 \x01(\t\x12\x17\n\x0fmodel_config_id\x18\t \x01(\t\x12\x10\n\x08provider\x18\n \x01(\t\"h\n\x13ListBudgetsResponse\x12$\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x13.tollgate.v1.Budget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x32\x66\n\rBudgetService\x12U\n\x0bListBudgets\x12\x1f.tollgate.v1.ListBudgetsRequest\x1a .tollgate.v1.ListBudgetsResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tollgate/v1/budget_service.proto\x12\x0btollgate.v1\x1a\x18tollgate/v1/limits.proto\x1a\x1atollgate/v1/resource.proto\"\x97\x02\n\x12ListBudgetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_memory\x18\x03 \x01(\x08\x12\'\n\x04view\x18\x04 \x01(\x0e\x32\x19.tollgate.v1.ResourceView\x12\x1a\n\x12provider_config_id\x18\x05 \x01(\x03\x12\x16\n\x0evirtual_key_id\x18\x06 \x01(\t\x12\x0f\n\x07team_id\x18\x07 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x08 \x01(\t\x12\x17\n\x0fmodel_config_id\x18\t \x01(\t\x12\x10\n\x08provider\x18\n \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x0b \x01(\t\"h\n\x13ListBudgetsResponse\x12$\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x13.tollgate.v1.Budget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x32\x66\n\rBudgetService\x12U\n\x0bListBudgets\x12\x1f.tollgate.v1.ListBudgetsRequest\x1a .tollgate.v1.ListBudgetsResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUDGETSERVICE'].methods_by_name['ListBudgets']._loaded_options = None
   _globals['_BUDGETSERVICE'].methods_by_name['ListBudgets']._serialized_options = b'\220\002\001'
   _globals['_LISTBUDGETSREQUEST']._serialized_start=104
-  _globals['_LISTBUDGETSREQUEST']._serialized_end=358
-  _globals['_LISTBUDGETSRESPONSE']._serialized_start=360
-  _globals['_LISTBUDGETSRESPONSE']._serialized_end=464
-  _globals['_BUDGETSERVICE']._serialized_start=466
-  _globals['_BUDGETSERVICE']._serialized_end=568
+  _globals['_LISTBUDGETSREQUEST']._serialized_end=383
+  _globals['_LISTBUDGETSRESPONSE']._serialized_start=385
+  _globals['_LISTBUDGETSRESPONSE']._serialized_end=489
+  _globals['_BUDGETSERVICE']._serialized_start=491
+  _globals['_BUDGETSERVICE']._serialized_end=593
 # @@protoc_insertion_point(module_scope)

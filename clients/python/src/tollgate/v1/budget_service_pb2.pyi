@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListBudgetsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "from_memory", "view", "provider_config_id", "virtual_key_id", "team_id", "customer_id", "model_config_id", "provider")
+    __slots__ = ("page_size", "page_token", "from_memory", "view", "provider_config_id", "virtual_key_id", "team_id", "customer_id", "model_config_id", "provider", "provider_key_id")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FROM_MEMORY_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class ListBudgetsRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     from_memory: bool
@@ -30,7 +31,8 @@ class ListBudgetsRequest(_message.Message):
     customer_id: str
     model_config_id: str
     provider: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., provider_config_id: _Optional[int] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
+    provider_key_id: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., from_memory: bool = ..., view: _Optional[_Union[_resource_pb2.ResourceView, str]] = ..., provider_config_id: _Optional[int] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
 
 class ListBudgetsResponse(_message.Message):
     __slots__ = ("budgets", "next_page_token", "total_size")

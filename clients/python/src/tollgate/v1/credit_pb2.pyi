@@ -170,7 +170,7 @@ class CreditAmount(_message.Message):
     def __init__(self, kind: _Optional[_Union[_usage_pb2.LimitKind, str]] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class LimitCredit(_message.Message):
-    __slots__ = ("key", "window_end", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "max", "counted", "outstanding", "left", "worst_possible_overshoot", "overshoot", "recovering", "epoch", "nodes", "uncovered", "granted")
+    __slots__ = ("key", "window_end", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "provider_key_id", "max", "counted", "outstanding", "left", "worst_possible_overshoot", "overshoot", "recovering", "epoch", "nodes", "uncovered", "granted")
     KEY_FIELD_NUMBER: _ClassVar[int]
     WINDOW_END_FIELD_NUMBER: _ClassVar[int]
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +179,7 @@ class LimitCredit(_message.Message):
     PROVIDER_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     COUNTED_FIELD_NUMBER: _ClassVar[int]
     OUTSTANDING_FIELD_NUMBER: _ClassVar[int]
@@ -198,6 +199,7 @@ class LimitCredit(_message.Message):
     provider_config_id: int
     model_config_id: str
     provider: str
+    provider_key_id: str
     max: int
     counted: int
     outstanding: int
@@ -209,7 +211,7 @@ class LimitCredit(_message.Message):
     nodes: _containers.RepeatedCompositeFieldContainer[NodeCredit]
     uncovered: int
     granted: int
-    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., max: _Optional[int] = ..., counted: _Optional[int] = ..., outstanding: _Optional[int] = ..., left: _Optional[int] = ..., worst_possible_overshoot: _Optional[int] = ..., overshoot: _Optional[int] = ..., recovering: bool = ..., epoch: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[NodeCredit, _Mapping[str, _Any]]]] = ..., uncovered: _Optional[int] = ..., granted: _Optional[int] = ...) -> None: ...
+    def __init__(self, key: _Optional[_Union[CreditKey, _Mapping[str, _Any]]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., max: _Optional[int] = ..., counted: _Optional[int] = ..., outstanding: _Optional[int] = ..., left: _Optional[int] = ..., worst_possible_overshoot: _Optional[int] = ..., overshoot: _Optional[int] = ..., recovering: bool = ..., epoch: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[NodeCredit, _Mapping[str, _Any]]]] = ..., uncovered: _Optional[int] = ..., granted: _Optional[int] = ...) -> None: ...
 
 class NodeCredit(_message.Message):
     __slots__ = ("node_id", "incarnation", "granted", "used", "returned")

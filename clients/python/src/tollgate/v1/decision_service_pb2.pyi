@@ -189,13 +189,14 @@ class ExplainedRule(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., scope: _Optional[_Union[_routing_rule_pb2.RoutingScope, str]] = ..., scope_id: _Optional[str] = ..., priority: _Optional[int] = ..., matched: bool = ..., error: _Optional[str] = ..., disabled: bool = ..., hop: _Optional[int] = ...) -> None: ...
 
 class ExplainedLimit(_message.Message):
-    __slots__ = ("virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "id", "kind", "used", "max", "remaining", "window_start", "next_reset", "blocks", "enforcement", "would_block")
+    __slots__ = ("virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "provider_key_id", "id", "kind", "used", "max", "remaining", "window_start", "next_reset", "blocks", "enforcement", "would_block")
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     TEAM_ID_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +213,7 @@ class ExplainedLimit(_message.Message):
     provider_config_id: int
     model_config_id: str
     provider: str
+    provider_key_id: str
     id: str
     kind: _usage_pb2.LimitKind
     used: int
@@ -222,7 +224,7 @@ class ExplainedLimit(_message.Message):
     blocks: bool
     enforcement: _limits_pb2.Enforcement
     would_block: bool
-    def __init__(self, virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., id: _Optional[str] = ..., kind: _Optional[_Union[_usage_pb2.LimitKind, str]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., remaining: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., next_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., blocks: bool = ..., enforcement: _Optional[_Union[_limits_pb2.Enforcement, str]] = ..., would_block: bool = ...) -> None: ...
+    def __init__(self, virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., id: _Optional[str] = ..., kind: _Optional[_Union[_usage_pb2.LimitKind, str]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., remaining: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., next_reset: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., blocks: bool = ..., enforcement: _Optional[_Union[_limits_pb2.Enforcement, str]] = ..., would_block: bool = ...) -> None: ...
 
 class ExplainedCandidate(_message.Message):
     __slots__ = ("provider_config_id", "provider", "weight", "drawn", "why")

@@ -57,10 +57,11 @@ class DecisionServiceServicer(object):
         """Explains what would become of a request: which rules match, where it would go, which limit would stop it.
 
         The order of the checks: the key (`DECISION_UNKNOWN_KEY`, `DECISION_KEY_INACTIVE`, `DECISION_KEY_EXPIRED`), its customer
-        and its team (`DECISION_CUSTOMER_INACTIVE`, `DECISION_TEAM_INACTIVE`), routing, the provider, the model, the provider key, then the limits: provider governance, global model configs, provider
-        config, key, the key's model configs, team, its model configs, customer, its model configs. Within each: limits on
-        requests that are open at once, on LLM tokens, on requests, then budgets, of each the shortest window first. Budgets do not
-        stop a request whose price is 0.
+        and its team (`DECISION_CUSTOMER_INACTIVE`, `DECISION_TEAM_INACTIVE`), routing, the provider, the model, the provider key,
+        then the limits: provider governance, global model configs, provider key (asked for, pinned by a rule, or the only one that
+        the request may use), provider config, key, the key's model configs, team, its model configs, customer, its model configs.
+        Within each: limits on requests that are open at once, on LLM tokens, on requests, then budgets, of each the shortest
+        window first. Budgets do not stop a request whose price is 0.
         The first failure decides; the answer is the same for the same state.
 
         Errors: INVALID_ARGUMENT for a missing model, negative estimates, a negative context length or a malformed fallback.

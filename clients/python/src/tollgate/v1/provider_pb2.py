@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tollgate.v1 import limits_pb2 as tollgate_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atollgate/v1/provider.proto\x12\x0btollgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12&\n\x04keys\x18\x03 \x03(\x0b\x32\x18.tollgate.v1.ProviderKey\x12\x10\n\x08\x62uilt_in\x18\x04 \x01(\x08\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmanaged_by\x18\x08 \x01(\t\"7\n\x0bProviderKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\tBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atollgate/v1/provider.proto\x12\x0btollgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/limits.proto\"\xa7\x02\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12&\n\x04keys\x18\x03 \x03(\x0b\x32\x18.tollgate.v1.ProviderKey\x12\x10\n\x08\x62uilt_in\x18\x04 \x01(\x08\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmanaged_by\x18\x08 \x01(\t\x12\x18\n\x10\x63\x61lendar_aligned\x18\t \x01(\x08\x12\'\n\x08\x63\x61lendar\x18\n \x01(\x0b\x32\x15.tollgate.v1.Calendar\"\x8a\x01\n\x0bProviderKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12$\n\x07\x62udgets\x18\x04 \x03(\x0b\x32\x13.tollgate.v1.Budget\x12+\n\x0brate_limits\x18\x05 \x03(\x0b\x32\x16.tollgate.v1.RateLimitBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.provider_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_PROVIDER']._serialized_start=77
-  _globals['_PROVIDER']._serialized_end=305
-  _globals['_PROVIDERKEY']._serialized_start=307
-  _globals['_PROVIDERKEY']._serialized_end=362
+  _globals['_PROVIDER']._serialized_start=103
+  _globals['_PROVIDER']._serialized_end=398
+  _globals['_PROVIDERKEY']._serialized_start=401
+  _globals['_PROVIDERKEY']._serialized_end=539
 # @@protoc_insertion_point(module_scope)

@@ -66,16 +66,20 @@ class GetProviderResponse(_message.Message):
     def __init__(self, provider: _Optional[_Union[_provider_pb2.Provider, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class UpdateProviderRequest(_message.Message):
-    __slots__ = ("provider", "update_mask", "request_id", "validate_only")
+    __slots__ = ("provider", "update_mask", "request_id", "validate_only", "reset_budget_usage", "reset_rate_limit_usage")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    RESET_BUDGET_USAGE_FIELD_NUMBER: _ClassVar[int]
+    RESET_RATE_LIMIT_USAGE_FIELD_NUMBER: _ClassVar[int]
     provider: _provider_pb2.Provider
     update_mask: _field_mask_pb2.FieldMask
     request_id: str
     validate_only: bool
-    def __init__(self, provider: _Optional[_Union[_provider_pb2.Provider, _Mapping[str, _Any]]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping[str, _Any]]] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+    reset_budget_usage: bool
+    reset_rate_limit_usage: bool
+    def __init__(self, provider: _Optional[_Union[_provider_pb2.Provider, _Mapping[str, _Any]]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping[str, _Any]]] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., reset_budget_usage: bool = ..., reset_rate_limit_usage: bool = ...) -> None: ...
 
 class UpdateProviderResponse(_message.Message):
     __slots__ = ("provider", "also_changed")

@@ -37,7 +37,7 @@ LIMIT_KIND_BUDGET: LimitKind
 LIMIT_KIND_CONCURRENCY: LimitKind
 
 class UsageEntry(_message.Message):
-    __slots__ = ("virtual_key_id", "provider", "model", "requests", "input_tokens", "output_tokens", "cost_nano_usd", "occurred_at", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "audio_tokens", "unpriced_requests")
+    __slots__ = ("virtual_key_id", "provider", "model", "requests", "input_tokens", "output_tokens", "cost_nano_usd", "occurred_at", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "audio_tokens", "unpriced_requests", "provider_key_id")
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class UsageEntry(_message.Message):
     REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_TOKENS_FIELD_NUMBER: _ClassVar[int]
     UNPRICED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     virtual_key_id: str
     provider: str
     model: str
@@ -64,7 +65,8 @@ class UsageEntry(_message.Message):
     reasoning_tokens: int
     audio_tokens: int
     unpriced_requests: int
-    def __init__(self, virtual_key_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., unpriced_requests: _Optional[int] = ...) -> None: ...
+    provider_key_id: str
+    def __init__(self, virtual_key_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., unpriced_requests: _Optional[int] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
 
 class SpendAmounts(_message.Message):
     __slots__ = ("requests", "unpriced_requests", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "audio_tokens", "cost_nano_usd")
@@ -133,7 +135,7 @@ class CountedBatches(_message.Message):
     def __init__(self, incarnation: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class ThresholdEvent(_message.Message):
-    __slots__ = ("limit_id", "kind", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "percent", "window_start", "used", "max", "crossed_at")
+    __slots__ = ("limit_id", "kind", "virtual_key_id", "team_id", "customer_id", "provider_config_id", "model_config_id", "provider", "provider_key_id", "percent", "window_start", "used", "max", "crossed_at")
     LIMIT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +144,7 @@ class ThresholdEvent(_message.Message):
     PROVIDER_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     PERCENT_FIELD_NUMBER: _ClassVar[int]
     WINDOW_START_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
@@ -155,12 +158,13 @@ class ThresholdEvent(_message.Message):
     provider_config_id: int
     model_config_id: str
     provider: str
+    provider_key_id: str
     percent: int
     window_start: _timestamp_pb2.Timestamp
     used: int
     max: int
     crossed_at: _timestamp_pb2.Timestamp
-    def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[LimitKind, str]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., percent: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., crossed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
+    def __init__(self, limit_id: _Optional[str] = ..., kind: _Optional[_Union[LimitKind, str]] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., percent: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., used: _Optional[int] = ..., max: _Optional[int] = ..., crossed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class UsageAdjustment(_message.Message):
     __slots__ = ("limit_id", "kind", "window_start", "delta", "used_before", "used", "reason")

@@ -81,7 +81,7 @@ class ReportUsageResponse(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., expected_sequence: _Optional[int] = ..., store_id: _Optional[str] = ..., status: _Optional[_Union[_usage_pb2.UsageAckStatus, str]] = ..., reason: _Optional[str] = ..., rejected_entries: _Optional[_Iterable[_Union[_usage_pb2.RejectedEntry, _Mapping[str, _Any]]]] = ..., late_entries: _Optional[int] = ...) -> None: ...
 
 class ListThresholdEventsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "provider_config_id", "virtual_key_id", "team_id", "customer_id", "model_config_id", "provider")
+    __slots__ = ("page_size", "page_token", "provider_config_id", "virtual_key_id", "team_id", "customer_id", "model_config_id", "provider", "provider_key_id")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,7 @@ class ListThresholdEventsRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     provider_config_id: int
@@ -98,7 +99,8 @@ class ListThresholdEventsRequest(_message.Message):
     customer_id: str
     model_config_id: str
     provider: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
+    provider_key_id: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., provider_config_id: _Optional[int] = ..., virtual_key_id: _Optional[str] = ..., team_id: _Optional[str] = ..., customer_id: _Optional[str] = ..., model_config_id: _Optional[str] = ..., provider: _Optional[str] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
 
 class ListThresholdEventsResponse(_message.Message):
     __slots__ = ("events", "next_page_token")

@@ -71,12 +71,17 @@ fn limits_are_checked_from_the_provider_down_to_the_customer() {
         })
     };
     let models = [model("*", ""), model("*", "openai"), model("m", ""), model("m", "openai")];
+    let limited =
+        v1::ProviderKey { id: "the-only-one".to_owned(), budgets: vec![budget(1.0, "1d")], ..Default::default() };
+    let provider = v1::Provider { name: "openai".to_owned(), keys: vec![limited], ..Default::default() };
+    world.put_as("openai", &parse::<Provider>(provider));
     let explanation = world.explain(asked(&key, "openai", "m"));
     let owners: Vec<_> = explanation.limits.iter().map(|limit| (limit.owner.clone(), limit.kind)).collect();
     let config = key.resource.provider_configs[0].id;
     let mut expected: Vec<_> =
         models.iter().rev().map(|model| (LimitOwner::ModelConfig(model.id.clone()), LimitKind::Budget)).collect();
     expected.extend([
+        (LimitOwner::ProviderKey("the-only-one".into()), LimitKind::Budget),
         (LimitOwner::ProviderConfig(config), LimitKind::Tokens),
         (LimitOwner::ProviderConfig(config), LimitKind::Requests),
         (LimitOwner::VirtualKey(key.id.clone()), LimitKind::Budget),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tollgate_core::decision::*;
 use tollgate_core::domain::*;
 use tollgate_core::proto::v1;
-use tollgate_testkit::world::{NOW, World, asked, config, key, keyless};
+use tollgate_testkit::world::{NOW, World, asked, config, key, keyless, parse};
 
 fn budget(max_limit: f64, reset_duration: &str) -> v1::Budget {
     v1::Budget { max_limit, reset_duration: reset_duration.to_owned(), ..Default::default() }

@@ -117,7 +117,7 @@ class Refusal(_message.Message):
     def __init__(self, decision: _Optional[_Union[_decision_service_pb2.Decision, str]] = ..., reason: _Optional[str] = ..., http_status: _Optional[int] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., limit: _Optional[_Union[_decision_service_pb2.ExplainedLimit, _Mapping[str, _Any]]] = ..., for_credit: bool = ...) -> None: ...
 
 class SettleRequest(_message.Message):
-    __slots__ = ("admission_id", "provider", "model", "input_tokens", "output_tokens", "cost_nano_usd", "cache_read_tokens", "cache_creation_tokens")
+    __slots__ = ("admission_id", "provider", "model", "input_tokens", "output_tokens", "cost_nano_usd", "cache_read_tokens", "cache_creation_tokens", "provider_key_id")
     ADMISSION_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,7 @@ class SettleRequest(_message.Message):
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     CACHE_READ_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHE_CREATION_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     admission_id: str
     provider: str
     model: str
@@ -134,7 +135,8 @@ class SettleRequest(_message.Message):
     cost_nano_usd: int
     cache_read_tokens: int
     cache_creation_tokens: int
-    def __init__(self, admission_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ...) -> None: ...
+    provider_key_id: str
+    def __init__(self, admission_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
 
 class SettleResponse(_message.Message):
     __slots__ = ("input_tokens", "output_tokens", "cost_nano_usd")

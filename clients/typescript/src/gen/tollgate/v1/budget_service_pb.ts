@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/budget_service.proto.
  */
 export const file_tollgate_v1_budget_service: GenFile = /*@__PURE__*/
-  fileDesc("CiB0b2xsZ2F0ZS92MS9idWRnZXRfc2VydmljZS5wcm90bxILdG9sbGdhdGUudjEi/gEKEkxpc3RCdWRnZXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRITCgtmcm9tX21lbW9yeRgDIAEoCBInCgR2aWV3GAQgASgOMhkudG9sbGdhdGUudjEuUmVzb3VyY2VWaWV3EhoKEnByb3ZpZGVyX2NvbmZpZ19pZBgFIAEoAxIWCg52aXJ0dWFsX2tleV9pZBgGIAEoCRIPCgd0ZWFtX2lkGAcgASgJEhMKC2N1c3RvbWVyX2lkGAggASgJEhcKD21vZGVsX2NvbmZpZ19pZBgJIAEoCRIQCghwcm92aWRlchgKIAEoCSJoChNMaXN0QnVkZ2V0c1Jlc3BvbnNlEiQKB2J1ZGdldHMYASADKAsyEy50b2xsZ2F0ZS52MS5CdWRnZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhIKCnRvdGFsX3NpemUYAyABKAUyZgoNQnVkZ2V0U2VydmljZRJVCgtMaXN0QnVkZ2V0cxIfLnRvbGxnYXRlLnYxLkxpc3RCdWRnZXRzUmVxdWVzdBogLnRvbGxnYXRlLnYxLkxpc3RCdWRnZXRzUmVzcG9uc2UiA5ACAUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_tollgate_v1_limits, file_tollgate_v1_resource]);
+  fileDesc("CiB0b2xsZ2F0ZS92MS9idWRnZXRfc2VydmljZS5wcm90bxILdG9sbGdhdGUudjEilwIKEkxpc3RCdWRnZXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRITCgtmcm9tX21lbW9yeRgDIAEoCBInCgR2aWV3GAQgASgOMhkudG9sbGdhdGUudjEuUmVzb3VyY2VWaWV3EhoKEnByb3ZpZGVyX2NvbmZpZ19pZBgFIAEoAxIWCg52aXJ0dWFsX2tleV9pZBgGIAEoCRIPCgd0ZWFtX2lkGAcgASgJEhMKC2N1c3RvbWVyX2lkGAggASgJEhcKD21vZGVsX2NvbmZpZ19pZBgJIAEoCRIQCghwcm92aWRlchgKIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYCyABKAkiaAoTTGlzdEJ1ZGdldHNSZXNwb25zZRIkCgdidWRnZXRzGAEgAygLMhMudG9sbGdhdGUudjEuQnVkZ2V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgFMmYKDUJ1ZGdldFNlcnZpY2USVQoLTGlzdEJ1ZGdldHMSHy50b2xsZ2F0ZS52MS5MaXN0QnVkZ2V0c1JlcXVlc3QaIC50b2xsZ2F0ZS52MS5MaXN0QnVkZ2V0c1Jlc3BvbnNlIgOQAgFCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_tollgate_v1_limits, file_tollgate_v1_resource]);
 
 /**
  * Request of `ListBudgets`. Filters are ANDed; one that names nothing existing gives an empty list.
@@ -92,6 +92,13 @@ export type ListBudgetsRequest = Message<"tollgate.v1.ListBudgetsRequest"> & {
    * @generated from field: string provider = 10;
    */
   provider: string;
+
+  /**
+   * Only budgets of this provider key.
+   *
+   * @generated from field: string provider_key_id = 11;
+   */
+  providerKeyId: string;
 };
 
 /**

@@ -595,7 +595,8 @@ export type VirtualKeyProviderConfig = Message<"tollgate.v1.VirtualKeyProviderCo
   allowAllKeys: boolean;
 
   /**
-   * Output only. The provider keys that `key_ids` names, all of the provider's if `["*"]`. Not on the watch stream.
+   * Output only. The provider keys that `key_ids` names, all of the provider's if `["*"]`, without their limits. Not on the
+   * watch stream.
    *
    * @generated from field: repeated tollgate.v1.ProviderKey keys = 8;
    */

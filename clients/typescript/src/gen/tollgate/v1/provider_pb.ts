@@ -6,13 +6,15 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Budget, Calendar, RateLimit } from "./limits_pb.js";
+import { file_tollgate_v1_limits } from "./limits_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tollgate/v1/provider.proto.
  */
 export const file_tollgate_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("Chp0b2xsZ2F0ZS92MS9wcm92aWRlci5wcm90bxILdG9sbGdhdGUudjEi5AEKCFByb3ZpZGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJgoEa2V5cxgDIAMoCzIYLnRvbGxnYXRlLnYxLlByb3ZpZGVyS2V5EhAKCGJ1aWx0X2luGAQgASgIEhAKCHJldmlzaW9uGAUgASgDEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1hbmFnZWRfYnkYCCABKAkiNwoLUHJvdmlkZXJLZXkSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZtb2RlbHMYAyADKAlCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chp0b2xsZ2F0ZS92MS9wcm92aWRlci5wcm90bxILdG9sbGdhdGUudjEipwIKCFByb3ZpZGVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJgoEa2V5cxgDIAMoCzIYLnRvbGxnYXRlLnYxLlByb3ZpZGVyS2V5EhAKCGJ1aWx0X2luGAQgASgIEhAKCHJldmlzaW9uGAUgASgDEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1hbmFnZWRfYnkYCCABKAkSGAoQY2FsZW5kYXJfYWxpZ25lZBgJIAEoCBInCghjYWxlbmRhchgKIAEoCzIVLnRvbGxnYXRlLnYxLkNhbGVuZGFyIooBCgtQcm92aWRlcktleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBm1vZGVscxgDIAMoCRIkCgdidWRnZXRzGAQgAygLMhMudG9sbGdhdGUudjEuQnVkZ2V0EisKC3JhdGVfbGltaXRzGAUgAygLMhYudG9sbGdhdGUudjEuUmF0ZUxpbWl0QlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp, file_tollgate_v1_limits]);
 
 /**
  * A provider of models, and the names of the provider keys that exist for it. Secrets of providers stay at the data
@@ -37,7 +39,8 @@ export type Provider = Message<"tollgate.v1.Provider"> & {
 
   /**
    * The provider keys that exist at the data plane; at most 1,000. On update this is the full desired set. A key that a
-   * virtual key, a routing rule or a pricing override names cannot be removed.
+   * virtual key, a routing rule or a pricing override names cannot be removed; with a key go its limits. An entry without an
+   * id takes the place of a key of the same name that no entry names by its id, or is new.
    *
    * @generated from field: repeated tollgate.v1.ProviderKey keys = 3;
    */
@@ -77,6 +80,21 @@ export type Provider = Message<"tollgate.v1.Provider"> & {
    * @generated from field: string managed_by = 8;
    */
   managedBy: string;
+
+  /**
+   * Whether windows of the limits of its keys are periods of the calendar. Limits of the provider as a whole follow the flag of
+   * its governance.
+   *
+   * @generated from field: bool calendar_aligned = 9;
+   */
+  calendarAligned: boolean;
+
+  /**
+   * The calendar that these windows follow; absent is the standard one.
+   *
+   * @generated from field: tollgate.v1.Calendar calendar = 10;
+   */
+  calendar?: Calendar | undefined;
 };
 
 /**
@@ -113,6 +131,20 @@ export type ProviderKey = Message<"tollgate.v1.ProviderKey"> & {
    * @generated from field: repeated string models = 3;
    */
   models: string[];
+
+  /**
+   * The key's budgets: what may be spent through it, whoever uses it; reconciled as `Customer.budgets`.
+   *
+   * @generated from field: repeated tollgate.v1.Budget budgets = 4;
+   */
+  budgets: Budget[];
+
+  /**
+   * The key's rate limits; reconciled as `Customer.rate_limits`.
+   *
+   * @generated from field: repeated tollgate.v1.RateLimit rate_limits = 5;
+   */
+  rateLimits: RateLimit[];
 };
 
 /**

@@ -267,7 +267,8 @@ export type RequestCounts = Message<"tollgate.node.v1.RequestCounts"> & {
   unpriced: bigint;
 
   /**
-   * Of those ended, those on a provider or a model that they were not admitted for: nothing was held for them there.
+   * Of those ended, those on a provider, model or provider key that they were not admitted for: nothing was held for them
+   * there.
    *
    * @generated from field: int64 uncovered = 7;
    */
