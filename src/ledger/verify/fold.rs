@@ -10,7 +10,8 @@ use super::requests::Requests;
 use crate::domain::{AnyResource, ResourceKey, Timestamp};
 use crate::state::{Chain, Head, Op};
 use crate::store::{
-    ChainVersion, ChangeFilter, Link, LogBody, LogPart, LogRow, LoggedChange, RevisionRecord, Snapshot, Store, StoreError,
+    ChainVersion, ChangeFilter, Link, LogBody, LogPart, LogRow, LoggedChange, RevisionRecord, Snapshot, Store,
+    StoreError,
 };
 use crate::wire::{self, Form};
 

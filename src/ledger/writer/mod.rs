@@ -325,8 +325,11 @@ impl Writer {
         // Looked at again: a limit may have got other windows since the list was made.
         let now = self.clock.now();
         let counters = counters.into_iter().filter(|key| is_over(state.config(), key, now));
-        // Usage may still come of those in which credit is open.
-        let counters: Vec<CounterKey> = counters.filter(|key| state.credit().outstanding(key) == 0).collect();
+        // Usage may still come of those in which credit is open. Those that are in the journal would come back with the next start.
+        let in_journal = self.store.usage_reader().await?.journal_begins().await?;
+        let is_in_journal = |key: &CounterKey| in_journal.is_some_and(|begins| state.usage().get(key).version > begins);
+        let is_kept = |key: &CounterKey| state.credit().outstanding(key) != 0 || is_in_journal(key);
+        let counters: Vec<CounterKey> = counters.filter(|key| !is_kept(key)).collect();
         self.store.forget_usage(&counters, former_before).await?;
         self.counting.forget(former_before);
         state.usage_mut().forget(&counters);

@@ -290,13 +290,15 @@ async fn a_database_that_is_killed_under_load_loses_nothing_and_doubles_nothing(
     println!("{CRASHES} crashes, {} writes", known.len());
 }
 
+/// Whoever has a lock that [`hold`] took in the database.
+const HELD: &str = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+
 /// Takes a lock, and has it when this returns. It is let go when the cluster crashes or ends.
 fn hold(cluster: &Cluster, database: &str, lock: &str) -> Child {
     let script = format!("BEGIN; {lock}; SELECT pg_sleep(600)");
     let mut psql = cluster.psql(database);
     let holder = psql.args(["-c", &script]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    while cluster.sql(database, held) != "1" {
+    while cluster.sql(database, &format!("SELECT count(*) {HELD}")) != "1" {
         std::thread::sleep(Duration::from_millis(5));
     }
     holder
@@ -353,17 +355,17 @@ async fn a_lock_that_is_not_let_go_delays_others_only_for_so_long() {
     let mut replicas = replicas(&database, 1).await;
     let api = replicas[0].1.clone();
     create(&api, "before", "").await.unwrap();
+    // Somebody who never lets go: nobody waits for ever.
+    let (cluster, name) = (Cluster::shared(), name(&database.settings.url));
+    let mut holder = hold(cluster, name, "SELECT FROM head FOR UPDATE");
+    assert_unavailable(&create(&api, "refused", "").await.unwrap_err());
+    assert_eq!(teams(&api).await.len(), 1, "reads go on");
+    cluster.sql(name, &format!("SELECT pg_terminate_backend(pid) {HELD}"));
+    holder.wait().unwrap();
     // Another server that stopped in its transaction. PostgreSQL ends it, because it is idle.
     let stopped = database.store().await;
     let held = stopped.lock().await.unwrap();
-    assert_unavailable(&create(&api, "refused", "").await.unwrap_err());
-    assert_eq!(teams(&api).await.len(), 1, "reads go on");
-    soon(async {
-        while create(&api, "after", "").await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    soon(persist(std::slice::from_ref(&api), 0, "after")).await;
     drop(held);
     stopped.close().await;
     replicas[0].0.stop().await;
