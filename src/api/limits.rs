@@ -86,7 +86,7 @@ impl Api {
         governed.dedup();
         keys.sort();
         keys.dedup();
-        let (store, state) = (self.ledger.store(), self.state());
+        let (store, state) = (self.ledger.reader(), self.state());
         let mut read: HashMap<Arc<str>, AnyResource> = HashMap::new();
         let failed = |error: crate::store::StoreError| error.to_domain();
         for stored in store.read::<Customer>(&customers).await.map_err(failed)?.1 {

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::journal::{self, JournalEntry};
 use super::persist::{each, rows};
 use super::usage::{Watermark, counter, watermark};
-use super::{Store, threshold};
+use super::{Reader, threshold};
 use crate::counters::{Counter, CounterKey};
 use crate::credit::Change;
 use crate::state::Crossing;
@@ -34,7 +34,7 @@ pub struct RecordedUsage {
     pub credit: Vec<Change>,
 }
 
-impl Store {
+impl Reader {
     /// Counted usage as it was written, in one snapshot.
     ///
     /// # Errors

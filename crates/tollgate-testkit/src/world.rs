@@ -133,7 +133,8 @@ impl World {
             | AnyResource::Provider(_)
             | AnyResource::McpClient(_)
             | AnyResource::ModelPrice(_)
-            | AnyResource::Webhook(_) => {}
+            | AnyResource::Webhook(_)
+            | AnyResource::Token(_) => {}
         }
     }
 

@@ -92,7 +92,8 @@ impl<'a> Owner<'a> {
                 | Resource::Provider(_)
                 | Resource::McpClient(_)
                 | Resource::ModelPrice(_)
-                | Resource::Webhook(_),
+                | Resource::Webhook(_)
+                | Resource::Token(_),
             )
             | None => Vec::new(),
         }

@@ -15,9 +15,9 @@ use requests::Requests;
 
 use crate::config::Config;
 use crate::counters::CounterKey;
-use crate::domain::{AnyResource, ResourceKey};
+use crate::domain::{AnyResource, Kind, ResourceKey};
 use crate::state::{Chain, Head, Op};
-use crate::store::{ChainVersion, LogBody, RevisionRecord, Store, StoreError};
+use crate::store::{ChainVersion, LogBody, Reader, RevisionRecord, StoreError};
 use crate::wire::{self, Form};
 
 /// Revisions read at a time.
@@ -78,7 +78,7 @@ impl Verification {
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if it is so wrong that it cannot be read as one, else [`StoreError::Unavailable`].
-pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
+pub async fn verify(store: &Reader) -> Result<Verification, StoreError> {
     // First, so that a limit that is as it was when something was counted has not been another in between.
     let recorded = store.recorded_usage().await?;
     let now = store.time().await?;
@@ -129,6 +129,9 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
     // What the log can tell: all that was changed since.
     let oldest = if found.first_revision == 0 { head.revision + 1 } else { found.first_revision };
 
+    // Access tokens of an earlier version enter the log when the first server of this one starts.
+    let are_adopted = loaded.resources.iter().any(|any| any.kind() == Kind::Token && any.revision() > 0);
+    let waits = |any: &AnyResource| any.kind() == Kind::Token && any.revision() == 0 && !are_adopted;
     for any in &loaded.resources {
         let key = any.key();
         let body = wire::render_any(any, Form::Log).encode_to_vec();
@@ -141,7 +144,7 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
             }
             Some(_) => {}
             // Its last change is older than the log; had it none at all, its revision would be younger.
-            None if any.revision() < oldest => {}
+            None if (1..oldest).contains(&any.revision()) || waits(any) => {}
             None => found.fault(format!("{key} is in the tables, but the log knows nothing of it")),
         }
         found.resources.insert(key, Rendered::of(any));

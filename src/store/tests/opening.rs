@@ -131,7 +131,10 @@ async fn a_newer_database_is_refused() {
 }
 
 /// The last migration, and what undoes it as far as it can be applied again.
-const LAST: (&str, &str) = ("m0019_replica", "DROP TABLE replica");
+const LAST: (&str, &str) = (
+    "m0021_token",
+    "ALTER TABLE token DROP COLUMN revision; CREATE TABLE token_head (id integer PRIMARY KEY, version bigint)",
+);
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()

@@ -106,7 +106,8 @@ impl Config {
                 | Kind::RoutingRule
                 | Kind::PricingOverride
                 | Kind::ModelPrice
-                | Kind::Webhook => return None,
+                | Kind::Webhook
+                | Kind::Token => return None,
             };
             let (limits, calendar) = place.limits(self)?;
             limits.has(id).then_some((place, limits, calendar))
