@@ -1,8 +1,8 @@
-//! Who may call: tokens, and the principals that they make of callers.
+//! Who may call: access tokens, and the principals that they make of callers.
 //!
-//! [`Registry`] has all tokens in memory: a call is authenticated without a query. [`Tokens`] changes them in the store,
-//! and keeps the registry true to it, other replicas' changes included. `api` asks the one and serves the other;
-//! `server` runs the task.
+//! [`Registry`] finds a caller by the value that it shows, without a query. [`Tokens`] makes and revokes access tokens through
+//! the ledger, and keeps the registry true to the ledger's state, which has other replicas' changes too. `api` asks the one
+//! and serves the other; `server` runs the task.
 
 mod principal;
 mod registry;
@@ -12,4 +12,4 @@ mod tokens;
 
 pub use principal::Principal;
 pub use registry::Registry;
-pub use tokens::Tokens;
+pub use tokens::{RenderToken, Tokens};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Role, Token};
+use crate::domain::{Role, Stored, Token};
 
 /// Who calls, as far as it was authenticated. It is in the extensions of every request that needs a caller.
 #[derive(Clone)]
@@ -28,10 +28,10 @@ impl Principal {
     }
 
     /// The holder of a token, until `lapse`.
-    pub(super) fn of_token(token: &Token, lapse: CancellationToken) -> Self {
-        let owner = token.node_id.as_deref().map_or_else(|| token.id.to_string(), of_node);
-        let (role, node_id) = (token.role, token.node_id.clone());
-        Self { actor: token.actor().into(), role, node_id, owner: owner.into(), lapse }
+    pub(super) fn of_token(token: &Stored<Token>, lapse: CancellationToken) -> Self {
+        let Token { role, node_id, .. } = &token.resource;
+        let owner = node_id.as_deref().map_or_else(|| token.id.to_string(), of_node);
+        Self { actor: token.actor().into(), role: *role, node_id: node_id.clone(), owner: owner.into(), lapse }
     }
 
     /// The holder of a certificate that names a role and, for nodes, the one node that it speaks for. In the audit trail

@@ -1,6 +1,6 @@
-//! All tokens in memory.
+//! The access tokens that work, found by their values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,30 +9,35 @@ use constant_time_eq::constant_time_eq_32;
 use tokio_util::sync::CancellationToken;
 
 use super::Principal;
-use crate::domain::{Sha256Hash, Timestamp, Token};
+use crate::domain::{Kind, Sha256Hash, Stored, Timestamp, Token};
 use crate::settings::AccessSettings;
-use crate::store::TokenTable;
+use crate::state::State;
 
 /// What of a hash finds a token. It is no secret: whoever could choose a token by its hash had the token.
 type Prefix = [u8; 8];
 
-/// All tokens in memory, and whether one must be shown.
+/// The access tokens that are not revoked, and whether one must be shown.
 pub struct Registry {
     insecure: bool,
     certificates: bool,
     known: ArcSwap<Known>,
-    /// Held while `known` is replaced, so that older news never replace later ones.
+    /// Held while `known` is replaced, so that an older state never replaces a later one.
     replacing: Mutex<()>,
     anonymous: Principal,
 }
 
 struct Known {
-    version: i64,
+    /// The digest of all tokens of the state that this is from: it tells whether they changed.
+    digest: u64,
+    /// Whether there was ever a token.
+    has_had_tokens: bool,
     by_hash: HashMap<Prefix, Vec<Arc<Entry>>>,
+    /// Ids of those that are refused whatever the state says of them.
+    refused: Arc<HashSet<String>>,
 }
 
 struct Entry {
-    token: Token,
+    token: Arc<Stored<Token>>,
     principal: Principal,
     /// When it was last used, in microseconds; 0 for not yet.
     used: AtomicI64,
@@ -44,7 +49,7 @@ impl Registry {
     /// Without tokens: authentication is off until the store has one. It is off for ever if that is what the settings
     /// say, and on from the start if callers have `certificates`.
     pub fn new(settings: &AccessSettings, certificates: bool) -> Self {
-        let known = Known { version: 0, by_hash: HashMap::new() };
+        let known = Known { digest: 0, has_had_tokens: false, by_hash: HashMap::new(), refused: Arc::default() };
         Self {
             insecure: settings.insecure,
             certificates,
@@ -56,7 +61,7 @@ impl Registry {
 
     /// Whether callers must show a token, or a certificate.
     pub fn is_enforced(&self) -> bool {
-        !self.insecure && (self.certificates || self.known.load().version > 0)
+        !self.insecure && (self.certificates || self.known.load().has_had_tokens)
     }
 
     /// Whether everybody is an administrator, and nobody said that this is wanted: the store never had a token. Then
@@ -76,40 +81,43 @@ impl Registry {
         let hash = Sha256Hash::of(value);
         let known = self.known.load();
         let candidates = known.by_hash.get(&prefix(&hash)).map(Vec::as_slice).unwrap_or_default();
-        let entry = candidates.iter().find(|entry| constant_time_eq_32(&entry.token.sha256.0, &hash.0))?;
-        if !entry.token.works_at(now) {
+        let entry = candidates.iter().find(|entry| constant_time_eq_32(&entry.token.resource.sha256.0, &hash.0))?;
+        if !entry.token.resource.works_at(now) {
             return None;
         }
         entry.used.fetch_max(now.as_micros(), Ordering::Relaxed);
         Some(entry.principal.clone())
     }
 
-    /// Takes over the tokens of the store, unless it knows later ones. Who held one that is not good any more loses its
-    /// streams; so do anonymous callers once there is a token.
-    pub fn replace(&self, table: TokenTable) {
-        let TokenTable { version, tokens } = table;
+    /// Takes over the tokens of the `latest` state, which it asks for when its turn has come. Who held one that is not good any
+    /// more loses its streams; so do anonymous callers once there is a token.
+    pub fn follow(&self, latest: impl FnOnce() -> Arc<State>) {
         // The lock guards no invariant that a panic could break.
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.known.load();
-        if version <= before.version {
+        let state = latest();
+        let (before, digest) = (self.known.load(), state.config().digest(Kind::Token));
+        if digest == before.digest {
             return;
         }
         let mut earlier: HashMap<&str, &Arc<Entry>> =
-            before.by_hash.values().flatten().map(|entry| (entry.token.id.as_ref(), entry)).collect();
-        let mut lapsed = Vec::new();
+            before.by_hash.values().flatten().map(|entry| (entry.token.id.as_str(), entry)).collect();
         let mut by_hash: HashMap<Prefix, Vec<Arc<Entry>>> = HashMap::new();
-        for token in tokens {
-            let earlier = earlier.remove(token.id.as_ref());
-            if token.revoked.is_some() {
-                lapsed.extend(earlier);
-                continue;
+        let refused = Arc::clone(&before.refused);
+        let works =
+            |token: &&Arc<Stored<Token>>| token.resource.revoked.is_none() && !refused.contains(token.id.as_str());
+        for token in state.config().all::<Token>().filter(works) {
+            // It never changes but for being revoked, unless another history took the place of the one before: then it is another.
+            let is_same = |entry: &&Arc<Entry>| entry.token.resource == token.resource;
+            let same = earlier.get(token.id.as_str()).copied().filter(is_same);
+            if same.is_some() {
+                earlier.remove(token.id.as_str());
             }
-            // A token never changes but for being revoked.
-            let entry = earlier.map_or_else(|| Arc::new(Entry::new(token)), Arc::clone);
-            by_hash.entry(prefix(&entry.token.sha256)).or_default().push(entry);
+            let entry = same.map_or_else(|| Arc::new(Entry::new(token)), Arc::clone);
+            by_hash.entry(prefix(&entry.token.resource.sha256)).or_default().push(entry);
         }
-        lapsed.extend(earlier.into_values());
-        self.known.store(Arc::new(Known { version, by_hash }));
+        let has_had_tokens = before.has_had_tokens || state.config().count::<Token>() > 0;
+        let lapsed: Vec<_> = earlier.into_values().collect();
+        self.known.store(Arc::new(Known { digest, has_had_tokens, by_hash, refused }));
         // Only now: whoever is told that a token is revoked finds it so.
         for entry in lapsed {
             entry.principal.lapse().cancel();
@@ -119,18 +127,33 @@ impl Registry {
         }
     }
 
-    /// Ends the streams of whoever holds a token that has expired.
-    pub fn expire(&self, now: Timestamp) {
-        for entry in self.known.load().by_hash.values().flatten() {
-            if !entry.token.works_at(now) {
-                entry.principal.lapse().cancel();
-            }
+    /// Refuses the access tokens with these ids from now on: they were revoked, and the states of this server do not say so yet.
+    pub(super) fn refuse(&self, ids: HashSet<String>) {
+        // As in `follow`.
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.known.load();
+        if ids.is_subset(&before.refused) {
+            return;
+        }
+        let refused: HashSet<String> = before.refused.union(&ids).cloned().collect();
+        let (mut by_hash, mut lapsed) = (before.by_hash.clone(), Vec::new());
+        for entries in by_hash.values_mut() {
+            lapsed.extend(entries.extract_if(.., |entry| refused.contains(entry.token.id.as_str())));
+        }
+        let Known { digest, has_had_tokens, .. } = **before;
+        self.known.store(Arc::new(Known { digest, has_had_tokens, by_hash, refused: Arc::new(refused) }));
+        for entry in lapsed {
+            entry.principal.lapse().cancel();
         }
     }
 
-    /// How often the tokens were changed that it knows.
-    pub fn version(&self) -> i64 {
-        self.known.load().version
+    /// Ends the streams of whoever holds a token that has expired.
+    pub fn expire(&self, now: Timestamp) {
+        for entry in self.known.load().by_hash.values().flatten() {
+            if !entry.token.resource.works_at(now) {
+                entry.principal.lapse().cancel();
+            }
+        }
     }
 
     /// Tokens (by id) that were used since what was last noted of them.
@@ -141,7 +164,7 @@ impl Registry {
             .filter_map(|entry| {
                 let used = entry.used.load(Ordering::Relaxed);
                 let new = used > entry.noted.load(Ordering::Relaxed);
-                new.then(|| (Arc::clone(&entry.token.id), Timestamp::from_micros(used)))
+                new.then(|| (entry.token.id.shared(), Timestamp::from_micros(used)))
             })
             .collect()
     }
@@ -150,7 +173,7 @@ impl Registry {
     pub(super) fn note(&self, used: &[(Arc<str>, Timestamp)]) {
         let used: HashMap<&str, i64> = used.iter().map(|(id, at)| (id.as_ref(), at.as_micros())).collect();
         for entry in self.known.load().by_hash.values().flatten() {
-            if let Some(at) = used.get(entry.token.id.as_ref()) {
+            if let Some(at) = used.get(entry.token.id.as_str()) {
                 entry.noted.fetch_max(*at, Ordering::Relaxed);
             }
         }
@@ -159,15 +182,15 @@ impl Registry {
     /// The last use of the token with this id that this replica knows of.
     pub(super) fn last_used(&self, id: &str) -> Option<Timestamp> {
         let known = self.known.load();
-        let entry = known.by_hash.values().flatten().find(|entry| entry.token.id.as_ref() == id)?;
+        let entry = known.by_hash.values().flatten().find(|entry| entry.token.id.as_str() == id)?;
         Some(entry.used.load(Ordering::Relaxed)).filter(|used| *used > 0).map(Timestamp::from_micros)
     }
 }
 
 impl Entry {
-    fn new(token: Token) -> Self {
-        let principal = Principal::of_token(&token, CancellationToken::new());
-        Self { token, principal, used: AtomicI64::new(0), noted: AtomicI64::new(0) }
+    fn new(token: &Arc<Stored<Token>>) -> Self {
+        let principal = Principal::of_token(token, CancellationToken::new());
+        Self { token: Arc::clone(token), principal, used: AtomicI64::new(0), noted: AtomicI64::new(0) }
     }
 }
 

@@ -101,12 +101,15 @@ impl Api {
         let time = |time: Option<prost_types::Timestamp>, field: &str, violations: &mut Violations| {
             time.and_then(|time| wire::parse_timestamp(&time, &Path::root(field), violations))
         };
-        // A name alone is enough: no other token has it, nor ever will.
-        let actor = self.tokens.actor_named(&actor).await.map_err(|error| error.to_domain())?.unwrap_or(actor);
+        // The name of access tokens is enough. Several may have had it, one after the other.
+        let mut actors: Vec<String> = self.state().actors_named(&actor).collect();
+        if actors.is_empty() && !actor.is_empty() {
+            actors.push(actor);
+        }
         let filter = ChangeFilter {
             kind: parse_kind(kind, &Path::root("kind"), &mut violations),
             id: Some(id).filter(|id| !id.is_empty()),
-            actor: Some(actor).filter(|actor| !actor.is_empty()),
+            actors,
             from: time(from, "from", &mut violations),
             to: time(to, "to", &mut violations),
             revision: Some(revision).filter(|revision| *revision != 0),
@@ -122,7 +125,7 @@ impl Api {
         let found = if unserved {
             Vec::new()
         } else {
-            let found = self.ledger.store().list_changes(&filter, before, limit as u64 + 1).await;
+            let found = self.ledger.reader().list_changes(&filter, before, limit as u64 + 1).await;
             found.map_err(|error| error.to_domain())?
         };
         let (mut changes, mut bytes, mut last, mut more) = (Vec::new(), 0, None, found.len() > limit);

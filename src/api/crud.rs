@@ -85,7 +85,7 @@ impl Api {
         } else {
             let named = state::meant::<R>(&self.state(), id, "id")?;
             let (_, mut found) =
-                self.ledger.store().read::<R>(&[Id::new(named)]).await.map_err(|error| error.to_domain())?;
+                self.ledger.reader().read::<R>(&[Id::new(named)]).await.map_err(|error| error.to_domain())?;
             found.pop().map(Arc::new)
         };
         let stored = found.ok_or_else(|| Error::NotFound { kind: R::KIND, id: id.into() })?;
@@ -122,7 +122,7 @@ impl Api {
             found.items.iter().map(|stored| Stored::clone(stored)).collect()
         } else {
             let ids: Vec<Id<R>> = found.items.iter().map(|stored| stored.id.clone()).collect();
-            let (revision, stored) = self.ledger.store().read::<R>(&ids).await.map_err(|error| error.to_domain())?;
+            let (revision, stored) = self.ledger.reader().read::<R>(&ids).await.map_err(|error| error.to_domain())?;
             if revision == state.revision() && stored.len() != ids.len() {
                 let text = format!("memory and tables differ at revision {revision}: {} {}s", R::KIND, ids.len());
                 return Err(Error::Internal(text));

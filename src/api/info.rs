@@ -12,7 +12,7 @@ use crate::wire::timestamp;
 impl Api {
     pub(super) async fn server_info(&self) -> Result<v1::ServerInfo, Error> {
         self.ledger.catch_up().await?;
-        let (store, presence) = (self.ledger.store(), self.ledger.presence());
+        let (store, presence) = (self.ledger.reader(), self.ledger.presence());
         let replicas = presence.replicas(store).await.map_err(|error| error.to_domain())?;
         let mut counts = BTreeMap::new();
         for node in self.rendered_fleet().await? {

@@ -114,7 +114,7 @@ impl Api {
     ) -> Result<(), Error> {
         let ids: Vec<Id<R>> =
             wanted.iter().filter(|key| key.kind == R::KIND).map(|key| Id::new(Arc::clone(&key.id))).collect();
-        let (_, found) = self.ledger.store().read::<R>(&ids).await.map_err(|error| error.to_domain())?;
+        let (_, found) = self.ledger.reader().read::<R>(&ids).await.map_err(|error| error.to_domain())?;
         read.extend(found.into_iter().map(|stored| (ResourceKey::of(&stored.id), R::wrap(Arc::new(stored)))));
         Ok(())
     }

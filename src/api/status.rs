@@ -170,16 +170,6 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.set_resource_info(resource_type("limit"), cut(id), "", "does not exist");
             status(Code::NotFound, format!("limit {:?} does not exist", cut(id)), details)
         }
-        Error::NoToken(ref id) => {
-            let mut details = info(ErrorReason::NotFound, [("kind", "token".to_owned()), ("id", cut(id))]);
-            details.set_resource_info(resource_type("token"), cut(id), "", "does not exist");
-            status(Code::NotFound, format!("token {:?} does not exist", cut(id)), details)
-        }
-        Error::TokenNameTaken { name: _, ref holder } => {
-            let mut details = info(ErrorReason::AlreadyExists, [("field", "token.name".to_owned())]);
-            details.set_resource_info(resource_type("token"), holder.as_ref(), "", "holds token.name");
-            status(Code::AlreadyExists, text, details)
-        }
         Error::NoLastingAdmin(why) => {
             let mut details = info(ErrorReason::AdminTokenRequired, []);
             details.add_precondition_failure_violation("ADMIN_TOKEN", "token", why);

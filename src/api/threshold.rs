@@ -47,7 +47,7 @@ impl Api {
         let (owner, others) = owners.split_first().map_or((None, &[][..]), |(owner, others)| (Some(owner), others));
         // A limit has one owner: two different ones match nothing.
         let mut found = match others.iter().all(|other| Some(other) == owner) {
-            true => self.ledger.store().list_crossings(owner, after, limit as u64 + 1).await,
+            true => self.ledger.reader().list_crossings(owner, after, limit as u64 + 1).await,
             false => Ok(Vec::new()),
         }
         .map_err(|error| error.to_domain())?;

@@ -1,19 +1,20 @@
-//! Tokens.
+//! Access tokens.
 
 use std::mem;
+use std::sync::Arc;
 
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::call::{self, Statuses};
-use super::crud::{present, respond};
+use super::crud::{check_revision, present, respond};
 use super::page::{self, Scope};
-use crate::domain::{Error, Path, Role, Timestamp, Token, Violations};
+use crate::domain::{Error, Path, Role, Stored, Token, Violations};
 use crate::ledger::Call;
 use crate::proto::v1;
 use crate::proto::v1::token_service_server::TokenService;
-use crate::wire::{parse_token, render_role, render_token};
+use crate::wire::{Form, Wire as _, parse_token, render_role, timestamp};
 
 #[tonic::async_trait]
 impl TokenService for Api {
@@ -42,34 +43,57 @@ impl TokenService for Api {
         let (call, statuses, request) = call::enter(request, "tollgate.v1.TokenService/RevokeToken", |r| {
             (mem::take(&mut r.request_id), r.validate_only)
         })?;
-        respond(self.revoke_token(call, &request.id).await, &statuses)
+        respond(self.revoke_token(call, &request).await, &statuses)
     }
 }
 
 impl Api {
     async fn create_token(&self, call: Call, token: Option<v1::Token>) -> Result<v1::CreateTokenResponse, Error> {
         let mut violations = Violations::new();
-        let new = match token {
+        let token = match token {
             Some(token) => parse_token(token, &Path::root("token"), self.now(), &mut violations),
             None => {
-                violations.add(Path::root("token"), "is absent; must be the token to make");
+                violations.add(Path::root("token"), "is absent; must be the access token to make");
                 None
             }
         };
-        let new = violations.or(new)?.ok_or_else(|| Error::Internal("a token without a role".to_owned()))?;
-        let answer = |token: &Token| v1::CreateTokenResponse { token: Some(render_token(token)) }.encode_to_vec();
-        let (given, value) = self.tokens.create(call, new, answer).await?;
+        let token = violations.or(token)?.ok_or_else(|| Error::Internal("a token without a role".to_owned()))?;
+        let answer = |token: &Stored<Token>| v1::CreateTokenResponse { token: Some(rendered(token)) }.encode_to_vec();
+        let (actor, peer) = (call.actor.clone(), call.peer.clone());
+        let (given, value) = self.tokens.create(call, token, answer).await?;
         let mut response: v1::CreateTokenResponse = decode(given.response)?;
         if let (Some(token), Some(value)) = (&mut response.token, value) {
+            let role = token.role().as_str_name();
+            tracing::info!(
+                token.id = token.id,
+                token.name = token.name,
+                token.role = role,
+                actor,
+                peer.addr = peer,
+                "made a token"
+            );
             token.value = value;
         }
         Ok(response)
     }
 
-    async fn revoke_token(&self, call: Call, id: &str) -> Result<v1::RevokeTokenResponse, Error> {
-        let id = present(id, "id")?;
-        let answer = |token: &Token| v1::RevokeTokenResponse { token: Some(render_token(token)) }.encode_to_vec();
-        decode(self.tokens.revoke(call, id, answer).await?.response)
+    async fn revoke_token(
+        &self,
+        call: Call,
+        request: &v1::RevokeTokenRequest,
+    ) -> Result<v1::RevokeTokenResponse, Error> {
+        let id = present(&request.id, "id")?;
+        let mut violations = Violations::new();
+        check_revision(request.revision, &Path::root("revision"), &mut violations);
+        violations.or(())?;
+        let answer = |token: &Stored<Token>| v1::RevokeTokenResponse { token: Some(rendered(token)) }.encode_to_vec();
+        let (actor, peer, validates) = (call.actor.clone(), call.peer.clone(), call.validate_only);
+        let given = self.tokens.revoke(call, id, request.revision, answer).await?;
+        let response: v1::RevokeTokenResponse = decode(given.response)?;
+        if let Some(token) = response.token.as_ref().filter(|_| !validates && !given.replayed) {
+            tracing::info!(token.id = token.id, token.name = token.name, actor, peer.addr = peer, "revoked a token");
+        }
+        Ok(response)
     }
 
     async fn list_tokens(&self, request: v1::ListTokensRequest) -> Result<v1::ListTokensResponse, Error> {
@@ -79,21 +103,34 @@ impl Api {
         let role = filter_role(role)?;
         let limit = page::size(page_size)?;
         let after = scope.read_created(&page_token)?;
-        let now = self.now();
-        let place = |token: &Token| (token.created_at, token.id.clone());
-        let mut tokens = self.tokens.list().await.map_err(|error| error.to_domain())?;
-        tokens.retain(|token| role.is_none_or(|role| token.role == role) && (include_ended || token.works_at(now)));
-        tokens.sort_by_key(place);
+        let (state, now) = (self.state(), self.now());
+        let uses = self.tokens.uses().await.map_err(|error| error.to_domain())?;
+        let is_wanted = |token: &&Arc<Stored<Token>>| {
+            let Token { role: has, .. } = token.resource;
+            role.is_none_or(|role| role == has) && (include_ended || token.resource.works_at(now))
+        };
+        let place = |token: &Arc<Stored<Token>>| (token.created_at, token.id.shared());
+        let mut tokens: Vec<_> = state.all::<Token>().filter(is_wanted).collect();
         let total_size = i32::try_from(tokens.len()).unwrap_or(i32::MAX);
         tokens.retain(|token| after.as_ref().is_none_or(|after| place(token) > *after));
         let more = tokens.len() > limit;
         tokens.truncate(limit);
         let next_page_token = match tokens.last() {
-            Some(Token { created_at, id, .. }) if more => scope.token(Timestamp::as_micros(*created_at), id),
+            Some(token) if more => scope.token(token.created_at.as_micros(), token.id.as_str()),
             _ => String::new(),
         };
-        Ok(v1::ListTokensResponse { tokens: tokens.iter().map(render_token).collect(), next_page_token, total_size })
+        let shown = |token: &Arc<Stored<Token>>| v1::Token {
+            last_used_at: uses(token.id.as_str()).map(timestamp),
+            ..rendered(token)
+        };
+        Ok(v1::ListTokensResponse { tokens: tokens.into_iter().map(shown).collect(), next_page_token, total_size })
     }
+}
+
+/// An access token as answers have it.
+fn rendered(token: &Stored<Token>) -> v1::Token {
+    // Nothing of it depends on the time.
+    Token::render(token, Form::Answer(token.updated_at))
 }
 
 fn decode<M: prost::Message + Default>(response: bytes::Bytes) -> Result<M, Error> {

@@ -185,7 +185,7 @@ impl Api {
                 ),
             },
         };
-        let found = self.ledger.store().list_deliveries(&filter, after, limit as u64 + 1).await;
+        let found = self.ledger.reader().list_deliveries(&filter, after, limit as u64 + 1).await;
         let found = found.map_err(|error| error.to_domain())?;
         let (mut deliveries, mut bytes, mut last, mut more) = (Vec::new(), 0, None, found.len() > limit);
         for delivery in found.into_iter().take(limit) {

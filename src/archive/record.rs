@@ -4,18 +4,21 @@ mod credit;
 mod spend;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prost_types::Timestamp as Time;
 
 use crate::counters::{Counter, CounterKey};
-use crate::domain::{AlertPercents, AnyResource, Id, KeyOwner, Path, Sha256Hash, Timestamp, Token, Violations};
+use crate::domain::{
+    AlertPercents, AnyResource, Id, KeyOwner, Kind, Path, Resource as _, Stored, Timestamp, Token, Violations,
+};
 use crate::proto::export::v1::line::Line as Content;
 use crate::proto::export::v1::{self as file, former_key};
 use crate::proto::v1;
 use crate::state::Crossing;
 use crate::store::{Record, Registration, Remembered, UsageNode};
 use crate::usage::FormerKey;
-use crate::wire::{self, Form, timestamp};
+use crate::wire::{self, Form, Wire as _, timestamp};
 
 /// More than any id, name of a node or name of a caller has.
 const MAX_TEXT_BYTES: usize = 4_096;
@@ -24,10 +27,7 @@ const MAX_TEXT_BYTES: usize = 4_096;
 pub fn render(record: &Record) -> file::Line {
     let content = match record {
         Record::Resource(any) => Content::Resource(render_resource(any)),
-        Record::Token(token) => Content::Token(file::Token {
-            token: Some(wire::render_token(token)),
-            value_sha256: token.sha256.0.to_vec().into(),
-        }),
+        Record::Token(token, last_used_at) => Content::Token(render_token(token, *last_used_at)),
         Record::UsageNode(node) => Content::UsageNode(render_node(node)),
         Record::Counter(key, counter) => Content::UsageCounter(file::UsageCounter {
             limit_id: key.limit_id.to_string(),
@@ -102,14 +102,13 @@ pub fn parse(content: Content, violations: &mut Violations) -> Option<Record> {
     let mut fields = Fields(violations);
     let record = match content {
         Content::Resource(resource) => {
-            let any = wire::restore_any(resource, fields.0)?;
-            if any.revision() != 0 {
-                let text = format!("is {}; must be left out: another store counts anew", any.revision());
-                fields.0.add(format!("{}.revision", any.key().kind), text);
+            let any = restore(resource, &mut fields)?;
+            if any.kind() == Kind::Token {
+                fields.0.add("resource.token", "stands among the resources; access tokens have lines of their own");
             }
             Record::Resource(any)
         }
-        Content::Token(token) => Record::Token(parse_token(token, &mut fields)?),
+        Content::Token(token) => parse_token(token, &mut fields)?,
         Content::UsageNode(node) => Record::UsageNode(parse_node(node, &mut fields)),
         Content::UsageCounter(counter) => {
             let file::UsageCounter { limit_id, kind, window_start, used, version } = counter;
@@ -149,31 +148,37 @@ pub fn parse(content: Content, violations: &mut Violations) -> Option<Record> {
     violations.is_empty().then_some(record)
 }
 
-fn parse_token(token: file::Token, fields: &mut Fields<'_>) -> Option<Token> {
+fn render_token(token: &Stored<Token>, last_used_at: Option<Timestamp>) -> file::Token {
+    let mut token = Token::render(token, Form::Log);
+    token.last_used_at = last_used_at.map(timestamp);
+    // It follows from the other times.
+    token.updated_at = None;
+    let value_sha256 = std::mem::take(&mut token.value_sha256);
+    file::Token { token: Some(token), value_sha256 }
+}
+
+fn parse_token(token: file::Token, fields: &mut Fields<'_>) -> Option<Record> {
     let file::Token { token, value_sha256 } = token;
-    let Some(token) = token else {
+    let Some(mut token) = token else {
         fields.0.add("token", "is absent");
         return None;
     };
-    // Whatever ended long ago is a token still.
-    let new = wire::parse_token(token.clone(), &Path::root("token"), Timestamp::MIN, fields.0);
-    let id = fields.id(&token.id, "token.id").into();
-    let revoked = token.revoked_at.is_some().then(|| fields.time(token.revoked_at, "token.revoked_at"));
     let last_used_at = token.last_used_at.is_some().then(|| fields.time(token.last_used_at, "token.last_used_at"));
-    let revoked_by = fields.text(token.revoked_by, "token.revoked_by");
-    let new = new?;
-    Some(Token {
-        id,
-        name: new.name.into(),
-        role: new.role,
-        node_id: new.node_id.map(Into::into),
-        sha256: Sha256Hash(fields.hash(&value_sha256, "value_sha256")),
-        created_at: fields.time(token.created_at, "token.created_at"),
-        created_by: fields.text(token.created_by, "token.created_by").into(),
-        expires_at: new.expires_at,
-        revoked: revoked.map(|at| (at, revoked_by.into())),
-        last_used_at,
-    })
+    fields.hash(&value_sha256, "value_sha256");
+    token.value_sha256 = value_sha256;
+    token.updated_at = token.revoked_at.or(token.created_at);
+    let any = restore(v1::ConfigResource { resource: Some(v1::config_resource::Resource::Token(token)) }, fields)?;
+    Some(Record::Token(Arc::clone(Token::unwrap(&any)?), last_used_at))
+}
+
+/// A resource with everything that is stored of it.
+fn restore(resource: v1::ConfigResource, fields: &mut Fields<'_>) -> Option<AnyResource> {
+    let any = wire::restore_any(resource, fields.0)?;
+    if any.revision() != 0 {
+        let text = format!("is {}; must be left out: another store counts anew", any.revision());
+        fields.0.add(format!("{}.revision", any.key().kind), text);
+    }
+    Some(any)
 }
 
 fn parse_node(node: file::UsageNode, fields: &mut Fields<'_>) -> UsageNode {

@@ -15,13 +15,15 @@ const ALWAYS_DIFFERENT: [&str; 2] = ["revision", "updatedAt"];
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Newest first. Times are RFC 3339, as 2026-03-01T00:00:00Z, or a duration back from now, as 24h. \
-Secrets and their hashes are left out; `tollgate token list --all` shows who created and revoked access tokens.
+Secrets and their hashes are left out.
 
 Examples:
   tollgate changes --from 24h
       All changes since yesterday.
   tollgate changes --kind virtual_key --id 0190a8f0-… --actor ops
       The changes of one virtual key by one caller.
+  tollgate changes --kind token
+      Who created and revoked access tokens.
   tollgate changes --json --limit 1000000 | jq -c 'select(.op == \"CHANGE_OP_DELETE\")'
       All deletions, one object a line.")]
 pub(super) struct ChangesArgs {
@@ -29,7 +31,7 @@ pub(super) struct ChangesArgs {
     remote: RemoteArgs,
 
     /// Only changes of this kind of resource
-    #[arg(long, env = "TOLLGATE_KIND", value_name = "KIND", value_parser = super::watch::kind)]
+    #[arg(long, env = "TOLLGATE_KIND", value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
 
     /// Only changes of the resource with this id
@@ -55,6 +57,15 @@ pub(super) struct ChangesArgs {
     /// The most changes to print
     #[arg(long, env = "TOLLGATE_LIMIT", value_name = "N", default_value_t = 100)]
     limit: usize,
+}
+
+/// A kind of resource. Those that are on no stream are in the audit trail too.
+fn kind(text: &str) -> Result<Kind, String> {
+    let name = text.trim().replace('-', "_");
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
+        format!("is none of {}", names.join(", "))
+    })
 }
 
 /// An instant, or how long ago it was.

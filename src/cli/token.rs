@@ -1,21 +1,20 @@
 //! `tollgate token`: makes, lists and revokes tokens at a server, or makes one in the database of a stopped server.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use prost::Message as _;
 
 use super::Failure;
 use super::remote::{RemoteArgs, moment, print, print_json, refused, table};
-use crate::access::{Registry, Tokens};
-use crate::domain::{Path, Violations};
+use crate::access::Tokens;
+use crate::domain::{Path, Stored, Token, Violations};
 use crate::ledger::{Call, Clock};
 use crate::proto::v1;
 use crate::proto::v1::token_service_client::TokenServiceClient;
-use crate::settings::AccessSettings;
 use crate::store::{DatabaseUrl, Store};
-use crate::wire::{parse_token, render_token};
+use crate::wire::{Form, Wire as _, parse_token};
 
 #[derive(Args, Debug)]
 pub(super) struct TokenArgs {
@@ -48,7 +47,7 @@ struct CreateArgs {
     #[command(flatten)]
     remote: RemoteArgs,
 
-    /// Its name, for people and the audit trail; never used again
+    /// Its name, for people and the audit trail; free again once it is revoked
     #[arg(long, env = "TOLLGATE_TOKEN_NAME", value_name = "TEXT")]
     name: String,
 
@@ -136,28 +135,19 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
 /// Makes a token in a database that no server has.
 async fn create_offline(database: &str, token: v1::Token) -> Result<v1::Token, Failure> {
     let (mut violations, clock) = (Violations::new(), Clock::system());
-    let new = parse_token(token, &Path::root("token"), clock.now(), &mut violations);
-    let Some(new) = new.filter(|_| violations.is_empty()) else {
+    let token = parse_token(token, &Path::root("token"), clock.now(), &mut violations);
+    let Some(token) = token.filter(|_| violations.is_empty()) else {
         let all: Vec<_> = violations.iter().map(|it| format!("{}: {}", it.field, it.description)).collect();
         return Err(Failure::Failed(all.join("; ").into()));
     };
-    let store = Arc::new(Store::open_existing(&DatabaseUrl::parse(database)?, Store::MIN_CONNECTIONS).await?);
-    let made = async {
-        let tokens =
-            Tokens::open(Arc::clone(&store), Arc::new(Registry::new(&AccessSettings::default(), false)), clock.clone())
-                .await?;
-        let call = Call { actor: "tollgate".to_owned(), ..Call::of("token create --database") };
-        let mut made = v1::Token::default();
-        let render = |token: &crate::domain::Token| {
-            made = render_token(token);
-            Vec::new()
-        };
-        let (_, value) = tokens.create(call, new, render).await?;
-        Ok::<_, Failure>(v1::Token { value: value.unwrap_or_default(), ..made })
-    };
-    let made = made.await;
+    let store = Store::open_existing(&DatabaseUrl::parse(database)?, Store::MIN_CONNECTIONS).await?;
+    let call = Call { actor: "tollgate".to_owned(), ..Call::of("token create --database") };
+    let render = |token: &Stored<Token>| Token::render(token, Form::Answer(token.updated_at)).encode_to_vec();
+    let made = Tokens::create_offline(&store, &clock, &call, token, render).await;
     store.close().await;
-    made
+    let (answer, value) = made?;
+    let made = v1::Token::decode(answer.response).map_err(|error| Failure::Failed(error.into()))?;
+    Ok(v1::Token { value, ..made })
 }
 
 async fn list(args: ListArgs) -> Result<(), Failure> {
@@ -198,7 +188,9 @@ async fn fetch(remote: &RemoteArgs, include_ended: bool) -> Result<Vec<v1::Token
 
 async fn revoke(args: RevokeArgs) -> Result<(), Failure> {
     let RevokeArgs { remote, id } = args;
-    let named = fetch(&remote, true).await?.into_iter().find(|token| token.name == id);
+    // Of those with this name, the one that still works.
+    let named = fetch(&remote, true).await?.into_iter().filter(|token| token.name == id);
+    let named = named.min_by_key(|token| token.revoked_at.is_some());
     let id = named.map_or(id, |token| token.id);
     let request = v1::RevokeTokenRequest { id, ..Default::default() };
     let answer = TokenServiceClient::new(remote.connect().await?).revoke_token(request).await;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failing, Turn};
 use crate::domain::Timestamp;
-use crate::store::{FleetNode, NodeStatus, Store, StoreError};
+use crate::store::{FleetNode, NodeStatus, Reader, Store, StoreError};
 
 /// Between two looks whether nodes applied a revision, which others may wait for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -96,7 +96,7 @@ impl Fleet {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn nodes(&self, store: &Store, node_id: Option<&str>) -> Result<Vec<FleetNode>, StoreError> {
+    pub async fn nodes(&self, store: &Reader, node_id: Option<&str>) -> Result<Vec<FleetNode>, StoreError> {
         let mut nodes = store.fleet(node_id).await?;
         let told = self.lock();
         for node in &mut nodes {

@@ -9,7 +9,7 @@ use super::group::CommitBatchBuilder;
 use super::{Call, Command};
 use crate::counters::CounterKey;
 use crate::credit::{Change, RowKey};
-use crate::domain::{AnyResource, Error, Sha256Hash, Timestamp, Violations};
+use crate::domain::{AnyResource, Error, Resource as _, Sha256Hash, Timestamp, Token, Violations};
 use crate::state::{Context, State, take_over};
 use crate::store::{Numbering, Record, Restore, Store, StoreError};
 use crate::usage::{SpendCalendar, SpendCell, hour};
@@ -95,6 +95,10 @@ impl Import {
         self.check(&record).map_err(ImportError::Record)?;
         match record {
             Record::Resource(any) => self.create(any).map_err(ImportError::Record)?,
+            Record::Token(token, used) => {
+                self.create(Token::wrap(Arc::clone(&token))).map_err(ImportError::Record)?;
+                self.others.push(Record::Token(token, used));
+            }
             other => self.others.push(other),
         }
         self.waiting += 1;
@@ -159,10 +163,13 @@ impl Import {
                 }
             }
             Record::Resource(_) => {}
-            Record::Token(token) => {
+            Record::Token(stored, _) => {
+                let token = &stored.resource;
                 let Sha256Hash(hash) = token.sha256;
-                first(Identity::TokenId(Arc::clone(&token.id)), "token.id");
-                first(Identity::TokenName(Arc::clone(&token.name)), "token.name");
+                first(Identity::TokenId(stored.id.shared()), "token.id");
+                if token.revoked.is_none() {
+                    first(Identity::TokenName(Arc::clone(&token.name)), "token.name");
+                }
                 first(Identity::TokenHash(hash), "value_sha256");
             }
             Record::UsageNode(node) => {

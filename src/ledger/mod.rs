@@ -14,12 +14,14 @@ mod fault;
 mod fleet;
 mod fold;
 mod follow;
+mod furnish;
 mod group;
 mod health;
 mod import;
 #[cfg(test)]
 mod large;
 mod metrics;
+mod offline;
 mod presence;
 mod queue;
 mod retention;
@@ -49,6 +51,7 @@ use health::Health;
 pub use health::{Contact, Over, Status, proven};
 pub use import::{Import, ImportError};
 use metrics::LedgerMetrics;
+pub use offline::submit_offline;
 pub use presence::Presence;
 use queue::{Request, Sender, queue};
 use usage::Counting;
@@ -59,8 +62,8 @@ use writer::Writer;
 use crate::counters::CounterKey;
 use crate::domain::{Error, ModelPrice, Timestamp};
 use crate::settings::{CreditSettings, RetentionSettings, SpendSettings};
-use crate::state::{State, UsageMoves, furnish};
-use crate::store::{LoadedUsage, Registration, Store, StoreError};
+use crate::state::{State, UsageMoves};
+use crate::store::{LoadedUsage, Reader, Registration, Store, StoreError};
 use crate::usage::Prepared;
 
 /// How often the clock is compared with the database's.
@@ -187,6 +190,7 @@ impl Ledger {
             credit_metrics,
         };
         ledger.furnish(prices).await?;
+        ledger.adopt_tokens().await?;
         tracker.spawn(retention::run(ledger.clone(), retention, spend, stop.clone()));
         Ok((ledger, LedgerTasks { tracker, stop, store, _closed }))
     }
@@ -212,7 +216,7 @@ impl Ledger {
     }
 
     /// The store, for reads that are to come from the tables.
-    pub fn store(&self) -> &Store {
+    pub fn reader(&self) -> &Reader {
         &self.store
     }
 
@@ -310,26 +314,6 @@ impl Ledger {
         }
         done.await.unwrap_or(Ok(()))
     }
-
-    /// Gives a store what it begins with, and a store of an earlier version the built-in providers that it lacks.
-    async fn furnish(&self, prices: Vec<ModelPrice>) -> Result<(), StoreError> {
-        if self.state().missing_providers().next().is_none() {
-            return Ok(());
-        }
-        let call = Call { actor: "tollgate".to_owned(), peer: String::new(), ..Call::of("bootstrap") };
-        let command = Command {
-            // Another server that starts may have been first: what is missing is told by the state at the time.
-            decide: Box::new(move |state, cx| furnish(state, cx, &prices)),
-            answer: Box::new(|_, _, _| Vec::new()),
-        };
-        match self.submit(call, command).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(StoreError::Unavailable {
-                what: "the built-in providers cannot be written",
-                detail: error.to_string(),
-            }),
-        }
-    }
 }
 
 /// Takes the time of the database for the reference, now and then.
@@ -373,7 +357,7 @@ async fn spawn_on_own_thread(
 }
 
 /// Everything, as the store has it, and the versions that usage went through, with their marks.
-async fn load(store: &Store) -> Result<(State, Counting, Vec<(i64, i64)>), StoreError> {
+async fn load(store: &Reader) -> Result<(State, Counting, Vec<(i64, i64)>), StoreError> {
     let started = std::time::Instant::now();
     let loaded = store.load().await?;
     let resources = loaded.resources.len();

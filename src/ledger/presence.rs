@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Clock, Failing, Status, Turn};
 use crate::domain::Timestamp;
 use crate::state::State;
-use crate::store::{Replica, Store, StoreError};
+use crate::store::{Reader, Replica, Store, StoreError};
 
 /// Between two reports of a server.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ impl Presence {
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn replicas(&self, store: &Store) -> Result<Vec<Replica>, StoreError> {
+    pub async fn replicas(&self, store: &Reader) -> Result<Vec<Replica>, StoreError> {
         let mut replicas = if store.is_shared() { store.replicas().await? } else { Vec::new() };
         replicas.retain(|replica| *replica.id != *self.id);
         replicas.push(self.own());

@@ -67,7 +67,7 @@ pub(super) async fn run(ledger: Ledger, settings: RetentionSettings, spend: Spen
 async fn forget(ledger: &Ledger, settings: RetentionSettings, stop: &CancellationToken) -> Result<(), StoreError> {
     let RetentionSettings { compact_after, compact_keep_revisions, compact_max_revisions, audit_retention } = settings;
     let now = ledger.now();
-    let store = ledger.store();
+    let store = &ledger.store;
     while store.forget_requests(ago(now, REQUESTS), ROWS).await? == ROWS && !stop.is_cancelled() {}
 
     let head = ledger.state().head().clone();
@@ -108,14 +108,14 @@ async fn forget_usage(
             break;
         }
     }
-    ledger.store().forget_crossings(ago(now, settings.audit_retention)).await?;
+    ledger.store.forget_crossings(ago(now, settings.audit_retention)).await?;
     Ok(())
 }
 
 /// Joins hours of spend that are old to days, and forgets days that are older.
 async fn join_spend(ledger: &Ledger, settings: &SpendSettings, stop: &CancellationToken) -> Result<(), StoreError> {
     let SpendSettings { time_zone: _, hour_retention, day_retention } = settings;
-    let (now, store) = (ledger.now(), ledger.store());
+    let (now, store) = (ledger.now(), &ledger.store);
     while store.join_spend(ago(now, *hour_retention)).await? && !stop.is_cancelled() {}
     while store.forget_spend(ago(now, *day_retention)).await? && !stop.is_cancelled() {}
     Ok(())

@@ -13,14 +13,15 @@ use tonic_health::server::HealthReporter;
 use super::{ServerError, base_routes};
 use crate::access::{Registry, Tokens};
 use crate::api::{Api, Auth, add_services};
-use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status, proven};
+use crate::domain::Error;
+use crate::ledger::{Clock, Ledger, LedgerTasks, Over, Status};
 use crate::price_table;
 use crate::seeded::{self, Bug};
 use crate::settings::{
     AccessSettings, BootstrapToken, CreditSettings, DatabaseSettings, RetentionSettings, SpendSettings, WatchSettings,
     WebhookSettings,
 };
-use crate::store::{DatabaseUrl, Store};
+use crate::store::{DatabaseUrl, Store, StoreError};
 use crate::watch::{CatchUp, Currency, Watch};
 use crate::webhooks::Webhooks;
 
@@ -116,10 +117,13 @@ pub(super) async fn compose(
             .await?;
     let registry = Arc::new(Registry::new(&access, certificates));
     let AccessSettings { insecure: _, bootstrap_token } = access;
-    let open = || Tokens::open(Arc::clone(&store), Arc::clone(&registry), clock.clone());
-    let tokens = Arc::new(proven(open).await?);
+    let tokens = Arc::new(Tokens::new(ledger.clone(), Arc::clone(&store), Arc::clone(&registry)));
     if let Some(BootstrapToken(value)) = bootstrap_token {
-        proven(|| tokens.bootstrap(&value)).await?;
+        let failed = |error: Error| StoreError::Unavailable {
+            what: "the first access token cannot be written",
+            detail: error.to_string(),
+        };
+        tokens.bootstrap(&value).await.map_err(failed)?;
     }
     let stop = CancellationToken::new();
     let task = tokio::spawn({
@@ -137,7 +141,7 @@ pub(super) async fn compose(
     let currency = Currency::new(move || contact.age());
     let watch = Watch::new(ledger.states(), ledger.moves(), now, catch_up, currency.clone(), watch, drain.clone());
     tasks.own(watch.run());
-    let webhooks = Webhooks::new(ledger.clone(), replica, webhooks.allow_private);
+    let webhooks = Webhooks::new(ledger.clone(), Arc::clone(&store), replica, webhooks.allow_private);
     tasks.own(webhooks.clone().run(drain.clone()));
     let api = Api::new(ledger.clone(), watch.clone(), tokens, webhooks.clone());
     let (mut routes, health) = base_routes()?;

@@ -22,13 +22,14 @@ macro_rules! on_kind {
             AnyResource::McpClient($stored) => $body,
             AnyResource::ModelPrice($stored) => $body,
             AnyResource::Webhook($stored) => $body,
+            AnyResource::Token($stored) => $body,
         }
     };
 }
 pub(super) use on_kind;
 
 /// The order in which resources are created and changed: none names one that comes later. They are deleted the other way.
-const ORDER: [Kind; 11] = [
+const ORDER: [Kind; 12] = [
     Kind::Provider,
     Kind::McpClient,
     Kind::Customer,
@@ -40,6 +41,7 @@ const ORDER: [Kind; 11] = [
     Kind::ProviderGovernance,
     Kind::ModelPrice,
     Kind::Webhook,
+    Kind::Token,
 ];
 
 /// The place of a kind in the order.

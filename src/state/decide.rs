@@ -277,6 +277,7 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
         AnyResource::McpClient(stored) => of(state, cx, stored),
         AnyResource::ModelPrice(stored) => of(state, cx, stored),
         AnyResource::Webhook(stored) => of(state, cx, stored),
+        AnyResource::Token(stored) => of(state, cx, stored),
     }
 }
 
@@ -388,7 +389,7 @@ pub(super) fn refused_or<R>(merge: impl Fn(Option<&Stored<R>>) -> Result<R, Viol
     }
 }
 
-fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), Error> {
+pub(super) fn check_revision<R: Resource>(stored: &Stored<R>, expected: i64) -> Result<(), Error> {
     if expected == 0 || expected == stored.revision {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use tollgate_core::config::Indexed;
 use super::{Listing, Name, State, Within};
 use crate::domain::{
     Customer, Id, KeyOwner, Labels, McpClient, ModelConfig, ModelPrice, NamePath, PricingOverride, PricingScopeKind,
-    Provider, ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, VirtualKey, Webhook,
+    Provider, ProviderGovernance, RoutingRule, ScopeKind, Stored, Team, Token, VirtualKey, Webhook,
 };
 
 /// A property of a resource that lists filter by; the ones with each are indexed.
@@ -307,6 +307,21 @@ impl Listed for Webhook {
 
     fn facets(resource: &Self) -> Vec<Facet> {
         managed_facet(&resource.managed_by).into_iter().collect()
+    }
+}
+
+impl Listed for Token {
+    fn listing(state: &State) -> &Listing<Self> {
+        &state.listings.tokens
+    }
+
+    fn listing_mut(state: &mut State) -> &mut Listing<Self> {
+        &mut state.listings.tokens
+    }
+
+    /// The name of one that was revoked is free.
+    fn name(stored: &Stored<Self>) -> Option<Name<'_>> {
+        stored.resource.revoked.is_none().then(|| Name::new(Within::Nothing, &stored.resource.name))
     }
 }
 

@@ -21,6 +21,7 @@ mod routing;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod token;
 mod upsert;
 mod usage;
 
@@ -31,7 +32,7 @@ use tollgate_core::counters::{Counters, owned_limits};
 
 use crate::domain::{
     AnyResource, Customer, Kind, LimitId, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider,
-    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, VirtualKey, Webhook,
+    ProviderGovernance, ResourceKey, RoutingRule, Team, Timestamp, Token, VirtualKey, Webhook,
 };
 use crate::seeded::{self, Bug};
 
@@ -51,6 +52,7 @@ pub use query::{Page, Query};
 pub use rollback::roll_back;
 pub use routing::RuleFilter;
 pub use rules::Rules;
+pub use token::{adopt_tokens, make_first_token, make_token, revoke_token};
 pub use upsert::{Desired, upsert};
 pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, heirs, settle_usage};
 
@@ -84,6 +86,7 @@ struct Listings {
     mcp_clients: Listing<McpClient>,
     model_prices: Listing<ModelPrice>,
     webhooks: Listing<Webhook>,
+    tokens: Listing<Token>,
     /// All budgets and rate limits, by creation.
     budgets: OrdSet<(Timestamp, LimitId)>,
     rate_limits: OrdSet<(Timestamp, LimitId)>,
@@ -277,6 +280,7 @@ impl State {
             Kind::McpClient => of::<McpClient>(self, before, after),
             Kind::ModelPrice => of::<ModelPrice>(self, before, after),
             Kind::Webhook => of::<Webhook>(self, before, after),
+            Kind::Token => of::<Token>(self, before, after),
         }
         self.relist_limits(before, after);
     }

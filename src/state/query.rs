@@ -235,7 +235,7 @@ mod tests {
         let names = ["Straße", "STRASSE 7", "İstanbul", "istanbul", "ΣΊΣΥΦΟΣ", "plain", "PLAIN 2", "other"];
         let numbered = |number: usize| {
             let owner = [None, Some("a"), Some("b")][number % 3].map(|id| KeyOwner::Team(Id::new(id)));
-            let is_active = number % 5 > 0;
+            let is_active = !number.is_multiple_of(5);
             let name = names[number % names.len()].into();
             let resource = VirtualKey { name, owner, is_active, ..base.resource.clone() };
             let created_at = Timestamp::from_micros((number as i64 * 37) % 11);

@@ -6,11 +6,12 @@ use super::apply::{Outcome, Working, alike, decided, fate, on_kind, rank};
 use super::{Change, Children, Context, Decision, Rules, State, delete};
 use crate::domain::{
     AnyResource, Customer, Error, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, Resource,
-    ResourceKey, RoutingRule, Stored, Team, VirtualKey, Webhook,
+    ResourceKey, RoutingRule, Stored, Team, Token, VirtualKey, Webhook,
 };
 
 /// Makes each of `resources` what it was, `None` if it was not there. Those that were deleted come back with their ids and
-/// secrets, and with limits in which nothing is counted.
+/// secrets, and with limits in which nothing is counted. Access tokens stay as they are: one that was revoked never works
+/// again.
 ///
 /// # Errors
 /// As for single resources: what is missing, taken, or named by others.
@@ -20,7 +21,7 @@ pub fn roll_back(
     resources: &[(ResourceKey, Option<AnyResource>)],
 ) -> Result<Decision, Error> {
     let mut working = Working::new(state);
-    let mut order: Vec<_> = resources.iter().collect();
+    let mut order: Vec<_> = resources.iter().filter(|(key, _)| key.kind != Kind::Token).collect();
     order.sort_by_key(|(key, _)| rank(key.kind));
     let mut changed = Vec::new();
     for (key, was) in &order {
@@ -80,5 +81,6 @@ fn end(state: &State, cx: &mut Context<'_>, key: &ResourceKey) -> Result<Decisio
         Kind::McpClient => of::<McpClient>(state, cx, key),
         Kind::ModelPrice => of::<ModelPrice>(state, cx, key),
         Kind::Webhook => of::<Webhook>(state, cx, key),
+        Kind::Token => of::<Token>(state, cx, key),
     }
 }

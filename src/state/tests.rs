@@ -1,7 +1,5 @@
 //! What a state becomes step by step is what it would be if it were read whole.
 
-use std::sync::Arc;
-
 use tollgate_testkit::world::{NOW, World};
 
 use super::marks::Mark;
@@ -18,8 +16,7 @@ impl State {
                 Mark::Remove(key) => removed.push((marked.revision, ResourceKey::clone(key))),
             }
         }
-        let webhooks = self.config.all::<Webhook>();
-        resources.extend(webhooks.map(|stored| AnyResource::Webhook(Arc::clone(stored))));
+        resources.extend(self.config.resources().filter(|resource| !resource.kind().is_streamed()));
         let restored = Self::restore(self.head.clone(), resources, [], removed);
         assert_eq!(self.marked(), restored.marked());
         self.assert_alike::<Customer>(&restored);
@@ -31,6 +28,7 @@ impl State {
         self.assert_alike::<PricingOverride>(&restored);
         self.assert_alike::<ModelPrice>(&restored);
         self.assert_alike::<Webhook>(&restored);
+        self.assert_alike::<Token>(&restored);
         self.assert_alike::<Provider>(&restored);
         self.assert_alike::<McpClient>(&restored);
         assert_eq!(self.listings.budgets, restored.listings.budgets);

@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 
-use super::Store;
+use super::Reader;
 use super::chain::ChainVersion;
 use super::entity::{change_row, change_txn};
 use super::error::StoreError;
@@ -124,7 +124,7 @@ pub(super) fn log_row(row: change_row::Model) -> Result<LogRow, StoreError> {
     })
 }
 
-impl Store {
+impl Reader {
     /// At most `limit` changes that match `filter`, the newest first; those before the place `before` if that is given,
     /// which is the revision and the `ord` of the last one of the page before.
     ///
@@ -139,8 +139,8 @@ impl Store {
     ) -> Result<Vec<LoggedChange>, StoreError> {
         use change_row::Column::{Kind as KindNumber, Ord, ResourceId, Revision};
         use change_txn::Column::{Actor, CommittedAt};
-        let ChangeFilter { kind, id, actor, from, to, revision } = filter;
-        if [id, actor].into_iter().flatten().any(|text| text.contains('\0')) {
+        let ChangeFilter { kind, id, actors, from, to, revision } = filter;
+        if id.iter().chain(actors).any(|text| text.contains('\0')) {
             // PostgreSQL has no NUL in texts, and refuses to be asked.
             return Ok(Vec::new());
         }
@@ -154,7 +154,7 @@ impl Store {
             .add_option(kind.map(|kind| KindNumber.eq(kind.number())))
             .add_option(id.as_ref().map(|id| ResourceId.eq(id.as_str())))
             .add_option(revision.map(|revision| Revision.eq(revision)))
-            .add_option(actor.as_ref().map(|actor| Actor.eq(actor.as_str())))
+            .add_option((!actors.is_empty()).then(|| Actor.is_in(actors.iter().map(String::as_str))))
             .add_option(from.map(|from| CommittedAt.gte(from.as_micros())))
             .add_option(to.map(|to| CommittedAt.lt(to.as_micros())))
             .add_option(older);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::Store;
 use super::entity::{change_txn, node_status, usage_node};
 use super::error::StoreError;
 use super::persist::{Row, rows};
 use super::script::Script;
 use super::tx::KEYS;
 use super::usage::Registration;
+use super::{Reader, Store};
 use crate::domain::Timestamp;
 
 /// The state of an incarnation of a node, as it last told it.
@@ -127,7 +127,9 @@ impl Store {
         let result = self.in_time(script.run(&tx)).await;
         self.reach.finish(tx, result).await
     }
+}
 
+impl Reader {
     /// All incarnations of all nodes, or of one, in the order of their node ids, then numbers.
     ///
     /// # Errors

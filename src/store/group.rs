@@ -200,8 +200,8 @@ pub struct ChangeFilter {
     pub kind: Option<Kind>,
     /// Of the resource with this id.
     pub id: Option<String>,
-    /// By this actor.
-    pub actor: Option<String>,
+    /// By one of these actors; by anybody if there are none.
+    pub actors: Vec<String>,
     /// Committed at this time or later.
     pub from: Option<Timestamp>,
     /// Committed before this time.

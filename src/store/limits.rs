@@ -320,7 +320,7 @@ pub(super) async fn find_stray(tx: &ReadTx) -> Result<(), StoreError> {
 }
 
 /// Whether a limit belongs to a part that does not exist, which has the `id` that the limit names.
-async fn stray<E: EntityTrait, K: TryGetable + fmt::Display + Send>(
+async fn stray<E: EntityTrait, K: TryGetable + fmt::Debug + Send>(
     tx: &ReadTx,
     of: &Of,
     id: E::Column,
@@ -330,7 +330,7 @@ async fn stray<E: EntityTrait, K: TryGetable + fmt::Display + Send>(
         owner.is_not_null().and(Expr::exists(part).not())
     };
     let found = |table: &'static str, id: String, owner: K| {
-        Err(StoreError::corrupt(table, id, format!("the owner {owner} does not exist")))
+        Err(StoreError::corrupt(table, id, format!("the owner {owner:?} does not exist")))
     };
     let select = budget::Entity::find()
         .select_only()

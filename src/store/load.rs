@@ -7,13 +7,13 @@ use super::error::StoreError;
 use super::group::Loaded;
 use super::persist::{Names, Persist, Which};
 use super::tx::ReadTx;
-use super::{Store, changelog};
+use super::{Reader, changelog};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    ResourceKey, RoutingRule, Team, VirtualKey, Webhook,
+    ResourceKey, RoutingRule, Team, Token, VirtualKey, Webhook,
 };
 
-impl Store {
+impl Reader {
     /// Reads everything in one snapshot: the head, all resources (by kind, then id) and the log since the compaction.
     ///
     /// # Errors
@@ -36,6 +36,7 @@ impl Store {
         fetch::<McpClient>(&tx, &mut names, &mut resources).await?;
         fetch::<ModelPrice>(&tx, &mut names, &mut resources).await?;
         fetch::<Webhook>(&tx, &mut names, &mut resources).await?;
+        fetch::<Token>(&tx, &mut names, &mut resources).await?;
         let chain_prefixes = changelog::chain_prefixes(&tx, &head).await?;
         let mut removed = changelog::removed(&tx, &head).await?;
         if !removed.is_empty() {

@@ -17,7 +17,7 @@ use super::reach::Reach;
 use super::script::Script;
 use super::tx::{LARGE_PATIENCE, PATIENCE, ReadTx, allow_for_large, begin_write, roll_back, soon};
 use super::usage::{UsageGroup, Watermark};
-use super::{Group, Store, changelog, commit, connect, journal, news, position_of, requests, usage};
+use super::{Group, Reader, Store, changelog, commit, connect, journal, news, position_of, requests, usage};
 use crate::domain::Timestamp;
 use crate::seeded::{self, Bug};
 
@@ -36,7 +36,7 @@ pub enum WriteTx {
     },
 }
 
-impl Store {
+impl Reader {
     /// Whether other servers may write to the database.
     pub fn is_shared(&self) -> bool {
         match *self.engine {
@@ -44,7 +44,9 @@ impl Store {
             connect::Engine::Postgres(_) => true,
         }
     }
+}
 
+impl Store {
     /// Locks the store.
     ///
     /// # Errors

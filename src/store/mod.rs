@@ -11,13 +11,12 @@
 //! | `lock`, `news` | the lock of all writers, and what others wrote |
 //! | `commit`, `load` | writing a group, reading everything |
 //! | `persist`, `cell` | how resources lie in tables, for all kinds |
-//! | `customer` … `webhook`, `limits`, `labels` | how each does |
+//! | `customer` … `webhook`, `token`, `limits`, `labels` | how each does |
 //! | `changelog`, `chain`, `compaction`, `requests` | the log, its hashes, its shortening, remembered requests |
 //! | `usage`, `journal`, `varint`, `threshold`, `recorded` | what was counted, and what it crossed |
 //! | `credit`, `fleet`, `replica` | what nodes hold of hard limits, and what nodes and servers tell of themselves |
 //! | `outbox` | events on their way to webhooks |
 //! | `spend` | the sums of what was counted, by hour |
-//! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
 //! | `walk`, `history` | reading all resources, and the log, part by part |
 //! | `entity`, `migration` | the tables |
@@ -70,7 +69,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod threshold;
-mod tokens;
+mod token;
 mod tx;
 mod usage;
 mod varint;
@@ -78,6 +77,7 @@ mod virtual_key;
 mod walk;
 mod webhook;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use sea_orm::EntityTrait as _;
@@ -103,26 +103,40 @@ pub use restore::Restore;
 pub use snapshot::{Numbering, Record, Snapshot, UsageNode};
 pub use spend::{RecordedSpend, SpendFilter, SpendFolded, SpendSnapshot};
 pub use threshold::AfterCrossing;
-pub use tokens::{TokenTable, TokenWrite};
 pub use tx::ReadTx;
 pub use usage::{LoadedUsage, Registration, Unfolded, UsageGroup, Watermark};
 
 use crate::domain::Timestamp;
 use crate::state::{Chain, Head};
 
-/// An open database. Clones share it.
+/// An open database, with the right to write to it: the ledger has it, and the tasks that keep what is no configuration.
+/// It derefs to its [`Reader`]. Clones share it.
 #[derive(Clone)]
 pub struct Store {
+    reader: Reader,
     /// On SQLite one connection: it has one writer, and a queue here is fairer than its busy timeout.
     writer: Arc<Connections>,
-    readers: Arc<Connections>,
-    engine: Arc<connect::Engine>,
-    reach: Reach,
     /// That something was committed, to be told to other servers.
     announced: Arc<Notify>,
 }
 
-impl Store {
+impl Deref for Store {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+/// An open database without the right to write to it: handlers of the API get no more. Clones share it.
+#[derive(Clone)]
+pub struct Reader {
+    readers: Arc<Connections>,
+    engine: Arc<connect::Engine>,
+    reach: Reach,
+}
+
+impl Reader {
     /// Where the store stands.
     ///
     /// # Errors

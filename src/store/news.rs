@@ -13,17 +13,17 @@ use super::journal::JournalEntry;
 use super::persist::{Names, Persist, Which, rows};
 use super::reach::Reach;
 use super::tx::{KEYS, ReadTx};
-use super::{Store, changelog, journal, position, usage};
+use super::{Reader, changelog, journal, position, usage};
 use crate::domain::{
     AnyResource, Customer, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    ResourceKey, RoutingRule, Team, VirtualKey, Webhook,
+    ResourceKey, RoutingRule, Team, Token, VirtualKey, Webhook,
 };
 use crate::state::Op;
 
 /// Revisions that are read one after the other at most; whoever is further behind reads the store anew.
 const STRIDE: i64 = 10_000;
 
-impl Store {
+impl Reader {
     /// Where the store stands, and what happened since `known`; `None` instead of the news if `known` is of another
     /// history or too long ago: then everything is to be read anew. Nothing is locked.
     ///
@@ -150,6 +150,7 @@ async fn fetch_changed(
                 Kind::McpClient => reach.in_time(fetch::<McpClient>(tx, ids, names, found)).await?,
                 Kind::ModelPrice => reach.in_time(fetch::<ModelPrice>(tx, ids, names, found)).await?,
                 Kind::Webhook => reach.in_time(fetch::<Webhook>(tx, ids, names, found)).await?,
+                Kind::Token => reach.in_time(fetch::<Token>(tx, ids, names, found)).await?,
             }
         }
     }

@@ -8,10 +8,10 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgListener, PgPool};
 use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 
-use super::Store;
 use super::connect::Engine;
 use super::error::StoreError;
 use super::tx::PATIENCE;
+use super::{Reader, Store};
 use crate::domain::Timestamp;
 
 /// The name of the notifications.
@@ -65,7 +65,9 @@ impl Store {
         };
         tokio::join!(listening, announcing);
     }
+}
 
+impl Reader {
     /// The time of the database.
     ///
     /// # Errors

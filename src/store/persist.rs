@@ -13,10 +13,10 @@ use sea_orm::{
     Selector, SelectorTrait,
 };
 
-use super::Store;
+use super::Reader;
 use super::entity::{
     budget, customer, label, mcp_client, model_config, model_price, pricing_override, provider, provider_governance,
-    provider_key, rate_limit, routing_rule, routing_target, team, virtual_key, virtual_key_mcp_config,
+    provider_key, rate_limit, routing_rule, routing_target, team, token, virtual_key, virtual_key_mcp_config,
     virtual_key_provider_config, webhook,
 };
 use super::error::StoreError;
@@ -186,6 +186,7 @@ pub struct Rows {
     pub(super) pricing_override: Vec<pricing_override::Model>,
     pub(super) model_price: Vec<model_price::Model>,
     pub(super) webhook: Vec<webhook::Model>,
+    pub(super) token: Vec<token::Model>,
     pub(super) provider: Vec<provider::Model>,
     pub(super) provider_key: Vec<provider_key::Model>,
     pub(super) mcp_client: Vec<mcp_client::Model>,
@@ -214,6 +215,7 @@ impl Rows {
             Some(AnyResource::McpClient(stored)) => lay(stored, other, &mut rows),
             Some(AnyResource::ModelPrice(stored)) => lay(stored, other, &mut rows),
             Some(AnyResource::Webhook(stored)) => lay(stored, other, &mut rows),
+            Some(AnyResource::Token(stored)) => lay(stored, other, &mut rows),
         }
         rows
     }
@@ -243,6 +245,7 @@ pub(super) struct Batch {
     pricing_override: Delta<pricing_override::Model>,
     model_price: Delta<model_price::Model>,
     webhook: Delta<webhook::Model>,
+    token: Delta<token::Model>,
     provider: Delta<provider::Model>,
     provider_key: Delta<provider_key::Model>,
     mcp_client: Delta<mcp_client::Model>,
@@ -268,6 +271,7 @@ impl Batch {
         self.pricing_override.add(before.pricing_override, after.pricing_override);
         self.model_price.add(before.model_price, after.model_price);
         self.webhook.add(before.webhook, after.webhook);
+        self.token.add(before.token, after.token);
         self.provider.add(before.provider, after.provider);
         self.provider_key.add(before.provider_key, after.provider_key);
         self.mcp_client.add(before.mcp_client, after.mcp_client);
@@ -290,6 +294,7 @@ impl Batch {
         self.pricing_override.write_changes(script);
         self.model_price.write_changes(script);
         self.webhook.write_changes(script);
+        self.token.write_changes(script);
         self.provider.write_changes(script);
         self.provider_key.write_changes(script);
         self.mcp_client.write_changes(script);
@@ -313,6 +318,7 @@ impl Batch {
         script.insert(std::mem::take(&mut self.pricing_override.inserts));
         script.insert(std::mem::take(&mut self.model_price.inserts));
         script.insert(std::mem::take(&mut self.webhook.inserts));
+        script.insert(std::mem::take(&mut self.token.inserts));
         script.insert(std::mem::take(&mut self.provider.inserts));
         script.insert(std::mem::take(&mut self.provider_key.inserts));
         script.insert(std::mem::take(&mut self.mcp_client.inserts));
@@ -373,7 +379,7 @@ impl<M: Row> Delta<M> {
     }
 }
 
-impl Store {
+impl Reader {
     /// The resources with these ids, in the order of `ids`, without those that do not exist; and the revision of the
     /// head in the same snapshot.
     ///

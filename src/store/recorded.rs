@@ -1,5 +1,5 @@
 //! Reading what was counted as it was written: the tables and the journal apart, so that one can be compared with the
-//! other. [`load_usage`](Store::load_usage) reads what both come to.
+//! other. [`load_usage`](Reader::load_usage) reads what both come to.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::journal::{self, JournalEntry};
 use super::persist::{each, rows};
 use super::tx::{ReadTx, be_patient};
 use super::usage::{Watermark, counter, watermark};
-use super::{Store, threshold};
+use super::{Reader, threshold};
 use crate::counters::{Counter, CounterKey};
 use crate::credit::Change;
 use crate::state::Crossing;
@@ -100,7 +100,7 @@ impl UsageReader {
     }
 }
 
-impl Store {
+impl Reader {
     /// Counted usage as it was written, to be read part by part.
     ///
     /// # Errors

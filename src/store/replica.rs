@@ -2,11 +2,11 @@
 
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::Store;
 use super::entity::replica::{Column, Entity, Model};
 use super::error::StoreError;
 use super::persist::{Row, rows};
 use super::script::Script;
+use super::{Reader, Store};
 use crate::domain::Timestamp;
 
 /// A server, as it last told of itself.
@@ -75,7 +75,9 @@ impl Store {
         let result = self.in_time(async { Ok(Entity::delete_by_id(id.to_owned()).exec(&tx).await?) }).await;
         self.reach.finish(tx, result.map(|_| ())).await
     }
+}
 
+impl Reader {
     /// All servers, in no particular order.
     ///
     /// # Errors

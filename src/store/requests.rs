@@ -6,13 +6,13 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
 };
 
-use super::Store;
 use super::entity::request::{self, Column};
 use super::error::StoreError;
 use super::group::Remembered;
 use super::persist::{Row, visit};
 use super::script::Script;
 use super::tx::{KEYS, be_patient};
+use super::{Reader, Store};
 use crate::domain::Timestamp;
 
 /// For how long requests are remembered.
@@ -82,7 +82,7 @@ pub(super) async fn find(
     Ok(found)
 }
 
-impl Store {
+impl Reader {
     /// Hands everything that is remembered to `take`, each with the hash that was recorded of it: empty if an earlier
     /// version remembered it.
     ///
@@ -99,7 +99,9 @@ impl Store {
         })
         .await
     }
+}
 
+impl Store {
     /// Forgets at most `limit` requests that were accepted before `before`; returns how many.
     ///
     /// # Errors

@@ -1,16 +1,16 @@
 //! Writing everything into an empty store, in one transaction.
 
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, EntityTrait as _};
 
-use super::entity::{head, token_head, webhook_head};
+use super::entity::{head, webhook_head};
 use super::error::StoreError;
 use super::group::Group;
 use super::reach::Reach;
 use super::script::Script;
 use super::snapshot::{Numbering, Record};
 use super::tx::be_patient;
-use super::{Store, commit, credit, requests, spend, threshold, tokens, usage};
+use super::{Store, commit, credit, requests, spend, threshold, token, usage};
 use crate::domain::Timestamp;
 use crate::state::Head;
 use crate::usage::{SpendCalendar, SpendTally};
@@ -53,8 +53,7 @@ async fn begin(
 ) -> Result<Option<Head>, StoreError> {
     let missing = |table| StoreError::corrupt(table, 1, "it is missing");
     let found = head::Entity::find_by_id(1).one(tx).await?.ok_or_else(|| missing("head"))?;
-    let tokens = token_head::Entity::find_by_id(1).one(tx).await?.ok_or_else(|| missing("token_head"))?;
-    if (found.revision, found.usage_version, found.last_incarnation, tokens.version) != (0, 0, 0, 0) {
+    if (found.revision, found.usage_version, found.last_incarnation) != (0, 0, 0) {
         return Ok(None);
     }
     be_patient(tx).await?;
@@ -97,13 +96,14 @@ impl Restore {
         Ok(())
     }
 
-    /// Writes records of all kinds but resources, none of which may be there.
+    /// Writes records of all kinds but resources, none of which may be there; of an access token, which is there, when it was
+    /// last used.
     ///
     /// # Errors
     ///
     /// As [`Restore::create`].
     pub async fn add(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let (mut token_rows, mut nodes, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut token_uses, mut nodes, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         let (mut former_keys, mut crossings, mut remembered) = (Vec::new(), Vec::new(), Vec::new());
         let (mut spent, mut credit_rows) = (SpendTally::default(), Vec::new());
         for record in records {
@@ -111,7 +111,7 @@ impl Restore {
                 Record::Resource(any) => {
                     return Err(StoreError::refused(format!("{} comes without a revision", any.key())));
                 }
-                Record::Token(token) => token_rows.push(tokens::row(&token)),
+                Record::Token(token, used) => token_uses.extend(used.map(|at| (token.id.shared(), at))),
                 Record::UsageNode(node) => nodes.push(usage::node_row(node)),
                 Record::Counter(key, counter) => counters.push(usage::counter_row(&key, counter)),
                 Record::FormerKey(id, key) => former_keys.push((id, key)),
@@ -122,13 +122,8 @@ impl Restore {
             }
         }
         let tx = &self.tx;
-        let made = i64::try_from(token_rows.len()).unwrap_or(i64::MAX);
-        if made > 0 {
-            let version = Expr::col(token_head::Column::Version).add(made);
-            token_head::Entity::update_many().col_expr(token_head::Column::Version, version).exec(tx).await?;
-        }
+        token::note_uses(tx, &token_uses).await?;
         let mut script = Script::new(tx.get_database_backend());
-        script.insert(token_rows);
         script.insert(nodes);
         script.insert(counters);
         usage::remember_former(&mut script, &former_keys);

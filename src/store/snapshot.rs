@@ -20,12 +20,12 @@ use super::persist::{Names, Persist, Which, rows, visit};
 use super::reach::Reach;
 use super::tx::{KEYS, ReadTx, be_patient};
 use super::usage::{Registration, counter, former_key as former, watermark};
-use super::{Store, credit, journal, requests, spend, threshold, tokens};
+use super::{Reader, credit, journal, requests, spend, threshold, token as tokens};
 use crate::counters::{Counter, CounterKey};
 use crate::credit::{Book, Change};
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    RoutingRule, Team, Timestamp, Token, VirtualKey, Webhook,
+    RoutingRule, Stored, Team, Timestamp, Token, VirtualKey, Webhook,
 };
 use crate::state::{Crossing, Head};
 use crate::usage::{FormerKey, SpendAmounts, SpendCalendar, SpendCell};
@@ -35,8 +35,8 @@ use crate::usage::{FormerKey, SpendAmounts, SpendCalendar, SpendCell};
 pub enum Record {
     /// A resource. Its revision is 0: it means nothing in another store.
     Resource(AnyResource),
-    /// A token.
-    Token(Token),
+    /// An access token, and when it was last used.
+    Token(Arc<Stored<Token>>, Option<Timestamp>),
     /// An incarnation of a node.
     UsageNode(UsageNode),
     /// What a window has counted.
@@ -88,7 +88,7 @@ pub struct Snapshot {
     spend_calendar: Option<SpendCalendar>,
 }
 
-impl Store {
+impl Reader {
     /// The store as it is now. Whoever writes meanwhile is not seen, and not held up.
     ///
     /// # Errors
@@ -180,9 +180,14 @@ impl Snapshot {
         resources::<pricing_override::Entity, PricingOverride, E>(tx, pricing_override::Column::Id, take).await?;
         resources::<model_price::Entity, ModelPrice, E>(tx, model_price::Column::Id, take).await?;
         resources::<webhook::Entity, Webhook, E>(tx, webhook::Column::Id, take).await?;
-        for token in tokens::all(tx).await? {
-            take(Record::Token(token))?;
-        }
+        let uses = tokens::uses(tx).await?;
+        let mut with_use = |record: Record| match &record {
+            Record::Resource(AnyResource::Token(token)) => {
+                take(Record::Token(Arc::clone(token), uses.get(token.id.as_str()).copied()))
+            }
+            _ => take(record),
+        };
+        resources::<token::Entity, Token, E>(tx, token::Column::Id, &mut with_use).await?;
         self.usage(take).await?;
         let remembered = request::Entity::find()
             .filter(request::Column::AcceptedAt.gt(requests::since(now).as_micros()))

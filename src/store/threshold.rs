@@ -4,12 +4,12 @@
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
-use super::Store;
 use super::entity::threshold_event::{Column, Entity, Model};
 use super::error::StoreError;
 use super::persist::{Row, rows};
 use super::script::Script;
 use super::usage::{kind, number};
+use super::{Reader, Store};
 use crate::counters::CounterKey;
 use crate::domain::{Id, LimitOwner, Timestamp};
 use crate::state::Crossing;
@@ -89,7 +89,7 @@ fn owner(kind: i32, id: &str) -> Option<LimitOwner> {
     })
 }
 
-impl Store {
+impl Reader {
     /// Crossings of thresholds, newest first: of the limits of `owner` (of all if absent), older than `after`, at most
     /// `limit`.
     ///
@@ -120,7 +120,9 @@ impl Store {
             .limit(limit);
         rows(&tx, select).await?.into_iter().map(crossing).collect()
     }
+}
 
+impl Store {
     /// Forgets what was crossed before `older_than`. Returns how much that was.
     ///
     /// # Errors

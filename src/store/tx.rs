@@ -7,10 +7,10 @@ use sea_orm::{
     TransactionOptions, TransactionTrait as _,
 };
 
-use super::Store;
 use super::error::StoreError;
 use super::lock::WriteTx;
 use super::reach::Reach;
+use super::{Reader, Store};
 
 /// A snapshot of the tables: what is read within it is of one revision.
 pub struct ReadTx(pub(super) DatabaseTransaction);
@@ -86,7 +86,9 @@ impl Store {
             }
         }
     }
+}
 
+impl Reader {
     /// The result of `work`, for which a server has some time: where connections are half-open, nothing else would ever
     /// end it.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -7,7 +7,6 @@ use crate::credit::{Change, RowKey};
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoValueTuple as _};
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
 
-use super::Store;
 use super::credit::{self, CreditGroup};
 use super::entity::{former_key, head, usage_counter, usage_node};
 use super::error::StoreError;
@@ -16,6 +15,7 @@ use super::persist::{Row, each, rows};
 use super::script::Script;
 use super::snapshot::UsageNode;
 use super::tx::KEYS;
+use super::{Reader, Store};
 use crate::counters::{Counter, CounterKey, CounterKeys, Counters};
 use crate::domain::{Id, KeyOwner, LimitKind, Timestamp};
 use crate::state::Moved;
@@ -226,7 +226,9 @@ impl Store {
         let result = self.in_time(result).await;
         self.reach.finish(tx, result).await
     }
+}
 
+impl Reader {
     /// All usage.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use sea_orm::{EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::entity::{
     customer, mcp_client, model_config, model_price, pricing_override, provider, provider_governance, routing_rule,
-    team, virtual_key, webhook,
+    team, token, virtual_key, webhook,
 };
 use super::error::StoreError;
 use super::limits;
@@ -17,7 +17,7 @@ use super::snapshot::Snapshot;
 use super::tx::ReadTx;
 use crate::domain::{
     AnyResource, Customer, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance,
-    RoutingRule, Team, VirtualKey, Webhook,
+    RoutingRule, Team, Token, VirtualKey, Webhook,
 };
 
 /// How many resources of a kind are read at a time.
@@ -43,7 +43,8 @@ impl Snapshot {
         each_of::<provider::Entity, Provider>(tx, provider::Column::Id, take).await?;
         each_of::<mcp_client::Entity, McpClient>(tx, mcp_client::Column::Id, take).await?;
         each_of::<model_price::Entity, ModelPrice>(tx, model_price::Column::Id, take).await?;
-        each_of::<webhook::Entity, Webhook>(tx, webhook::Column::Id, take).await
+        each_of::<webhook::Entity, Webhook>(tx, webhook::Column::Id, take).await?;
+        each_of::<token::Entity, Token>(tx, token::Column::Id, take).await
     }
 }
 

@@ -120,7 +120,7 @@ impl Keeper {
 
     async fn settle(&mut self) -> Result<(), StoreError> {
         if !self.done.is_empty() {
-            self.webhooks.ledger.store().settle_deliveries(&self.done).await?;
+            self.webhooks.store.settle_deliveries(&self.done).await?;
             self.done.clear();
         }
         Ok(())
@@ -129,7 +129,7 @@ impl Keeper {
     async fn step(&mut self) -> Result<(), StoreError> {
         self.settle().await?;
         let state = self.webhooks.ledger.state();
-        let (store, now) = (self.webhooks.ledger.store(), self.webhooks.ledger.now());
+        let (store, now) = (&self.webhooks.store, self.webhooks.ledger.now());
         if !self.has_begun {
             if !store.is_shared() {
                 store.end_leases().await?;
@@ -160,7 +160,7 @@ impl Keeper {
             if is_wanted(&state, WebhookEvent::NodeSilent) {
                 self.webhooks.notice_nodes(&mut self.heard).await?;
             }
-            self.webhooks.metrics.stands(self.webhooks.ledger.store().outbox_standing().await?, now);
+            self.webhooks.metrics.stands(self.webhooks.store.outbox_standing().await?, now);
         }
         self.send().await
     }
@@ -174,7 +174,7 @@ impl Keeper {
         let active: HashMap<&str, &Arc<Stored<Webhook>>> = active.map(|it| (it.id.as_str(), it)).collect();
         let rooms: Vec<(&str, u64)> = active.keys().map(|id| (*id, room(id))).filter(|(_, room)| *room > 0).collect();
         let limit = AT_ONCE.saturating_sub(self.sending.len() as u64);
-        let store = self.webhooks.ledger.store();
+        let store = &self.webhooks.store;
         for delivery in store.lease_deliveries(&rooms, now, later(now, LEASE), limit).await? {
             if let Some(webhook) = active.get(delivery.webhook_id.as_ref()) {
                 *self.on_way.entry(delivery.webhook_id.clone()).or_default() += 1;

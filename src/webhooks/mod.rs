@@ -34,7 +34,7 @@ use sign::signature;
 
 use crate::domain::{Stored, Timestamp, Webhook};
 use crate::ledger::Ledger;
-use crate::store::{Delivery, DeliveryState, StoreError};
+use crate::store::{Delivery, DeliveryState, Store, StoreError};
 
 /// How long a delivery is tried; then it is given up.
 const LIFE: Duration = Duration::from_secs(24 * 3_600);
@@ -47,15 +47,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 #[derive(Clone)]
 pub struct Webhooks {
     ledger: Ledger,
+    /// For the outbox, which is no configuration.
+    store: Arc<Store>,
     client: Client,
     replica: Arc<str>,
     metrics: WebhookMetrics,
 }
 
 impl Webhooks {
-    /// On `ledger`, for the server that is called `replica`. Private addresses and `http` are refused unless they are allowed.
-    pub fn new(ledger: Ledger, replica: Arc<str>, allow_private: bool) -> Self {
-        Self { ledger, client: Client::new(allow_private), replica, metrics: WebhookMetrics::default() }
+    /// On `ledger`, which is on `store`, for the server that is called `replica`. Private addresses and `http` are refused unless they are allowed.
+    pub fn new(ledger: Ledger, store: Arc<Store>, replica: Arc<str>, allow_private: bool) -> Self {
+        Self { ledger, store, client: Client::new(allow_private), replica, metrics: WebhookMetrics::default() }
     }
 
     /// Whether private addresses, and `http`, are allowed.
@@ -82,7 +84,7 @@ impl Webhooks {
         let now = self.ledger.now();
         let delivery = delivery(&Event::test(webhook, now), webhook, now);
         let new = vec![(delivery.clone(), None)];
-        self.metrics.gave_up(self.ledger.store().put_deliveries(delivery.event, new, now).await?);
+        self.metrics.gave_up(self.store.put_deliveries(delivery.event, new, now).await?);
         Ok(delivery)
     }
 

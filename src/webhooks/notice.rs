@@ -49,8 +49,7 @@ impl Webhooks {
             let (state, now) = (self.ledger.state(), self.ledger.now());
             let config = state.config();
             let (crossed, given_up) = self
-                .ledger
-                .store()
+                .store
                 .deliver_crossings(now, |crossings| {
                     let mut new = Vec::new();
                     for crossing in &crossings {
@@ -88,7 +87,7 @@ impl Webhooks {
 
     /// Makes deliveries of nodes that are not heard any more.
     pub(super) async fn notice_nodes(&self, heard: &mut Heard) -> Result<(), StoreError> {
-        let nodes = self.ledger.fleet().nodes(self.ledger.store(), None).await?;
+        let nodes = self.ledger.fleet().nodes(&self.store, None).await?;
         let (state, now) = (self.ledger.state(), self.ledger.now());
         let found = silent(&nodes, now).into_iter().map(|(node, replica, last_seen)| {
             let node_id = node.registration.node_id.as_str();
@@ -126,7 +125,7 @@ impl Webhooks {
             Some((kind, delivery.webhook_id.clone(), subject, mark))
         });
         let noted = noted.collect();
-        self.metrics.gave_up(self.ledger.store().put_deliveries(kind, new, now).await?);
+        self.metrics.gave_up(self.store.put_deliveries(kind, new, now).await?);
         heard.note(noted);
         Ok(())
     }

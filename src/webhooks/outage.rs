@@ -65,8 +65,7 @@ impl Webhooks {
             let told = running.told.clone().unwrap_or_default();
             if !told.is_empty() {
                 let (now, new) = (self.ledger.now(), told.into_iter().map(|delivery| (delivery, None)).collect());
-                self.metrics
-                    .gave_up(self.ledger.store().put_deliveries(WebhookEvent::StoreNotWritable, new, now).await?);
+                self.metrics.gave_up(self.store.put_deliveries(WebhookEvent::StoreNotWritable, new, now).await?);
             }
             *outage = None;
             return Ok(());

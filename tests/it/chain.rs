@@ -1,9 +1,13 @@
 //! The hash chain of the log: whatever is altered of a revision's record, of its changes, or of the answers that are
 //! remembered is found; and a store of an earlier version goes on under this one.
 
+use tollgate::domain::Sha256Hash;
 use tollgate::proto::v1;
+use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
+use tollgate::proto::v1::token_service_client::TokenServiceClient;
 
+use crate::access::support::{ROOT, caller, start};
 use crate::engine::{Database, on_postgres};
 use crate::log::check_log;
 use crate::process::verify;
@@ -156,6 +160,59 @@ async fn a_store_of_an_earlier_version_goes_on_under_this_one() {
         ),
         ("UPDATE change_txn SET actor = 'mallory' WHERE revision = 8", "revision 8: its record and changes do not"),
         ("DELETE FROM request WHERE request_id LIKE '%a'", "revision 8: what was answered to its request"),
+    ] {
+        let (agrees, text) = altered(&rig.database, sql).await;
+        assert!(!agrees && text.contains(fault), "{sql}: {text}");
+        rig.database.restore(&backup);
+    }
+}
+
+#[tokio::test]
+async fn access_tokens_of_an_earlier_version_enter_the_log_once() {
+    let mut rig = of_an_earlier_version();
+    let hash = |value: &str| bytes(&hex::encode(Sha256Hash::of(value).0));
+    let (works, ended) = (hash(ROOT), hash("tg_ended"));
+    let made = format!(
+        "INSERT INTO token (id, name, role, value_sha256, created_at, created_by, revoked_at, revoked_by) VALUES \
+         ('a', 'ops', 'admin', {works}, 1000000, 'anonymous', NULL, NULL), \
+         ('b', 'ci', 'viewer', {ended}, 2000000, 'ops/a', 3000000, 'ops/a')"
+    );
+    rig.database.sql(&made).await;
+    // Migrated, and not yet entered.
+    rig.store().await.close().await;
+    let (agrees, text) = verify(&rig.database, &[]);
+    assert!(agrees && text.contains("7 revisions"), "{text}");
+
+    let mut channel = start(&mut rig).await;
+    for _ in 0..2 {
+        let mut tokens = TokenServiceClient::new(caller(&channel, ROOT));
+        let all = v1::ListTokensRequest { include_ended: true, ..Default::default() };
+        let listed = tokens.list_tokens(all).await.unwrap().into_inner().tokens;
+        let seconds = |time: &Option<prost_types::Timestamp>| time.as_ref().map(|time| time.seconds);
+        let told: Vec<_> = listed.iter().map(|it| (it.id.as_str(), it.revision, seconds(&it.revoked_at))).collect();
+        assert_eq!(told, [("a", 8, None), ("b", 8, Some(3))]);
+        let of_tokens = v1::ListChangesRequest { kind: v1::ResourceKind::Token.into(), ..Default::default() };
+        let mut config = ConfigServiceClient::new(caller(&channel, ROOT));
+        let changes = config.list_changes(of_tokens).await.unwrap().into_inner().changes;
+        assert!(changes.len() == 2 && changes.iter().all(|it| it.method == "adopt" && it.revision == 8), "{changes:?}");
+        drop((tokens, config, channel));
+        rig.stop().await;
+        channel = start(&mut rig).await;
+    }
+    drop(channel);
+    rig.stop().await;
+    let (agrees, text) = verify(&rig.database, &[]);
+    assert!(agrees, "{text}");
+    let backup = rig.database.back_up();
+    let other = hash("tg_other");
+    let added = format!(
+        "INSERT INTO token (id, revision, name, role, value_sha256, created_at, created_by) \
+         VALUES ('c', 0, 'x', 'admin', {other}, 1, 'ops/a')"
+    );
+    for (sql, fault) in [
+        ("UPDATE token SET revoked_at = NULL, revoked_by = NULL", "token b is not in the tables as revision 8"),
+        (&added, "token c is in the tables, but the log knows nothing of it"),
+        ("DELETE FROM token WHERE id = 'b'", "token b is not in the tables, but was last written"),
     ] {
         let (agrees, text) = altered(&rig.database, sql).await;
         assert!(!agrees && text.contains(fault), "{sql}: {text}");

@@ -172,7 +172,6 @@ impl Asked {
             estimated_cost_nano_usd: self.cost,
             seed: Some(self.seed),
             at: Some(prost_types::Timestamp { seconds, nanos }),
-            ..Default::default()
         }
     }
 
@@ -189,7 +188,6 @@ impl Asked {
             fallbacks: &self.fallbacks,
             estimate: Estimate { input_tokens: Some(self.tokens), output_tokens: None, cost_nano_usd: Some(self.cost) },
             seed: Some(self.seed),
-            ..Request::default()
         }
     }
 }

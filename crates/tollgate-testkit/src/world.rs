@@ -138,7 +138,8 @@ impl World {
             | AnyResource::PricingOverride(_)
             | AnyResource::McpClient(_)
             | AnyResource::ModelPrice(_)
-            | AnyResource::Webhook(_) => {}
+            | AnyResource::Webhook(_)
+            | AnyResource::Token(_) => {}
         }
     }
 

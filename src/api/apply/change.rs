@@ -59,6 +59,8 @@ fn mask(sent: Option<FieldMask>, managed_by: &str) -> FieldMask {
     FieldMask { paths }
 }
 
+/// An access token is shown when it is made, which is not what `Apply` answers; and it is never deleted.
+const NO_TOKENS: &str = "is of an access token, which Apply neither makes nor revokes; call TokenService";
 /// A webhook has a secret that is shown when it is made, which is not what `Apply` answers.
 const NO_WEBHOOKS: &str = "is of a webhook, which Apply neither makes nor deletes; call WebhookService";
 
@@ -104,6 +106,7 @@ impl Upsert {
             Resource::McpClient(it) => (Kind::McpClient, self.plain::<McpClient>(marked!(it))),
             Resource::ModelPrice(it) => (Kind::ModelPrice, self.plain::<ModelPrice>(marked!(it))),
             Resource::Webhook(_) => (Kind::Webhook, Err(wrong("resource", NO_WEBHOOKS))),
+            Resource::Token(_) => (Kind::Token, Err(wrong("resource", NO_TOKENS))),
         };
         (Some(kind), value, decide)
     }
@@ -220,5 +223,6 @@ fn delete(kind: Option<Kind>, key: v1::ResourceKey, expected: i64, children: i32
         Kind::McpClient => of::<McpClient>(id, expected, children),
         Kind::ModelPrice => of::<ModelPrice>(id, expected, children),
         Kind::Webhook => return Err(wrong("kind", NO_WEBHOOKS)),
+        Kind::Token => return Err(wrong("kind", NO_TOKENS)),
     })
 }

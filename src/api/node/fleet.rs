@@ -51,7 +51,7 @@ fn render_amounts(amounts: &Freed) -> Vec<v1::CreditAmount> {
 
 impl Api {
     pub(super) async fn fleet(&self, node_id: Option<&str>) -> Result<Vec<FleetNode>, Error> {
-        let nodes = self.ledger.fleet().nodes(self.ledger.store(), node_id).await;
+        let nodes = self.ledger.fleet().nodes(self.ledger.reader(), node_id).await;
         nodes.map_err(|error| error.to_domain())
     }
 
@@ -143,7 +143,7 @@ impl Api {
             true => HashMap::new(),
             false => {
                 let lagging: Vec<i64> = lagging.into_iter().collect();
-                let times = self.ledger.store().commit_times(&lagging).await;
+                let times = self.ledger.reader().commit_times(&lagging).await;
                 times.map_err(|error| error.to_domain())?
             }
         };

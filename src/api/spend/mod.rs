@@ -94,7 +94,7 @@ impl Api {
     }
 
     async fn spend_now(&self) -> Result<SpendSnapshot, Error> {
-        self.ledger.store().spend().await.map_err(|error| error.to_domain())
+        self.ledger.reader().spend().await.map_err(|error| error.to_domain())
     }
 
     pub(super) async fn unpriced(&self, request: v1::ListUnpricedRequest) -> Result<v1::ListUnpricedResponse, Error> {

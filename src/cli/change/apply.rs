@@ -240,6 +240,7 @@ fn revision(resource: &v1::ConfigResource) -> i64 {
         Some(Resource::McpClient(it)) => it.revision,
         Some(Resource::ModelPrice(it)) => it.revision,
         Some(Resource::Webhook(it)) => it.revision,
+        Some(Resource::Token(it)) => it.revision,
         None => 0,
     }
 }
@@ -283,6 +284,7 @@ fn label(document: &Document) -> String {
         Some(Resource::McpClient(it)) => it.name.clone(),
         Some(Resource::ModelPrice(it)) => joined(&[&it.provider, &it.model]),
         Some(Resource::Webhook(it)) => it.name.clone(),
+        Some(Resource::Token(it)) => it.name.clone(),
         None => message_name(document.kind).to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Document, Fault, MAX_DOCUMENTS};
 use crate::domain::{
     Customer, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider, ProviderGovernance, Resource,
-    RoutingRule, Team, Violations, VirtualKey, Webhook,
+    RoutingRule, Team, Token, Violations, VirtualKey, Webhook,
 };
 use crate::proto::v1::ConfigResource;
 use crate::proto::v1::config_resource::Resource as Message;
@@ -63,6 +63,7 @@ fn accept(resource: ConfigResource, violations: &mut Violations) -> &'static str
         Some(Message::McpClient(message)) => of::<McpClient>(message, violations),
         Some(Message::ModelPrice(message)) => of::<ModelPrice>(message, violations),
         Some(Message::Webhook(message)) => of::<Webhook>(message, violations),
+        Some(Message::Token(message)) => of::<Token>(message, violations),
         None => "",
     }
 }
@@ -97,6 +98,7 @@ fn identity(resource: &ConfigResource) -> String {
             parts("model price", &it.id, &[&it.provider, &it.model, &from])
         }
         Some(Message::Webhook(it)) => parts("webhook", &it.id, &[&it.name]),
+        Some(Message::Token(it)) => parts("access token", &it.id, &[&it.name]),
         None => String::new(),
     }
 }

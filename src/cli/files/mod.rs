@@ -194,6 +194,7 @@ pub(super) const fn message_name(kind: Kind) -> &'static str {
         Kind::McpClient => "McpClient",
         Kind::ModelPrice => "ModelPrice",
         Kind::Webhook => "Webhook",
+        Kind::Token => "Token",
     }
 }
 
@@ -203,8 +204,8 @@ fn document(file: &Arc<Path>, node: Node, faults: &mut Faults) -> Option<Documen
         faults.add(node.line, "", format!("must be a document, a mapping with `kind`, and is {}", node.value.name()));
         return None;
     };
-    // Webhooks have secrets that are shown when they are made.
-    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Webhook);
+    // Webhooks and access tokens have secrets that are shown when they are made.
+    let kinds = Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Webhook | Kind::Token));
     let names = kinds.clone().map(message_name);
     let Some(named) = node.entry("kind") else {
         faults.add(node.line, "kind", format!("is missing; write one of {}", names.collect::<Vec<_>>().join(", ")));

@@ -50,6 +50,7 @@ pub(super) fn columns(subject: Subject, wide: bool) -> Vec<Column> {
         }
         Subject::Kind(Kind::McpClient) => vec![Column::text("NAME"), Column::text("TOOLS")],
         Subject::Kind(Kind::Webhook) => vec![Column::text("NAME"), Column::text("URL")],
+        Subject::Kind(Kind::Token) => vec![Column::text("NAME"), Column::text("ROLE")],
         Subject::Kind(Kind::ModelPrice) => {
             vec![
                 Column::text("MODEL"),
@@ -150,6 +151,7 @@ fn resource(kind: Kind, message: &DynamicMessage, value: &Value, places: &Places
         }
         Kind::McpClient => vec![name, list(&value["tools"]).map(string).collect::<Vec<_>>().join(", ").into()],
         Kind::Webhook => vec![name, string(&value["url"]).into()],
+        Kind::Token => vec![name, string(&value["role"]).into()],
         Kind::ModelPrice => {
             let rate = |name: &str| value["rates"][name].as_f64().map(per_million).unwrap_or_default();
             let (input, output) = (rate("input_cost_per_token"), rate("output_cost_per_token"));

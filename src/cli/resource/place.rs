@@ -30,7 +30,7 @@ pub(in crate::cli) fn path(kind: Kind, message: &DynamicMessage) -> String {
         },
         Kind::ModelPrice => format!("{}/{}", text(message, "provider"), text(message, "model")),
         Kind::ProviderGovernance => text(message, "provider"),
-        Kind::Provider | Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride | Kind::Webhook => {
+        Kind::Provider | Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride | Kind::Webhook | Kind::Token => {
             text(message, "name")
         }
         Kind::Customer => name,

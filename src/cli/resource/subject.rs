@@ -54,6 +54,7 @@ impl Subject {
             Self::Kind(Kind::McpClient) => "ListMcpClients",
             Self::Kind(Kind::ModelPrice) => "ListModelPrices",
             Self::Kind(Kind::Webhook) => "ListWebhooks",
+            Self::Kind(Kind::Token) => "ListTokens",
             Self::Budgets => "ListBudgets",
             Self::Limits => "ListRateLimits",
         }

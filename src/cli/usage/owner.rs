@@ -114,7 +114,8 @@ impl<'a> Owner<'a> {
                 | Resource::PricingOverride(_)
                 | Resource::McpClient(_)
                 | Resource::ModelPrice(_)
-                | Resource::Webhook(_),
+                | Resource::Webhook(_)
+                | Resource::Token(_),
             )
             | None => Vec::new(),
         }

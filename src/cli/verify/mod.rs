@@ -20,7 +20,7 @@ use crate::ledger::{Rendered, Tables, Verification, verify, verify_with_tables};
 use crate::proto::v1::WatchConfigRequest;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
 use crate::reducer::{Progress, Reducer, Usage, View};
-use crate::store::Store;
+use crate::store::{Reader, Store};
 
 /// How long a stream may take to bring everything.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -102,7 +102,7 @@ struct Memory {
 }
 
 /// Verifies the store, and compares it with a server's memory at the same revision.
-async fn with_memory(store: &Store, target: &Target) -> Result<(Verification, Option<Memory>), Failure> {
+async fn with_memory(store: &Reader, target: &Target) -> Result<(Verification, Option<Memory>), Failure> {
     let mut doubts: HashSet<Doubt> = HashSet::new();
     let (mut tries, mut stayed) = (0, 0);
     while tries < TRIES {
@@ -167,6 +167,8 @@ async fn follow(target: &Target, revision: i64) -> Result<Shown, Failure> {
 }
 
 fn compare(view: &View, without_hashes: bool, mut tables: HashMap<ResourceKey, Rendered>, found: &mut Verification) {
+    // The stream, which memory is read from, carries no others.
+    tables.retain(|key, _| key.kind.is_streamed());
     let shown = |it: Rendered| if without_hashes { it.without_hashes } else { it.with_hashes };
     for (key, resource) in view.iter() {
         let Some(kind) = Kind::from_number(key.kind) else { continue };

@@ -7,10 +7,10 @@ use prost::Message as _;
 
 use super::Verification;
 use super::requests::Requests;
-use crate::domain::{AnyResource, ResourceKey, Timestamp};
+use crate::domain::{AnyResource, Kind, ResourceKey, Timestamp};
 use crate::state::{Chain, Head, Op};
 use crate::store::{
-    ChainVersion, ChangeFilter, Link, LogBody, LogPart, LogRow, LoggedChange, RevisionRecord, Snapshot, Store,
+    ChainVersion, ChangeFilter, Link, LogBody, LogPart, LogRow, LoggedChange, Reader, RevisionRecord, Snapshot,
     StoreError,
 };
 use crate::wire::{self, Form};
@@ -34,6 +34,17 @@ pub(super) struct Fold {
     last: HashMap<Digest, Last>,
     /// What digests are made with.
     key: [u8; 32],
+    adoption: Adoption,
+}
+
+/// Access tokens of an earlier version enter the log all at once, when the first server of this one starts: until then they
+/// have no revision.
+#[derive(Default)]
+struct Adoption {
+    /// The first of those that have none.
+    waiting: Option<ResourceKey>,
+    /// Whether one has a revision.
+    is_done: bool,
 }
 
 /// The last change of a resource.
@@ -53,6 +64,7 @@ impl Fold {
             requests: Requests::at(now.max(head.committed_at)),
             last: HashMap::new(),
             key: rand::random(),
+            adoption: Adoption::default(),
         }
     }
 
@@ -171,6 +183,7 @@ impl Fold {
         // What the log can tell: all that was changed since.
         let oldest = if found.first_revision == 0 { found.head.revision + 1 } else { found.first_revision };
         let key = any.key();
+        self.adoption.is_done |= key.kind == Kind::Token && any.revision() > 0;
         match self.last.remove(&self.digest_of_key(&key)) {
             Some(Last { revision, after }) if after == self.digest_of(None) => {
                 found.fault(format!("{key} is in the tables, but was deleted at revision {revision}"));
@@ -182,8 +195,11 @@ impl Fold {
                 }
             }
             // Its last change is older than the log; had it none at all, its revision would be younger.
-            None if any.revision() < oldest => {}
-            None => found.fault(format!("{key} is in the tables, but the log knows nothing of it")),
+            None if (1..oldest).contains(&any.revision()) => {}
+            None if key.kind == Kind::Token && any.revision() == 0 => {
+                self.adoption.waiting.get_or_insert(key);
+            }
+            None => found.fault(unknown(&key)),
         }
     }
 
@@ -193,7 +209,10 @@ impl Fold {
     /// # Errors
     ///
     /// [`StoreError::Corrupt`] or [`StoreError::Unavailable`].
-    pub(super) async fn finish(self, store: &Store, found: &mut Verification) -> Result<Requests, StoreError> {
+    pub(super) async fn finish(self, store: &Reader, found: &mut Verification) -> Result<Requests, StoreError> {
+        if let Adoption { waiting: Some(key), is_done: true } = &self.adoption {
+            found.fault(unknown(key));
+        }
         let nothing = self.digest_of(None);
         let missing = self.last.values().filter(|last| last.after != nothing).map(|last| last.revision);
         let mut missing: Vec<i64> = missing.collect();
@@ -234,6 +253,10 @@ impl Fold {
     fn digest_of(&self, body: Option<&[u8]>) -> Digest {
         body.map_or([0; 16], |body| start(&blake3::keyed_hash(&self.key, body)))
     }
+}
+
+fn unknown(key: &ResourceKey) -> String {
+    format!("{key} is in the tables, but the log knows nothing of it")
 }
 
 fn start(hash: &blake3::Hash) -> Digest {

@@ -15,7 +15,7 @@ pub use tables::{Rendered, Tables};
 use crate::config::Config;
 use crate::domain::{AnyResource, Timestamp};
 use crate::state::Head;
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, StoreError};
 
 /// Faults that are told.
 const FAULTS: usize = 100;
@@ -53,7 +53,7 @@ impl Verification {
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if it is so wrong that it cannot be read as one, else [`StoreError::Unavailable`].
-pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
+pub async fn verify(store: &Reader) -> Result<Verification, StoreError> {
     run(store, |_, _, _| {}).await
 }
 
@@ -63,7 +63,7 @@ pub async fn verify(store: &Store) -> Result<Verification, StoreError> {
 /// # Errors
 ///
 /// As [`verify`].
-pub async fn verify_with_tables(store: &Store) -> Result<(Verification, Tables), StoreError> {
+pub async fn verify_with_tables(store: &Reader) -> Result<(Verification, Tables), StoreError> {
     let mut tables = Tables::default();
     let found = run(store, |any, config, now| tables.take(any, config, now)).await?;
     Ok((found, tables))
@@ -72,7 +72,7 @@ pub async fn verify_with_tables(store: &Store) -> Result<(Verification, Tables),
 /// Verifies a store; hands each resource to `take`, with the customers and teams, whose calendars it may follow, and the time
 /// at which what was counted was read.
 async fn run(
-    store: &Store,
+    store: &Reader,
     mut take: impl FnMut(&AnyResource, &Config, Timestamp),
 ) -> Result<Verification, StoreError> {
     let head = store.read_head().await?;

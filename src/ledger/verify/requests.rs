@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::Verification;
 use crate::domain::Timestamp;
-use crate::store::{ChainVersion, RevisionRecord, Store, StoreError};
+use crate::store::{ChainVersion, Reader, RevisionRecord, StoreError};
 
 /// Answers to requests of revisions that are older may be forgotten: after 24 hours, by clocks that may differ.
 const REMEMBERED_MICROS: i64 = 23 * 60 * 60 * 1_000_000;
@@ -44,7 +44,7 @@ impl Requests {
     /// # Errors
     ///
     /// [`StoreError::Corrupt`] or [`StoreError::Unavailable`].
-    pub(super) async fn check(self, store: &Store, found: &mut Verification) -> Result<(), StoreError> {
+    pub(super) async fn check(self, store: &Reader, found: &mut Verification) -> Result<(), StoreError> {
         let Self { since: _, mut expected, hashed_since } = self;
         store
             .remembered(|request, recorded| {

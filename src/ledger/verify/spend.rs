@@ -2,7 +2,7 @@
 //! the counters, whose windows are forgotten earlier.
 
 use super::Verification;
-use crate::store::{RecordedSpend, Store, StoreError};
+use crate::store::{Reader, RecordedSpend, StoreError};
 use crate::usage::{SpendCalendar, hour};
 
 /// Adds the faults of spend.
@@ -10,7 +10,7 @@ use crate::usage::{SpendCalendar, hour};
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if its journal cannot be read, else [`StoreError::Unavailable`].
-pub(super) async fn check(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
+pub(super) async fn check(store: &Reader, found: &mut Verification) -> Result<(), StoreError> {
     store
         .recorded_spend(|calendar, row| {
             if let Some(fault) = fault(calendar, &row) {

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::counters::{Counter, CounterKey, Dimension, dimensions};
 use crate::domain::{AlertPercents, AnyResource, LimitId, LimitKind, Timestamp};
 use crate::state::Crossing;
-use crate::store::{JournalEntry, RecordedUsage, Store, StoreError};
+use crate::store::{JournalEntry, Reader, RecordedUsage, StoreError};
 use crate::usage::is_past;
 
 /// What a node that was never counted has for the hash of its last batch.
@@ -23,7 +23,7 @@ const NO_BATCH: [u8; 32] = [0; 32];
 /// # Errors
 ///
 /// [`StoreError::Corrupt`] if rows cannot be read or one of the journal is missing, else [`StoreError::Unavailable`].
-pub(super) async fn read(store: &Store, found: &mut Verification) -> Result<Crossings, StoreError> {
+pub(super) async fn read(store: &Reader, found: &mut Verification) -> Result<Crossings, StoreError> {
     let reader = store.usage_reader().await?;
     let mut recorded = reader.without_counters().await?;
     let begins = reader.journal_begins().await?.unwrap_or(recorded.version);

@@ -4,6 +4,7 @@
 mod hierarchy;
 mod providers;
 mod scoped;
+mod token;
 mod webhook;
 
 use std::sync::Arc;
@@ -122,6 +123,7 @@ pub(super) fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>
             Kind::McpClient => "MCP client",
             Kind::ModelPrice => "model price",
             Kind::Webhook => "webhook",
+            Kind::Token => "access token",
         };
         missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
     }

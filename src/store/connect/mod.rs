@@ -13,10 +13,10 @@ use sea_orm::sqlx::postgres::PgPool;
 
 pub use self::schema::Migration;
 pub use self::url::DatabaseUrl;
-use super::Store;
 use super::connections::Connections;
 use super::error::StoreError;
 use super::reach::Reach;
+use super::{Reader, Store};
 
 /// What else an open database takes, by its engine.
 pub(super) enum Engine {
@@ -109,7 +109,8 @@ impl Store {
             Engine::Sqlite(_) => Reach::of_file(),
             Engine::Postgres(listeners) => Reach::of_server(listeners.connect_options()),
         };
-        Self { writer, readers, engine: engine.into(), reach, announced: Arc::default() }
+        let reader = Reader { readers, engine: engine.into(), reach };
+        Self { reader, writer, announced: Arc::default() }
     }
 
     /// The migrations that this build knows, oldest first, as the database has them. May run beside whoever has it, and

@@ -36,7 +36,7 @@ pub mod spend_series;
 pub mod team;
 pub mod threshold_event;
 pub mod token;
-pub mod token_head;
+pub mod token_use;
 pub mod usage_counter;
 pub mod usage_journal;
 pub mod usage_node;

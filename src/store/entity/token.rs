@@ -1,4 +1,4 @@
-//! Tokens, revoked ones included.
+//! Access tokens, revoked ones included. The column `last_used_at` of the same table is [`token_use`](super::token_use)'s.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,6 +9,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
+    pub revision: i64,
     pub name: String,
     pub role: String,
     pub node_id: Option<String>,
@@ -18,7 +19,6 @@ pub struct Model {
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
     pub revoked_by: Option<String>,
-    pub last_used_at: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -10,7 +10,7 @@
 //! Where no server of the version before may go on, because the new one could not follow what it writes, the migration
 //! leaves a new column without its default, so that the database refuses those writes: `m0008_chain_version` does. The
 //! changelog says that all servers have to be stopped for such an upgrade, and then a migration may rename too:
-//! `m0015_hierarchy` does.
+//! `m0015_hierarchy` and `m0020_token` do.
 
 mod columns;
 mod m0001_first;
@@ -33,6 +33,7 @@ mod m0017_webhook;
 mod m0018_concurrency;
 mod m0019_replica;
 mod m0020_provider_key_limits;
+mod m0021_token;
 mod m0022_fleet;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_concurrency::Migration),
             Box::new(m0019_replica::Migration),
             Box::new(m0020_provider_key_limits::Migration),
+            Box::new(m0021_token::Migration),
             Box::new(m0022_fleet::Migration),
         ]
     }

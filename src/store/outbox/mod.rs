@@ -13,7 +13,7 @@ use sea_orm::{
     QuerySelect as _,
 };
 
-use super::Store;
+use super::Reader;
 use super::entity::webhook_delivery::{self, Column};
 use super::error::StoreError;
 use super::persist::{Row, rows};
@@ -176,7 +176,7 @@ fn is_waiting() -> Expr {
     Column::State.eq(DeliveryState::Waiting.number())
 }
 
-impl Store {
+impl Reader {
     /// Deliveries, the newest first: those before the one with the number `after`, at most `limit`.
     ///
     /// # Errors

@@ -6,12 +6,12 @@ use sea_orm::{
     QuerySelect as _,
 };
 
-use super::super::Store;
 use super::super::entity::webhook_delivery::{self, Column};
 use super::super::entity::webhook_told;
 use super::super::error::StoreError;
 use super::super::persist::rows;
 use super::super::tx::{KEYS, ReadTx};
+use super::super::{Reader, Store};
 use super::{Delivery, DeliveryState, is_waiting, read, row};
 use crate::domain::Timestamp;
 
@@ -125,13 +125,17 @@ impl Store {
         let result = self.in_time(async { Ok(end.exec(&tx).await.map(drop)?) }).await;
         self.reach.finish(tx, result).await
     }
+}
 
+impl Reader {
     /// Whether there are any of `these`: mostly there are none, and then nobody is kept from writing.
     async fn has_deliveries(&self, these: Expr) -> Result<bool, StoreError> {
         let some = webhook_delivery::Entity::find().filter(these).limit(1);
         self.in_time(async { Ok(!rows(&self.begin_read().await?, some).await?.is_empty()) }).await
     }
+}
 
+impl Store {
     /// Writes what became of deliveries, and ends their leases.
     ///
     /// # Errors

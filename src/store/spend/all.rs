@@ -8,7 +8,7 @@ use sea_orm::{EntityTrait as _, QueryOrder as _};
 use super::journal::unfolded;
 use super::{amounts, read_calendar};
 use crate::domain::Timestamp;
-use crate::store::Store;
+use crate::store::Reader;
 use crate::store::entity::{spend, spend_series};
 use crate::store::error::StoreError;
 use crate::store::persist::visit;
@@ -28,7 +28,7 @@ pub struct RecordedSpend {
     pub amounts: SpendAmounts,
 }
 
-impl Store {
+impl Reader {
     /// How spend is kept. Hands its rows to `take`, in the order of their starts and ids, after it was found that the journal
     /// can be read.
     ///

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, Q
 use super::journal::unfolded;
 use super::{NO_SERIES, first, read_calendar};
 use crate::domain::Timestamp;
-use crate::store::Store;
+use crate::store::Reader;
 use crate::store::entity::{spend, spend_series};
 use crate::store::error::StoreError;
 use crate::store::persist::{rows, visit};
@@ -66,7 +66,7 @@ pub struct SpendSnapshot {
 /// The id of a series, and what sums up for it, in the order of the columns.
 type Sums = (Vec<u8>, i64, i64, i64, i64, i64, i64, i64, i64, i64);
 
-impl Store {
+impl Reader {
     /// Spend as it is now.
     ///
     /// # Errors

@@ -209,6 +209,14 @@ async fn rows_that_make_no_resource_are_named() {
         ("UPDATE budget SET reset_duration = 'monthly' WHERE id = 'x-a'", "row \"x-a\": \"monthly\" is no duration"),
         ("UPDATE budget SET max_limit_nano_usd = -1 WHERE id = 'x-a'", "row \"x-a\": a limit is -1"),
         ("UPDATE budget SET customer_id = 'gone' WHERE customer_id = 'c'", "the owner \"gone\" does not exist"),
+        (
+            "UPDATE budget SET customer_id = NULL, provider_config_id = 7 WHERE customer_id = 'c'",
+            "table budget, row \"x-a\": the owner 7 does not exist",
+        ),
+        (
+            "UPDATE rate_limit SET customer_id = NULL, provider_key_id = 'gone' WHERE customer_id = 'c'",
+            "table rate_limit, row \"x-r\": the owner \"gone\" does not exist",
+        ),
         ("UPDATE budget SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
         ("UPDATE rate_limit SET ord = ord + 1", "row \"c\": its parts in another table are not numbered from 0"),
         ("UPDATE rate_limit SET token_anchor = NULL", "row \"x-r\": a dimension has some of its columns only"),
@@ -241,5 +249,8 @@ async fn rows_that_make_no_resource_are_named() {
         let error = bench.store.load().await.err().unwrap();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{spoil}: {error:?}");
         assert!(error.to_string().contains(named), "{spoil}: {error}");
+        // Reading part by part finds as much.
+        let error = bench.store.snapshot().await.unwrap().walk(|_| {}).await.err().unwrap();
+        assert!(error.to_string().contains(named), "{spoil}, part by part: {error}");
     }
 }

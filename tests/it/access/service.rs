@@ -1,12 +1,19 @@
 //! `TokenService`.
 
+use tollgate::proto::v1::apply_change::Change;
+use tollgate::proto::v1::apply_request::Part;
+use tollgate::proto::v1::change_service_client::ChangeServiceClient;
+use tollgate::proto::v1::config_resource::Resource;
+use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::team_service_client::TeamServiceClient;
 use tollgate::proto::v1::token_service_client::TokenServiceClient;
-use tollgate::proto::v1::{self, Role, Token};
+use tollgate::proto::v1::watch_config_response::Event;
+use tollgate::proto::v1::{self, ResourceKind, Role, Token};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::support::{ROOT, caller, closed, make, revoke, start, token};
+use crate::watch::rig::soon;
 
 async fn list(channel: &tonic::transport::Channel, request: v1::ListTokensRequest) -> v1::ListTokensResponse {
     TokenServiceClient::new(caller(channel, ROOT)).list_tokens(request).await.unwrap().into_inner()
@@ -49,8 +56,10 @@ async fn a_token_is_shown_once_and_works_until_it_is_revoked() {
     let all = list(&channel, v1::ListTokensRequest { include_ended: true, ..Default::default() }).await;
     assert_eq!(all.tokens[1].revoked_at, revoked.revoked_at);
 
+    let again = make(&channel, token("ops", Role::Node)).await.unwrap();
     let taken = make(&channel, token("ops", Role::Node)).await.unwrap_err();
     assert_eq!((taken.code(), reason(&taken).as_str()), (Code::AlreadyExists, "ERROR_REASON_ALREADY_EXISTS"));
+    assert_eq!(revoke(&channel, &again.id).await.unwrap().name, "ops", "its name was free");
     assert_eq!(revoke(&channel, "nobody").await.unwrap_err().code(), Code::NotFound);
     drop((teams, channel));
     rig.stop().await;
@@ -60,7 +69,7 @@ async fn a_token_is_shown_once_and_works_until_it_is_revoked() {
     let mut teams = TeamServiceClient::new(caller(&channel, &made.value));
     assert_eq!(teams.list_teams(v1::ListTeamsRequest::default()).await.unwrap_err().code(), Code::Unauthenticated);
     let again = list(&channel, v1::ListTokensRequest { include_ended: true, ..Default::default() }).await;
-    assert_eq!(again.tokens.len(), 2);
+    assert_eq!(again.tokens.len(), 3);
     assert!(again.tokens[0].last_used_at.is_some(), "noted when the server stopped, at the latest");
     drop((teams, channel));
     rig.stop().await;
@@ -142,6 +151,89 @@ async fn a_repeated_request_is_done_once_and_never_shows_the_value_again() {
     assert!(tokens.revoke_token(dry).await.unwrap().into_inner().token.unwrap().revoked_at.is_some());
     assert_eq!(list(&channel, v1::ListTokensRequest::default()).await.total_size, 2);
     drop((tokens, channel));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn to_make_and_revoke_a_token_is_in_the_audit_trail_without_its_hash() {
+    let (mut rig, channel) = closed().await;
+    let made = make(&channel, token("ops", Role::Viewer)).await.unwrap();
+    let stale = v1::RevokeTokenRequest { id: made.id.clone(), revision: made.revision + 1, ..Default::default() };
+    let mut tokens = TokenServiceClient::new(caller(&channel, ROOT));
+    assert_eq!(tokens.revoke_token(stale.clone()).await.unwrap_err().code(), Code::Aborted);
+    let negative = v1::RevokeTokenRequest { revision: -1, ..stale.clone() };
+    assert_eq!(fields(&tokens.revoke_token(negative).await.unwrap_err()), ["revision"]);
+    let request_id = uuid::Uuid::now_v7().to_string();
+    let current = v1::RevokeTokenRequest { revision: made.revision, request_id: request_id.clone(), ..stale };
+    let revoked = tokens.revoke_token(current.clone()).await.unwrap().into_inner().token.unwrap();
+    assert_eq!(tokens.revoke_token(current).await.unwrap().into_inner().token.unwrap(), revoked, "a retry");
+    assert_eq!(revoked.revision, made.revision + 1);
+    assert_eq!((revoked.updated_at, made.updated_at), (revoked.revoked_at, made.created_at));
+
+    let of_tokens = v1::ListChangesRequest { kind: ResourceKind::Token.into(), ..Default::default() };
+    let mut config = ConfigServiceClient::new(caller(&channel, ROOT));
+    let changes = config.list_changes(of_tokens.clone()).await.unwrap().into_inner().changes;
+    let told: Vec<_> = changes.iter().map(|it| (it.revision, it.op(), it.method.as_str(), it.actor.as_str())).collect();
+    let (create, revoke) = ("tollgate.v1.TokenService/CreateToken", "tollgate.v1.TokenService/RevokeToken");
+    let root = made.created_by.as_str();
+    let bootstrapped = changes.last().unwrap();
+    assert_eq!(
+        told,
+        [
+            (revoked.revision, v1::ChangeOp::Update, revoke, root),
+            (made.revision, v1::ChangeOp::Create, create, root),
+            (bootstrapped.revision, v1::ChangeOp::Create, "bootstrap", "tollgate"),
+        ]
+    );
+    let shown = |token: &Token| Some(v1::ConfigResource { resource: Some(Resource::Token(token.clone())) });
+    let made = Token { value: String::new(), ..made };
+    assert_eq!((&changes[0].before, &changes[0].after), (&shown(&made), &shown(&revoked)), "there is no hash");
+    assert_eq!(changes[0].request_id, request_id);
+    // Of two with one name, one after the other, both are found by it.
+    let by_name = v1::ListChangesRequest { actor: "bootstrap".to_owned(), ..of_tokens };
+    assert_eq!(config.list_changes(by_name).await.unwrap().into_inner().changes.len(), 2);
+    drop((tokens, config, channel));
+    rig.stop().await;
+    let (agrees, text) = crate::process::verify(&rig.database, &[]);
+    assert!(agrees, "{text}");
+}
+
+#[tokio::test]
+async fn tokens_are_on_no_stream_and_a_rollback_leaves_them_as_they_are() {
+    let (mut rig, channel) = closed().await;
+    let made = make(&channel, token("ops", Role::Admin)).await.unwrap();
+    let request = v1::WatchConfigRequest { kinds: vec![ResourceKind::Token.into()], ..Default::default() };
+    let mut config = ConfigServiceClient::new(caller(&channel, ROOT));
+    assert_eq!(config.watch_config(request).await.unwrap_err().code(), Code::InvalidArgument);
+    let mut stream = config.watch_config(v1::WatchConfigRequest::default()).await.unwrap().into_inner();
+    revoke(&channel, &made.id).await.unwrap();
+    loop {
+        match soon(stream.message()).await.unwrap().unwrap().event {
+            Some(Event::Batch(batch)) => {
+                let is_token = |it: &v1::ConfigResource| matches!(it.resource, Some(Resource::Token(_)));
+                assert!(!batch.upserts.iter().any(is_token));
+            }
+            Some(Event::Bookmark(bookmark)) if bookmark.revision > made.revision => break,
+            _ => {}
+        }
+    }
+    let mut changes = ChangeServiceClient::new(caller(&channel, ROOT));
+    let options = v1::ApplyOptions { rollback_to_revision: made.revision, ..Default::default() };
+    let keys = vec![v1::ResourceKey { kind: ResourceKind::Token.into(), id: made.id.clone() }];
+    let named = v1::ApplyOptions { rollback_keys: keys, ..options.clone() };
+    let request =
+        |parts: Vec<Part>| tokio_stream::iter(parts.into_iter().map(|part| v1::ApplyRequest { part: Some(part) }));
+    let refused = changes.apply(request(vec![Part::Options(named)])).await.unwrap_err();
+    assert_eq!(fields(&refused), ["options.rollback_keys[0].kind"]);
+    changes.apply(request(vec![Part::Options(options)])).await.unwrap();
+    let resource = v1::ConfigResource { resource: Some(Resource::Token(token("x", Role::Admin))) };
+    let upsert = v1::ApplyChange { change: Some(Change::Upsert(resource)), ..Default::default() };
+    let parts = vec![Part::Options(v1::ApplyOptions::default()), Part::Change(upsert)];
+    let refused = changes.apply(request(parts)).await.unwrap_err();
+    assert!(refused.message().contains("TokenService"), "{}", refused.message());
+    let mut teams = TeamServiceClient::new(caller(&channel, &made.value));
+    assert_eq!(teams.list_teams(v1::ListTeamsRequest::default()).await.unwrap_err().code(), Code::Unauthenticated);
+    drop((stream, config, changes, teams, channel));
     rig.stop().await;
 }
 

@@ -47,3 +47,37 @@ async fn a_token_that_is_revoked_at_one_replica_is_good_at_none() {
     here.stop().await;
     there.stop().await;
 }
+
+#[tokio::test]
+async fn a_revocation_does_not_wait_for_the_lock_of_the_writers() {
+    if !here() {
+        return;
+    }
+    let database = Arc::new(Database::new());
+    let mut rig = Rig::on(Arc::clone(&database));
+    rig.settings.access.bootstrap_token = Some(BootstrapToken(ROOT.to_owned()));
+    let channel = start(&mut rig).await;
+    let made = make(&channel, token("node", Role::Node)).await.unwrap();
+    let holder = caller(&channel, &made.value);
+    let ending = watch(holder.clone(), "a").await.unwrap();
+
+    // Another server that stopped in its transaction: this one wants to write, and follows nothing meanwhile.
+    let stopped = database.store().await;
+    let held = stopped.lock().await.unwrap();
+    let writing = tokio::spawn({
+        let channel = channel.clone();
+        async move { make(&channel, token("late", Role::Node)).await }
+    });
+    // The log does not tell of it: only the table does.
+    database.sql(&format!("UPDATE token SET revoked_at = 1, revoked_by = 'ops' WHERE id = '{}'", made.id)).await;
+    assert!(farewell(ending).await.contains("revoked"));
+    assert_eq!(watch(holder.clone(), "a").await.unwrap_err().code(), Code::Unauthenticated);
+    held.rollback().await;
+    stopped.close().await;
+    // Nor does it work again once the states are followed that know nothing of it.
+    drop(writing.await.unwrap());
+    make(&channel, token("later", Role::Node)).await.unwrap();
+    assert_eq!(watch(holder.clone(), "a").await.unwrap_err().code(), Code::Unauthenticated);
+    drop((holder, channel));
+    rig.stop().await;
+}

@@ -333,7 +333,8 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
         | Resource::Provider(_)
         | Resource::McpClient(_)
         | Resource::ModelPrice(_)
-        | Resource::Webhook(_) => {}
+        | Resource::Webhook(_)
+        | Resource::Token(_) => {}
     }
     resource
 }

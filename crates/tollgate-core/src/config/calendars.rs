@@ -46,7 +46,8 @@ impl Config {
             | AnyResource::RoutingRule(_)
             | AnyResource::PricingOverride(_)
             | AnyResource::ModelPrice(_)
-            | AnyResource::Webhook(_) => None,
+            | AnyResource::Webhook(_)
+            | AnyResource::Token(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::alike::{put, take};
 use super::{Config, ModelScope, PricePlace, Table};
 use crate::domain::{
     Customer, Limits, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, Resource,
-    ResourceKey, RoutingRule, Stored, Team, VirtualKey, Webhook,
+    ResourceKey, RoutingRule, Stored, Team, Token, VirtualKey, Webhook,
 };
 
 /// Where a kind lies in the configuration, and which indexes it is in.
@@ -243,6 +243,16 @@ impl Indexed for Webhook {
 
     fn table_mut(config: &mut Config) -> &mut Table<Self> {
         &mut config.webhooks
+    }
+}
+
+impl Indexed for Token {
+    fn table(config: &Config) -> &Table<Self> {
+        &config.tokens
+    }
+
+    fn table_mut(config: &mut Config) -> &mut Table<Self> {
+        &mut config.tokens
     }
 }
 

@@ -114,9 +114,12 @@ impl Config {
                     LimitPlace::ProviderKey(stored.id.clone(), of.id.as_ref().into())
                 }
                 // These have no limits.
-                Kind::McpClient | Kind::RoutingRule | Kind::PricingOverride | Kind::ModelPrice | Kind::Webhook => {
-                    return None;
-                }
+                Kind::McpClient
+                | Kind::RoutingRule
+                | Kind::PricingOverride
+                | Kind::ModelPrice
+                | Kind::Webhook
+                | Kind::Token => return None,
             };
             let (limits, calendar) = place.limits(self)?;
             limits.has(id).then_some((place, limits, calendar))

@@ -28,8 +28,8 @@ pub use table::Table;
 
 use crate::domain::{
     AnyResource, Customer, Id, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, PricingScope, Provider,
-    ProviderGovernance, ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, VirtualKey,
-    Webhook,
+    ProviderGovernance, ProviderKey, ResourceKey, RoutingRule, Scope, Sha256Hash, Stored, Team, Timestamp, Token,
+    VirtualKey, Webhook,
 };
 
 /// All resources at one revision, and what finds them.
@@ -47,6 +47,7 @@ pub struct Config {
     model_prices: Table<ModelPrice>,
     /// For the server alone: no decision reads them.
     webhooks: Table<Webhook>,
+    tokens: Table<Token>,
     /// Both secrets of every key: the current and the one before.
     secrets: ByHash<Id<VirtualKey>>,
     /// Which provider has the provider key of an id.
@@ -97,6 +98,7 @@ impl Config {
             AnyResource::McpClient(stored) => of(self, stored),
             AnyResource::ModelPrice(stored) => of(self, stored),
             AnyResource::Webhook(stored) => of(self, stored),
+            AnyResource::Token(stored) => of(self, stored),
         }
     }
 
@@ -117,6 +119,7 @@ impl Config {
             Kind::McpClient => of::<McpClient>(self, &key.id),
             Kind::ModelPrice => of::<ModelPrice>(self, &key.id),
             Kind::Webhook => of::<Webhook>(self, &key.id),
+            Kind::Token => of::<Token>(self, &key.id),
         }
     }
 
@@ -155,6 +158,7 @@ impl Config {
             Kind::McpClient => of::<McpClient>(self, &key.id),
             Kind::ModelPrice => of::<ModelPrice>(self, &key.id),
             Kind::Webhook => of::<Webhook>(self, &key.id),
+            Kind::Token => of::<Token>(self, &key.id),
         }
     }
 
@@ -189,6 +193,7 @@ impl Config {
             Kind::McpClient => of::<McpClient>(self),
             Kind::ModelPrice => of::<ModelPrice>(self),
             Kind::Webhook => of::<Webhook>(self),
+            Kind::Token => of::<Token>(self),
         }
     }
 
@@ -206,6 +211,7 @@ impl Config {
             Kind::McpClient => self.mcp_clients.digest(),
             Kind::ModelPrice => self.model_prices.digest(),
             Kind::Webhook => self.webhooks.digest(),
+            Kind::Token => self.tokens.digest(),
         }
     }
 

@@ -171,6 +171,7 @@ pub fn owned_limits(any: &AnyResource) -> Vec<(LimitOwner, &Limits)> {
         | AnyResource::RoutingRule(_)
         | AnyResource::PricingOverride(_)
         | AnyResource::ModelPrice(_)
-        | AnyResource::Webhook(_) => Vec::new(),
+        | AnyResource::Webhook(_)
+        | AnyResource::Token(_) => Vec::new(),
     }
 }

@@ -136,17 +136,6 @@ pub enum Error {
     /// No such limit.
     #[error("there is no limit {0:?}")]
     NoLimit(Arc<str>),
-    /// No such token.
-    #[error("there is no token {0:?}")]
-    NoToken(Arc<str>),
-    /// A token has the name, or had it: names are never given again.
-    #[error("a token has or had the name {name:?}; names are not used again, so that the audit trail stays clear")]
-    TokenNameTaken {
-        /// The name.
-        name: Arc<str>,
-        /// Id of the token that has it.
-        holder: Arc<str>,
-    },
     /// No ADMIN token would be left, or there, that does not expire.
     #[error("there must always be an ADMIN token that does not expire: {0}")]
     NoLastingAdmin(&'static str),

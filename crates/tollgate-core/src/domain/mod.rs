@@ -60,7 +60,7 @@ pub use secret::{PreviousSecret, Secret, Sha256Hash};
 pub use team::Team;
 pub use text::{Labels, Struct, StructValue};
 pub use time::Timestamp;
-pub use token::{NewToken, Role, Token};
+pub use token::{Revocation, Role, Token};
 pub use violations::{Path, Violation, Violations};
 pub use virtual_key::{KeyOwner, McpConfig, ProviderConfig, VirtualKey};
 pub use webhook::{Webhook, WebhookEvent, WebhookFormat, WebhookOwner, WebhookSecret};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Customer, Id, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ProviderGovernance, RoutingRule, Team,
-    Timestamp, VirtualKey, Webhook,
+    Timestamp, Token, VirtualKey, Webhook,
 };
 
 /// The kinds of resource. The order is that of snapshots and digests.
@@ -33,11 +33,13 @@ pub enum Kind {
     ModelPrice,
     /// [`Webhook`].
     Webhook,
+    /// [`Token`].
+    Token,
 }
 
 impl Kind {
     /// All kinds, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Customer,
         Self::Team,
         Self::VirtualKey,
@@ -49,6 +51,7 @@ impl Kind {
         Self::McpClient,
         Self::ModelPrice,
         Self::Webhook,
+        Self::Token,
     ];
 
     /// The number of the kind in the API, the log and the digests; it never changes.
@@ -65,6 +68,7 @@ impl Kind {
             Self::McpClient => 9,
             Self::ModelPrice => 10,
             Self::Webhook => 11,
+            Self::Token => 12,
         }
     }
 
@@ -87,13 +91,14 @@ impl Kind {
             Self::McpClient => "mcp_client",
             Self::ModelPrice => "model_price",
             Self::Webhook => "webhook",
+            Self::Token => "token",
         }
     }
 
     /// Whether resources of the kind are on the change stream. The others are in the log and the audit trail alone: no node needs
-    /// them, and some have secrets.
+    /// them, and they have secrets or hashes of them.
     pub const fn is_streamed(self) -> bool {
-        !matches!(self, Self::Webhook)
+        !matches!(self, Self::Webhook | Self::Token)
     }
 }
 
@@ -177,6 +182,8 @@ pub enum AnyResource {
     ModelPrice(Arc<Stored<ModelPrice>>),
     /// A webhook.
     Webhook(Arc<Stored<Webhook>>),
+    /// An access token.
+    Token(Arc<Stored<Token>>),
 }
 
 impl AnyResource {
@@ -194,6 +201,7 @@ impl AnyResource {
             Self::McpClient(_) => Kind::McpClient,
             Self::ModelPrice(_) => Kind::ModelPrice,
             Self::Webhook(_) => Kind::Webhook,
+            Self::Token(_) => Kind::Token,
         }
     }
 
@@ -211,6 +219,7 @@ impl AnyResource {
             Self::McpClient(stored) => stored.id.as_str(),
             Self::ModelPrice(stored) => stored.id.as_str(),
             Self::Webhook(stored) => stored.id.as_str(),
+            Self::Token(stored) => stored.id.as_str(),
         }
     }
 
@@ -228,6 +237,7 @@ impl AnyResource {
             Self::McpClient(stored) => ResourceKey::of(&stored.id),
             Self::ModelPrice(stored) => ResourceKey::of(&stored.id),
             Self::Webhook(stored) => ResourceKey::of(&stored.id),
+            Self::Token(stored) => ResourceKey::of(&stored.id),
         }
     }
 
@@ -245,6 +255,7 @@ impl AnyResource {
             Self::McpClient(stored) => stored.revision,
             Self::ModelPrice(stored) => stored.revision,
             Self::Webhook(stored) => stored.revision,
+            Self::Token(stored) => stored.revision,
         }
     }
 
@@ -262,6 +273,7 @@ impl AnyResource {
             Self::McpClient(stored) => stored.updated_at,
             Self::ModelPrice(stored) => stored.updated_at,
             Self::Webhook(stored) => stored.updated_at,
+            Self::Token(stored) => stored.updated_at,
         }
     }
 }
@@ -296,5 +308,6 @@ kinds!(
     Provider,
     McpClient,
     ModelPrice,
-    Webhook
+    Webhook,
+    Token
 );

@@ -1,12 +1,13 @@
-//! Tokens: who may call. They are credentials of this service's callers, and not resources: no node needs to know them.
+//! Access tokens: who may call. They are credentials of this service's callers; no decision reads them, and no node needs to
+//! know them.
 
 use std::sync::Arc;
 
 use rand::Rng as _;
 
-use super::{Sha256Hash, Timestamp};
+use super::{Sha256Hash, Stored, Timestamp};
 
-/// What the holder of a token may do (`access` has the methods).
+/// The rights of the holder of an access token (`api` has the methods).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// Everything.
@@ -36,46 +37,36 @@ impl Role {
     }
 }
 
-/// A token to be made.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NewToken {
-    /// Its name.
-    pub name: Box<str>,
-    /// What its holder may do.
-    pub role: Role,
-    /// The one node that its holder speaks for.
-    pub node_id: Option<Box<str>>,
-    /// From when on it is refused.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// A token as it is kept: never its value.
+/// An access token as it is kept: never its value. Once made, it changes only by being revoked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Token {
-    /// UUIDv7.
-    pub id: Arc<str>,
-    /// Unique among all tokens that ever were, and without `/`.
+    /// Unique among those that are not revoked, and without `/`.
     pub name: Arc<str>,
-    /// What its holder may do.
+    /// The rights of its holder.
     pub role: Role,
     /// The one node that its holder speaks for; only of NODE tokens.
     pub node_id: Option<Arc<str>>,
     /// SHA-256 of its value.
     pub sha256: Sha256Hash,
-    /// When it was made.
-    pub created_at: Timestamp,
     /// Who made it.
     pub created_by: Arc<str>,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, and by whom.
-    pub revoked: Option<(Timestamp, Arc<str>)>,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<Timestamp>,
+    /// Its end, if it was revoked.
+    pub revoked: Option<Revocation>,
+}
+
+/// The end of an access token that was revoked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revocation {
+    /// When it was revoked.
+    pub at: Timestamp,
+    /// The caller that revoked it.
+    pub by: Arc<str>,
 }
 
 impl Token {
-    /// What every token begins with, so that none is ever mistaken for a virtual key.
+    /// The beginning of every value, so that none is ever mistaken for a virtual key.
     pub const PREFIX: &'static str = "tg_";
     /// Random characters after the prefix: 62^43 is over 2^255.
     const RANDOM_CHARACTERS: usize = 43;
@@ -104,10 +95,12 @@ impl Token {
     pub fn is_lasting_admin(&self) -> bool {
         self.role == Role::Admin && self.expires_at.is_none() && self.revoked.is_none()
     }
+}
 
-    /// How its holder appears in the audit trail.
+impl Stored<Token> {
+    /// How its holder appears in the audit trail: name and id, because a name may be given again.
     pub fn actor(&self) -> String {
-        format!("{}/{}", self.name, self.id)
+        format!("{}/{}", self.resource.name, self.id)
     }
 }
 

@@ -245,6 +245,7 @@ impl Summary {
             Resource::McpClient(it) => (ResourceKind::McpClient, &it.id, it.revision, &it.name),
             Resource::ModelPrice(it) => (ResourceKind::ModelPrice, &it.id, it.revision, &it.model),
             Resource::Webhook(it) => (ResourceKind::Webhook, &it.id, it.revision, &it.name),
+            Resource::Token(it) => (ResourceKind::Token, &it.id, it.revision, &it.name),
         };
         Some(Self { key: ResourceKey { kind: kind.into(), id: id.clone() }, revision, name: name.clone() })
     }

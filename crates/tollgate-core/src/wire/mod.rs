@@ -31,7 +31,8 @@ use prost::Message;
 use crate::counters::{Adjustment, CounterKey};
 use crate::domain::{
     AnyResource, Customer, Id, Kind, LimitKind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider,
-    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Violations, VirtualKey, Webhook,
+    ProviderGovernance, Resource, ResourceKey, RoutingRule, Stored, Team, Timestamp, Token, Violations, VirtualKey,
+    Webhook,
 };
 use crate::proto::v1;
 
@@ -46,7 +47,7 @@ pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing
 pub use provider::render_key as render_provider_key;
 pub use routing_rule::{parse_fallbacks, parse_routing_scope, render_fallback, render_routing_scope};
 pub use text::{parse_timestamp, timestamp};
-pub use token::{parse_token, render_role, render_token};
+pub use token::{parse_token, render_role};
 pub use virtual_key::parse_secrets;
 pub use webhook::host_alone;
 
@@ -147,6 +148,7 @@ pub fn render_any(any: &AnyResource, form: Form) -> v1::ConfigResource {
         AnyResource::McpClient(stored) => of::<McpClient>(stored, form),
         AnyResource::ModelPrice(stored) => of::<ModelPrice>(stored, form),
         AnyResource::Webhook(stored) => of::<Webhook>(stored, form),
+        AnyResource::Token(stored) => of::<Token>(stored, form),
     }
 }
 
@@ -198,6 +200,7 @@ fn restore(message: v1::ConfigResource, form: Form, violations: &mut Violations)
         Some(Message::McpClient(message)) => of::<McpClient>(message, form, violations),
         Some(Message::ModelPrice(message)) => of::<ModelPrice>(message, form, violations),
         Some(Message::Webhook(message)) => of::<Webhook>(message, form, violations),
+        Some(Message::Token(message)) => of::<Token>(message, form, violations),
         None => {
             violations.add(Path::root("resource"), "is of no kind that this version knows");
             None
@@ -218,7 +221,8 @@ pub const fn has_hashes(kind: Kind) -> bool {
         | Kind::Provider
         | Kind::McpClient
         | Kind::ModelPrice
-        | Kind::Webhook => false,
+        | Kind::Webhook
+        | Kind::Token => false,
     }
 }
 
@@ -233,8 +237,10 @@ pub fn strip_hashes(resource: &mut v1::ConfigResource) {
 /// Takes secrets and hashes of them out of a resource of the log, for people to read.
 pub fn strip_secrets(resource: &mut v1::ConfigResource) {
     strip_hashes(resource);
-    if let Some(v1::config_resource::Resource::Webhook(webhook)) = &mut resource.resource {
-        webhook::hide(webhook);
+    match &mut resource.resource {
+        Some(v1::config_resource::Resource::Webhook(webhook)) => webhook::hide(webhook),
+        Some(v1::config_resource::Resource::Token(token)) => token.value_sha256.clear(),
+        _ => {}
     }
 }
 
@@ -252,6 +258,7 @@ pub const fn kind(kind: Kind) -> v1::ResourceKind {
         Kind::McpClient => v1::ResourceKind::McpClient,
         Kind::ModelPrice => v1::ResourceKind::ModelPrice,
         Kind::Webhook => v1::ResourceKind::Webhook,
+        Kind::Token => v1::ResourceKind::Token,
     }
 }
 

@@ -333,7 +333,7 @@ fn check_id(id: i64, path: &Path<'_>, violations: &mut Violations) {
 }
 
 /// A hash of 32 bytes.
-fn parse_hash(bytes: &[u8], path: &Path<'_>, violations: &mut Violations) -> Sha256Hash {
+pub(super) fn parse_hash(bytes: &[u8], path: &Path<'_>, violations: &mut Violations) -> Sha256Hash {
     Sha256Hash::from_slice(bytes).unwrap_or_else(|| {
         violations.add(path, format!("has {} bytes; must have 32", bytes.len()));
         Sha256Hash([0; 32])

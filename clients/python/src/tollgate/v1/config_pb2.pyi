@@ -11,6 +11,7 @@ from tollgate.v1 import provider_pb2 as _provider_pb2
 from tollgate.v1 import provider_governance_pb2 as _provider_governance_pb2
 from tollgate.v1 import resource_pb2 as _resource_pb2
 from tollgate.v1 import routing_rule_pb2 as _routing_rule_pb2
+from tollgate.v1 import token_pb2 as _token_pb2
 from tollgate.v1 import usage_pb2 as _usage_pb2
 from tollgate.v1 import webhook_pb2 as _webhook_pb2
 from google.protobuf.internal import containers as _containers
@@ -58,7 +59,7 @@ CHANGE_OP_UPDATE: ChangeOp
 CHANGE_OP_DELETE: ChangeOp
 
 class ConfigResource(_message.Message):
-    __slots__ = ("customer", "team", "virtual_key", "routing_rule", "model_config", "provider_governance", "pricing_override", "provider", "mcp_client", "model_price", "webhook")
+    __slots__ = ("customer", "team", "virtual_key", "routing_rule", "model_config", "provider_governance", "pricing_override", "provider", "mcp_client", "model_price", "webhook", "token")
     CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     TEAM_FIELD_NUMBER: _ClassVar[int]
     VIRTUAL_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +71,7 @@ class ConfigResource(_message.Message):
     MCP_CLIENT_FIELD_NUMBER: _ClassVar[int]
     MODEL_PRICE_FIELD_NUMBER: _ClassVar[int]
     WEBHOOK_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     customer: _hierarchy_pb2.Customer
     team: _hierarchy_pb2.Team
     virtual_key: _hierarchy_pb2.VirtualKey
@@ -81,7 +83,8 @@ class ConfigResource(_message.Message):
     mcp_client: _mcp_client_pb2.McpClient
     model_price: _model_price_pb2.ModelPrice
     webhook: _webhook_pb2.Webhook
-    def __init__(self, customer: _Optional[_Union[_hierarchy_pb2.Customer, _Mapping[str, _Any]]] = ..., team: _Optional[_Union[_hierarchy_pb2.Team, _Mapping[str, _Any]]] = ..., virtual_key: _Optional[_Union[_hierarchy_pb2.VirtualKey, _Mapping[str, _Any]]] = ..., routing_rule: _Optional[_Union[_routing_rule_pb2.RoutingRule, _Mapping[str, _Any]]] = ..., model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ..., provider_governance: _Optional[_Union[_provider_governance_pb2.ProviderGovernance, _Mapping[str, _Any]]] = ..., pricing_override: _Optional[_Union[_pricing_override_pb2.PricingOverride, _Mapping[str, _Any]]] = ..., provider: _Optional[_Union[_provider_pb2.Provider, _Mapping[str, _Any]]] = ..., mcp_client: _Optional[_Union[_mcp_client_pb2.McpClient, _Mapping[str, _Any]]] = ..., model_price: _Optional[_Union[_model_price_pb2.ModelPrice, _Mapping[str, _Any]]] = ..., webhook: _Optional[_Union[_webhook_pb2.Webhook, _Mapping[str, _Any]]] = ...) -> None: ...
+    token: _token_pb2.Token
+    def __init__(self, customer: _Optional[_Union[_hierarchy_pb2.Customer, _Mapping[str, _Any]]] = ..., team: _Optional[_Union[_hierarchy_pb2.Team, _Mapping[str, _Any]]] = ..., virtual_key: _Optional[_Union[_hierarchy_pb2.VirtualKey, _Mapping[str, _Any]]] = ..., routing_rule: _Optional[_Union[_routing_rule_pb2.RoutingRule, _Mapping[str, _Any]]] = ..., model_config: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping[str, _Any]]] = ..., provider_governance: _Optional[_Union[_provider_governance_pb2.ProviderGovernance, _Mapping[str, _Any]]] = ..., pricing_override: _Optional[_Union[_pricing_override_pb2.PricingOverride, _Mapping[str, _Any]]] = ..., provider: _Optional[_Union[_provider_pb2.Provider, _Mapping[str, _Any]]] = ..., mcp_client: _Optional[_Union[_mcp_client_pb2.McpClient, _Mapping[str, _Any]]] = ..., model_price: _Optional[_Union[_model_price_pb2.ModelPrice, _Mapping[str, _Any]]] = ..., webhook: _Optional[_Union[_webhook_pb2.Webhook, _Mapping[str, _Any]]] = ..., token: _Optional[_Union[_token_pb2.Token, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class WatchBegin(_message.Message):
     __slots__ = ("mode", "reason", "head_revision", "heartbeat_interval", "without_hashes", "server_time")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atollgate/v1/resource.proto\x12\x0btollgate.v1\"B\n\x0bResourceKey\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\n\n\x02id\x18\x02 \x01(\t*\xff\x02\n\x0cResourceKind\x12\x1d\n\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESOURCE_KIND_CUSTOMER\x10\x01\x12\x16\n\x12RESOURCE_KIND_TEAM\x10\x02\x12\x1d\n\x19RESOURCE_KIND_VIRTUAL_KEY\x10\x03\x12\x1e\n\x1aRESOURCE_KIND_ROUTING_RULE\x10\x04\x12\x1e\n\x1aRESOURCE_KIND_MODEL_CONFIG\x10\x05\x12%\n!RESOURCE_KIND_PROVIDER_GOVERNANCE\x10\x06\x12\"\n\x1eRESOURCE_KIND_PRICING_OVERRIDE\x10\x07\x12\x1a\n\x16RESOURCE_KIND_PROVIDER\x10\x08\x12\x1c\n\x18RESOURCE_KIND_MCP_CLIENT\x10\t\x12\x1d\n\x19RESOURCE_KIND_MODEL_PRICE\x10\n\x12\x19\n\x15RESOURCE_KIND_WEBHOOK\x10\x0b*g\n\x08\x43hildren\x12\x18\n\x14\x43HILDREN_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HILDREN_DETACH\x10\x01\x12\x17\n\x13\x43HILDREN_DEACTIVATE\x10\x02\x12\x13\n\x0f\x43HILDREN_DELETE\x10\x03*^\n\x0cResourceView\x12\x1d\n\x19RESOURCE_VIEW_UNSPECIFIED\x10\x00\x12\x17\n\x13RESOURCE_VIEW_BASIC\x10\x01\x12\x16\n\x12RESOURCE_VIEW_FULL\x10\x02\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atollgate/v1/resource.proto\x12\x0btollgate.v1\"B\n\x0bResourceKey\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\n\n\x02id\x18\x02 \x01(\t*\x98\x03\n\x0cResourceKind\x12\x1d\n\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESOURCE_KIND_CUSTOMER\x10\x01\x12\x16\n\x12RESOURCE_KIND_TEAM\x10\x02\x12\x1d\n\x19RESOURCE_KIND_VIRTUAL_KEY\x10\x03\x12\x1e\n\x1aRESOURCE_KIND_ROUTING_RULE\x10\x04\x12\x1e\n\x1aRESOURCE_KIND_MODEL_CONFIG\x10\x05\x12%\n!RESOURCE_KIND_PROVIDER_GOVERNANCE\x10\x06\x12\"\n\x1eRESOURCE_KIND_PRICING_OVERRIDE\x10\x07\x12\x1a\n\x16RESOURCE_KIND_PROVIDER\x10\x08\x12\x1c\n\x18RESOURCE_KIND_MCP_CLIENT\x10\t\x12\x1d\n\x19RESOURCE_KIND_MODEL_PRICE\x10\n\x12\x19\n\x15RESOURCE_KIND_WEBHOOK\x10\x0b\x12\x17\n\x13RESOURCE_KIND_TOKEN\x10\x0c*g\n\x08\x43hildren\x12\x18\n\x14\x43HILDREN_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43HILDREN_DETACH\x10\x01\x12\x17\n\x13\x43HILDREN_DEACTIVATE\x10\x02\x12\x13\n\x0f\x43HILDREN_DELETE\x10\x03*^\n\x0cResourceView\x12\x1d\n\x19RESOURCE_VIEW_UNSPECIFIED\x10\x00\x12\x17\n\x13RESOURCE_VIEW_BASIC\x10\x01\x12\x16\n\x12RESOURCE_VIEW_FULL\x10\x02\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
   _globals['_RESOURCEKIND']._serialized_start=112
-  _globals['_RESOURCEKIND']._serialized_end=495
-  _globals['_CHILDREN']._serialized_start=497
-  _globals['_CHILDREN']._serialized_end=600
-  _globals['_RESOURCEVIEW']._serialized_start=602
-  _globals['_RESOURCEVIEW']._serialized_end=696
+  _globals['_RESOURCEKIND']._serialized_end=520
+  _globals['_CHILDREN']._serialized_start=522
+  _globals['_CHILDREN']._serialized_end=625
+  _globals['_RESOURCEVIEW']._serialized_start=627
+  _globals['_RESOURCEVIEW']._serialized_end=721
   _globals['_RESOURCEKEY']._serialized_start=43
   _globals['_RESOURCEKEY']._serialized_end=109
 # @@protoc_insertion_point(module_scope)

@@ -19,6 +19,7 @@ class ResourceKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESOURCE_KIND_MCP_CLIENT: _ClassVar[ResourceKind]
     RESOURCE_KIND_MODEL_PRICE: _ClassVar[ResourceKind]
     RESOURCE_KIND_WEBHOOK: _ClassVar[ResourceKind]
+    RESOURCE_KIND_TOKEN: _ClassVar[ResourceKind]
 
 class Children(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ RESOURCE_KIND_PROVIDER: ResourceKind
 RESOURCE_KIND_MCP_CLIENT: ResourceKind
 RESOURCE_KIND_MODEL_PRICE: ResourceKind
 RESOURCE_KIND_WEBHOOK: ResourceKind
+RESOURCE_KIND_TOKEN: ResourceKind
 CHILDREN_UNSPECIFIED: Children
 CHILDREN_DETACH: Children
 CHILDREN_DEACTIVATE: Children

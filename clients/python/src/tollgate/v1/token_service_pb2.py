@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from tollgate.v1 import token_pb2 as tollgate_dot_v1_dot_token__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftollgate/v1/token_service.proto\x12\x0btollgate.v1\x1a\x17tollgate/v1/token.proto\"b\n\x12\x43reateTokenRequest\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.tollgate.v1.Token\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"8\n\x13\x43reateTokenResponse\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.tollgate.v1.Token\"r\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1f\n\x04role\x18\x03 \x01(\x0e\x32\x11.tollgate.v1.Role\x12\x15\n\rinclude_ended\x18\x04 \x01(\x08\"e\n\x12ListTokensResponse\x12\"\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.tollgate.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"K\n\x12RevokeTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"8\n\x13RevokeTokenResponse\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.tollgate.v1.Token2\x86\x02\n\x0cTokenService\x12P\n\x0b\x43reateToken\x12\x1f.tollgate.v1.CreateTokenRequest\x1a .tollgate.v1.CreateTokenResponse\x12R\n\nListTokens\x12\x1e.tollgate.v1.ListTokensRequest\x1a\x1f.tollgate.v1.ListTokensResponse\"\x03\x90\x02\x01\x12P\n\x0bRevokeToken\x12\x1f.tollgate.v1.RevokeTokenRequest\x1a .tollgate.v1.RevokeTokenResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftollgate/v1/token_service.proto\x12\x0btollgate.v1\x1a\x17tollgate/v1/token.proto\"b\n\x12\x43reateTokenRequest\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.tollgate.v1.Token\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"8\n\x13\x43reateTokenResponse\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.tollgate.v1.Token\"r\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1f\n\x04role\x18\x03 \x01(\x0e\x32\x11.tollgate.v1.Role\x12\x15\n\rinclude_ended\x18\x04 \x01(\x08\"e\n\x12ListTokensResponse\x12\"\n\x06tokens\x18\x01 \x03(\x0b\x32\x12.tollgate.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"]\n\x12RevokeTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\x03\"8\n\x13RevokeTokenResponse\x12!\n\x05token\x18\x01 \x01(\x0b\x32\x12.tollgate.v1.Token2\x86\x02\n\x0cTokenService\x12P\n\x0b\x43reateToken\x12\x1f.tollgate.v1.CreateTokenRequest\x1a .tollgate.v1.CreateTokenResponse\x12R\n\nListTokens\x12\x1e.tollgate.v1.ListTokensRequest\x1a\x1f.tollgate.v1.ListTokensResponse\"\x03\x90\x02\x01\x12P\n\x0bRevokeToken\x12\x1f.tollgate.v1.RevokeTokenRequest\x1a .tollgate.v1.RevokeTokenResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,9 +44,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTOKENSRESPONSE']._serialized_start=347
   _globals['_LISTTOKENSRESPONSE']._serialized_end=448
   _globals['_REVOKETOKENREQUEST']._serialized_start=450
-  _globals['_REVOKETOKENREQUEST']._serialized_end=525
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=527
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=583
-  _globals['_TOKENSERVICE']._serialized_start=586
-  _globals['_TOKENSERVICE']._serialized_end=848
+  _globals['_REVOKETOKENREQUEST']._serialized_end=543
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=545
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=601
+  _globals['_TOKENSERVICE']._serialized_start=604
+  _globals['_TOKENSERVICE']._serialized_end=866
 # @@protoc_insertion_point(module_scope)

@@ -46,14 +46,16 @@ class ListTokensResponse(_message.Message):
     def __init__(self, tokens: _Optional[_Iterable[_Union[_token_pb2.Token, _Mapping[str, _Any]]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ...) -> None: ...
 
 class RevokeTokenRequest(_message.Message):
-    __slots__ = ("id", "request_id", "validate_only")
+    __slots__ = ("id", "request_id", "validate_only", "revision")
     ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     id: str
     request_id: str
     validate_only: bool
-    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+    revision: int
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., revision: _Optional[int] = ...) -> None: ...
 
 class RevokeTokenResponse(_message.Message):
     __slots__ = ("token",)

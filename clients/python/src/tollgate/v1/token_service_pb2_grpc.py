@@ -68,7 +68,7 @@ class TokenServiceServicer(object):
 
     def CreateToken(self, request, context):
         """Makes an access token. The answer has its value, this once. Errors: INVALID_ARGUMENT with every violation; ALREADY_EXISTS if
-        one has or had the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
+        one that is not revoked has the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +83,7 @@ class TokenServiceServicer(object):
 
     def RevokeToken(self, request, context):
         """Revokes an access token for good: within a second every replica refuses it, and its streams end with a GoAway. Revoking it
-        again changes nothing. Errors: NOT_FOUND; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
+        again changes nothing. Errors: NOT_FOUND; ABORTED if its `revision` is another; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -116,7 +116,7 @@ class TokenServiceStub(typing.Generic[_TokenServiceCreateTokenType, _TokenServic
 
     CreateToken: _TokenServiceCreateTokenType
     """Makes an access token. The answer has its value, this once. Errors: INVALID_ARGUMENT with every violation; ALREADY_EXISTS if
-    one has or had the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
+    one that is not revoked has the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
     """
 
     ListTokens: _TokenServiceListTokensType
@@ -124,7 +124,7 @@ class TokenServiceStub(typing.Generic[_TokenServiceCreateTokenType, _TokenServic
 
     RevokeToken: _TokenServiceRevokeTokenType
     """Revokes an access token for good: within a second every replica refuses it, and its streams end with a GoAway. Revoking it
-    again changes nothing. Errors: NOT_FOUND; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
+    again changes nothing. Errors: NOT_FOUND; ABORTED if its `revision` is another; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
     """
 
 TokenServiceAsyncStub: typing_extensions.TypeAlias = TokenServiceStub[
@@ -158,7 +158,7 @@ class TokenServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[tollgate.v1.token_service_pb2.CreateTokenResponse, collections.abc.Awaitable[tollgate.v1.token_service_pb2.CreateTokenResponse]]:
         """Makes an access token. The answer has its value, this once. Errors: INVALID_ARGUMENT with every violation; ALREADY_EXISTS if
-        one has or had the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
+        one that is not revoked has the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
         """
 
     @abc.abstractmethod
@@ -176,7 +176,7 @@ class TokenServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[tollgate.v1.token_service_pb2.RevokeTokenResponse, collections.abc.Awaitable[tollgate.v1.token_service_pb2.RevokeTokenResponse]]:
         """Revokes an access token for good: within a second every replica refuses it, and its streams end with a GoAway. Revoking it
-        again changes nothing. Errors: NOT_FOUND; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
+        again changes nothing. Errors: NOT_FOUND; ABORTED if its `revision` is another; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

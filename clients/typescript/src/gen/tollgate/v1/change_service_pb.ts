@@ -129,8 +129,8 @@ export type ApplyChange = Message<"tollgate.v1.ApplyChange"> & {
      * name and parent of customers, teams and virtual keys; scope and name of routing rules and pricing overrides; scope,
      * model name and provider of model configs; the name of providers, MCP clients and provider governance; provider,
      * model and `valid_from` of model prices. An id that does not exist is NOT_FOUND, where the name is not the id. A virtual
-     * key's `value`, `value_sha256` and `previous_value_sha256` count on creation only. A webhook is INVALID_ARGUMENT: its
-     * secret is shown when it is made, by `WebhookService`.
+     * key's `value`, `value_sha256` and `previous_value_sha256` count on creation only. A webhook or an access token is
+     * INVALID_ARGUMENT: its secret is shown when it is made, by `WebhookService` or `TokenService`.
      *
      * @generated from field: tollgate.v1.ConfigResource upsert = 1;
      */

@@ -200,7 +200,7 @@ export type WatchConfigRequest = Message<"tollgate.v1.WatchConfigRequest"> & {
   resumeToken: string;
 
   /**
-   * The kinds to watch; all that are streamed if empty. Webhooks are not: naming them is INVALID_ARGUMENT.
+   * The kinds to watch; all that are streamed if empty. Webhooks and access tokens are not: naming them is INVALID_ARGUMENT.
    *
    * @generated from field: repeated tollgate.v1.ResourceKind kinds = 3;
    */
@@ -341,7 +341,7 @@ export type ListChangesRequest = Message<"tollgate.v1.ListChangesRequest"> & {
   id: string;
 
   /**
-   * Only changes made by this actor, as `Change.actor` shows it; of an access token its name is enough.
+   * Only changes made by this actor, as `Change.actor` shows it; of access tokens the name is enough.
    *
    * @generated from field: string actor = 5;
    */

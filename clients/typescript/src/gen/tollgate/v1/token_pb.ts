@@ -12,14 +12,14 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/token.proto.
  */
 export const file_tollgate_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("Chd0b2xsZ2F0ZS92MS90b2tlbi5wcm90bxILdG9sbGdhdGUudjEizAIKBVRva2VuEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHwoEcm9sZRgDIAEoDjIRLnRvbGxnYXRlLnYxLlJvbGUSDwoHbm9kZV9pZBgEIAEoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV2YWx1ZRgGIAEoCRIwCgxsYXN0X3VzZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCSABKAkSLgoKcmV2b2tlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKcmV2b2tlZF9ieRgLIAEoCSpMCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX0FETUlOEAESDwoLUk9MRV9WSUVXRVIQAhINCglST0xFX05PREUQA0JWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Chd0b2xsZ2F0ZS92MS90b2tlbi5wcm90bxILdG9sbGdhdGUudjEipAMKBVRva2VuEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHwoEcm9sZRgDIAEoDjIRLnRvbGxnYXRlLnYxLlJvbGUSDwoHbm9kZV9pZBgEIAEoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV2YWx1ZRgGIAEoCRIwCgxsYXN0X3VzZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCSABKAkSLgoKcmV2b2tlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKcmV2b2tlZF9ieRgLIAEoCRIQCghyZXZpc2lvbhgMIAEoAxIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgx2YWx1ZV9zaGEyNTYYDiABKAwqTAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9BRE1JThABEg8KC1JPTEVfVklFV0VSEAISDQoJUk9MRV9OT0RFEANCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * An access token: a credential of a caller of this API, sent as `authorization: Bearer tg_…`.
  *
- * Only the SHA-256 of an access token is stored. Access tokens are no configuration: they take no store revision, are on no watch
- * stream and not in ListChanges. Each is a record of itself instead, which is never removed: who made it and when, who
- * revoked it and when. Its name is never given to another one, so that `Change.actor` means one access token for ever.
+ * Only the SHA-256 of an access token is stored. To make or revoke one takes a store revision and is in ListChanges, without
+ * that hash; no watch stream carries access tokens. Each is a record that is never removed: who made it and when, who revoked it and
+ * when. Once made, it changes only by being revoked. Its name is free again then; `Change.actor` has the id beside the name.
  *
  * @generated from message tollgate.v1.Token
  */
@@ -32,8 +32,8 @@ export type Token = Message<"tollgate.v1.Token"> & {
   id: string;
 
   /**
-   * For people, and for the audit trail: 1 to 128 characters, without `/` and white space. Never used again, even after
-   * it was revoked.
+   * For people, and for the audit trail: 1 to 128 characters, without `/` and white space. Unique among those that
+   * are not revoked.
    *
    * @generated from field: string name = 2;
    */
@@ -68,7 +68,7 @@ export type Token = Message<"tollgate.v1.Token"> & {
   value: string;
 
   /**
-   * Output only. When it was last used, to the minute. Absent: never.
+   * Output only. When it was last used, to the minute; in answers of ListTokens only. Absent: never.
    *
    * @generated from field: google.protobuf.Timestamp last_used_at = 7;
    */
@@ -101,6 +101,27 @@ export type Token = Message<"tollgate.v1.Token"> & {
    * @generated from field: string revoked_by = 11;
    */
   revokedBy: string;
+
+  /**
+   * Output only. Store revision of its last change.
+   *
+   * @generated from field: int64 revision = 12;
+   */
+  revision: bigint;
+
+  /**
+   * Output only. When it was last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp updated_at = 13;
+   */
+  updatedAt?: Timestamp | undefined;
+
+  /**
+   * Output only. SHA-256 of the value. In no answer: it stands in the log alone.
+   *
+   * @generated from field: bytes value_sha256 = 14;
+   */
+  valueSha256: Uint8Array;
 };
 
 /**

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/token_service.proto.
  */
 export const file_tollgate_v1_token_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS92MS90b2tlbl9zZXJ2aWNlLnByb3RvEgt0b2xsZ2F0ZS52MSJiChJDcmVhdGVUb2tlblJlcXVlc3QSIQoFdG9rZW4YASABKAsyEi50b2xsZ2F0ZS52MS5Ub2tlbhISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiOAoTQ3JlYXRlVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLnRvbGxnYXRlLnYxLlRva2VuInIKEUxpc3RUb2tlbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEh8KBHJvbGUYAyABKA4yES50b2xsZ2F0ZS52MS5Sb2xlEhUKDWluY2x1ZGVfZW5kZWQYBCABKAgiZQoSTGlzdFRva2Vuc1Jlc3BvbnNlEiIKBnRva2VucxgBIAMoCzISLnRvbGxnYXRlLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgFIksKElJldm9rZVRva2VuUmVxdWVzdBIKCgJpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiOAoTUmV2b2tlVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLnRvbGxnYXRlLnYxLlRva2VuMoYCCgxUb2tlblNlcnZpY2USUAoLQ3JlYXRlVG9rZW4SHy50b2xsZ2F0ZS52MS5DcmVhdGVUb2tlblJlcXVlc3QaIC50b2xsZ2F0ZS52MS5DcmVhdGVUb2tlblJlc3BvbnNlElIKCkxpc3RUb2tlbnMSHi50b2xsZ2F0ZS52MS5MaXN0VG9rZW5zUmVxdWVzdBofLnRvbGxnYXRlLnYxLkxpc3RUb2tlbnNSZXNwb25zZSIDkAIBElAKC1Jldm9rZVRva2VuEh8udG9sbGdhdGUudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAudG9sbGdhdGUudjEuUmV2b2tlVG9rZW5SZXNwb25zZUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_tollgate_v1_token]);
+  fileDesc("Ch90b2xsZ2F0ZS92MS90b2tlbl9zZXJ2aWNlLnByb3RvEgt0b2xsZ2F0ZS52MSJiChJDcmVhdGVUb2tlblJlcXVlc3QSIQoFdG9rZW4YASABKAsyEi50b2xsZ2F0ZS52MS5Ub2tlbhISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgiOAoTQ3JlYXRlVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLnRvbGxnYXRlLnYxLlRva2VuInIKEUxpc3RUb2tlbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEh8KBHJvbGUYAyABKA4yES50b2xsZ2F0ZS52MS5Sb2xlEhUKDWluY2x1ZGVfZW5kZWQYBCABKAgiZQoSTGlzdFRva2Vuc1Jlc3BvbnNlEiIKBnRva2VucxgBIAMoCzISLnRvbGxnYXRlLnYxLlRva2VuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgFIl0KElJldm9rZVRva2VuUmVxdWVzdBIKCgJpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhUKDXZhbGlkYXRlX29ubHkYAyABKAgSEAoIcmV2aXNpb24YBCABKAMiOAoTUmV2b2tlVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLnRvbGxnYXRlLnYxLlRva2VuMoYCCgxUb2tlblNlcnZpY2USUAoLQ3JlYXRlVG9rZW4SHy50b2xsZ2F0ZS52MS5DcmVhdGVUb2tlblJlcXVlc3QaIC50b2xsZ2F0ZS52MS5DcmVhdGVUb2tlblJlc3BvbnNlElIKCkxpc3RUb2tlbnMSHi50b2xsZ2F0ZS52MS5MaXN0VG9rZW5zUmVxdWVzdBofLnRvbGxnYXRlLnYxLkxpc3RUb2tlbnNSZXNwb25zZSIDkAIBElAKC1Jldm9rZVRva2VuEh8udG9sbGdhdGUudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAudG9sbGdhdGUudjEuUmV2b2tlVG9rZW5SZXNwb25zZUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_tollgate_v1_token]);
 
 /**
  * Request of `CreateToken`.
@@ -175,6 +175,13 @@ export type RevokeTokenRequest = Message<"tollgate.v1.RevokeTokenRequest"> & {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
+
+  /**
+   * The revision that the access token is expected to have; 0 for any. Another one is ABORTED, with both.
+   *
+   * @generated from field: int64 revision = 4;
+   */
+  revision: bigint;
 };
 
 /**
@@ -218,7 +225,7 @@ export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__P
 export const TokenService: GenService<{
   /**
    * Makes an access token. The answer has its value, this once. Errors: INVALID_ARGUMENT with every violation; ALREADY_EXISTS if
-   * one has or had the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
+   * one that is not revoked has the name; FAILED_PRECONDITION if the first one is not an ADMIN token that does not expire.
    *
    * @generated from rpc tollgate.v1.TokenService.CreateToken
    */
@@ -239,7 +246,7 @@ export const TokenService: GenService<{
   },
   /**
    * Revokes an access token for good: within a second every replica refuses it, and its streams end with a GoAway. Revoking it
-   * again changes nothing. Errors: NOT_FOUND; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
+   * again changes nothing. Errors: NOT_FOUND; ABORTED if its `revision` is another; FAILED_PRECONDITION if no ADMIN token that does not expire would be left.
    *
    * @generated from rpc tollgate.v1.TokenService.RevokeToken
    */
