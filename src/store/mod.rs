@@ -19,6 +19,7 @@
 //! | `spend` | the sums of what was counted, by hour |
 //! | `tokens` | who may call |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
+//! | `foreign` | databases of other programs, read only |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite and PostgreSQL are the engines. What is particular to one stands in `connect` (where it is, connections and their
@@ -37,6 +38,7 @@ mod customer;
 mod entity;
 mod error;
 mod fleet;
+mod foreign;
 mod group;
 mod journal;
 mod labels;
@@ -86,6 +88,7 @@ pub use connections::Pool;
 pub use credit::CreditGroup;
 pub use error::StoreError;
 pub use fleet::{FleetNode, NodeStatus};
+pub use foreign::{ForeignDatabase, ForeignRow};
 pub use group::*;
 pub use journal::JournalEntry;
 pub use lock::WriteTx;

@@ -10,7 +10,7 @@ use super::owned::{Gone, gone};
 use super::told::{Counts, Item, others, show};
 use crate::cli::Failure;
 use crate::cli::files::reference::{is_id, segment};
-use crate::cli::files::{Document, FilesArgs, failed, load, message_name};
+use crate::cli::files::{Document, FilesArgs, failed, load};
 use crate::cli::remote::{RemoteArgs, print, print_json_line, refused};
 use crate::cli::resource::api::Api;
 use crate::cli::resource::delete::confirm;
@@ -150,7 +150,7 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         .iter()
         .zip(&planned.documents)
         .filter(|(outcome, _)| !outcome.value.is_empty())
-        .map(|(outcome, document)| (label(document), outcome.value.clone()))
+        .map(|(outcome, document)| (label(&document.resource), outcome.value.clone()))
         .collect();
     if remote.json && secrets_file.is_none() {
         print_json_line(&answer)?;
@@ -211,7 +211,11 @@ impl Planned {
     }
 
     fn items(&self) -> Result<Vec<Item>, Failure> {
-        let names = self.documents.iter().map(label).chain(self.gone.iter().map(|gone| gone.name.clone()));
+        let names = self
+            .documents
+            .iter()
+            .map(|document| label(&document.resource))
+            .chain(self.gone.iter().map(|gone| gone.name.clone()));
         self.response.outcomes.iter().zip(names).map(|(outcome, name)| Item::new(outcome, Some(name))).collect()
     }
 
@@ -260,11 +264,11 @@ fn spare_others(response: &v1::ApplyResponse, gone: &[Gone]) -> Result<(), Failu
     Err(Failure::Failed(text.into()))
 }
 
-/// How people know the resource of a document: by its path.
-fn label(document: &Document) -> String {
+/// How people know a resource that a document describes: by its path.
+pub(in crate::cli) fn label(resource: &v1::ConfigResource) -> String {
     let parent = |id: &str| id.strip_prefix("name:").unwrap_or(id).to_owned();
     let joined = |parts: &[&str]| shortened(&parts.join("/"));
-    match &document.resource.resource {
+    match &resource.resource {
         Some(Resource::Customer(it)) => segment(&it.name),
         Some(Resource::Team(it)) => joined(&[&parent(&it.customer_id), &segment(&it.name)]),
         Some(Resource::VirtualKey(it)) if it.team_id.is_empty() => match parent(&it.customer_id) {
@@ -283,7 +287,7 @@ fn label(document: &Document) -> String {
         Some(Resource::McpClient(it)) => it.name.clone(),
         Some(Resource::ModelPrice(it)) => joined(&[&it.provider, &it.model]),
         Some(Resource::Webhook(it)) => it.name.clone(),
-        None => message_name(document.kind).to_owned(),
+        None => String::new(),
     }
 }
 

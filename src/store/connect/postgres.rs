@@ -79,6 +79,22 @@ pub(super) async fn open_beside(url: &PostgresUrl) -> Result<(Connections, Found
     Ok((readers, found))
 }
 
+/// Connects to a database of another program, to read it.
+pub(super) async fn foreign(url: &PostgresUrl) -> Result<DatabaseConnection, StoreError> {
+    Ok(connect("foreign", url, READING, 1).await?.get())
+}
+
+/// Why a database of another program cannot be read.
+pub(super) fn cannot_read(url: &PostgresUrl, error: &DbErr) -> StoreError {
+    match Fault::of(error) {
+        Fault::Permission => open_error(
+            format!("cannot read the database {url}: the user needs the right to SELECT from its tables"),
+            error,
+        ),
+        _ => cannot_open(url, error),
+    }
+}
+
 async fn connect(
     name: &'static str,
     url: &PostgresUrl,
