@@ -1,6 +1,7 @@
 //! `tollgate plan` and `tollgate apply`: a server made as files say, in one revision.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -137,14 +138,7 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         confirm(&format!("delete {} resources", counts.deleted), yes)?;
     }
     let secrets_file = secrets.open()?;
-    let options = v1::ApplyOptions {
-        request_id: uuid::Uuid::now_v7().to_string(),
-        managed_by: set.set.clone(),
-        return_resources: remote.json,
-        ..v1::ApplyOptions::default()
-    };
-    let changes = planned.as_planned();
-    let answer = apply(&api.server, options, changes).await.map_err(|status| explained(&status, &planned.documents))?;
+    let answer = planned.carry_out(&api, &set, remote.json).await?;
     let values: Vec<_> = answer
         .outcomes
         .iter()
@@ -167,6 +161,22 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         }
     }
     wait.wait(&api.server, answer.revision).await
+}
+
+/// Makes a server as the documents of files say, which delete nothing and have no values of keys.
+pub(in crate::cli) async fn files(api: &Api, files: &[PathBuf], set: &str, quiet: bool) -> Result<(), Failure> {
+    let set = SetArgs { set: set.to_owned(), prune: false };
+    let planned = Planned::make(api, load(files)?, &set).await?;
+    let items = planned.items()?;
+    let counts = Counts::of(&items);
+    if !quiet {
+        show(&items)?;
+    }
+    let revision = match counts.is_nothing() {
+        true => planned.response.revision,
+        false => planned.carry_out(api, &set, false).await?.revision,
+    };
+    if quiet { Ok(()) } else { print(&format!("{} at revision {revision}", counts.text())) }
 }
 
 /// Reads the values of keys from where the documents say they are.
@@ -208,6 +218,18 @@ impl Planned {
             }
         }
         Ok(Self { documents, gone: goes, response })
+    }
+
+    /// Makes the changes.
+    async fn carry_out(&self, api: &Api, set: &SetArgs, return_resources: bool) -> Result<v1::ApplyResponse, Failure> {
+        let options = v1::ApplyOptions {
+            request_id: uuid::Uuid::now_v7().to_string(),
+            managed_by: set.set.clone(),
+            return_resources,
+            ..v1::ApplyOptions::default()
+        };
+        let answer = apply(&api.server, options, self.as_planned()).await;
+        answer.map_err(|status| explained(&status, &self.documents))
     }
 
     fn items(&self) -> Result<Vec<Item>, Failure> {

@@ -1,6 +1,7 @@
 //! `tollgate migrate-from`: documents of this product, and a report, from what another gateway has. It reads, and writes
-//! nothing but files.
+//! nothing but files, unless it is to apply them.
 
+mod carry;
 mod draft;
 mod litellm;
 mod money;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
+use self::carry::CarryArgs;
 use self::draft::Drafts;
 use self::report::Report;
 use super::Failure;
@@ -43,10 +45,15 @@ struct OutputArgs {
     /// Print the report as JSON, with all places
     #[arg(long, env = "TOLLGATE_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
+
+    #[command(flatten)]
+    carry: CarryArgs,
 }
 
 /// What was made of another gateway's configuration.
 struct Migrated {
+    /// The gateway's name.
+    gateway: &'static str,
     drafts: Drafts,
     report: Report,
 }

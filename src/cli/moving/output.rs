@@ -2,9 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::draft::ORDER;
+use super::draft::{Drafts, ORDER};
 use super::{Migrated, OutputArgs};
 use crate::cli::Failure;
 use crate::cli::files::MAX_DOCUMENTS;
@@ -25,9 +25,30 @@ impl OutputArgs {
         ))
     }
 
-    /// Writes the documents, a file for each kind and for each 10,000, and the report.
-    pub(super) fn write(&self, migrated: &Migrated) -> Result<(), Failure> {
-        let Migrated { drafts, report } = migrated;
+    /// Writes the documents and the report; applies the documents, if that is wished.
+    pub(super) async fn write(&self, migrated: Migrated) -> Result<(), Failure> {
+        let Migrated { gateway, drafts, mut report } = migrated;
+        let files = self.documents(&drafts)?;
+        let carried = match self.carry.apply {
+            true => self.carry.carry(gateway, &files, self.json, &drafts, &mut report).await,
+            false => Ok(()),
+        };
+        let file = self.report.clone().unwrap_or_else(|| self.out.join("report.md"));
+        new(&file, &report.markdown())?;
+        carried?;
+        if self.json {
+            return print(&report.json().to_string());
+        }
+        print(&format!("{}; documents in {}, the report in {}", report.summary(), self.out.display(), file.display()))?;
+        if drafts.all.len() > MAX_DOCUMENTS && !self.carry.apply {
+            print("one call takes 10,000 documents: apply the files one after another, in the order of their names")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the documents, a file for each kind and for each 10,000, and returns the files.
+    fn documents(&self, drafts: &Drafts) -> Result<Vec<PathBuf>, Failure> {
+        let mut files = Vec::new();
         fs::create_dir_all(&self.out).map_err(|error| failed(&self.out, &error))?;
         for (place, (kind, name)) in ORDER.iter().enumerate() {
             let texts: Vec<_> =
@@ -35,19 +56,12 @@ impl OutputArgs {
             let several = texts.len() > MAX_DOCUMENTS;
             for (part, texts) in texts.chunks(MAX_DOCUMENTS).enumerate() {
                 let part = if several { format!("-{:03}", part + 1) } else { String::new() };
-                new(&self.out.join(format!("{:02}-{name}{part}.yaml", place + 1)), &texts.join("---\n"))?;
+                let file = self.out.join(format!("{:02}-{name}{part}.yaml", place + 1));
+                new(&file, &texts.join("---\n"))?;
+                files.push(file);
             }
         }
-        let file = self.report.clone().unwrap_or_else(|| self.out.join("report.md"));
-        new(&file, &report.markdown())?;
-        if self.json {
-            return print(&report.json().to_string());
-        }
-        print(&format!("{}; documents in {}, the report in {}", report.summary(), self.out.display(), file.display()))?;
-        if drafts.all.len() > MAX_DOCUMENTS {
-            print("one call takes 10,000 documents: apply the files one after another, in the order of their names")?;
-        }
-        Ok(())
+        Ok(files)
     }
 }
 

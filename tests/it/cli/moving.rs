@@ -177,3 +177,66 @@ async fn what_is_no_database_of_litellm_is_told_and_nothing_is_written() {
     assert!(said.contains("must be written as fast=openai/gpt-4o-mini"), "{said}");
     assert!(migrate(&config, &good, folder.path(), &[]).await.bad(1).contains("is not empty"));
 }
+
+/// What budgets have counted, in nano-dollars, by the names of their owners.
+async fn used(rig: &Rig) -> BTreeMap<String, String> {
+    let table = run(rig, &["usage", "--json", "--limit", "1000"]).await.json().remove(0);
+    let of = |limit: &Value| {
+        let name = limit["ownerName"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        (name, limit["used"].as_str().unwrap().to_owned())
+    };
+    let budgets = table["limits"].as_array().unwrap().iter().filter(|limit| limit["kind"] == "LIMIT_KIND_BUDGET");
+    budgets.map(of).collect()
+}
+
+#[tokio::test]
+async fn what_was_spent_in_litellm_comes_along_once() {
+    if !cluster::is_here("nothing that was spent in LiteLLM came along") {
+        return;
+    }
+    let (mut rig, api) = Rig::started().await;
+    let database = spawn_blocking(litellm).await.unwrap();
+    let config = file(&rig, "config.yaml", CONFIG);
+    let server = format!("http://{}", rig.address());
+    let carry = async |folder: &str| {
+        let out = rig.database.directory().join(folder);
+        let flags = ["--apply", "--set", "litellm", "--server", &server];
+        let said = migrate(&config, &database, &out, &flags).await.good();
+        (said, files(&out).remove("report.md").unwrap())
+    };
+    let expected = |acme: &str| {
+        let amounts =
+            [("Acme", acme), ("Search", "3250000000"), ("notebook", "1500000000"), ("key-e5ba3423", "4500000000")];
+        BTreeMap::from(amounts.map(|(name, amount)| (name.to_owned(), amount.to_owned())))
+    };
+
+    let (said, report) = carry("first").await;
+    assert!(said.contains("13 created, 0 changed, 0 deleted, 0 unchanged at revision "), "{said}");
+    assert_eq!(report.matches(" brought along, into the window from ").count(), 4, "{report}");
+    assert_eq!(used(&rig).await, expected("120500000000"));
+
+    // Only what came since is added, whatever was counted here.
+    let customer = run(&rig, &["get", "customer", "Acme", "-o", "json"]).await.json().remove(0);
+    let limit = customer["budgets"][0]["id"].as_str().unwrap();
+    run(&rig, &["usage", "adjust", limit, "--usd", "1", "--reason", "used here"]).await.good();
+    let name = name(&database);
+    spawn_blocking(move || {
+        Cluster::shared().sql(&name, "UPDATE gateway.\"LiteLLM_OrganizationTable\" SET spend = 130")
+    })
+    .await
+    .unwrap();
+    let (said, report) = carry("second").await;
+    assert!(said.contains("0 created, 0 changed, 0 deleted, 13 unchanged at revision "), "{said}");
+    assert_eq!(report.matches(" was brought along before, into the window from ").count(), 3, "{report}");
+    assert_eq!(used(&rig).await, expected("131000000000"));
+    let (_, report) = carry("third").await;
+    assert_eq!(report.matches(" was brought along before, into the window from ").count(), 4, "{report}");
+    assert_eq!(used(&rig).await, expected("131000000000"));
+
+    // Without a server the files and the report are there all the same.
+    let out = rig.database.directory().join("alone");
+    migrate(&config, &database, &out, &["--apply", "--server", "http://127.0.0.1:1"]).await.bad(1);
+    assert!(files(&out)["report.md"].contains("budget of 1M: 130.00 USD stays behind"));
+    drop(api);
+    rig.stop().await;
+}

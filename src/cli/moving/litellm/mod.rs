@@ -38,7 +38,9 @@ the database goes is encrypted there: --model says it.
 Examples:
   TOLLGATE_LITELLM_DATABASE=$DATABASE_URL tollgate migrate-from litellm --config config.yaml --out moved/
   tollgate validate -f moved/ && tollgate plan -f moved/ && tollgate apply -f moved/ --set litellm
-  tollgate migrate-from litellm --config config.yaml --out moved/ --model fast=openai/gpt-4o-mini --json")]
+  tollgate migrate-from litellm --config config.yaml --out moved/ --model fast=openai/gpt-4o-mini --json
+  tollgate migrate-from litellm --config config.yaml --out moved/ --apply --set litellm
+      Apply the documents too, and bring along what was spent; safe to repeat.")]
 pub(super) struct LitellmArgs {
     /// LiteLLM's configuration
     #[arg(long, env = "TOLLGATE_LITELLM_CONFIG", value_name = "FILE")]
@@ -121,16 +123,18 @@ pub(super) async fn run(args: LitellmArgs) -> Result<(), Failure> {
     let Migration { mut drafts, mut report, .. } = migration;
     drafts.finish(&mut report);
     for draft in &drafts.all {
-        report.spend.extend(draft.spend.iter().map(|spend| SpendNote {
-            subject: draft.subject.clone(),
-            place: spend.place.clone(),
-            limit: format!("budget of {}", spend.length),
-            amount: amount(v1::LimitKind::Budget, spend.amount),
-            outcome:
-                "is not in the documents; `tollgate usage adjust` brings it along once they are applied".to_owned(),
+        report.spend.extend(draft.spend.iter().map(|spend| {
+            SpendNote {
+                subject: draft.subject.clone(),
+                place: spend.place.clone(),
+                limit: format!("budget of {}", spend.length),
+                amount: amount(v1::LimitKind::Budget, spend.amount),
+                outcome: "stays behind: documents have no counts; --apply, or `tollgate usage adjust`, brings it along"
+                    .to_owned(),
+            }
         }));
     }
-    output.write(&Migrated { drafts, report })
+    output.write(Migrated { gateway: "LiteLLM", drafts, report }).await
 }
 
 impl Migration {
