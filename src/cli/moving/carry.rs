@@ -5,11 +5,11 @@ use clap::builder::BoolishValueParser;
 use prost_types::Timestamp;
 
 use super::draft::{Draft, Drafts};
-use super::report::{Report, SpendNote};
+use super::report::Report;
 use crate::cli::Failure;
 use crate::cli::change::{self, PATIENCE};
 use crate::cli::files::MAX_DOCUMENTS;
-use crate::cli::remote::{amount, moment, refused};
+use crate::cli::remote::{moment, refused};
 use crate::cli::resource::api::Api;
 use crate::cli::target::{Server, Target};
 use crate::domain::Kind;
@@ -85,21 +85,25 @@ impl Destination {
             Some(Resource::Customer(it)) => (Kind::Customer, it.id.as_str(), it.budgets.as_slice()),
             Some(Resource::Team(it)) => (Kind::Team, it.id.as_str(), it.budgets.as_slice()),
             Some(Resource::VirtualKey(it)) => (Kind::VirtualKey, it.id.as_str(), it.budgets.as_slice()),
+            Some(Resource::ModelConfig(it)) => (Kind::ModelConfig, it.id.as_str(), it.budgets.as_slice()),
+            Some(Resource::ProviderGovernance(it)) => (Kind::ProviderGovernance, it.id.as_str(), it.budgets.as_slice()),
             _ => (draft.kind, "", &[][..]),
         };
+        let configs = match here.and_then(|here| here.resource.as_ref()) {
+            Some(Resource::VirtualKey(it)) => it.provider_configs.as_slice(),
+            _ => &[],
+        };
         for spend in &draft.spend {
+            let budgets = match spend.provider.as_str() {
+                "" => budgets,
+                provider => configs.iter().find(|it| it.provider == provider).map_or(&[][..], |it| &it.budgets),
+            };
             let budget = budgets.iter().find(|budget| budget.reset_duration == spend.length);
             let outcome = match budget {
                 Some(budget) => self.adjust(kind, id, &budget.id, spend.amount).await?,
                 None => "is lost: the budget is not there any more".to_owned(),
             };
-            report.spend.push(SpendNote {
-                subject: draft.subject.clone(),
-                place: spend.place.clone(),
-                limit: format!("budget of {}", spend.length),
-                amount: amount(v1::LimitKind::Budget, spend.amount),
-                outcome,
-            });
+            report.spend.push(spend.note(&draft.subject, outcome));
         }
         Ok(())
     }

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::{SignedDuration, Timestamp};
 use prost_reflect::DynamicMessage;
 use serde_json::{Map, Value};
 
-use super::report::{Fate, Report};
+use super::money::moment;
+use super::report::{Fate, Report, SpendNote};
 use crate::cli::Failure;
 use crate::cli::change::apply::label;
 use crate::cli::files::faults;
 use crate::cli::files::reference::segment;
 use crate::cli::files::render::{Paths, document};
-use crate::cli::remote::dynamic;
+use crate::cli::remote::{amount, dynamic};
 use crate::cli::resource::place::{Places, shortened};
 use crate::cli::resource::subject::noun;
 use crate::domain::Kind;
@@ -37,14 +39,34 @@ const MAX_NAME: usize = 1_024;
 const MAX_LABELS: usize = 64;
 const MAX_LABEL_NAME: usize = 128;
 
+/// How long the value that a key had before may work.
+const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// What was used of a budget in its current window.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Spend {
     /// The length of the window.
     pub(super) length: String,
+    /// The provider for which a key has the budget; empty if it is the owner's own.
+    pub(super) provider: String,
     /// Nano-dollars.
     pub(super) amount: i64,
     pub(super) place: String,
+}
+
+impl Spend {
+    /// What became of it, for the report.
+    pub(super) fn note(&self, subject: &str, outcome: String) -> SpendNote {
+        let Self { length, provider, amount: spent, place } = self;
+        let of = if provider.is_empty() { String::new() } else { format!(" for {provider}") };
+        SpendNote {
+            subject: subject.to_owned(),
+            place: place.clone(),
+            limit: format!("budget of {length}{of}"),
+            amount: amount(v1::LimitKind::Budget, *spent),
+            outcome,
+        }
+    }
 }
 
 /// A document.
@@ -89,6 +111,7 @@ impl Drafts {
     }
 
     /// Puts the documents into the order of files, leaves out those whose parents were left out, and tells what was made.
+    /// Each amount that was spent is said to stay behind.
     pub(super) fn finish(&mut self, report: &mut Report) {
         let order = |kind: Kind| ORDER.iter().position(|(other, _)| *other == kind);
         self.all.sort_by_key(|draft| order(draft.kind));
@@ -107,6 +130,10 @@ impl Drafts {
             report.made(&noun(draft.kind), &draft.subject, &draft.place);
             true
         });
+        let behind = "stays behind: documents have no counts; --apply, or `tollgate usage adjust`, brings it along";
+        for draft in &self.all {
+            report.spend.extend(draft.spend.iter().map(|spend| spend.note(&draft.subject, behind.to_owned())));
+        }
     }
 }
 
@@ -255,6 +282,21 @@ impl Told {
             report.add(fate, subject, place, text);
         }
     }
+}
+
+/// The hash of the value that a key had before its rotation, and until when that works.
+pub(super) fn previous_value(
+    hash: Vec<u8>,
+    until: Timestamp,
+    now: Timestamp,
+    told: &mut Told,
+) -> Option<(Vec<u8>, prost_types::Timestamp)> {
+    if until.duration_since(now) > GRACE {
+        told.impossible("its earlier value works no more: here one does for at most 30 days");
+        return None;
+    }
+    told.changed(format!("its earlier value works until {until}; a document that is applied later must do without it"));
+    Some((hash, moment(until)))
 }
 
 /// Free data as labels, as far as it fits: texts, numbers, booleans, and lists of texts. What looks like a secret is left out.

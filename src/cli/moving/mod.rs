@@ -1,6 +1,7 @@
 //! `tollgate migrate-from`: documents of this product, and a report, from what another gateway has. It reads, and writes
 //! nothing but files, unless it is to apply them.
 
+mod bifrost;
 mod carry;
 mod draft;
 mod litellm;
@@ -8,6 +9,7 @@ mod money;
 mod output;
 mod record;
 mod report;
+mod rows;
 
 use std::path::PathBuf;
 
@@ -28,6 +30,8 @@ pub(super) struct MigrateFromArgs {
 
 #[derive(Subcommand, Debug)]
 enum Gateway {
+    /// From Bifrost: keys by their hashes, teams, customers, limits, rules and pricing overrides
+    Bifrost(bifrost::BifrostArgs),
     /// From LiteLLM's proxy: keys by their hashes, teams, organisations, budgets and limits
     Litellm(litellm::LitellmArgs),
 }
@@ -60,6 +64,7 @@ struct Migrated {
 
 pub(super) async fn run(args: MigrateFromArgs) -> Result<(), Failure> {
     match args.gateway {
+        Gateway::Bifrost(args) => bifrost::run(args).await,
         Gateway::Litellm(args) => litellm::run(args).await,
     }
 }

@@ -1,5 +1,7 @@
 //! `tollgate migrate-from`: what another gateway has becomes files, which do here what was done there.
 
+mod bifrost;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,10 +25,16 @@ fn name(url: &str) -> String {
     url.split(['/', '?']).nth(3).unwrap().to_owned()
 }
 
-/// Runs the command on a database, without a server. Nothing that it says has a secret.
+/// Migrates from LiteLLM's database.
 async fn migrate(config: &Path, database: &str, out: &Path, flags: &[&str]) -> Ran {
     let mut command = command(&["migrate-from", "litellm", "--config", config.to_str().unwrap()]);
-    command.arg("--out").arg(out).args(flags).env("TOLLGATE_LITELLM_DATABASE", database);
+    command.args(flags).env("TOLLGATE_LITELLM_DATABASE", database);
+    migrated(command, out).await
+}
+
+/// Runs a migration. Nothing that it says has a secret.
+async fn migrated(mut command: Command, out: &Path) -> Ran {
+    command.arg("--out").arg(out);
     let ran = ended(command).await;
     assert!(!format!("{} {}", ran.out, ran.err).contains(PLANTED), "{} {}", ran.out, ran.err);
     ran

@@ -1,13 +1,11 @@
 //! LiteLLM's keys, which become virtual keys by their hashes.
 
-use jiff::SignedDuration;
-
 use super::limits::{Limits, of_models};
 use super::models::Allowed;
 use super::owners::features;
 use super::{Migration, is_something};
 use crate::cli::Failure;
-use crate::cli::moving::draft::{Told, customer, path, shown};
+use crate::cli::moving::draft::{Told, customer, path, previous_value, shown};
 use crate::cli::moving::money::{hash, moment};
 use crate::cli::moving::record::Record;
 use crate::cli::moving::report::Fate;
@@ -26,9 +24,6 @@ const FEATURES: [&str; 9] = [
     "project_id",
     "agent_id",
 ];
-
-/// How long an earlier value may work.
-const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The team of the keys that LiteLLM makes for its own pages.
 const PAGES: &str = "litellm-dashboard";
@@ -145,13 +140,6 @@ impl Migration {
         if !found.is_empty() {
             told.impossible("of several earlier values that still work only the one that works longest does here");
         }
-        if until.duration_since(now) > GRACE {
-            told.impossible("its earlier value works no more: here one does for at most 30 days");
-            return None;
-        }
-        told.changed(format!(
-            "its earlier value works until {until}; a document that is applied later must do without it"
-        ));
-        Some((hash, moment(until)))
+        previous_value(hash, until, now, told)
     }
 }

@@ -199,7 +199,12 @@ impl Limits {
             return told.changed("of two budgets with the same duration the lower one holds");
         }
         if spent > 0 {
-            self.spend.push(Spend { length: budget.reset_duration.clone(), amount: spent, place: place.to_owned() });
+            self.spend.push(Spend {
+                length: budget.reset_duration.clone(),
+                provider: String::new(),
+                amount: spent,
+                place: place.to_owned(),
+            });
         }
         self.budgets.push(budget);
     }

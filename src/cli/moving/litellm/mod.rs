@@ -17,10 +17,9 @@ use self::models::{Models, Target};
 use self::tables::{BESIDE_LIMITS, Tables};
 use super::draft::{Drafts, Names, Told, shown};
 use super::record::{Record, read};
-use super::report::{Fate, Report, SpendNote};
+use super::report::{Fate, Report};
 use super::{Migrated, OutputArgs};
 use crate::cli::Failure;
-use crate::cli::remote::amount;
 use crate::domain::BUILT_IN;
 use crate::proto::v1;
 use crate::proto::v1::config_resource::Resource;
@@ -122,18 +121,6 @@ pub(super) async fn run(args: LitellmArgs) -> Result<(), Failure> {
     migration.providers()?;
     let Migration { mut drafts, mut report, .. } = migration;
     drafts.finish(&mut report);
-    for draft in &drafts.all {
-        report.spend.extend(draft.spend.iter().map(|spend| {
-            SpendNote {
-                subject: draft.subject.clone(),
-                place: spend.place.clone(),
-                limit: format!("budget of {}", spend.length),
-                amount: amount(v1::LimitKind::Budget, spend.amount),
-                outcome: "stays behind: documents have no counts; --apply, or `tollgate usage adjust`, brings it along"
-                    .to_owned(),
-            }
-        }));
-    }
     output.write(Migrated { gateway: "LiteLLM", drafts, report }).await
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::cli::Failure;
-use crate::cli::moving::money::hash;
 use crate::cli::moving::record::Record;
+use crate::cli::moving::rows::rows;
 use crate::store::ForeignDatabase;
 
 /// Limits that keys, teams and budgets have alike.
@@ -144,27 +144,3 @@ const BESIDE: [(&str, &[&str], &str); 8] = [
 /// What limits them.
 pub(super) const BESIDE_LIMITS: [&str; 7] =
     ["max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_id", "models", "blocked"];
-
-/// The rows of a table, each with the table and the beginning of its id as its place.
-async fn rows(
-    database: &ForeignDatabase,
-    table: &'static str,
-    id: &[&'static str],
-    wanted: &[&'static str],
-) -> Result<Option<Vec<Record>>, Failure> {
-    let Some(found) = database.rows(table, id, wanted).await? else { return Ok(None) };
-    let place = |record: &Record| {
-        let ids = id.iter().filter_map(|name| Some(format!("{name} {}", short(name, &record.text(name)?))));
-        format!("{table}, {}", ids.collect::<Vec<_>>().join(", "))
-    };
-    Ok(Some(found.into_iter().map(|row| Record::of_row(row, place)).collect()))
-}
-
-/// An id for people. Of a hash of a key its beginning is enough to find it; what is no hash may be the key itself.
-fn short(column: &str, id: &str) -> String {
-    if column == "token" && hash(id).is_none() {
-        return "…".to_owned();
-    }
-    let plain: String = id.chars().filter(|c| !c.is_control()).take(36).collect();
-    if id.len() > 36 { format!("{}…", plain.chars().take(12).collect::<String>()) } else { plain }
-}
