@@ -17,6 +17,7 @@ mod health;
 mod import;
 mod key;
 mod migrate;
+mod moving;
 mod node;
 mod nodes;
 mod price;
@@ -103,7 +104,7 @@ enum Command {
     Context(context::ContextArgs),
     /// Run the server
     Serve(serve::ServeArgs),
-    /// Run a node beside a gateway: it admits requests from memory and reports what they used
+    /// Run a node beside a gateway: it admits requests from memory and reports their usage
     Node(Box<node::NodeArgs>),
     /// Print the configuration as gateways receive it: all of it first, then each change
     Watch(watch::WatchArgs),
@@ -125,6 +126,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Show which migrations a database has, and apply the others
     Migrate(migrate::MigrateArgs),
+    /// Make files of what another gateway has: keys by their hashes, teams, limits
+    MigrateFrom(moving::MigrateFromArgs),
     /// Show which pricing override applies to a request, and why the others do not
     Price(price::PriceArgs),
     /// List prices of models, and take them over from a file
@@ -247,6 +250,7 @@ pub fn main() -> ExitCode {
             Command::Export(args) => block_on(export::run(args)),
             Command::Import(args) => block_on(import::run(args)),
             Command::Migrate(args) => block_on(migrate::run(args)),
+            Command::MigrateFrom(args) => block_on(moving::run(args)),
             Command::Price(args) => block_on(price::run(args)),
             Command::Prices(args) => block_on(prices::run(args)),
             Command::Spend(args) => block_on(spend::run(args)),

@@ -130,8 +130,8 @@ pub(super) fn lines(columns: &[Column], rows: &[Vec<Cell>], screen: Screen) -> V
         shrink(&mut widths, columns, most);
     }
     let line = |cells: &mut dyn Iterator<Item = (&str, Tone)>| {
-        let cells = cells.zip(&widths).zip(columns).map(|(((text, tone), width), column)| {
-            let text = cut(text, *width);
+        let cells = cells.zip(&widths).zip(columns).enumerate().map(|(at, (((text, tone), width), column))| {
+            let text = if at == 0 { cut_middle(text, *width) } else { cut(text, *width) };
             let padding = " ".repeat(width.saturating_sub(text.chars().count()));
             let painted = paint(&text, tone, screen.colour);
             if column.right { format!("{padding}{painted}") } else { format!("{painted}{padding}") }
@@ -159,6 +159,17 @@ fn cut(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Leaves out the middle: a path is known by where it begins and by the name in which it ends.
+fn cut_middle(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return text.to_owned();
+    }
+    let kept = width.saturating_sub(1);
+    let end = kept.div_ceil(2);
+    text.chars().take(kept - end).chain(['…']).chain(text.chars().skip(count - end)).collect()
 }
 
 /// How far away a time is, in the largest unit that fits: `3d`, `5h`, `12m`, `40s`.
@@ -204,6 +215,18 @@ mod tests {
         assert!(narrow.iter().all(|line| line.chars().count() <= 40), "{narrow:#?}");
         let wide = lines(&COLUMNS, &rows(), Screen { width: None, colour: false });
         assert!(wide[1].contains(&"gpt-4o, ".repeat(11)));
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_keeps_both_of_its_ends() {
+        let name = "An organisation with a long name/A team with a long name/notebook".to_owned();
+        let cells = vec![vec![name.into(), "12.00 USD".to_owned().into(), "gpt-4o, o3".to_owned().into()]];
+        let shown = lines(&COLUMNS, &cells, Screen { width: Some(60), colour: false });
+        assert_eq!(shown[1], "An organisation wit… long name/notebook  12.00 USD  gpt-4o,…");
+        assert_eq!(
+            (cut_middle("abcdef", 4), cut_middle("abcdef", 1), cut_middle("abc", 3)),
+            ("a…ef".into(), "…".into(), "abc".into())
+        );
     }
 
     #[test]

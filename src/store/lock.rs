@@ -105,11 +105,11 @@ impl WriteTx {
         }
     }
 
-    /// As [`Store::news`], up to where the store is locked.
+    /// As [`Reader::news`](super::Reader::news), up to where the store is locked.
     ///
     /// # Errors
     ///
-    /// As [`Store::news`].
+    /// As [`Reader::news`](super::Reader::news).
     pub async fn news(&self, known: &Position) -> Result<Option<CatchUpDelta>, StoreError> {
         match self {
             Self::Own(_) => Ok(Some(CatchUpDelta::none(known.clone()))),

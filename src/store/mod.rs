@@ -19,6 +19,7 @@
 //! | `spend` | the sums of what was counted, by hour |
 //! | `snapshot`, `restore` | reading everything, and filling an empty store with it |
 //! | `walk`, `history` | reading all resources, and the log, part by part |
+//! | `foreign` | databases of other programs, read only |
 //! | `entity`, `migration` | the tables |
 //!
 //! SQLite and PostgreSQL are the engines. What is particular to one stands in `connect` (where it is, connections and their
@@ -38,6 +39,7 @@ mod customer;
 mod entity;
 mod error;
 mod fleet;
+mod foreign;
 mod group;
 mod history;
 mod journal;
@@ -90,6 +92,7 @@ pub use connections::Pool;
 pub use credit::CreditGroup;
 pub use error::StoreError;
 pub use fleet::{FleetNode, NodeStatus};
+pub use foreign::{ForeignDatabase, ForeignRow};
 pub use group::*;
 pub use history::LogPart;
 pub use journal::JournalEntry;

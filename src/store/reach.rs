@@ -160,7 +160,7 @@ impl Server {
 }
 
 impl Store {
-    /// How long [`Store::news`] wait for a connection where the server of the database answers others.
+    /// How long [`Reader::news`](super::Reader::news) wait for a connection where the server of the database answers others.
     pub const FREE: Duration = Duration::from_millis(750);
 
     /// Whether the server of the database is known to be away.

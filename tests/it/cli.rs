@@ -3,6 +3,7 @@
 mod apply;
 mod contexts;
 mod files;
+mod moving;
 mod resources;
 
 use std::path::PathBuf;

@@ -22,7 +22,7 @@ fn run(dir: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// How each command fails at once, by something that is no setting.
-const FAILING: [(&str, &[&str]); 48] = [
+const FAILING: [(&str, &[&str]); 50] = [
     ("serve", &["--listen", "127.0.0.1:0", "--database", "sqlite://no/such/place.db"]),
     ("watch", &["--once", "--server", "http://127.0.0.1:1"]),
     ("explain", &["--model", "m", "--server", "http://127.0.0.1:1"]),
@@ -35,6 +35,8 @@ const FAILING: [(&str, &[&str]); 48] = [
     ("import", &["--database", "sqlite://no/such/place.db"]),
     ("migrate status", &["--database", "sqlite://no/such/place.db"]),
     ("migrate up", &["--database", "sqlite://no/such/place.db"]),
+    ("migrate-from bifrost", &["--config", "no-such.json", "--out", "moved"]),
+    ("migrate-from litellm", &["--config", "no-such.yaml", "--out", "moved"]),
     ("node", &["--listen", "unix:///no/such/place/node.sock"]),
     ("node check", &["sk-none", "m", "--node", "127.0.0.1:1"]),
     ("node status", &["--node", "127.0.0.1:1"]),

@@ -1,6 +1,7 @@
 //! `tollgate plan` and `tollgate apply`: a server made as files say, in one revision.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -10,7 +11,7 @@ use super::owned::{Gone, gone};
 use super::told::{Counts, Item, others, show};
 use crate::cli::Failure;
 use crate::cli::files::reference::{is_id, segment};
-use crate::cli::files::{Document, FilesArgs, failed, load, message_name};
+use crate::cli::files::{Document, FilesArgs, failed, load};
 use crate::cli::remote::{RemoteArgs, print, print_json_line, refused};
 use crate::cli::resource::api::Api;
 use crate::cli::resource::delete::confirm;
@@ -137,20 +138,13 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         confirm(&format!("delete {} resources", counts.deleted), yes)?;
     }
     let secrets_file = secrets.open()?;
-    let options = v1::ApplyOptions {
-        request_id: uuid::Uuid::now_v7().to_string(),
-        managed_by: set.set.clone(),
-        return_resources: remote.json,
-        ..v1::ApplyOptions::default()
-    };
-    let changes = planned.as_planned();
-    let answer = apply(&api.server, options, changes).await.map_err(|status| explained(&status, &planned.documents))?;
+    let answer = planned.carry_out(&api, &set, remote.json).await?;
     let values: Vec<_> = answer
         .outcomes
         .iter()
         .zip(&planned.documents)
         .filter(|(outcome, _)| !outcome.value.is_empty())
-        .map(|(outcome, document)| (label(document), outcome.value.clone()))
+        .map(|(outcome, document)| (label(&document.resource), outcome.value.clone()))
         .collect();
     if remote.json && secrets_file.is_none() {
         print_json_line(&answer)?;
@@ -167,6 +161,22 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         }
     }
     wait.wait(&api.server, answer.revision).await
+}
+
+/// Makes a server as the documents of files say, which delete nothing and have no values of keys.
+pub(in crate::cli) async fn files(api: &Api, files: &[PathBuf], set: &str, quiet: bool) -> Result<(), Failure> {
+    let set = SetArgs { set: set.to_owned(), prune: false };
+    let planned = Planned::make(api, load(files)?, &set).await?;
+    let items = planned.items()?;
+    let counts = Counts::of(&items);
+    if !quiet {
+        show(&items)?;
+    }
+    let revision = match counts.is_nothing() {
+        true => planned.response.revision,
+        false => planned.carry_out(api, &set, false).await?.revision,
+    };
+    if quiet { Ok(()) } else { print(&format!("{} at revision {revision}", counts.text())) }
 }
 
 /// Reads the values of keys from where the documents say they are.
@@ -210,8 +220,24 @@ impl Planned {
         Ok(Self { documents, gone: goes, response })
     }
 
+    /// Makes the changes.
+    async fn carry_out(&self, api: &Api, set: &SetArgs, return_resources: bool) -> Result<v1::ApplyResponse, Failure> {
+        let options = v1::ApplyOptions {
+            request_id: uuid::Uuid::now_v7().to_string(),
+            managed_by: set.set.clone(),
+            return_resources,
+            ..v1::ApplyOptions::default()
+        };
+        let answer = apply(&api.server, options, self.as_planned()).await;
+        answer.map_err(|status| explained(&status, &self.documents))
+    }
+
     fn items(&self) -> Result<Vec<Item>, Failure> {
-        let names = self.documents.iter().map(label).chain(self.gone.iter().map(|gone| gone.name.clone()));
+        let names = self
+            .documents
+            .iter()
+            .map(|document| label(&document.resource))
+            .chain(self.gone.iter().map(|gone| gone.name.clone()));
         self.response.outcomes.iter().zip(names).map(|(outcome, name)| Item::new(outcome, Some(name))).collect()
     }
 
@@ -261,11 +287,11 @@ fn spare_others(response: &v1::ApplyResponse, gone: &[Gone]) -> Result<(), Failu
     Err(Failure::Failed(text.into()))
 }
 
-/// How people know the resource of a document: by its path.
-fn label(document: &Document) -> String {
+/// How people know a resource that a document describes: by its path.
+pub(in crate::cli) fn label(resource: &v1::ConfigResource) -> String {
     let parent = |id: &str| id.strip_prefix("name:").unwrap_or(id).to_owned();
     let joined = |parts: &[&str]| shortened(&parts.join("/"));
-    match &document.resource.resource {
+    match &resource.resource {
         Some(Resource::Customer(it)) => segment(&it.name),
         Some(Resource::Team(it)) => joined(&[&parent(&it.customer_id), &segment(&it.name)]),
         Some(Resource::VirtualKey(it)) if it.team_id.is_empty() => match parent(&it.customer_id) {
@@ -285,7 +311,7 @@ fn label(document: &Document) -> String {
         Some(Resource::ModelPrice(it)) => joined(&[&it.provider, &it.model]),
         Some(Resource::Webhook(it)) => it.name.clone(),
         Some(Resource::Token(it)) => it.name.clone(),
-        None => message_name(document.kind).to_owned(),
+        None => String::new(),
     }
 }
 

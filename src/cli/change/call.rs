@@ -16,7 +16,7 @@ use crate::proto::v1::apply_request::Part;
 use crate::proto::v1::change_service_client::ChangeServiceClient;
 
 /// How long the server may take for so many changes, at least.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(in crate::cli) const PATIENCE: Duration = Duration::from_secs(120);
 /// Below this, no bar is shown.
 const MANY: usize = 500;
 
@@ -47,6 +47,24 @@ pub(super) fn upserts(documents: &[Document]) -> Vec<v1::ApplyChange> {
         ..v1::ApplyChange::default()
     };
     documents.iter().map(change).collect()
+}
+
+/// Resources as they are, found by the same names as in `resources`; `None` for one that there is not.
+pub(in crate::cli) async fn as_they_are(
+    server: &Server,
+    resources: Vec<v1::ConfigResource>,
+    managed_by: &str,
+) -> Result<Vec<Option<v1::ConfigResource>>, Failure> {
+    let options = v1::ApplyOptions {
+        validate_only: true,
+        return_resources: true,
+        managed_by: managed_by.to_owned(),
+        ..v1::ApplyOptions::default()
+    };
+    let change = |resource| v1::ApplyChange { change: Some(Change::Upsert(resource)), ..v1::ApplyChange::default() };
+    let changes = resources.into_iter().map(change).collect();
+    let answer = apply(server, options, changes).await.map_err(|status| refused(&status))?;
+    Ok(answer.outcomes.into_iter().map(|outcome| outcome.before).collect())
 }
 
 /// A refusal, where it is about documents with file and line.

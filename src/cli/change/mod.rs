@@ -9,3 +9,5 @@ pub(super) mod rollback;
 #[cfg(test)]
 mod tests;
 mod told;
+
+pub(super) use self::call::{PATIENCE, as_they_are};

@@ -280,3 +280,24 @@ fn set(
         message.set_field(&field, Field::EnumNumber(number));
     }
 }
+
+/// The one document of a text in YAML or JSON, as JSON. Other programs' files are read so.
+///
+/// # Errors
+///
+/// Line and fault.
+pub(super) fn tree(text: &str) -> Result<serde_json::Value, String> {
+    let mut nodes = node::documents(text).map_err(|node::Malformed { line, text }| format!("{line}: {text}"))?;
+    match nodes.len() {
+        0 => Err("1: is empty".to_owned()),
+        1 => Ok(nodes.remove(0).json()),
+        count => Err(format!("1: has {count} documents; expected one")),
+    }
+}
+
+/// All that is wrong with the one document of a text.
+pub(super) fn faults(text: String) -> Vec<String> {
+    let source = source::Source { file: Path::new("").into(), text };
+    let (_, faults) = read(&[source]);
+    faults.into_iter().map(|Fault { path, text, .. }| format!("{path} {text}").trim().to_owned()).collect()
+}

@@ -61,6 +61,22 @@ impl Node {
         }
     }
 
+    /// The value as JSON. A number that JSON has not is a text.
+    pub(super) fn json(self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self.value {
+            Value::Null => Json::Null,
+            Value::Bool(flag) => Json::Bool(flag),
+            Value::Number(text) => match serde_json::from_str(&text) {
+                Ok(number @ Json::Number(_)) => number,
+                _ => text.parse().ok().and_then(serde_json::Number::from_f64).map_or(Json::String(text), Json::Number),
+            },
+            Value::Text(text) => Json::String(text),
+            Value::List(items) => Json::Array(items.into_iter().map(Self::json).collect()),
+            Value::Map(entries) => entries.into_iter().map(|entry| (entry.name, entry.node.json())).collect(),
+        }
+    }
+
     /// The line of what `path` names, as `budgets[0].max_limit`, or of the innermost part of the way there that exists.
     pub(super) fn line_of(&self, path: &str) -> usize {
         let (mut node, mut line) = (self, self.line);

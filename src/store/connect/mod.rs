@@ -10,6 +10,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sqlx::postgres::PgPool;
+use sea_orm::{DatabaseConnection, DbErr};
 
 pub use self::schema::Migration;
 pub use self::url::DatabaseUrl;
@@ -24,6 +25,22 @@ pub(super) enum Engine {
     Sqlite(Mutex<Option<File>>),
     /// Other servers may have it open as well: connections to listen to them on.
     Postgres(PgPool),
+}
+
+/// Connects to a database of another program, to read it.
+pub(super) async fn foreign(url: &DatabaseUrl) -> Result<DatabaseConnection, StoreError> {
+    match url {
+        DatabaseUrl::Sqlite(path) => sqlite::foreign(path).await,
+        DatabaseUrl::Postgres(url) => postgres::foreign(url).await,
+    }
+}
+
+/// Why a database of another program cannot be read.
+pub(super) fn cannot_read(url: &DatabaseUrl, error: &DbErr) -> StoreError {
+    match url {
+        DatabaseUrl::Sqlite(path) => sqlite::cannot_read(path, error),
+        DatabaseUrl::Postgres(url) => postgres::cannot_read(url, error),
+    }
 }
 
 impl Store {

@@ -60,7 +60,7 @@ const SCHEMA_LOCK: i64 = 0x746f_6c6c;
 
 pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<([Connections; 2], Vec<String>), StoreError> {
     let connections = connections.max(Store::MIN_CONNECTIONS);
-    let writer = connect("writer", url, WRITING, WRITERS).await?;
+    let writer = connect("writer", url, WRITING, WRITERS, cannot_open).await?;
     let applied = match prepare(&writer.get(), url).await {
         Ok(applied) => applied,
         Err(error) => {
@@ -68,15 +68,34 @@ pub(super) async fn open(url: &PostgresUrl, connections: u32) -> Result<([Connec
             return Err(error);
         }
     };
-    let readers = connect("readers", url, READING, connections - WRITERS - LISTENERS).await?;
+    let readers = connect("readers", url, READING, connections - WRITERS - LISTENERS, cannot_open).await?;
     Ok(([writer, readers], applied))
 }
 
 /// Opens the database for reading, beside whoever has it.
 pub(super) async fn open_beside(url: &PostgresUrl) -> Result<(Connections, Found), StoreError> {
-    let readers = connect("readers", url, READING, WRITERS).await?;
+    let readers = connect("readers", url, READING, WRITERS, cannot_open).await?;
     let found = schema::examine(&readers.get()).await.map_err(|error| cannot_open(url, &error))?;
     Ok((readers, found))
+}
+
+/// Connects to a database of another program, to read it.
+pub(super) async fn foreign(url: &PostgresUrl) -> Result<DatabaseConnection, StoreError> {
+    Ok(connect("foreign", url, READING, 1, cannot_read).await?.get())
+}
+
+/// Why a database of another program cannot be read.
+pub(super) fn cannot_read(url: &PostgresUrl, error: &DbErr) -> StoreError {
+    match Fault::of(error) {
+        Fault::Permission => open_error(
+            format!("cannot read the database {url}: the user needs the right to SELECT from its tables"),
+            error,
+        ),
+        Fault::NoDatabase => {
+            open_error(format!("cannot read the database {url}: it does not exist; name the one that is there"), error)
+        }
+        _ => cannot_open(url, error),
+    }
 }
 
 async fn connect(
@@ -84,6 +103,7 @@ async fn connect(
     url: &PostgresUrl,
     settings: &'static str,
     max: u32,
+    failed: fn(&PostgresUrl, &DbErr) -> StoreError,
 ) -> Result<Connections, StoreError> {
     // Not through sea-orm, which would show the URL to the log at its finest level.
     let mut options = (*url.0).clone().statement_cache_capacity(STATEMENTS).disable_statement_logging();
@@ -97,7 +117,7 @@ async fn connect(
     });
     // Whether the server can be reached, and how.
     let first = connections.get().get_postgres_connection_pool().acquire().await;
-    first.map(|_| connections).map_err(|error| cannot_open(url, &DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
+    first.map(|_| connections).map_err(|error| failed(url, &DbErr::Conn(RuntimeErr::SqlxError(error.into()))))
 }
 
 /// A pool of at most `max` connections whose sessions begin with `settings`, which notes in `uses` how they are used.

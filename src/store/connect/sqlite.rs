@@ -59,6 +59,30 @@ pub(super) async fn open_beside(path: &Path) -> Result<(Connections, Found), Sto
     Ok((Connections::kept("readers", readers), found))
 }
 
+/// Opens a file of another program as read-only.
+pub(super) async fn foreign(path: &Path) -> Result<DatabaseConnection, StoreError> {
+    if !path.exists() {
+        let what = format!("there is no database {}; check the path", path.display());
+        return Err(StoreError::Open { what, detail: String::new() });
+    }
+    connect(path, Role::Stranger).await.map_err(|error| cannot_read(path, &error))
+}
+
+/// Why a file of another program cannot be read.
+pub(super) fn cannot_read(path: &Path, error: &DbErr) -> StoreError {
+    match Fault::of(error) {
+        Fault::ReadOnly | Fault::CannotOpen => {
+            let what = format!(
+                "cannot read the database {}: the file must be readable, and its directory writable while it has a \
+                 write-ahead log; copy it to a place of your own",
+                path.display()
+            );
+            open_error(what, error)
+        }
+        _ => cannot_open(path, error),
+    }
+}
+
 /// The file's one true path, so that two spellings of it share a lock. Makes the file if there is none, and finds out
 /// whether it can be written, because SQLite tells less about both.
 fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
@@ -117,6 +141,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 pub(super) enum Role {
     Writer,
     Reader,
+    /// Reads a file of another program.
+    Stranger,
 }
 
 pub(super) async fn connect(path: &Path, role: Role) -> Result<DatabaseConnection, DbErr> {
@@ -134,6 +160,7 @@ pub(super) async fn connect(path: &Path, role: Role) -> Result<DatabaseConnectio
         .max_connections(match role {
             Role::Writer => 1,
             Role::Reader => READERS,
+            Role::Stranger => 1,
         });
     let path = path.to_owned();
     options.map_sqlx_sqlite_opts(move |options| sqlite(options, &path, &role));
@@ -158,6 +185,7 @@ fn sqlite(options: SqliteConnectOptions, path: &Path, role: &Role) -> SqliteConn
         // Where the first rows of a statement lie until the last is written: else in a file once they are more than 64 kB.
         Role::Writer => options.pragma("temp_store", "MEMORY").thread_name(|id| format!("store-writer-{id}")),
         Role::Reader => options.pragma("query_only", "ON").thread_name(|id| format!("store-reader-{id}")),
+        Role::Stranger => options.read_only(true).pragma("query_only", "ON"),
     }
 }
 

@@ -211,7 +211,7 @@ async fn rows_that_make_no_resource_are_named() {
         ("UPDATE budget SET customer_id = 'gone' WHERE customer_id = 'c'", "the owner \"gone\" does not exist"),
         (
             "UPDATE budget SET customer_id = NULL, provider_config_id = 7 WHERE customer_id = 'c'",
-            "table budget, row \"x-a\": the owner 7 does not exist",
+            "the owner 7 does not exist",
         ),
         (
             "UPDATE rate_limit SET customer_id = NULL, provider_key_id = 'gone' WHERE customer_id = 'c'",
