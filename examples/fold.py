@@ -24,7 +24,7 @@ Key = tuple[int, str]
 KINDS: dict[str, int] = {
     name: resource_pb2.ResourceKind.Value(f"RESOURCE_KIND_{name.upper()}")
     for name in config_pb2.ConfigResource.DESCRIPTOR.fields_by_name
-    if name != "webhook"  # On no stream.
+    if name not in ("webhook", "token")  # On no stream.
 }
 """The kinds that this program knows, by their field of `ConfigResource`. It asks for these and no others: a resource of
 a newer kind would arrive as one with nothing in it, which must not be dropped silently."""

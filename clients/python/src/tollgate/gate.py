@@ -71,8 +71,8 @@ class Target(TypedDict, total=False):
 
 
 class Used(TypedDict, total=False):
-    """The usage of a request. `provider`, `model` and `provider_key_id` are those that were used, if not those that were
-    admitted; without `cost_nano_usd` the price of the model decides."""
+    """The usage of a request. `provider`, `model` and `provider_key_id` are those that were used, if not those that
+    were admitted; without `cost_nano_usd` the price of the model decides."""
 
     provider: str
     model: str
