@@ -216,7 +216,7 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
         virtual_key_id: virtual_key_id.into(),
         provider: provider.into(),
         model: model.into(),
-        provider_key_id: provider_key_id.into(),
+        provider_key_id: (!provider_key_id.is_empty()).then(|| provider_key_id.into()),
         requests,
         input_tokens,
         output_tokens,

@@ -50,6 +50,10 @@ pub(super) struct ExplainArgs {
     #[arg(long = "param", env = "TOLLGATE_PARAMS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = pair)]
     params: Vec<(String, String)>,
 
+    /// Where the request goes next if that fails; may be given several times
+    #[arg(long = "fallback", env = "TOLLGATE_FALLBACKS", value_delimiter = ',', value_name = "PROVIDER/MODEL")]
+    fallbacks: Vec<String>,
+
     /// Input tokens that the request is expected to have
     #[arg(long, env = "TOLLGATE_CONTEXT_LENGTH", default_value_t = 0, value_name = "COUNT")]
     context_length: i64,
@@ -84,6 +88,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         request_type,
         headers,
         params,
+        fallbacks,
         context_length,
         stream,
         estimated_tokens,
@@ -99,6 +104,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
         request_type,
         headers: headers.into_iter().collect(),
         params: params.into_iter().collect(),
+        fallbacks,
         context_length,
         stream,
         estimated_tokens,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use super::names::check_name_free;
+use super::rules::refuse_look_alike;
 use super::{Outcome, Reset, Rules, State};
 use crate::domain::{
     AnyResource, Error, Id, Kind, LimitId, PreviousSecret, Provider, ProviderGovernance, Reference, Resource,
@@ -162,6 +163,7 @@ pub fn create<R: Rules>(state: &State, cx: &mut Context<'_>, id: Option<&str>, d
                 let field = format!("{}.name", R::KIND);
                 return Err(Error::AlreadyExists { field, holder: ResourceKey::of(&holder.id) });
             }
+            refuse_look_alike::<R>(state, name)?;
             Id::new(name)
         }
         None => cx.new_id(),

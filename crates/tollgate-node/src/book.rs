@@ -196,7 +196,7 @@ pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Ve
         virtual_key_id: entry.virtual_key_id.as_str().into(),
         provider: entry.provider.as_str().into(),
         model: entry.model.as_str().into(),
-        provider_key_id: entry.provider_key_id.as_str().into(),
+        provider_key_id: (!entry.provider_key_id.is_empty()).then(|| entry.provider_key_id.as_str().into()),
         requests: entry.requests,
         input_tokens: entry.input_tokens,
         output_tokens: entry.output_tokens,

@@ -38,7 +38,7 @@ impl Row {
             amount(kind, used),
             amount(kind, max),
             percent(used, max),
-            self.end.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.end.as_ref().map(ToString::to_string).unwrap_or_else(|| "never".to_owned()),
         ]
     }
 

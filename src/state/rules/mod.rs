@@ -7,6 +7,8 @@ mod scoped;
 mod token;
 mod webhook;
 
+pub(super) use providers::refuse_look_alike;
+
 use std::sync::Arc;
 
 use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs, settle_provider_keys};

@@ -111,3 +111,13 @@ impl Rules for McpClient {
         Ok(Vec::new())
     }
 }
+
+/// Names are compared with their case: limits and rules of one that differs in case alone would not hold for the other.
+pub(in crate::state) fn refuse_look_alike<R: Rules>(state: &State, name: &str) -> Result<(), Error> {
+    let Some(like) = state.all::<R>().find(|it| it.id.as_str().eq_ignore_ascii_case(name)) else { return Ok(()) };
+    let (kind, id) = (R::KIND, like.id.as_str());
+    let mut violations = Violations::new();
+    let why = format!("is {name:?}, which differs from {id:?} in case alone; use that one, or choose another name");
+    violations.add(Path::root(kind.name()).field("name"), why);
+    Ok(violations.or(())?)
+}

@@ -65,7 +65,8 @@ pub fn chain<'a>(
 
 /// The key of the provider with this id. One that the provider does not have has no limits.
 fn add_provider_key<'a>(config: &'a Config, provider: &str, id: Option<&str>, found: &mut Vec<Applied<'a>>) {
-    let Some((id, stored)) = id.zip(config.get::<Provider>(provider)) else { return };
+    let Some(id) = id else { return };
+    let Some(stored) = config.get::<Provider>(provider) else { return };
     let key = stored.resource.keys.iter().find(|key| *key.id == *id);
     if let Some(key) = key.filter(|key| !key.limits.is_empty()) {
         let owner = LimitOwner::ProviderKey(id.into());

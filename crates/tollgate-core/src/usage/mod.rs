@@ -24,8 +24,8 @@ pub struct Entry {
     pub provider: Arc<str>,
     /// The model that answered.
     pub model: Arc<str>,
-    /// Id of the provider key that was used; empty if it is not known.
-    pub provider_key_id: Arc<str>,
+    /// Id of the provider key that was used, if it is known.
+    pub provider_key_id: Option<Arc<str>>,
     /// Requests made.
     pub requests: i64,
     /// Input tokens.
@@ -165,10 +165,7 @@ pub fn assign_late(
     });
     // As decisions have it: the one that is named, or the only one that may have been used.
     let may_use = |id: &str| !caller.has_key() || configs.clone().any(|config| permits_key(config, Some(id)));
-    let provider_key_id = match &*entry.provider_key_id {
-        "" => only_provider_key(config, provider, may_use),
-        named => Some(named),
-    };
+    let provider_key_id = entry.provider_key_id.as_deref().or_else(|| only_provider_key(config, provider, may_use));
 
     let at = match entry.occurred_at {
         Some(at) if at <= now.plus_micros(AHEAD_MICROS) => at,
