@@ -1,5 +1,5 @@
-//! `docs/governance.md`, run: its files are applied, its commands are typed, and their output is compared with what stands
-//! there. In it, `…` stands for any text within a line, and alone in a line for any lines.
+//! `docs/governance.md` and `trials.md`, run: their files are applied, their commands are typed, and their output is compared
+//! with what stands there. In it, `…` stands for any text within a line, and alone in a line for any lines.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -75,9 +75,19 @@ async fn shell(command: &str, input: &str, rig: &Rig) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_situation_is_as_the_page_says() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/governance.md")).unwrap();
+    run("docs/governance.md", 13).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_trial_of_what_failed_elsewhere_is_as_the_page_says() {
+    run("tests/it/trials.md", 10).await;
+}
+
+/// Runs a page of so many sections.
+async fn run(page: &str, count: usize) {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
     let sections = sections(&page);
-    assert_eq!(sections.len(), 13);
+    assert_eq!(sections.len(), count);
     let mut wrong = Vec::new();
     for (title, blocks) in sections {
         let (mut rig, api) = Rig::started().await;
