@@ -18,6 +18,8 @@ const PAGE: i32 = 1_000;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Without --month, --from and --to: the present month up to now. Of each period, what cost most comes first; a last line has the total.
+Corrections of limits in that time (`tollgate usage adjust`) follow in a table of their own: no amount of spend contains them. With
+--csv they are left out.
 
 Examples:
   tollgate spend --by team --month 2026-11
@@ -177,7 +179,7 @@ fn properties(by: &[String], row: &v1::SpendRow) -> Vec<String> {
 }
 
 fn text(by: &[String], answer: v1::ListSpendResponse) -> Vec<String> {
-    let v1::ListSpendResponse { mut rows, total, .. } = answer;
+    let v1::ListSpendResponse { mut rows, total, adjustments, more_adjustments, .. } = answer;
     let cost = |row: &v1::SpendRow| row.amounts.unwrap_or_default().cost_nano_usd;
     rows.sort_by_key(|row| (row.start.map(|at| at.seconds), std::cmp::Reverse(cost(row))));
     let cells = |first: String, properties: Vec<String>, amounts: v1::SpendAmounts| {
@@ -202,7 +204,38 @@ fn text(by: &[String], answer: v1::ListSpendResponse) -> Vec<String> {
     head.extend(by.iter().map(|it| it.trim_start_matches("label:").to_uppercase().replace('_', " ")));
     head.extend(["COST", "REQUESTS", "INPUT TOKENS", "OUTPUT TOKENS"].map(ToOwned::to_owned));
     let head: Vec<_> = head.iter().map(String::as_str).collect();
-    lines(&head, &table).iter().map(|line| printable(line)).collect()
+    let mut all = lines(&head, &table);
+    if !adjustments.is_empty() {
+        all.extend([String::new(), "Corrections of limits, which are no part of spend:".to_owned()]);
+        let head = ["AT", "LIMIT OF", "ADJUSTED", "USED BEFORE", "USED AFTER", "BY", "REASON"];
+        all.extend(lines(&head, &adjustments.into_iter().map(adjusted).collect::<Vec<_>>()));
+    }
+    if more_adjustments {
+        all.push("There are more of them; ask for a shorter time, or `tollgate changes`.".to_owned());
+    }
+    all.iter().map(|line| printable(line)).collect()
+}
+
+/// The cells of a correction.
+fn adjusted(correction: v1::SpendAdjustment) -> Vec<String> {
+    let v1::SpendAdjustment { commit_time, actor, owner, adjustment, revision: _ } = correction;
+    let (owner, adjustment) = (owner.unwrap_or_default(), adjustment.unwrap_or_default());
+    let kind = owner.kind().as_str_name().trim_start_matches("RESOURCE_KIND_").to_lowercase().replace('_', " ");
+    let units = match adjustment.kind() {
+        LimitKind::Tokens => " LLM tokens",
+        LimitKind::Requests => " requests",
+        LimitKind::Budget | LimitKind::Concurrency | LimitKind::Unspecified => "",
+    };
+    let amount = |count| format!("{}{units}", amount(adjustment.kind(), count));
+    vec![
+        commit_time.as_ref().map(moment).unwrap_or_default(),
+        format!("{kind} {}", owner.id),
+        amount(adjustment.used - adjustment.used_before),
+        amount(adjustment.used_before),
+        amount(adjustment.used),
+        actor,
+        adjustment.reason,
+    ]
 }
 
 fn csv(by: &[String], answer: &v1::ListSpendResponse) -> Vec<String> {

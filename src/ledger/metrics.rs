@@ -1,5 +1,7 @@
 //! What the write path tells of itself (`docs/metrics.md`).
 
+mod spend;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::spend::SpendMetrics;
 use super::{Ack, Ledger};
 
 /// Seconds. A commit is a flush of the disk; 5 s is the database's patience.
@@ -29,6 +32,8 @@ pub(super) struct LedgerMetrics {
     sizes: Histograms,
     batches: Family<Label, Counter>,
     entries: Family<Label, Counter>,
+    /// What was spent.
+    pub(super) spend: SpendMetrics,
 }
 
 impl Default for LedgerMetrics {
@@ -38,6 +43,7 @@ impl Default for LedgerMetrics {
             sizes: Family::new_with_constructor(|| Histogram::new(SIZES)),
             batches: Family::default(),
             entries: Family::default(),
+            spend: SpendMetrics::default(),
         }
     }
 }
@@ -90,7 +96,7 @@ impl LedgerMetrics {
 impl Ledger {
     /// Adds what the ledger and its store tell of themselves.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        let LedgerMetrics { durations, sizes, batches, entries } = self.metrics.clone();
+        let LedgerMetrics { durations, sizes, batches, entries, spend } = self.metrics.clone();
         registry.register_with_unit(
             "commit_duration",
             "How long transactions took that write changes or count usage",
@@ -100,6 +106,7 @@ impl Ledger {
         registry.register("commit_size", "Revisions or usage batches in one transaction", sizes);
         registry.register("usage_batches", "Usage batches that were answered, by what became of them", batches);
         registry.register("usage_entries", "Entries of applied usage batches, by what became of them", entries);
+        spend.register(self.clone(), registry);
         self.credit_metrics.register(self.clone(), registry);
         registry.register_collector(Box::new(Standing(self.clone())));
     }

@@ -272,6 +272,7 @@ impl Counting {
             self.wait(waiting);
             self.note_credit(&credit);
             self.spend.journaled(spend.len());
+            metrics.spend.counted(state.config(), now, &spend);
             show(Arc::new(state), &moved);
             counted.extend(watermarks.iter().map(|watermark| (watermark.incarnation, watermark.sequence)));
             drop(counted);

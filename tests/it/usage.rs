@@ -31,6 +31,7 @@ mod seeded;
 pub(crate) mod spend;
 mod spend_cli;
 mod spend_engines;
+mod spend_metrics;
 mod stream;
 mod thresholds;
 mod time;

@@ -1,5 +1,6 @@
 //! Spend over time, and what was used without a price.
 
+mod adjustments;
 mod grouping;
 mod range;
 
@@ -53,6 +54,7 @@ impl Api {
         };
         if after.is_none() {
             answer.total = Some(self.total(&mut spend, &range, &filter).await?.into());
+            self.add_adjustments(&mut answer, &spend, &range, &filter).await?;
         }
         let (mut bytes, mut last): (usize, Option<(Timestamp, String)>) = (0, None);
         let mut cursor = after.as_ref().map_or(range.from, |(start, _)| *start);

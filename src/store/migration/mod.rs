@@ -35,6 +35,7 @@ mod m0019_replica;
 mod m0020_provider_key_limits;
 mod m0021_token;
 mod m0022_fleet;
+mod m0023_adjustments;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_provider_key_limits::Migration),
             Box::new(m0021_token::Migration),
             Box::new(m0022_fleet::Migration),
+            Box::new(m0023_adjustments::Migration),
         ]
     }
 }

@@ -55,7 +55,7 @@ impl SpendFilter {
 
 /// Spend at one moment.
 pub struct SpendSnapshot {
-    tx: ReadTx,
+    pub(super) tx: ReadTx,
     calendar: SpendCalendar,
     /// What is in the journal alone.
     unfolded: SpendTally,

@@ -4,6 +4,7 @@
 //! the transaction that adds a row's amounts to the tables deletes the row, so that nothing is added twice or lost whoever
 //! crashes when, and whichever server does it. What was spent is in the tables and the journal together.
 
+mod adjustments;
 mod all;
 mod journal;
 mod list;

@@ -41,16 +41,27 @@ impl Running {
         arguments: &[&str],
     ) -> Result<Self, (i32, String)> {
         std::fs::create_dir_all(data).unwrap();
-        let (ready, log) = (data.join("ready"), data.join("log"));
-        drop(std::fs::remove_file(&ready));
-        let appended = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(["node", "--node-id", node_id, "--server", &format!("http://{server}")]);
-        command.arg("--data-dir").arg(data.join("outbox")).arg("--ready-file").arg(&ready);
+        let mut command = node_command(&["--node-id", node_id, "--server", &format!("http://{server}")]);
+        command.arg("--data-dir").arg(data.join("outbox"));
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(appended);
+        command.args(arguments);
+        Self::spawn(command, data).await
+    }
+
+    /// A node with these settings in its environment, and none else but where it listens.
+    pub(super) async fn launch_in(environment: &BTreeMap<String, String>, data: &Path) -> Result<Self, (i32, String)> {
+        let mut command = node_command(&["--listen", "127.0.0.1:0"]);
+        command.envs(environment);
+        Self::spawn(command, data).await
+    }
+
+    async fn spawn(mut command: Command, data: &Path) -> Result<Self, (i32, String)> {
+        let (ready, log) = (data.join("ready"), data.join("log"));
+        drop(std::fs::remove_file(&ready));
+        let appended = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        command.arg("--ready-file").arg(&ready).stdout(Stdio::null()).stderr(appended);
         let mut running = Self { process: command.spawn().unwrap(), place: String::new(), data: data.to_owned() };
         soon(async {
             loop {

@@ -3,13 +3,15 @@
 use tollgate::proto::v1::config_service_client::ConfigServiceClient;
 use tollgate::proto::v1::explain_request::Key;
 
+use super::spend::timestamp;
 use super::thresholds::{events, of_team};
 use super::*;
+use crate::contract::subject::{How, Subject};
 use crate::process::verify;
 
 const DOLLAR: i64 = 1_000_000_000;
 
-fn refund(limit_id: &str, delta: i64) -> v1::AdjustUsageRequest {
+pub(super) fn refund(limit_id: &str, delta: i64) -> v1::AdjustUsageRequest {
     v1::AdjustUsageRequest {
         limit_id: limit_id.to_owned(),
         kind: v1::LimitKind::Budget.into(),
@@ -19,7 +21,10 @@ fn refund(limit_id: &str, delta: i64) -> v1::AdjustUsageRequest {
     }
 }
 
-async fn adjust(api: &Api, request: v1::AdjustUsageRequest) -> Result<v1::AdjustUsageResponse, tonic::Status> {
+pub(super) async fn adjust(
+    api: &Api,
+    request: v1::AdjustUsageRequest,
+) -> Result<v1::AdjustUsageResponse, tonic::Status> {
     Ok(UsageServiceClient::new(api.0.clone()).adjust_usage(request).await?.into_inner())
 }
 
@@ -123,6 +128,126 @@ async fn what_cannot_be_adjusted_is_refused_with_everything_that_is_wrong() {
         let wrong: Vec<_> = details.bad_request().unwrap().field_violations.iter().map(|it| it.field.clone()).collect();
         assert_eq!(wrong, fields);
     }
+    drop(api);
+    rig.stop().await;
+}
+
+const HOUR: i64 = 3_600_000_000;
+
+/// All spend from the hour before this one to the next one, and what was corrected.
+fn around_now() -> v1::ListSpendRequest {
+    let hour = tollgate::usage::hour(tollgate::domain::Timestamp::now()).as_micros();
+    v1::ListSpendRequest { from: timestamp(hour - HOUR), to: timestamp(hour + 2 * HOUR), ..Default::default() }
+}
+
+async fn spend(api: &Api, request: v1::ListSpendRequest) -> v1::ListSpendResponse {
+    UsageServiceClient::new(api.0.clone()).list_spend(request).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn corrections_are_listed_beside_spend_and_are_in_no_sum() {
+    let (mut rig, api) = Rig::started().await;
+    let (team, key) = hierarchy(&api).await;
+    let model = v1::ModelConfig {
+        model_name: "gpt-4o".to_owned(),
+        provider: "openai".to_owned(),
+        scope: v1::ModelConfigScope::Global.into(),
+        budgets: vec![budget("1d")],
+        ..Default::default()
+    };
+    let model = v1::ModelConfig::create(api.0.clone(), model, How::default()).await.unwrap();
+    let two_models = vec![entry(&key.id, 40), v1::UsageEntry { model: "o3".to_owned(), ..entry(&key.id, 2) }];
+    report(&api, vec![batch(register(&api).await, 1, two_models)]).await;
+    let of_customer = v1::ListBudgetsRequest { customer_id: team.customer_id.clone(), ..Default::default() };
+    let of_customer = BudgetServiceClient::new(api.0.clone()).list_budgets(of_customer).await.unwrap().into_inner();
+    let tokens = v1::AdjustUsageRequest { kind: v1::LimitKind::Tokens.into(), ..refund(&key.rate_limits[0].id, 100) };
+    let mut made = Vec::new();
+    for request in [
+        refund(&of_customer.budgets[0].id, 1),
+        refund(&team.budgets[0].id, -2),
+        tokens,
+        refund(&key.provider_configs[0].budgets[0].id, 4),
+        refund(&model.budgets[0].id, 5),
+    ] {
+        made.push(adjust(&api, request).await.unwrap());
+    }
+    adjust(&api, refund(&team.budgets[0].id, -40)).await.unwrap();
+    // What changes nothing is no correction.
+    adjust(&api, refund(&team.budgets[0].id, -1)).await.unwrap();
+
+    let first = spend(&api, v1::ListSpendRequest { page_size: 1, group_by: vec!["model".to_owned()], ..around_now() });
+    let first = first.await;
+    assert_eq!(first.total.as_ref().unwrap().cost_nano_usd, 42, "as it was reported");
+    assert_eq!(first.total.as_ref().unwrap().input_tokens, 140);
+    let mut listed = first.adjustments.clone();
+    listed.reverse();
+    let last = listed.pop().unwrap();
+    assert_eq!((last.adjustment.as_ref().unwrap().used_before, last.adjustment.as_ref().unwrap().used), (40, 0));
+    for (made, listed) in made.iter().zip(&listed) {
+        assert_eq!((&listed.adjustment, listed.revision), (&made.adjustment, made.revision));
+        assert_eq!((listed.actor.as_str(), listed.commit_time.is_some()), ("anonymous", true));
+    }
+    let owners = |of: &[v1::SpendAdjustment]| {
+        let owner = |it: &v1::SpendAdjustment| it.owner.clone().unwrap();
+        of.iter().map(|it| (owner(it).kind(), owner(it).id)).collect::<Vec<_>>()
+    };
+    let of = |kind, id: &str| (kind, id.to_owned());
+    let customers = of(v1::ResourceKind::Customer, &team.customer_id);
+    let teams = of(v1::ResourceKind::Team, &team.id);
+    let keys = of(v1::ResourceKind::VirtualKey, &key.id);
+    let models = of(v1::ResourceKind::ModelConfig, &model.id);
+    let all = [&models, &keys, &keys, &teams, &customers].map(Clone::clone);
+    assert_eq!(owners(&first.adjustments)[1..], all);
+    let group_by = vec!["model".to_owned()];
+    let rest = v1::ListSpendRequest { page_size: 1, group_by, page_token: first.next_page_token, ..around_now() };
+    assert_eq!(spend(&api, rest).await.adjustments, [], "on the first page only");
+
+    let customer_id = team.customer_id.clone();
+    let [provider, model_name] = ["openai", "gpt-4o"].map(ToOwned::to_owned);
+    let (openai, none) = (v1::ListSpendRequest { provider: provider.clone(), ..around_now() }, Vec::new());
+    let before = v1::ListSpendRequest {
+        from: timestamp(around_now().from.unwrap().seconds * 1_000_000 - HOUR),
+        to: around_now().from,
+        ..Default::default()
+    };
+    for (request, expected) in [
+        (
+            v1::ListSpendRequest { customer_id: customer_id.clone(), ..around_now() },
+            vec![&teams, &keys, &keys, &teams, &customers],
+        ),
+        (v1::ListSpendRequest { team_id: team.id.clone(), ..around_now() }, vec![&teams, &keys, &keys, &teams]),
+        (v1::ListSpendRequest { virtual_key_id: key.id.clone(), ..around_now() }, vec![&keys, &keys]),
+        (openai.clone(), vec![&models]),
+        (v1::ListSpendRequest { model: model_name, ..openai.clone() }, vec![&models]),
+        (v1::ListSpendRequest { model: "o3".to_owned(), ..openai.clone() }, none.clone()),
+        (v1::ListSpendRequest { customer_id, ..openai }, none.clone()),
+        (before, none),
+    ] {
+        let listed = spend(&api, request.clone()).await;
+        assert_eq!(owners(&listed.adjustments).iter().collect::<Vec<_>>(), expected, "{request:?}");
+        assert!(!listed.more_adjustments);
+    }
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_of_corrections_that_is_cut_says_so() {
+    let (mut rig, api) = Rig::started().await;
+    let (team, _) = hierarchy(&api).await;
+    let reason = "\u{1f980}".repeat(1_024);
+    let calls = (1..=260)
+        .map(|_| adjust(&api, v1::AdjustUsageRequest { reason: reason.clone(), ..refund(&team.budgets[0].id, 1) }));
+    for made in futures_util::future::join_all(calls).await {
+        made.unwrap();
+    }
+    let listed = spend(&api, around_now()).await;
+    assert!(listed.more_adjustments && listed.adjustments.len() > 200 && listed.adjustments.len() < 260);
+    let revisions: Vec<_> = listed.adjustments.iter().map(|it| it.revision).collect();
+    assert!(
+        revisions.windows(2).all(|pair| pair[0] == pair[1] + 1),
+        "newest first, none left out between: {revisions:?}"
+    );
     drop(api);
     rig.stop().await;
 }

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::adjust::{adjust, refund};
 use super::spend::{instant, timestamp};
 use super::*;
 use crate::watch::rig::{clock, soon};
@@ -48,6 +49,16 @@ async fn the_program_lists_spend_for_people_spreadsheets_and_programs() {
         &["total", "1.23 USD", "2", "140", "60"],
     ];
     assert_eq!((code, lines), (Some(0), expected.map(<[_]>::to_vec).to_vec()), "{table}");
+
+    adjust(&api, refund(&team.budgets[0].id, 1_500_000_000)).await.unwrap();
+    let (code, table) = run(&rig, &["spend"]).await;
+    let (_, corrections) = table.split_once("\n\n").unwrap_or_else(|| panic!("{code:?}: {table}"));
+    let corrections: Vec<_> = corrections.lines().collect();
+    assert_eq!((code, corrections.len()), (Some(0), 3), "{table}");
+    assert_eq!(corrections[0], "Corrections of limits, which are no part of spend:");
+    let cells: Vec<_> = corrections[2].split("  ").filter(|it| !it.is_empty()).map(str::trim).collect();
+    assert_eq!(cells[1..3], [format!("team {}", team.id).as_str(), "1.50 USD"], "{table}");
+    assert_eq!(cells[5..], ["anonymous", "a refund"], "{table}");
 
     let args =
         ["spend", "--by", "team,model", "--granularity", "day", "--from", "2026-10-31", "--to", "2026-11-01", "--csv"];

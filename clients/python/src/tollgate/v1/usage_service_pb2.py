@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tollgate.v1 import credit_pb2 as tollgate_dot_v1_dot_credit__pb2
+from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 from tollgate.v1 import usage_pb2 as tollgate_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftollgate/v1/usage_service.proto\x12\x0btollgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/credit.proto\x1a\x17tollgate/v1/usage.proto\"\xaa\x01\n\x13RegisterNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12@\n\x08metadata\x18\x03 \x03(\x0b\x32..tollgate.v1.RegisterNodeRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x14RegisterNodeResponse\x12\x13\n\x0bincarnation\x18\x01 \x01(\x03\x12\x10\n\x08store_id\x18\x02 \x01(\t\"\xa4\x01\n\x12ReportUsageRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12(\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x17.tollgate.v1.UsageEntry\x12,\n\x0b\x63redit_used\x18\x05 \x03(\x0b\x32\x17.tollgate.v1.CreditUsed\"\xdd\x01\n\x13ReportUsageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x19\n\x11\x65xpected_sequence\x18\x02 \x01(\x03\x12\x10\n\x08store_id\x18\x03 \x01(\t\x12+\n\x06status\x18\x04 \x01(\x0e\x32\x1b.tollgate.v1.UsageAckStatus\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x34\n\x10rejected_entries\x18\x06 \x03(\x0b\x32\x1a.tollgate.v1.RejectedEntry\x12\x14\n\x0clate_entries\x18\x07 \x01(\x05\"\xe1\x01\n\x1aListThresholdEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1a\n\x12provider_config_id\x18\x03 \x01(\x03\x12\x16\n\x0evirtual_key_id\x18\x04 \x01(\t\x12\x0f\n\x07team_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x17\n\x0fmodel_config_id\x18\x07 \x01(\t\x12\x10\n\x08provider\x18\x08 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\t \x01(\t\"c\n\x1bListThresholdEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.tollgate.v1.ThresholdEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc3\x02\n\x10ListSpendRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0bgranularity\x18\x03 \x01(\x0e\x32\x1d.tollgate.v1.SpendGranularity\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x10\n\x08group_by\x18\x05 \x03(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x0f\n\x07team_id\x18\x07 \x01(\t\x12\x16\n\x0evirtual_key_id\x18\x08 \x01(\t\x12\x10\n\x08provider\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12\x11\n\tpage_size\x18\x0b \x01(\x05\x12\x12\n\npage_token\x18\x0c \x01(\t\"\xe6\x02\n\x08SpendRow\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x15\n\rcustomer_name\x18\x03 \x01(\t\x12\x0f\n\x07team_id\x18\x04 \x01(\t\x12\x11\n\tteam_name\x18\x05 \x01(\t\x12\x16\n\x0evirtual_key_id\x18\x06 \x01(\t\x12\x18\n\x10virtual_key_name\x18\x07 \x01(\t\x12\x10\n\x08provider\x18\x08 \x01(\t\x12\r\n\x05model\x18\t \x01(\t\x12\x31\n\x06labels\x18\n \x03(\x0b\x32!.tollgate.v1.SpendRow.LabelsEntry\x12*\n\x07\x61mounts\x18\x0b \x01(\x0b\x32\x19.tollgate.v1.SpendAmounts\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe0\x01\n\x11ListSpendResponse\x12#\n\x04rows\x18\x01 \x03(\x0b\x32\x15.tollgate.v1.SpendRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12(\n\x05total\x18\x03 \x01(\x0b\x32\x19.tollgate.v1.SpendAmounts\x12(\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x06 \x01(\t\"\x96\x01\n\x12\x41\x64justUsageRequest\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"Y\n\x13\x41\x64justUsageResponse\x12\x30\n\nadjustment\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.UsageAdjustment\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x89\x01\n\x10SpendGranularity\x12!\n\x1dSPEND_GRANULARITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16SPEND_GRANULARITY_HOUR\x10\x01\x12\x19\n\x15SPEND_GRANULARITY_DAY\x10\x02\x12\x1b\n\x17SPEND_GRANULARITY_MONTH\x10\x03\x32\xcb\x03\n\x0cUsageService\x12S\n\x0cRegisterNode\x12 .tollgate.v1.RegisterNodeRequest\x1a!.tollgate.v1.RegisterNodeResponse\x12T\n\x0bReportUsage\x12\x1f.tollgate.v1.ReportUsageRequest\x1a .tollgate.v1.ReportUsageResponse(\x01\x30\x01\x12m\n\x13ListThresholdEvents\x12\'.tollgate.v1.ListThresholdEventsRequest\x1a(.tollgate.v1.ListThresholdEventsResponse\"\x03\x90\x02\x01\x12O\n\tListSpend\x12\x1d.tollgate.v1.ListSpendRequest\x1a\x1e.tollgate.v1.ListSpendResponse\"\x03\x90\x02\x01\x12P\n\x0b\x41\x64justUsage\x12\x1f.tollgate.v1.AdjustUsageRequest\x1a .tollgate.v1.AdjustUsageResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftollgate/v1/usage_service.proto\x12\x0btollgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/credit.proto\x1a\x1atollgate/v1/resource.proto\x1a\x17tollgate/v1/usage.proto\"\xaa\x01\n\x13RegisterNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12@\n\x08metadata\x18\x03 \x03(\x0b\x32..tollgate.v1.RegisterNodeRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x14RegisterNodeResponse\x12\x13\n\x0bincarnation\x18\x01 \x01(\x03\x12\x10\n\x08store_id\x18\x02 \x01(\t\"\xa4\x01\n\x12ReportUsageRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12(\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x17.tollgate.v1.UsageEntry\x12,\n\x0b\x63redit_used\x18\x05 \x03(\x0b\x32\x17.tollgate.v1.CreditUsed\"\xdd\x01\n\x13ReportUsageResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x19\n\x11\x65xpected_sequence\x18\x02 \x01(\x03\x12\x10\n\x08store_id\x18\x03 \x01(\t\x12+\n\x06status\x18\x04 \x01(\x0e\x32\x1b.tollgate.v1.UsageAckStatus\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x34\n\x10rejected_entries\x18\x06 \x03(\x0b\x32\x1a.tollgate.v1.RejectedEntry\x12\x14\n\x0clate_entries\x18\x07 \x01(\x05\"\xe1\x01\n\x1aListThresholdEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x1a\n\x12provider_config_id\x18\x03 \x01(\x03\x12\x16\n\x0evirtual_key_id\x18\x04 \x01(\t\x12\x0f\n\x07team_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x17\n\x0fmodel_config_id\x18\x07 \x01(\t\x12\x10\n\x08provider\x18\x08 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\t \x01(\t\"c\n\x1bListThresholdEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.tollgate.v1.ThresholdEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc3\x02\n\x10ListSpendRequest\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0bgranularity\x18\x03 \x01(\x0e\x32\x1d.tollgate.v1.SpendGranularity\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x10\n\x08group_by\x18\x05 \x03(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x0f\n\x07team_id\x18\x07 \x01(\t\x12\x16\n\x0evirtual_key_id\x18\x08 \x01(\t\x12\x10\n\x08provider\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12\x11\n\tpage_size\x18\x0b \x01(\x05\x12\x12\n\npage_token\x18\x0c \x01(\t\"\xe6\x02\n\x08SpendRow\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x15\n\rcustomer_name\x18\x03 \x01(\t\x12\x0f\n\x07team_id\x18\x04 \x01(\t\x12\x11\n\tteam_name\x18\x05 \x01(\t\x12\x16\n\x0evirtual_key_id\x18\x06 \x01(\t\x12\x18\n\x10virtual_key_name\x18\x07 \x01(\t\x12\x10\n\x08provider\x18\x08 \x01(\t\x12\r\n\x05model\x18\t \x01(\t\x12\x31\n\x06labels\x18\n \x03(\x0b\x32!.tollgate.v1.SpendRow.LabelsEntry\x12*\n\x07\x61mounts\x18\x0b \x01(\x0b\x32\x19.tollgate.v1.SpendAmounts\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbe\x01\n\x0fSpendAdjustment\x12/\n\x0b\x63ommit_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\'\n\x05owner\x18\x04 \x01(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x30\n\nadjustment\x18\x05 \x01(\x0b\x32\x1c.tollgate.v1.UsageAdjustment\"\xad\x02\n\x11ListSpendResponse\x12#\n\x04rows\x18\x01 \x03(\x0b\x32\x15.tollgate.v1.SpendRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12(\n\x05total\x18\x03 \x01(\x0b\x32\x19.tollgate.v1.SpendAmounts\x12(\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x06 \x01(\t\x12\x31\n\x0b\x61\x64justments\x18\x07 \x03(\x0b\x32\x1c.tollgate.v1.SpendAdjustment\x12\x18\n\x10more_adjustments\x18\x08 \x01(\x08\"\x96\x01\n\x12\x41\x64justUsageRequest\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"Y\n\x13\x41\x64justUsageResponse\x12\x30\n\nadjustment\x18\x01 \x01(\x0b\x32\x1c.tollgate.v1.UsageAdjustment\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x89\x01\n\x10SpendGranularity\x12!\n\x1dSPEND_GRANULARITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16SPEND_GRANULARITY_HOUR\x10\x01\x12\x19\n\x15SPEND_GRANULARITY_DAY\x10\x02\x12\x1b\n\x17SPEND_GRANULARITY_MONTH\x10\x03\x32\xcb\x03\n\x0cUsageService\x12S\n\x0cRegisterNode\x12 .tollgate.v1.RegisterNodeRequest\x1a!.tollgate.v1.RegisterNodeResponse\x12T\n\x0bReportUsage\x12\x1f.tollgate.v1.ReportUsageRequest\x1a .tollgate.v1.ReportUsageResponse(\x01\x30\x01\x12m\n\x13ListThresholdEvents\x12\'.tollgate.v1.ListThresholdEventsRequest\x1a(.tollgate.v1.ListThresholdEventsResponse\"\x03\x90\x02\x01\x12O\n\tListSpend\x12\x1d.tollgate.v1.ListSpendRequest\x1a\x1e.tollgate.v1.ListSpendResponse\"\x03\x90\x02\x01\x12P\n\x0b\x41\x64justUsage\x12\x1f.tollgate.v1.AdjustUsageRequest\x1a .tollgate.v1.AdjustUsageResponseBV\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,34 +44,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['ListThresholdEvents']._serialized_options = b'\220\002\001'
   _globals['_USAGESERVICE'].methods_by_name['ListSpend']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['ListSpend']._serialized_options = b'\220\002\001'
-  _globals['_SPENDGRANULARITY']._serialized_start=2247
-  _globals['_SPENDGRANULARITY']._serialized_end=2384
-  _globals['_REGISTERNODEREQUEST']._serialized_start=133
-  _globals['_REGISTERNODEREQUEST']._serialized_end=303
-  _globals['_REGISTERNODEREQUEST_METADATAENTRY']._serialized_start=256
-  _globals['_REGISTERNODEREQUEST_METADATAENTRY']._serialized_end=303
-  _globals['_REGISTERNODERESPONSE']._serialized_start=305
-  _globals['_REGISTERNODERESPONSE']._serialized_end=366
-  _globals['_REPORTUSAGEREQUEST']._serialized_start=369
-  _globals['_REPORTUSAGEREQUEST']._serialized_end=533
-  _globals['_REPORTUSAGERESPONSE']._serialized_start=536
-  _globals['_REPORTUSAGERESPONSE']._serialized_end=757
-  _globals['_LISTTHRESHOLDEVENTSREQUEST']._serialized_start=760
-  _globals['_LISTTHRESHOLDEVENTSREQUEST']._serialized_end=985
-  _globals['_LISTTHRESHOLDEVENTSRESPONSE']._serialized_start=987
-  _globals['_LISTTHRESHOLDEVENTSRESPONSE']._serialized_end=1086
-  _globals['_LISTSPENDREQUEST']._serialized_start=1089
-  _globals['_LISTSPENDREQUEST']._serialized_end=1412
-  _globals['_SPENDROW']._serialized_start=1415
-  _globals['_SPENDROW']._serialized_end=1773
-  _globals['_SPENDROW_LABELSENTRY']._serialized_start=1728
-  _globals['_SPENDROW_LABELSENTRY']._serialized_end=1773
-  _globals['_LISTSPENDRESPONSE']._serialized_start=1776
-  _globals['_LISTSPENDRESPONSE']._serialized_end=2000
-  _globals['_ADJUSTUSAGEREQUEST']._serialized_start=2003
-  _globals['_ADJUSTUSAGEREQUEST']._serialized_end=2153
-  _globals['_ADJUSTUSAGERESPONSE']._serialized_start=2155
-  _globals['_ADJUSTUSAGERESPONSE']._serialized_end=2244
-  _globals['_USAGESERVICE']._serialized_start=2387
-  _globals['_USAGESERVICE']._serialized_end=2846
+  _globals['_SPENDGRANULARITY']._serialized_start=2545
+  _globals['_SPENDGRANULARITY']._serialized_end=2682
+  _globals['_REGISTERNODEREQUEST']._serialized_start=161
+  _globals['_REGISTERNODEREQUEST']._serialized_end=331
+  _globals['_REGISTERNODEREQUEST_METADATAENTRY']._serialized_start=284
+  _globals['_REGISTERNODEREQUEST_METADATAENTRY']._serialized_end=331
+  _globals['_REGISTERNODERESPONSE']._serialized_start=333
+  _globals['_REGISTERNODERESPONSE']._serialized_end=394
+  _globals['_REPORTUSAGEREQUEST']._serialized_start=397
+  _globals['_REPORTUSAGEREQUEST']._serialized_end=561
+  _globals['_REPORTUSAGERESPONSE']._serialized_start=564
+  _globals['_REPORTUSAGERESPONSE']._serialized_end=785
+  _globals['_LISTTHRESHOLDEVENTSREQUEST']._serialized_start=788
+  _globals['_LISTTHRESHOLDEVENTSREQUEST']._serialized_end=1013
+  _globals['_LISTTHRESHOLDEVENTSRESPONSE']._serialized_start=1015
+  _globals['_LISTTHRESHOLDEVENTSRESPONSE']._serialized_end=1114
+  _globals['_LISTSPENDREQUEST']._serialized_start=1117
+  _globals['_LISTSPENDREQUEST']._serialized_end=1440
+  _globals['_SPENDROW']._serialized_start=1443
+  _globals['_SPENDROW']._serialized_end=1801
+  _globals['_SPENDROW_LABELSENTRY']._serialized_start=1756
+  _globals['_SPENDROW_LABELSENTRY']._serialized_end=1801
+  _globals['_SPENDADJUSTMENT']._serialized_start=1804
+  _globals['_SPENDADJUSTMENT']._serialized_end=1994
+  _globals['_LISTSPENDRESPONSE']._serialized_start=1997
+  _globals['_LISTSPENDRESPONSE']._serialized_end=2298
+  _globals['_ADJUSTUSAGEREQUEST']._serialized_start=2301
+  _globals['_ADJUSTUSAGEREQUEST']._serialized_end=2451
+  _globals['_ADJUSTUSAGERESPONSE']._serialized_start=2453
+  _globals['_ADJUSTUSAGERESPONSE']._serialized_end=2542
+  _globals['_USAGESERVICE']._serialized_start=2685
+  _globals['_USAGESERVICE']._serialized_end=3144
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from tollgate.v1 import credit_pb2 as _credit_pb2
+from tollgate.v1 import resource_pb2 as _resource_pb2
 from tollgate.v1 import usage_pb2 as _usage_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -170,20 +171,38 @@ class SpendRow(_message.Message):
     amounts: _usage_pb2.SpendAmounts
     def __init__(self, start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., customer_id: _Optional[str] = ..., customer_name: _Optional[str] = ..., team_id: _Optional[str] = ..., team_name: _Optional[str] = ..., virtual_key_id: _Optional[str] = ..., virtual_key_name: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., amounts: _Optional[_Union[_usage_pb2.SpendAmounts, _Mapping[str, _Any]]] = ...) -> None: ...
 
+class SpendAdjustment(_message.Message):
+    __slots__ = ("commit_time", "revision", "actor", "owner", "adjustment")
+    COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENT_FIELD_NUMBER: _ClassVar[int]
+    commit_time: _timestamp_pb2.Timestamp
+    revision: int
+    actor: str
+    owner: _resource_pb2.ResourceKey
+    adjustment: _usage_pb2.UsageAdjustment
+    def __init__(self, commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., revision: _Optional[int] = ..., actor: _Optional[str] = ..., owner: _Optional[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]] = ..., adjustment: _Optional[_Union[_usage_pb2.UsageAdjustment, _Mapping[str, _Any]]] = ...) -> None: ...
+
 class ListSpendResponse(_message.Message):
-    __slots__ = ("rows", "next_page_token", "total", "to", "time_zone")
+    __slots__ = ("rows", "next_page_token", "total", "to", "time_zone", "adjustments", "more_adjustments")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
+    MORE_ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[SpendRow]
     next_page_token: str
     total: _usage_pb2.SpendAmounts
     to: _timestamp_pb2.Timestamp
     time_zone: str
-    def __init__(self, rows: _Optional[_Iterable[_Union[SpendRow, _Mapping[str, _Any]]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[_Union[_usage_pb2.SpendAmounts, _Mapping[str, _Any]]] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., time_zone: _Optional[str] = ..., **kwargs) -> None: ...
+    adjustments: _containers.RepeatedCompositeFieldContainer[SpendAdjustment]
+    more_adjustments: bool
+    def __init__(self, rows: _Optional[_Iterable[_Union[SpendRow, _Mapping[str, _Any]]]] = ..., next_page_token: _Optional[str] = ..., total: _Optional[_Union[_usage_pb2.SpendAmounts, _Mapping[str, _Any]]] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., time_zone: _Optional[str] = ..., adjustments: _Optional[_Iterable[_Union[SpendAdjustment, _Mapping[str, _Any]]]] = ..., more_adjustments: bool = ..., **kwargs) -> None: ...
 
 class AdjustUsageRequest(_message.Message):
     __slots__ = ("limit_id", "kind", "delta", "reason", "request_id", "validate_only")

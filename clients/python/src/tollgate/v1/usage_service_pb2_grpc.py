@@ -102,8 +102,9 @@ class UsageServiceServicer(object):
     def ListSpend(self, request, context):
         """Lists what was spent when, by whom and on what: the sums of all usage entries that were counted, each in the hour that it
         occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
-        up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
-        violation, also if the range has times that sums are not kept apart for any more.
+        up otherwise; after that they are joined to days of the server's time zone for spend. Corrections of limits (`AdjustUsage`)
+        are in no sum and listed apart. Errors: INVALID_ARGUMENT with every violation, also if the range has times that sums are
+        not kept apart for any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,8 +113,8 @@ class UsageServiceServicer(object):
     def AdjustUsage(self, request, context):
         """Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
         never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
-        correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
-        INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
+        correction that changes nothing takes no revision. Spend is what was reported and does not change; `ListSpend` lists
+        corrections apart. Errors: INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -180,15 +180,16 @@ class UsageServiceStub(typing.Generic[_UsageServiceRegisterNodeType, _UsageServi
     ListSpend: _UsageServiceListSpendType
     """Lists what was spent when, by whom and on what: the sums of all usage entries that were counted, each in the hour that it
     occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
-    up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
-    violation, also if the range has times that sums are not kept apart for any more.
+    up otherwise; after that they are joined to days of the server's time zone for spend. Corrections of limits (`AdjustUsage`)
+    are in no sum and listed apart. Errors: INVALID_ARGUMENT with every violation, also if the range has times that sums are
+    not kept apart for any more.
     """
 
     AdjustUsage: _UsageServiceAdjustUsageType
     """Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
     never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
-    correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
-    INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
+    correction that changes nothing takes no revision. Spend is what was reported and does not change; `ListSpend` lists
+    corrections apart. Errors: INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
     """
 
 UsageServiceAsyncStub: typing_extensions.TypeAlias = UsageServiceStub[
@@ -261,8 +262,9 @@ class UsageServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[tollgate.v1.usage_service_pb2.ListSpendResponse, collections.abc.Awaitable[tollgate.v1.usage_service_pb2.ListSpendResponse]]:
         """Lists what was spent when, by whom and on what: the sums of all usage entries that were counted, each in the hour that it
         occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
-        up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
-        violation, also if the range has times that sums are not kept apart for any more.
+        up otherwise; after that they are joined to days of the server's time zone for spend. Corrections of limits (`AdjustUsage`)
+        are in no sum and listed apart. Errors: INVALID_ARGUMENT with every violation, also if the range has times that sums are
+        not kept apart for any more.
         """
 
     @abc.abstractmethod
@@ -273,8 +275,8 @@ class UsageServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[tollgate.v1.usage_service_pb2.AdjustUsageResponse, collections.abc.Awaitable[tollgate.v1.usage_service_pb2.AdjustUsageResponse]]:
         """Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
         never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
-        correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
-        INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
+        correction that changes nothing takes no revision. Spend is what was reported and does not change; `ListSpend` lists
+        corrections apart. Errors: INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
         """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

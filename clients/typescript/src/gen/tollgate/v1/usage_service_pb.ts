@@ -8,6 +8,8 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { CreditUsed } from "./credit_pb.js";
 import { file_tollgate_v1_credit } from "./credit_pb.js";
+import type { ResourceKey } from "./resource_pb.js";
+import { file_tollgate_v1_resource } from "./resource_pb.js";
 import type { LimitKind, RejectedEntry, SpendAmounts, ThresholdEvent, UsageAckStatus, UsageAdjustment, UsageEntry } from "./usage_pb.js";
 import { file_tollgate_v1_usage } from "./usage_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/usage_service.proto.
  */
 export const file_tollgate_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch90b2xsZ2F0ZS92MS91c2FnZV9zZXJ2aWNlLnByb3RvEgt0b2xsZ2F0ZS52MSKqAQoTUmVnaXN0ZXJOb2RlUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSQAoIbWV0YWRhdGEYAyADKAsyLi50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFFJlZ2lzdGVyTm9kZVJlc3BvbnNlEhMKC2luY2FybmF0aW9uGAEgASgDEhAKCHN0b3JlX2lkGAIgASgJIqQBChJSZXBvcnRVc2FnZVJlcXVlc3QSDwoHbm9kZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIQCghzZXF1ZW5jZRgDIAEoAxIoCgdlbnRyaWVzGAQgAygLMhcudG9sbGdhdGUudjEuVXNhZ2VFbnRyeRIsCgtjcmVkaXRfdXNlZBgFIAMoCzIXLnRvbGxnYXRlLnYxLkNyZWRpdFVzZWQi3QEKE1JlcG9ydFVzYWdlUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAMSGQoRZXhwZWN0ZWRfc2VxdWVuY2UYAiABKAMSEAoIc3RvcmVfaWQYAyABKAkSKwoGc3RhdHVzGAQgASgOMhsudG9sbGdhdGUudjEuVXNhZ2VBY2tTdGF0dXMSDgoGcmVhc29uGAUgASgJEjQKEHJlamVjdGVkX2VudHJpZXMYBiADKAsyGi50b2xsZ2F0ZS52MS5SZWplY3RlZEVudHJ5EhQKDGxhdGVfZW50cmllcxgHIAEoBSLhAQoaTGlzdFRocmVzaG9sZEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSGgoScHJvdmlkZXJfY29uZmlnX2lkGAMgASgDEhYKDnZpcnR1YWxfa2V5X2lkGAQgASgJEg8KB3RlYW1faWQYBSABKAkSEwoLY3VzdG9tZXJfaWQYBiABKAkSFwoPbW9kZWxfY29uZmlnX2lkGAcgASgJEhAKCHByb3ZpZGVyGAggASgJEhcKD3Byb3ZpZGVyX2tleV9pZBgJIAEoCSJjChtMaXN0VGhyZXNob2xkRXZlbnRzUmVzcG9uc2USKwoGZXZlbnRzGAEgAygLMhsudG9sbGdhdGUudjEuVGhyZXNob2xkRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsMCChBMaXN0U3BlbmRSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgtncmFudWxhcml0eRgDIAEoDjIdLnRvbGxnYXRlLnYxLlNwZW5kR3JhbnVsYXJpdHkSEQoJdGltZV96b25lGAQgASgJEhAKCGdyb3VwX2J5GAUgAygJEhMKC2N1c3RvbWVyX2lkGAYgASgJEg8KB3RlYW1faWQYByABKAkSFgoOdmlydHVhbF9rZXlfaWQYCCABKAkSEAoIcHJvdmlkZXIYCSABKAkSDQoFbW9kZWwYCiABKAkSEQoJcGFnZV9zaXplGAsgASgFEhIKCnBhZ2VfdG9rZW4YDCABKAki5gIKCFNwZW5kUm93EikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjdXN0b21lcl9pZBgCIAEoCRIVCg1jdXN0b21lcl9uYW1lGAMgASgJEg8KB3RlYW1faWQYBCABKAkSEQoJdGVhbV9uYW1lGAUgASgJEhYKDnZpcnR1YWxfa2V5X2lkGAYgASgJEhgKEHZpcnR1YWxfa2V5X25hbWUYByABKAkSEAoIcHJvdmlkZXIYCCABKAkSDQoFbW9kZWwYCSABKAkSMQoGbGFiZWxzGAogAygLMiEudG9sbGdhdGUudjEuU3BlbmRSb3cuTGFiZWxzRW50cnkSKgoHYW1vdW50cxgLIAEoCzIZLnRvbGxnYXRlLnYxLlNwZW5kQW1vdW50cxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIuABChFMaXN0U3BlbmRSZXNwb25zZRIjCgRyb3dzGAEgAygLMhUudG9sbGdhdGUudjEuU3BlbmRSb3cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEigKBXRvdGFsGAMgASgLMhkudG9sbGdhdGUudjEuU3BlbmRBbW91bnRzEigKBGZyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYBiABKAkilgEKEkFkanVzdFVzYWdlUmVxdWVzdBIQCghsaW1pdF9pZBgBIAEoCRIkCgRraW5kGAIgASgOMhYudG9sbGdhdGUudjEuTGltaXRLaW5kEg0KBWRlbHRhGAMgASgDEg4KBnJlYXNvbhgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEhUKDXZhbGlkYXRlX29ubHkYBiABKAgiWQoTQWRqdXN0VXNhZ2VSZXNwb25zZRIwCgphZGp1c3RtZW50GAEgASgLMhwudG9sbGdhdGUudjEuVXNhZ2VBZGp1c3RtZW50EhAKCHJldmlzaW9uGAIgASgDKokBChBTcGVuZEdyYW51bGFyaXR5EiEKHVNQRU5EX0dSQU5VTEFSSVRZX1VOU1BFQ0lGSUVEEAASGgoWU1BFTkRfR1JBTlVMQVJJVFlfSE9VUhABEhkKFVNQRU5EX0dSQU5VTEFSSVRZX0RBWRACEhsKF1NQRU5EX0dSQU5VTEFSSVRZX01PTlRIEAMyywMKDFVzYWdlU2VydmljZRJTCgxSZWdpc3Rlck5vZGUSIC50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0GiEudG9sbGdhdGUudjEuUmVnaXN0ZXJOb2RlUmVzcG9uc2USVAoLUmVwb3J0VXNhZ2USHy50b2xsZ2F0ZS52MS5SZXBvcnRVc2FnZVJlcXVlc3QaIC50b2xsZ2F0ZS52MS5SZXBvcnRVc2FnZVJlc3BvbnNlKAEwARJtChNMaXN0VGhyZXNob2xkRXZlbnRzEicudG9sbGdhdGUudjEuTGlzdFRocmVzaG9sZEV2ZW50c1JlcXVlc3QaKC50b2xsZ2F0ZS52MS5MaXN0VGhyZXNob2xkRXZlbnRzUmVzcG9uc2UiA5ACARJPCglMaXN0U3BlbmQSHS50b2xsZ2F0ZS52MS5MaXN0U3BlbmRSZXF1ZXN0Gh4udG9sbGdhdGUudjEuTGlzdFNwZW5kUmVzcG9uc2UiA5ACARJQCgtBZGp1c3RVc2FnZRIfLnRvbGxnYXRlLnYxLkFkanVzdFVzYWdlUmVxdWVzdBogLnRvbGxnYXRlLnYxLkFkanVzdFVzYWdlUmVzcG9uc2VCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tollgate_v1_credit, file_tollgate_v1_usage]);
+  fileDesc("Ch90b2xsZ2F0ZS92MS91c2FnZV9zZXJ2aWNlLnByb3RvEgt0b2xsZ2F0ZS52MSKqAQoTUmVnaXN0ZXJOb2RlUmVxdWVzdBIPCgdub2RlX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSQAoIbWV0YWRhdGEYAyADKAsyLi50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFFJlZ2lzdGVyTm9kZVJlc3BvbnNlEhMKC2luY2FybmF0aW9uGAEgASgDEhAKCHN0b3JlX2lkGAIgASgJIqQBChJSZXBvcnRVc2FnZVJlcXVlc3QSDwoHbm9kZV9pZBgBIAEoCRITCgtpbmNhcm5hdGlvbhgCIAEoAxIQCghzZXF1ZW5jZRgDIAEoAxIoCgdlbnRyaWVzGAQgAygLMhcudG9sbGdhdGUudjEuVXNhZ2VFbnRyeRIsCgtjcmVkaXRfdXNlZBgFIAMoCzIXLnRvbGxnYXRlLnYxLkNyZWRpdFVzZWQi3QEKE1JlcG9ydFVzYWdlUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAMSGQoRZXhwZWN0ZWRfc2VxdWVuY2UYAiABKAMSEAoIc3RvcmVfaWQYAyABKAkSKwoGc3RhdHVzGAQgASgOMhsudG9sbGdhdGUudjEuVXNhZ2VBY2tTdGF0dXMSDgoGcmVhc29uGAUgASgJEjQKEHJlamVjdGVkX2VudHJpZXMYBiADKAsyGi50b2xsZ2F0ZS52MS5SZWplY3RlZEVudHJ5EhQKDGxhdGVfZW50cmllcxgHIAEoBSLhAQoaTGlzdFRocmVzaG9sZEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSGgoScHJvdmlkZXJfY29uZmlnX2lkGAMgASgDEhYKDnZpcnR1YWxfa2V5X2lkGAQgASgJEg8KB3RlYW1faWQYBSABKAkSEwoLY3VzdG9tZXJfaWQYBiABKAkSFwoPbW9kZWxfY29uZmlnX2lkGAcgASgJEhAKCHByb3ZpZGVyGAggASgJEhcKD3Byb3ZpZGVyX2tleV9pZBgJIAEoCSJjChtMaXN0VGhyZXNob2xkRXZlbnRzUmVzcG9uc2USKwoGZXZlbnRzGAEgAygLMhsudG9sbGdhdGUudjEuVGhyZXNob2xkRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsMCChBMaXN0U3BlbmRSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCgtncmFudWxhcml0eRgDIAEoDjIdLnRvbGxnYXRlLnYxLlNwZW5kR3JhbnVsYXJpdHkSEQoJdGltZV96b25lGAQgASgJEhAKCGdyb3VwX2J5GAUgAygJEhMKC2N1c3RvbWVyX2lkGAYgASgJEg8KB3RlYW1faWQYByABKAkSFgoOdmlydHVhbF9rZXlfaWQYCCABKAkSEAoIcHJvdmlkZXIYCSABKAkSDQoFbW9kZWwYCiABKAkSEQoJcGFnZV9zaXplGAsgASgFEhIKCnBhZ2VfdG9rZW4YDCABKAki5gIKCFNwZW5kUm93EikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjdXN0b21lcl9pZBgCIAEoCRIVCg1jdXN0b21lcl9uYW1lGAMgASgJEg8KB3RlYW1faWQYBCABKAkSEQoJdGVhbV9uYW1lGAUgASgJEhYKDnZpcnR1YWxfa2V5X2lkGAYgASgJEhgKEHZpcnR1YWxfa2V5X25hbWUYByABKAkSEAoIcHJvdmlkZXIYCCABKAkSDQoFbW9kZWwYCSABKAkSMQoGbGFiZWxzGAogAygLMiEudG9sbGdhdGUudjEuU3BlbmRSb3cuTGFiZWxzRW50cnkSKgoHYW1vdW50cxgLIAEoCzIZLnRvbGxnYXRlLnYxLlNwZW5kQW1vdW50cxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIr4BCg9TcGVuZEFkanVzdG1lbnQSLwoLY29tbWl0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJldmlzaW9uGAIgASgDEg0KBWFjdG9yGAMgASgJEicKBW93bmVyGAQgASgLMhgudG9sbGdhdGUudjEuUmVzb3VyY2VLZXkSMAoKYWRqdXN0bWVudBgFIAEoCzIcLnRvbGxnYXRlLnYxLlVzYWdlQWRqdXN0bWVudCKtAgoRTGlzdFNwZW5kUmVzcG9uc2USIwoEcm93cxgBIAMoCzIVLnRvbGxnYXRlLnYxLlNwZW5kUm93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIoCgV0b3RhbBgDIAEoCzIZLnRvbGxnYXRlLnYxLlNwZW5kQW1vdW50cxIoCgRmcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGltZV96b25lGAYgASgJEjEKC2FkanVzdG1lbnRzGAcgAygLMhwudG9sbGdhdGUudjEuU3BlbmRBZGp1c3RtZW50EhgKEG1vcmVfYWRqdXN0bWVudHMYCCABKAgilgEKEkFkanVzdFVzYWdlUmVxdWVzdBIQCghsaW1pdF9pZBgBIAEoCRIkCgRraW5kGAIgASgOMhYudG9sbGdhdGUudjEuTGltaXRLaW5kEg0KBWRlbHRhGAMgASgDEg4KBnJlYXNvbhgEIAEoCRISCgpyZXF1ZXN0X2lkGAUgASgJEhUKDXZhbGlkYXRlX29ubHkYBiABKAgiWQoTQWRqdXN0VXNhZ2VSZXNwb25zZRIwCgphZGp1c3RtZW50GAEgASgLMhwudG9sbGdhdGUudjEuVXNhZ2VBZGp1c3RtZW50EhAKCHJldmlzaW9uGAIgASgDKokBChBTcGVuZEdyYW51bGFyaXR5EiEKHVNQRU5EX0dSQU5VTEFSSVRZX1VOU1BFQ0lGSUVEEAASGgoWU1BFTkRfR1JBTlVMQVJJVFlfSE9VUhABEhkKFVNQRU5EX0dSQU5VTEFSSVRZX0RBWRACEhsKF1NQRU5EX0dSQU5VTEFSSVRZX01PTlRIEAMyywMKDFVzYWdlU2VydmljZRJTCgxSZWdpc3Rlck5vZGUSIC50b2xsZ2F0ZS52MS5SZWdpc3Rlck5vZGVSZXF1ZXN0GiEudG9sbGdhdGUudjEuUmVnaXN0ZXJOb2RlUmVzcG9uc2USVAoLUmVwb3J0VXNhZ2USHy50b2xsZ2F0ZS52MS5SZXBvcnRVc2FnZVJlcXVlc3QaIC50b2xsZ2F0ZS52MS5SZXBvcnRVc2FnZVJlc3BvbnNlKAEwARJtChNMaXN0VGhyZXNob2xkRXZlbnRzEicudG9sbGdhdGUudjEuTGlzdFRocmVzaG9sZEV2ZW50c1JlcXVlc3QaKC50b2xsZ2F0ZS52MS5MaXN0VGhyZXNob2xkRXZlbnRzUmVzcG9uc2UiA5ACARJPCglMaXN0U3BlbmQSHS50b2xsZ2F0ZS52MS5MaXN0U3BlbmRSZXF1ZXN0Gh4udG9sbGdhdGUudjEuTGlzdFNwZW5kUmVzcG9uc2UiA5ACARJQCgtBZGp1c3RVc2FnZRIfLnRvbGxnYXRlLnYxLkFkanVzdFVzYWdlUmVxdWVzdBogLnRvbGxnYXRlLnYxLkFkanVzdFVzYWdlUmVzcG9uc2VCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_tollgate_v1_credit, file_tollgate_v1_resource, file_tollgate_v1_usage]);
 
 /**
  * Request of `RegisterNode`.
@@ -493,6 +495,56 @@ export const SpendRowSchema: GenMessage<SpendRow> = /*@__PURE__*/
   messageDesc(file_tollgate_v1_usage_service, 7);
 
 /**
+ * A correction of what a limit had counted (`AdjustUsage`), which no sum of spend contains. One refund may have corrected
+ * several limits, that of a key and that of its team: their corrections do not add up to an amount of money.
+ *
+ * @generated from message tollgate.v1.SpendAdjustment
+ */
+export type SpendAdjustment = Message<"tollgate.v1.SpendAdjustment"> & {
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp commit_time = 1;
+   */
+  commitTime?: Timestamp | undefined;
+
+  /**
+   * The revision that it took.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+
+  /**
+   * The caller who made it, as in the audit trail (`Change.actor`).
+   *
+   * @generated from field: string actor = 3;
+   */
+  actor: string;
+
+  /**
+   * The resource that has the limit. Limits of provider configs are its virtual key's, those of provider keys its provider's.
+   *
+   * @generated from field: tollgate.v1.ResourceKey owner = 4;
+   */
+  owner?: ResourceKey | undefined;
+
+  /**
+   * The correction.
+   *
+   * @generated from field: tollgate.v1.UsageAdjustment adjustment = 5;
+   */
+  adjustment?: UsageAdjustment | undefined;
+};
+
+/**
+ * Describes the message tollgate.v1.SpendAdjustment.
+ * Use `create(SpendAdjustmentSchema)` to create a new message.
+ */
+export const SpendAdjustmentSchema: GenMessage<SpendAdjustment> = /*@__PURE__*/
+  messageDesc(file_tollgate_v1_usage_service, 8);
+
+/**
  * Response of `ListSpend`.
  *
  * @generated from message tollgate.v1.ListSpendResponse
@@ -539,6 +591,22 @@ export type ListSpendResponse = Message<"tollgate.v1.ListSpendResponse"> & {
    * @generated from field: string time_zone = 6;
    */
   timeZone: string;
+
+  /**
+   * The corrections of limits that were made in the range, newest first; on the first page only. With filters: of limits of
+   * the customer, of its teams and of their keys; of the team and of its keys; of the virtual key; of the provider, its keys,
+   * and model configs at this provider alone; of model configs of the model. They are known as long as the audit trail is kept.
+   *
+   * @generated from field: repeated tollgate.v1.SpendAdjustment adjustments = 7;
+   */
+  adjustments: SpendAdjustment[];
+
+  /**
+   * Whether there are more corrections than are listed, which is at most 500; ask for a shorter range, or `ListChanges`.
+   *
+   * @generated from field: bool more_adjustments = 8;
+   */
+  moreAdjustments: boolean;
 };
 
 /**
@@ -546,7 +614,7 @@ export type ListSpendResponse = Message<"tollgate.v1.ListSpendResponse"> & {
  * Use `create(ListSpendResponseSchema)` to create a new message.
  */
 export const ListSpendResponseSchema: GenMessage<ListSpendResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_usage_service, 8);
+  messageDesc(file_tollgate_v1_usage_service, 9);
 
 /**
  * Request of `AdjustUsage`.
@@ -603,7 +671,7 @@ export type AdjustUsageRequest = Message<"tollgate.v1.AdjustUsageRequest"> & {
  * Use `create(AdjustUsageRequestSchema)` to create a new message.
  */
 export const AdjustUsageRequestSchema: GenMessage<AdjustUsageRequest> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_usage_service, 9);
+  messageDesc(file_tollgate_v1_usage_service, 10);
 
 /**
  * Response of `AdjustUsage`.
@@ -631,7 +699,7 @@ export type AdjustUsageResponse = Message<"tollgate.v1.AdjustUsageResponse"> & {
  * Use `create(AdjustUsageResponseSchema)` to create a new message.
  */
 export const AdjustUsageResponseSchema: GenMessage<AdjustUsageResponse> = /*@__PURE__*/
-  messageDesc(file_tollgate_v1_usage_service, 10);
+  messageDesc(file_tollgate_v1_usage_service, 11);
 
 /**
  * The length of the periods that spend is listed by.
@@ -721,8 +789,9 @@ export const UsageService: GenService<{
   /**
    * Lists what was spent when, by whom and on what: the sums of all usage entries that were counted, each in the hour that it
    * occurred in. An entry is in the sums once its batch is acknowledged. Hours are kept for 35 days, unless the server is set
-   * up otherwise; after that they are joined to days of the server's time zone for spend. Errors: INVALID_ARGUMENT with every
-   * violation, also if the range has times that sums are not kept apart for any more.
+   * up otherwise; after that they are joined to days of the server's time zone for spend. Corrections of limits (`AdjustUsage`)
+   * are in no sum and listed apart. Errors: INVALID_ARGUMENT with every violation, also if the range has times that sums are
+   * not kept apart for any more.
    *
    * @generated from rpc tollgate.v1.UsageService.ListSpend
    */
@@ -734,8 +803,8 @@ export const UsageService: GenService<{
   /**
    * Corrects what a limit has counted in its current window: a refund, a mistake, what was spent in another system. Usage
    * never falls below 0. The owner of the limit gets a revision, and the audit trail has the correction with its reason; a
-   * correction that changes nothing takes no revision. Spend (`ListSpend`) is what was reported and does not change. Errors:
-   * INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
+   * correction that changes nothing takes no revision. Spend is what was reported and does not change; `ListSpend` lists
+   * corrections apart. Errors: INVALID_ARGUMENT with every violation, also if the limit does not count this unit; NOT_FOUND.
    *
    * @generated from rpc tollgate.v1.UsageService.AdjustUsage
    */
