@@ -1,5 +1,6 @@
 //! Many changes in one revision, names, and configuration as it was (`docs/design/semantics.md §10`).
 
+mod killed;
 mod laws;
 mod names;
 pub(crate) mod organisation;
