@@ -64,7 +64,7 @@ async fn what_a_killed_server_was_applying_is_there_whole_or_not_at_all() {
     let usual = began.elapsed();
     let (mut answered, mut whole) = (0, 0);
     for round in 1..=kills {
-        let moment = usual.mul_f64(rng.random::<f64>());
+        let moment = usual.mul_f64(1.3 * rng.random::<f64>());
         let request_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string();
         let options = v1::ApplyOptions { request_id, ..Default::default() };
         let (of_call, again) = (api.clone(), options.clone());
