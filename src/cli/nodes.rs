@@ -6,7 +6,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;
-use super::remote::{RemoteArgs, amount, kind_name, moment, print, print_json_line, refused, table};
+use super::remote::{RemoteArgs, amount, kind_name, moment, print, print_json_line, refused};
+use super::table::{Cell, Column, Tone, distance, now, show};
 use super::target::Server;
 use crate::proto::v1;
 use crate::proto::v1::node_service_client::NodeServiceClient;
@@ -15,17 +16,38 @@ use crate::proto::v1::node_service_client::NodeServiceClient;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The columns of [`cells`].
-const HEAD: [&str; 8] = ["NODE", "INCARNATION", "STATE", "REVISION", "BEHIND", "OUTBOX", "CREDIT HELD", "LAST SEEN"];
+const COLUMNS: [Column; 8] = [
+    Column::text("NODE"),
+    Column::number("INC"),
+    Column::whole("STATE"),
+    Column::number("REVISION"),
+    Column::number("BEHIND"),
+    Column::number("OUTBOX"),
+    Column::text("CREDIT HELD"),
+    Column::number("SEEN"),
+];
 
 /// Those of [`more_cells`], with `--wide`.
-const MORE: [&str; 9] =
-    ["VERSION", "REPLICA", "CONNECTED", "OUTBOX AGE", "OPEN", "CREDIT REFUSED", "FEATURES", "KINDS", "LAST ERROR"];
+const MORE: [Column; 10] = [
+    Column::whole("LAST SEEN"),
+    Column::whole("VERSION"),
+    Column::whole("REPLICA"),
+    Column::whole("CONNECTED"),
+    Column::number("OUTBOX AGE"),
+    Column::number("OPEN"),
+    Column::number("CREDIT REFUSED"),
+    Column::whole("FEATURES"),
+    Column::whole("KINDS"),
+    Column::whole("LAST ERROR"),
+];
 
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 A node is CONNECTED, BEHIND if it has not applied a revision that is older than 5 s, SILENT if it was not heard for 15 s, \
-and GONE if it said goodbye, was forgotten or never had a session; those are left out unless --all is given.
+and GONE if it said goodbye, was forgotten or never had a session; those are left out unless --all is given. INC is its \
+incarnation, OUTBOX the batches of usage that it has still to deliver, SEEN how long ago it was heard. The table fits the \
+terminal, or 80 columns; with --wide nothing is cut, and times are exact.
 
 Examples:
   tollgate nodes
@@ -117,11 +139,11 @@ pub(super) async fn run(args: NodesArgs) -> Result<(), Failure> {
     let NodesArgs { command, list } = args;
     match command {
         Some(Command::Forget(args)) => forget(args).await,
-        None => show(list).await,
+        None => list_nodes(list).await,
     }
 }
 
-async fn show(args: ListArgs) -> Result<(), Failure> {
+async fn list_nodes(args: ListArgs) -> Result<(), Failure> {
     let ListArgs { remote, node_id, state, all, wide, watch } = args;
     let mut client = NodeServiceClient::new(remote.connect().await?);
     let state = state.map_or(v1::NodeState::Unspecified, State::message);
@@ -148,11 +170,12 @@ async fn show(args: ListArgs) -> Result<(), Failure> {
 }
 
 fn print_table(nodes: &[v1::Node], wide: bool) -> Result<(), Failure> {
+    let now = now();
     if !wide {
-        return table(&HEAD, &nodes.iter().map(cells).collect::<Vec<_>>());
+        return show(&COLUMNS, &nodes.iter().map(|node| cells(node, now)).collect::<Vec<_>>(), false);
     }
-    let head = [HEAD.as_slice(), &MORE].concat();
-    table(&head, &nodes.iter().map(|node| [cells(node), more_cells(node)].concat()).collect::<Vec<_>>())
+    let columns = [COLUMNS.as_slice(), &MORE].concat();
+    show(&columns, &nodes.iter().map(|node| [cells(node, now), more_cells(node)].concat()).collect::<Vec<_>>(), true)
 }
 
 async fn read(
@@ -173,27 +196,34 @@ async fn read(
     }
 }
 
-fn cells(node: &v1::Node) -> Vec<String> {
+fn cells(node: &v1::Node, now: i64) -> Vec<Cell> {
     let status = node.status.clone().unwrap_or_default();
     let state = if node.closed { "FORGOTTEN" } else { node.state().as_str_name().trim_start_matches("NODE_STATE_") };
+    let tone = match node.state() {
+        v1::NodeState::Connected => Tone::Good,
+        v1::NodeState::Behind => Tone::Warning,
+        v1::NodeState::Silent => Tone::Bad,
+        v1::NodeState::Gone | v1::NodeState::Unspecified => Tone::Faint,
+    };
     vec![
-        node.node_id.clone(),
-        node.incarnation.to_string(),
-        state.to_owned(),
-        node.applied_revision.to_string(),
-        node.revision_lag.to_string(),
-        status.outbox_batches.to_string(),
-        amounts(&node.credit_held),
-        node.last_seen.as_ref().map(moment).unwrap_or_default(),
+        node.node_id.clone().into(),
+        node.incarnation.to_string().into(),
+        Cell::new(state, tone),
+        node.applied_revision.to_string().into(),
+        node.revision_lag.to_string().into(),
+        status.outbox_batches.to_string().into(),
+        amounts(&node.credit_held).into(),
+        node.last_seen.as_ref().map(|seen| distance(seen.seconds, now)).unwrap_or_default().into(),
     ]
 }
 
-fn more_cells(node: &v1::Node) -> Vec<String> {
+fn more_cells(node: &v1::Node) -> Vec<Cell> {
     let status = node.status.clone().unwrap_or_default();
     let age = status.outbox_age.and_then(|age| Duration::try_from(age).ok());
     let kinds = node.kinds().map(|kind| kind.as_str_name().trim_start_matches("RESOURCE_KIND_"));
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    vec![
+    let texts = [
+        or_dash(node.last_seen.as_ref().map(moment).unwrap_or_default()),
         or_dash(node.version.clone()),
         or_dash(node.replica.clone()),
         or_dash(node.connected_at.as_ref().map(moment).unwrap_or_default()),
@@ -203,7 +233,8 @@ fn more_cells(node: &v1::Node) -> Vec<String> {
         or_dash(node.features.join(",")),
         or_dash(kinds.collect::<Vec<_>>().join(",")),
         or_dash(status.last_error),
-    ]
+    ];
+    texts.into_iter().map(Cell::from).collect()
 }
 
 /// Credit for people; `-` for none.
@@ -226,4 +257,36 @@ async fn forget(args: ForgetArgs) -> Result<(), Failure> {
     }
     let done = if dry_run { "would be forgotten" } else { "is forgotten" };
     print(&format!("{node_id} {done}; credit that is free: {}", amounts(&answer.freed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{Screen, lines};
+    use super::*;
+
+    #[test]
+    fn a_node_that_holds_much_fits_80_columns() {
+        let credit = |kind: v1::LimitKind, amount| v1::CreditAmount { kind: kind.into(), amount };
+        let node = v1::Node {
+            node_id: "gateway-eu-central-1-7c9f8d6b5-x2x9z".to_owned(),
+            incarnation: 12,
+            state: v1::NodeState::Connected.into(),
+            applied_revision: 1_234_567,
+            credit_held: vec![
+                credit(v1::LimitKind::Budget, 12_345_000_000_000),
+                credit(v1::LimitKind::Tokens, 9_000_000),
+            ],
+            last_seen: Some(prost_types::Timestamp { seconds: 1_000, nanos: 0 }),
+            ..Default::default()
+        };
+        let cells = vec![cells(&node, 1_003)];
+        let shown = lines(&COLUMNS, &cells, Screen { width: Some(80), colour: false });
+        assert_eq!(
+            shown,
+            [
+                "NODE                 INC  STATE      REVISION  BEHIND  OUTBOX  CREDIT HELD  SEEN",
+                "gateway-e…6b5-x2x9z   12  CONNECTED   1234567       0       0  12345.00 U…    3s",
+            ]
+        );
+    }
 }

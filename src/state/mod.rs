@@ -53,7 +53,7 @@ pub use rollback::roll_back;
 pub use routing::RuleFilter;
 pub use rules::Rules;
 pub use token::{adopt_tokens, make_first_token, make_token, revoke_token};
-pub use upsert::{Desired, upsert};
+pub use upsert::{Desired, there_already, upsert};
 pub use usage::{Crossing, Moved, Reset, Tally, UsageMoves, heirs, settle_usage};
 
 /// Everything at one revision.

@@ -2,7 +2,7 @@
 
 use super::decide::refused_or;
 use super::{Context, Decision, Reset, Rules, State, create, update};
-use crate::domain::{Error, ResourceKey, Stored, Violations};
+use crate::domain::{Error, Kind, ResourceKey, Stored, Violations};
 
 /// A resource that is to be there.
 pub struct Desired<'a, R> {
@@ -12,6 +12,8 @@ pub struct Desired<'a, R> {
     pub named_by_id: bool,
     /// The revision that it is expected to have, or 0.
     pub expected: i64,
+    /// Whether it may be created only, and not be there already.
+    pub is_new: bool,
     /// The resource as it describes itself, as far as that can be read: it is found by that.
     pub known_as: Option<&'a R>,
     /// The resource that is created if there is none like it.
@@ -44,6 +46,10 @@ pub fn upsert<R: Rules>(
         (None, None) => None,
     };
     if let Some(existing) = existing {
+        if desired.is_new {
+            let by = if desired.id.is_some() && !desired.named_by_id { "id" } else { name_field(R::KIND) };
+            return Err(refused_or(&merge, there_already(R::KIND, by, ResourceKey::of(&existing.id))));
+        }
         return update(state, cx, existing.id.as_str(), desired.expected, Reset::default(), merge);
     }
     let resource = (desired.created)()?;
@@ -52,4 +58,18 @@ pub fn upsert<R: Rules>(
         return Err(Error::RevisionMismatch { key, expected: desired.expected, actual: 0 });
     }
     create(state, cx, desired.id, &resource)
+}
+
+/// The field by which a resource of a kind is found without its id.
+const fn name_field(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ModelConfig => "model_name",
+        Kind::ModelPrice => "model",
+        _ => "name",
+    }
+}
+
+/// A resource that was to be created is there: `field` tells what it has in common with the desired one.
+pub fn there_already(kind: Kind, field: &str, holder: ResourceKey) -> Error {
+    Error::AlreadyExists { field: format!("{kind}.{field}"), holder }
 }

@@ -1,6 +1,9 @@
 //! Many changes in one revision, names, and configuration as it was (`docs/design/semantics.md §10`).
 
+mod killed;
+mod laws;
 mod names;
+pub(crate) mod organisation;
 mod rollback;
 mod together;
 
@@ -13,7 +16,7 @@ use tonic::Status;
 use crate::watch::api::Api;
 
 /// Sends options and changes.
-async fn apply(
+pub(crate) async fn apply(
     api: &Api,
     options: v1::ApplyOptions,
     changes: Vec<v1::ApplyChange>,
@@ -81,7 +84,7 @@ fn rule(name: &str, scope: v1::RoutingScope, scope_id: &str, priority: i32) -> v
     }
 }
 
-fn operations(answer: &v1::ApplyResponse) -> Vec<ApplyOperation> {
+pub(crate) fn operations(answer: &v1::ApplyResponse) -> Vec<ApplyOperation> {
     answer.outcomes.iter().map(v1::ApplyOutcome::operation).collect()
 }
 

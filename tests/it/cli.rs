@@ -3,6 +3,7 @@
 mod apply;
 mod contexts;
 mod files;
+mod laws;
 mod moving;
 mod resources;
 

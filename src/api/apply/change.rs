@@ -6,7 +6,7 @@ use crate::api::crud::{Served, check_revision, parse_children};
 use crate::api::mask::Patch;
 use crate::domain::{
     Customer, Error, Kind, McpClient, ModelConfig, ModelPrice, Path, PricingOverride, Provider, ProviderGovernance,
-    RoutingRule, Secret, Team, Violations, VirtualKey,
+    ResourceKey, RoutingRule, Secret, Team, Violations, VirtualKey,
 };
 use crate::proto::v1;
 use crate::state::{self, Children, DecideStep, Desired, Reset, Step};
@@ -16,18 +16,20 @@ use crate::wire::{Wire as _, parse_secrets};
 /// wrong with a change alone is told when it is decided, together with all else that is wrong.
 pub(super) fn prepare(
     changes: Vec<v1::ApplyChange>,
-    managed_by: &str,
+    options: &v1::ApplyOptions,
     actor: &str,
 ) -> (Vec<Step>, Vec<Option<String>>) {
-    changes.into_iter().map(|change| step(change, managed_by.trim(), actor)).unzip()
+    changes.into_iter().map(|change| step(change, options, actor)).unzip()
 }
 
-fn step(change: v1::ApplyChange, managed_by: &str, actor: &str) -> (Step, Option<String>) {
+fn step(change: v1::ApplyChange, options: &v1::ApplyOptions, actor: &str) -> (Step, Option<String>) {
     use v1::apply_change::Change;
     let v1::ApplyChange { change, update_mask, revision, children } = change;
+    let managed_by = options.managed_by.trim();
     let (kind, deletes, value, decide) = match change {
         Some(Change::Upsert(resource)) => {
-            let upsert = Upsert { mask: mask(update_mask, managed_by), expected: revision };
+            let upsert =
+                Upsert { mask: mask(update_mask, managed_by), expected: revision, is_new: options.create_only };
             let (kind, value, decide) = upsert.of(resource, managed_by, actor);
             (kind, false, value, decide)
         }
@@ -70,6 +72,8 @@ type Decide = Result<Box<DecideStep>, Error>;
 struct Upsert {
     mask: FieldMask,
     expected: i64,
+    /// Whether it may be created only.
+    is_new: bool,
 }
 
 impl Upsert {
@@ -165,6 +169,7 @@ impl Upsert {
                 id: id.as_deref(),
                 named_by_id: R::NAMED_BY_ID,
                 expected,
+                is_new: self.is_new,
                 known_as: known_as.as_ref(),
                 created: &|| created.clone(),
             };
@@ -182,7 +187,11 @@ impl Upsert {
         let expected = if self.expected == 0 { revision } else { self.expected };
         check_expected(expected)?;
         let patch = Patch::<ProviderGovernance>::new(message, Some(self.mask))?;
+        let is_new = self.is_new;
         Ok(Box::new(move |state, cx| {
+            if let Some(there) = state.config().get::<ProviderGovernance>(&name).filter(|_| is_new) {
+                return Err(state::there_already(Kind::ProviderGovernance, "provider", ResourceKey::of(&there.id)));
+            }
             state::govern(state, cx, &name, expected, Reset::default(), |stored| patch.merge(stored))
         }))
     }

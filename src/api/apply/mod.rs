@@ -115,15 +115,15 @@ fn misplaced(problem: &str) -> Error {
 impl Api {
     async fn apply_all(&self, caller: &call::Calling, received: Received) -> Result<v1::ApplyResponse, Error> {
         let Received { options, changes, fingerprint } = received;
-        let v1::ApplyOptions { validate_only, request_id, managed_by, .. } = &options;
+        let v1::ApplyOptions { validate_only, request_id, .. } = &options;
         let call = caller.call(METHOD, request_id, fingerprint, *validate_only)?;
         check(&options, &changes)?;
         if options.rollback_to_revision != 0 {
             return self.roll_back(&call, &options).await;
         }
-        let (managed_by, actor) = (managed_by.clone(), call.actor.clone());
+        let (of_all, actor) = (options.clone(), call.actor.clone());
         // Thousands of resources are parsed: others would wait for it.
-        let prepared = tokio::task::spawn_blocking(move || change::prepare(changes, &managed_by, &actor));
+        let prepared = tokio::task::spawn_blocking(move || change::prepare(changes, &of_all, &actor));
         let (steps, values) = prepared.await.map_err(|error| Error::Internal(error.to_string()))?;
         let with_resources = options.return_resources;
         let command = Command {
@@ -244,6 +244,9 @@ fn check(options: &v1::ApplyOptions, changes: &[v1::ApplyChange]) -> Result<(), 
     }
     if options.rollback_to_revision != 0 && !options.managed_by.is_empty() {
         violations.add(root.field("managed_by"), "is set beside rollback_to_revision, which brings back what it was");
+    }
+    if options.rollback_to_revision != 0 && options.create_only {
+        violations.add(root.field("create_only"), "is set beside rollback_to_revision, which changes what is there");
     }
     if options.rollback_to_revision == 0 && !options.rollback_keys.is_empty() {
         violations.add(root.field("rollback_keys"), "is set without rollback_to_revision; set that too");

@@ -34,6 +34,10 @@ struct SetArgs {
     /// Also delete what is marked as managed by the set and is in its files no longer; needs --set
     #[arg(long, env = "TOLLGATE_PRUNE", value_parser = BoolishValueParser::new(), requires = "set")]
     prune: bool,
+
+    /// Whether the documents may only describe what is not there yet
+    #[arg(skip)]
+    create_only: bool,
 }
 
 #[derive(Args, Debug)]
@@ -119,10 +123,44 @@ pub(in crate::cli) async fn plan(args: PlanArgs) -> Result<(), Failure> {
 
 pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
     let ApplyArgs { remote, files, set, yes, secrets, wait } = args;
-    let mut documents = load(&files.files)?;
+    make(&remote, &files.files, &set, yes, &secrets, wait).await
+}
+
+/// Creates what the documents of files describe, none of which may be there yet; with `dry_run`, it only says so.
+pub(in crate::cli) async fn create(
+    remote: &RemoteArgs,
+    files: &[PathBuf],
+    dry_run: bool,
+    secrets: &SecretArgs,
+    wait: WaitArgs,
+) -> Result<(), Failure> {
+    let set = SetArgs { set: String::new(), prune: false, create_only: true };
+    if !dry_run {
+        return make(remote, files, &set, false, secrets, wait).await;
+    }
+    let api = Api { server: remote.connect_for(PATIENCE).await? };
+    let planned = Planned::make(&api, load(files)?, &set).await?;
+    if remote.json {
+        return print_json_line(&planned.response);
+    }
+    let items = planned.items()?;
+    show(&items)?;
+    print(&Counts::of(&items).plan())
+}
+
+/// Makes a server as the documents of files say, and tells what that changed.
+async fn make(
+    remote: &RemoteArgs,
+    files: &[PathBuf],
+    set: &SetArgs,
+    yes: bool,
+    secrets: &SecretArgs,
+    wait: WaitArgs,
+) -> Result<(), Failure> {
+    let mut documents = load(files)?;
     bring_values(&mut documents)?;
     let api = Api { server: remote.connect_for(PATIENCE).await? };
-    let planned = Planned::make(&api, documents, &set).await?;
+    let planned = Planned::make(&api, documents, set).await?;
     let items = planned.items()?;
     let counts = Counts::of(&items);
     if !remote.json {
@@ -138,7 +176,7 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         confirm(&format!("delete {} resources", counts.deleted), yes)?;
     }
     let secrets_file = secrets.open()?;
-    let answer = planned.carry_out(&api, &set, remote.json).await?;
+    let answer = planned.carry_out(&api, set, remote.json).await?;
     let values: Vec<_> = answer
         .outcomes
         .iter()
@@ -150,7 +188,7 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
         print_json_line(&answer)?;
     } else {
         if !values.is_empty() {
-            tell(secrets_file, &secrets, &values)?;
+            tell(secrets_file, secrets, &values)?;
         }
         if remote.json {
             let mut answer = answer.clone();
@@ -165,7 +203,7 @@ pub(in crate::cli) async fn run(args: ApplyArgs) -> Result<(), Failure> {
 
 /// Makes a server as the documents of files say, which delete nothing and have no values of keys.
 pub(in crate::cli) async fn files(api: &Api, files: &[PathBuf], set: &str, quiet: bool) -> Result<(), Failure> {
-    let set = SetArgs { set: set.to_owned(), prune: false };
+    let set = SetArgs { set: set.to_owned(), prune: false, create_only: false };
     let planned = Planned::make(api, load(files)?, &set).await?;
     let items = planned.items()?;
     let counts = Counts::of(&items);
@@ -200,6 +238,7 @@ impl Planned {
             let options = v1::ApplyOptions {
                 validate_only: true,
                 managed_by: set.set.clone(),
+                create_only: set.create_only,
                 return_resources: true,
                 ..v1::ApplyOptions::default()
             };
@@ -225,6 +264,7 @@ impl Planned {
         let options = v1::ApplyOptions {
             request_id: uuid::Uuid::now_v7().to_string(),
             managed_by: set.set.clone(),
+            create_only: set.create_only,
             return_resources,
             ..v1::ApplyOptions::default()
         };

@@ -10,7 +10,7 @@ use crate::cli::files::render::quoted;
 use crate::cli::remote::pair;
 use crate::domain::Kind;
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, PartialEq, Debug, Default)]
 pub(in crate::cli) struct FieldArgs {
     /// The team, by path or id
     #[arg(long, env = "TOLLGATE_TEAM", value_name = "TEAM", help_heading = "Fields")]

@@ -1,5 +1,7 @@
 //! `tollgate create` and `tollgate update`: a resource from flags.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use prost_reflect::{DynamicMessage, Value};
@@ -19,14 +21,16 @@ use crate::domain::Kind;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-NAME of a team or a key may be its path, which says its parents too. Any field can be given with --set; whole documents are \
-for `tollgate apply -f`.
+NAME of a team or a key may be its path, which says its parents too. Any field can be given with --set; whole documents, of \
+which nothing may be there yet, are read with -f, and all of them are created or none.
 
 Examples:
   tollgate create customer Acme --budget 500/1M
   tollgate create team Acme/Search
   tollgate create key notebook --team Acme/Search --allow 'openai:gpt-4o*' --budget 500/1M --rpm 60
       Prints the value of the new key, this once.
+  tollgate create -f acme.yaml --secrets-out new-keys.txt
+      Fails if anything in the file exists; `tollgate apply -f` would change it.
   tollgate create rule cheap --set scope=global --set 'cel_expression=model == \"gpt-4o\"' --set \
 'targets=[{model: gpt-4o-mini, weight: 1}]'")]
 pub(in crate::cli) struct CreateArgs {
@@ -34,19 +38,25 @@ pub(in crate::cli) struct CreateArgs {
     remote: RemoteArgs,
 
     /// The kind
-    #[arg(value_name = "KIND", value_parser = kind)]
-    kind: Kind,
+    #[arg(value_name = "KIND", value_parser = kind, required_unless_present = "files", conflicts_with = "files",
+          requires = "name")]
+    kind: Option<Kind>,
 
     /// The name
     #[arg(value_name = "NAME")]
-    name: String,
+    name: Option<String>,
+
+    /// Instead of a kind and a name: a file with documents in YAML or JSON, or a folder, as `tollgate apply` reads them; `-` is
+    /// standard input. May be given several times
+    #[arg(short = 'f', long = "file", env = "TOLLGATE_CREATE_FILES", value_delimiter = ',', value_name = "PATH")]
+    files: Vec<PathBuf>,
 
     #[command(flatten)]
     fields: FieldArgs,
 
     /// Where the value of a key is, if the server is not to make one: a file, or `-` for standard input
     #[arg(long, env = "TOLLGATE_VALUE_FROM", value_name = "PATH")]
-    value_from: Option<std::path::PathBuf>,
+    value_from: Option<PathBuf>,
 
     /// Check everything, and change nothing
     #[arg(long, env = "TOLLGATE_DRY_RUN", value_parser = BoolishValueParser::new())]
@@ -63,7 +73,14 @@ pub(in crate::cli) struct CreateArgs {
 }
 
 pub(in crate::cli) async fn create(args: CreateArgs) -> Result<(), Failure> {
-    let CreateArgs { remote, kind, name, fields, value_from, dry_run, output, secrets, wait } = args;
+    let CreateArgs { remote, kind, name, files, fields, value_from, dry_run, output, secrets, wait } = args;
+    let (Some(kind), Some(name)) = (kind, name) else {
+        if fields != FieldArgs::default() || value_from.is_some() || !matches!(output.output, Output::Table) {
+            let text = "with -f, documents say all of it; leave out fields, --value-from and -o (--json works)";
+            return Err(Failure::Usage(text.into()));
+        }
+        return crate::cli::change::apply::create(&remote, &files, dry_run, &secrets, wait).await;
+    };
     let mut message = fields.message(kind, Some(&name))?;
     if let Some(place) = value_from {
         if kind != Kind::VirtualKey {

@@ -6,13 +6,21 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::super::remote::{amount, kind_name, percent, permille};
+use super::super::table::{Cell, Column, Tone, distance};
 use super::owner::{Owner, OwnerKind};
 use crate::domain::Timestamp;
 use crate::proto::v1::{ConfigResource, LimitUsage, ResourceKey};
 use crate::reducer::{ResourceChange, Usage, View};
 
 /// The columns of [`Row::cells`].
-pub(super) const HEAD: [&str; 7] = ["OWNER", "NAME", "LIMIT", "USED", "MAX", "PERCENT", "RESETS AT"];
+pub(super) const COLUMNS: [Column; 6] = [
+    Column::text("OWNER"),
+    Column::whole("LIMIT"),
+    Column::number("USED"),
+    Column::number("MAX"),
+    Column::number("PERCENT"),
+    Column::number("RESETS"),
+];
 
 /// One limit.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,18 +35,22 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// For people.
-    pub(super) fn cells(&self) -> Vec<String> {
+    /// For people, who see them `now`.
+    pub(super) fn cells(&self, now: i64) -> Vec<Cell> {
         let LimitUsage { used, max, .. } = self.usage;
         let kind = self.usage.kind();
+        let tone = match permille(used, max) {
+            1_000.. => Tone::Bad,
+            800.. => Tone::Warning,
+            _ => Tone::Plain,
+        };
         vec![
-            self.owner.name().replace('_', " "),
-            self.name.clone(),
-            kind_name(kind).to_owned(),
-            amount(kind, used),
-            amount(kind, max),
-            percent(used, max),
-            self.end.as_ref().map(ToString::to_string).unwrap_or_else(|| "never".to_owned()),
+            format!("{} {}", self.owner.name().replace('_', " "), self.name).into(),
+            kind_name(kind).to_owned().into(),
+            amount(kind, used).into(),
+            amount(kind, max).into(),
+            Cell::new(percent(used, max), tone),
+            self.end.map(|end| distance(now, end.parts().0)).unwrap_or_else(|| "never".to_owned()).into(),
         ]
     }
 

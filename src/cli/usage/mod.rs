@@ -19,10 +19,10 @@ use serde_json::json;
 use tokio::time::Instant;
 use tollgate_node::follow::Lost;
 
-use self::board::{Board, HEAD, Row};
+use self::board::{Board, COLUMNS, Row};
 use self::owner::OwnerKind;
 use super::follow::{self, End, Sink, written};
-use super::remote::{lines, printable};
+use super::table::{Screen, lines, now};
 use super::target::Target;
 use super::{Failure, stop_signal};
 use crate::proto::v1::WatchConfigRequest;
@@ -41,7 +41,8 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 One line per limit that has usage in its current window, the one nearest to exhaustion \
-first. Percentages are rounded down. With --watch the table is drawn anew whenever it changes, on a \
+first. Percentages are rounded down; RESETS is how long the window still lasts. The table fits the terminal, or 80 columns; \
+with --json nothing is cut, and times are exact. With --watch the table is drawn anew whenever it changes, on a \
 terminal in its place; Ctrl-C ends it.
 
 Examples:
@@ -110,15 +111,15 @@ pub(super) async fn run(args: UsageArgs) -> Result<(), Failure> {
     }
     let mut stop = stop_signal()?;
     let stdout = io::stdout();
-    let in_place = stdout.is_terminal();
+    let (in_place, screen) = (stdout.is_terminal(), Screen::of_output(false));
     tokio::select! {
-        shown = show(args.show, BufWriter::new(stdout), in_place) => shown,
+        shown = show(args.show, BufWriter::new(stdout), in_place, screen) => shown,
         _ = stop.received() => Ok(()),
     }
 }
 
 /// Shows tables on `out`; `in_place` if it is a terminal.
-async fn show<W: Write>(args: ShowArgs, out: W, in_place: bool) -> Result<(), Failure> {
+async fn show<W: Write>(args: ShowArgs, out: W, in_place: bool, screen: Screen) -> Result<(), Failure> {
     let ShowArgs { target, json, limit, mut owners, watch, node_id } = args;
     if owners.is_empty() {
         owners = OwnerKind::ALL.to_vec();
@@ -134,7 +135,7 @@ async fn show<W: Write>(args: ShowArgs, out: W, in_place: bool) -> Result<(), Fa
     };
     let board = Board::new(owners);
     let (told, stale, rests_until, last) = (false, false, None, None);
-    let mut table = Table { target: &target, out, style, watch, limit, board, told, stale, rests_until, last };
+    let mut table = Table { target: &target, out, screen, style, watch, limit, board, told, stale, rests_until, last };
     follow::run(&target, &request, Reducer::new(), &mut table).await
 }
 
@@ -152,6 +153,7 @@ enum Style {
 struct Table<'a, W: Write> {
     target: &'a Target,
     out: W,
+    screen: Screen,
     style: Style,
     watch: bool,
     limit: usize,
@@ -213,7 +215,7 @@ impl<W: Write> Sink<View> for Table<'_, W> {
 
 impl<W: Write> Table<'_, W> {
     fn draw(&mut self, rows: &[Row], total: usize) -> io::Result<()> {
-        let now = || jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
+        let moment = || jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default();
         match self.style {
             Style::Json => {
                 let limits: Vec<_> = rows.iter().map(Row::json).collect();
@@ -221,8 +223,8 @@ impl<W: Write> Table<'_, W> {
             }
             Style::InPlace => {
                 write!(self.out, "{HOME}")?;
-                let title = format!("limits nearest to exhaustion, {}, Ctrl-C to end", now());
-                for line in [title, String::new()].into_iter().chain(text(rows, total)) {
+                let title = format!("limits nearest to exhaustion, {}, Ctrl-C to end", moment());
+                for line in [title, String::new()].into_iter().chain(text(rows, total, self.screen)) {
                     writeln!(self.out, "{line}{REST_OF_LINE}")?;
                 }
                 write!(self.out, "{REST_OF_SCREEN}")
@@ -230,23 +232,24 @@ impl<W: Write> Table<'_, W> {
             Style::Appended => {
                 if self.watch {
                     let gap = if self.last.is_some() { "\n" } else { "" };
-                    writeln!(self.out, "{gap}{}", now())?;
+                    writeln!(self.out, "{gap}{}", moment())?;
                 }
-                text(rows, total).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+                text(rows, total, self.screen).iter().try_for_each(|line| writeln!(self.out, "{line}"))
             }
         }
     }
 }
 
 /// A table in lines.
-fn text(rows: &[Row], total: usize) -> Vec<String> {
+fn text(rows: &[Row], total: usize, screen: Screen) -> Vec<String> {
     if rows.is_empty() {
         return vec!["no limit has anything used in its current window".to_owned()];
     }
-    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-    let mut text = lines(&HEAD, &cells);
+    let now = now();
+    let cells: Vec<_> = rows.iter().map(|row| row.cells(now)).collect();
+    let mut text = lines(&COLUMNS, &cells, screen);
     if rows.len() < total {
         text.push(format!("and {} more; see --limit", total - rows.len()));
     }
-    text.iter().map(|line| printable(line)).collect()
+    text
 }

@@ -7,7 +7,7 @@ use tonic::Code;
 use super::*;
 use crate::contract::laws::{fields, reason};
 use crate::usage::{batch, entry, register, report};
-use crate::watch::api::common;
+use crate::watch::api::{common, undated};
 use crate::watch::rig::{Rig, node};
 use crate::watch::writes::{Model, write};
 
@@ -19,27 +19,7 @@ fn back_to(revision: i64) -> v1::ApplyOptions {
 async fn configuration(api: &Api) -> Vec<String> {
     let mut all = Vec::new();
     for resource in api.all().await {
-        let mut resource = common(&resource);
-        macro_rules! timeless {
-            ($($kind:ident),*) => {
-                match resource.resource.as_mut().unwrap() {
-                    $(Resource::$kind(it) => (it.revision, it.updated_at) = (0, None),)*
-                    other => panic!("{other:?}"),
-                }
-            };
-        }
-        timeless!(
-            Customer,
-            Team,
-            VirtualKey,
-            RoutingRule,
-            ModelConfig,
-            PricingOverride,
-            ModelPrice,
-            Provider,
-            McpClient
-        );
-        all.push(format!("{resource:?}"));
+        all.push(format!("{:?}", undated(&common(&resource))));
     }
     all.sort();
     all

@@ -1,10 +1,13 @@
 //! Changes that are decided together.
 
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use tollgate::proto::v1::ApplyOperation::{Created, Deleted, Unchanged, Updated};
 use tollgate::proto::v1::{Children, RoutingScope};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use super::organisation::Organisation;
 use super::*;
 use crate::contract::laws::{fields, reason};
 use crate::watch::rig::{Rig, node};
@@ -92,6 +95,28 @@ async fn the_order_of_changes_does_not_matter_and_what_they_exchange_is_no_clash
     let changes = vec![upsert(Resource::Customer(renamed)), delete(ResourceKind::Customer, &made[3])];
     let answer = apply(&api, v1::ApplyOptions::default(), changes).await.unwrap();
     assert_eq!(operations(&answer), [Updated, Deleted]);
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_may_only_be_created_is_refused_where_it_is() {
+    let (mut rig, api) = Rig::started().await;
+    let mut rng = StdRng::seed_from_u64(4);
+    let (_, changes): (Vec<_>, Vec<_>) = Organisation::random(&mut rng, 60).upserts(&mut rng).into_iter().unzip();
+    let options = v1::ApplyOptions { create_only: true, ..Default::default() };
+    let made = apply(&api, options.clone(), changes.clone()).await.unwrap();
+    assert_eq!(operations(&made), vec![Created; changes.len()]);
+    for change in changes {
+        let other = upsert(Resource::Customer(customer("other")));
+        let refused = apply(&api, options.clone(), vec![other, change.clone()]).await.unwrap_err();
+        assert_eq!(reason(&refused, Code::AlreadyExists), "ALREADY_EXISTS", "{change:?}");
+        assert!(refused.message().starts_with("changes[1].upsert."), "{refused:?}");
+    }
+    let head = apply(&api, v1::ApplyOptions::default(), Vec::new()).await.unwrap().revision;
+    assert_eq!(head, made.revision);
+    let back = v1::ApplyOptions { rollback_to_revision: 1, ..options };
+    assert_eq!(fields(&apply(&api, back, Vec::new()).await.unwrap_err()), ["options.create_only"]);
     drop(api);
     rig.stop().await;
 }

@@ -66,6 +66,33 @@ async fn files_are_planned_and_applied_in_one_revision() {
 }
 
 #[tokio::test]
+async fn documents_are_created_only_if_nothing_of_them_is_there() {
+    let (mut rig, api) = Rig::started().await;
+    let path = file(&rig, "acme.yaml", ACME);
+    let create = ["create", "-f", path.to_str().unwrap()];
+    let planned = run(&rig, &[&create[..], &["--dry-run"]].concat()).await.good();
+    assert!(planned.ends_with("3 to create, 0 to change, 0 to delete, 0 unchanged\n"), "{planned}");
+    assert_eq!(run(&rig, &["get", "customers"]).await.lines().len(), 1);
+    let created = run(&rig, &create).await.good();
+    assert!(created.contains("sk-tg-") && created.contains("3 created, 0 changed"), "{created}");
+
+    // One of them is there: none is created.
+    let more = file(&rig, "more.yaml", &format!("kind: Customer\nname: Other\n---\n{ACME}"));
+    let said = run(&rig, &["create", "-f", more.to_str().unwrap()]).await.bad(1);
+    assert!(said.contains("more.yaml:5: name is refused: AlreadyExists"), "{said}");
+    assert!(said.contains("customer.name is taken by customer"), "{said}");
+    assert_eq!(run(&rig, &["get", "customers", "-o", "name"]).await.good(), "Acme\n");
+
+    for wrong in [&["create", "customer", "x", "-f", create[2]][..], &["create"], &["create", "customer"]] {
+        run(&rig, wrong).await.bad(2);
+    }
+    let said = run(&rig, &[&create[..], &["--rpm", "5"]].concat()).await.bad(2);
+    assert!(said.contains("with -f, documents say all of it"), "{said}");
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_fault_that_only_the_server_knows_has_file_and_line_and_nothing_is_done() {
     let (mut rig, api) = Rig::started().await;
     let text = format!("{ACME}---\nkind: Team\nname: Ads\ncustomer: Nobody\n");

@@ -36,7 +36,8 @@ async fn the_program_shows_what_is_used_and_keeps_it_live_until_it_is_interrupte
     assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 7, "a head, four budgets, tokens and requests: {text}");
-    assert!(lines[1..5].iter().all(|line| line.contains("0.90 USD  1.00 USD  90.0 %")), "{text}");
+    assert!(lines[1..5].iter().all(|line| line.contains("0.90 USD  1.00 USD   90.0 %")), "{text}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
 
     let mut live = program(&rig, &["--watch", "--json", "--owner", "team"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = Some(BufReader::new(live.stdout.take().unwrap()).lines());

@@ -329,13 +329,39 @@ pub(crate) fn common(resource: &ConfigResource) -> ConfigResource {
             limits(&mut it.budgets, &mut it.rate_limits);
         }
         Resource::ProviderGovernance(it) => limits(&mut it.budgets, &mut it.rate_limits),
+        Resource::Provider(it) => it.keys.iter_mut().for_each(|key| limits(&mut key.budgets, &mut key.rate_limits)),
         Resource::PricingOverride(_)
-        | Resource::Provider(_)
         | Resource::McpClient(_)
         | Resource::ModelPrice(_)
         | Resource::Webhook(_)
         | Resource::Token(_) => {}
     }
+    resource
+}
+
+/// Without what tells when it was written.
+pub(crate) fn undated(resource: &ConfigResource) -> ConfigResource {
+    let mut resource = resource.clone();
+    macro_rules! undate {
+        ($($kind:ident),*) => {
+            match resource.resource.as_mut().unwrap() {
+                $(Resource::$kind(it) => (it.revision, it.updated_at) = (0, None),)*
+                other => panic!("{other:?}"),
+            }
+        };
+    }
+    undate!(
+        Customer,
+        Team,
+        VirtualKey,
+        RoutingRule,
+        ModelConfig,
+        PricingOverride,
+        ModelPrice,
+        Provider,
+        McpClient,
+        ProviderGovernance
+    );
     resource
 }
 

@@ -32,20 +32,22 @@ class ApplyRequest(_message.Message):
     def __init__(self, options: _Optional[_Union[ApplyOptions, _Mapping[str, _Any]]] = ..., change: _Optional[_Union[ApplyChange, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ApplyOptions(_message.Message):
-    __slots__ = ("validate_only", "request_id", "managed_by", "rollback_to_revision", "rollback_keys", "return_resources")
+    __slots__ = ("validate_only", "request_id", "managed_by", "rollback_to_revision", "rollback_keys", "return_resources", "create_only")
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
     ROLLBACK_TO_REVISION_FIELD_NUMBER: _ClassVar[int]
     ROLLBACK_KEYS_FIELD_NUMBER: _ClassVar[int]
     RETURN_RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    CREATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     validate_only: bool
     request_id: str
     managed_by: str
     rollback_to_revision: int
     rollback_keys: _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceKey]
     return_resources: bool
-    def __init__(self, validate_only: bool = ..., request_id: _Optional[str] = ..., managed_by: _Optional[str] = ..., rollback_to_revision: _Optional[int] = ..., rollback_keys: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ..., return_resources: bool = ...) -> None: ...
+    create_only: bool
+    def __init__(self, validate_only: bool = ..., request_id: _Optional[str] = ..., managed_by: _Optional[str] = ..., rollback_to_revision: _Optional[int] = ..., rollback_keys: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ..., return_resources: bool = ..., create_only: bool = ...) -> None: ...
 
 class ApplyChange(_message.Message):
     __slots__ = ("upsert", "delete", "update_mask", "revision", "children")
