@@ -17,8 +17,8 @@ const PAGE: i32 = 1_000;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Without --month, --from and --to: the present month up to now. Of each period, what cost most comes first; a last line has the total.
-Corrections of limits in that time (`tollgate usage adjust`) follow in a table of their own: no amount of spend contains them. With
+Without --month, --from and --to: the present month up to now. Of each period, what cost most comes first; a last line has the total. \
+Corrections of limits in that time (`tollgate usage adjust`) follow in a table of their own: no amount of spend contains them. With \
 --csv they are left out.
 
 Examples:
