@@ -23,7 +23,7 @@ Examples:
   tollgate changes --kind virtual_key --id 0190a8f0-… --actor ops
       The changes of one virtual key by one caller.
   tollgate changes --kind token
-      Who created and revoked access tokens.
+      The changes by which access tokens were made and revoked.
   tollgate changes --json --limit 1000000 | jq -c 'select(.op == \"CHANGE_OP_DELETE\")'
       All deletions, one object a line.")]
 pub(super) struct ChangesArgs {

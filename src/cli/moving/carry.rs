@@ -133,7 +133,7 @@ impl Destination {
         Ok(format!("brought along, into the window from {since}"))
     }
 
-    /// What earlier runs added to a limit of the owner in the window that began at `start`.
+    /// The amounts that earlier runs added to a limit of the owner in the window that began at `start`.
     async fn earlier(&self, kind: Kind, id: &str, limit_id: &str, start: Option<Timestamp>) -> Result<i64, Failure> {
         let mut client = ConfigServiceClient::new(self.server.clone());
         let mut request =

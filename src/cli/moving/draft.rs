@@ -42,7 +42,7 @@ const MAX_LABEL_NAME: usize = 128;
 /// How long the value that a key had before may work.
 const GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// What was used of a budget in its current window.
+/// Usage of a budget in its current window.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Spend {
     /// The length of the window.
@@ -55,7 +55,7 @@ pub(super) struct Spend {
 }
 
 impl Spend {
-    /// What became of it, for the report.
+    /// Its fate, for the report.
     pub(super) fn note(&self, subject: &str, outcome: String) -> SpendNote {
         let Self { length, provider, amount: spent, place } = self;
         let of = if provider.is_empty() { String::new() } else { format!(" for {provider}") };
@@ -158,7 +158,7 @@ pub(super) fn team(customer: &str, name: &str) -> String {
     format!("name:{}/{}", segment(customer), segment(name))
 }
 
-/// What other documents call this one.
+/// The reference by which other documents name this one.
 pub(super) fn path(resource: &v1::ConfigResource) -> Option<String> {
     let parent = |id: &str| id.trim_start_matches("name:").to_owned();
     match resource.resource.as_ref()? {
@@ -263,7 +263,7 @@ impl Names {
     }
 }
 
-/// What is to be told of a thing, once its document has a name.
+/// Findings about an entry, to be told once its document has a name.
 #[derive(Default, Debug)]
 pub(super) struct Told(Vec<(Fate, String)>);
 

@@ -54,7 +54,7 @@ struct OutputArgs {
     carry: CarryArgs,
 }
 
-/// What was made of another gateway's configuration.
+/// The documents that were made of another gateway's configuration.
 struct Migrated {
     /// The gateway's name.
     gateway: &'static str,

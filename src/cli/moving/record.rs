@@ -1,4 +1,4 @@
-//! What another gateway knows of one thing: a row of its database, or an entry of its configuration. The same fields come
+//! A record of another gateway: a row of its database, or an entry of its configuration. The same fields come
 //! as JSON from the one and as texts from the other.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What became of everything that another gateway has.
+//! The report: the fate of everything that another gateway has.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::cli::files::plural;
 /// Of so many things with one fate the report for people names the places.
 const SHOWN: usize = 20;
 
-/// What became of something.
+/// The fate of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Fate {
     /// It means the same here.
@@ -55,7 +55,7 @@ struct Note {
     text: String,
 }
 
-/// What became of an amount that was spent.
+/// The fate of an amount that was spent.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct SpendNote {
     pub(super) subject: String,

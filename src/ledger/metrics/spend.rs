@@ -1,4 +1,4 @@
-//! What was spent on which models, and the shares of budgets that are used.
+//! Metrics of spend by model, and of the shares of budgets that are used.
 
 use std::collections::HashMap;
 use std::fmt;

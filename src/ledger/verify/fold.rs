@@ -32,7 +32,7 @@ pub(super) struct Fold {
     requests: Requests,
     /// By a digest of its kind and id, the last change of each resource.
     last: HashMap<Digest, Last>,
-    /// What digests are made with.
+    /// The key of the digests.
     key: [u8; 32],
     adoption: Adoption,
 }

@@ -1,4 +1,4 @@
-//! What the tables have, for a comparison with what a server has in memory.
+//! The contents of the tables, for a comparison with what a server has in memory.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::counters::{CounterKey, dimensions};
 use crate::domain::{AnyResource, ResourceKey, Timestamp};
 use crate::wire::{self, Form};
 
-/// What the tables have, as far as streams show it.
+/// The contents of the tables, as far as streams show them.
 #[derive(Default, Debug)]
 pub struct Tables {
     /// Each resource.

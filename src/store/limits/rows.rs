@@ -1,4 +1,4 @@
-//! What is read of a row of limits.
+//! The columns that are read of rows of limits.
 
 use sea_orm::{DbErr, FromQueryResult, QueryResult, TryGetable};
 

@@ -177,7 +177,7 @@ impl Book {
         if let Some((old, mut new)) = rows {
             // A window may have been moved before, and back.
             new.is_moved = false;
-            // What is counted moves, too.
+            // Usage moves, too.
             new.uncovered = old.uncovered;
             for key in old.carried.iter().chain([from]) {
                 if key != to && !new.carried.contains(key) {

@@ -1,4 +1,4 @@
-//! What of Bifrost's config.json is read.
+//! Reads Bifrost's config.json.
 
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ pub(super) fn read(config: &Record, report: &mut Report) -> Parts {
         let settings = Record::new(format!("{}: providers.{provider}", config.place), &settings);
         let provider = provider.to_lowercase();
         for mut key in parts_of(&settings, "keys", "provider") {
-            // What has no id is known by its name.
+            // An entry without an id is known by its name.
             let id = key.text("id").filter(|id| *id != key.place).or_else(|| key.text("name"));
             key.set("key_id", id.map_or(Value::Null, Value::String));
             key.set("provider", Value::String(provider.clone()));

@@ -59,7 +59,7 @@ pub(super) struct BifrostArgs {
     output: OutputArgs,
 }
 
-/// What a migration has read, and what it has made so far.
+/// A migration: the tables that it has read, and the documents and the report that it has made so far.
 struct Migration {
     source: Source,
     now: Timestamp,

@@ -38,7 +38,7 @@ impl Table {
     }
 }
 
-/// What was read, by kinds. Parts name their owners by ids.
+/// The entries that were read, by kinds. Parts name their owners by ids.
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) customers: Vec<Record>,
@@ -144,7 +144,7 @@ impl Parts {
     }
 }
 
-/// What provider configs of config.json, of several versions, call the provider keys that they may use.
+/// The fields in which provider configs of config.json, of several versions, name the provider keys that they may use.
 const KEYS: [&str; 3] = ["key_ids", "allowed_keys", "keys"];
 
 impl Source {

@@ -11,7 +11,7 @@ use crate::cli::moving::money::{moment, nano_usd};
 use crate::cli::moving::record::{Record, number};
 use crate::proto::v1;
 
-/// What holds for all owners.
+/// Settings that hold for all owners.
 #[derive(Debug)]
 pub(super) struct Setting {
     pub(super) now: Timestamp,

@@ -67,7 +67,7 @@ fn group(text: &str) -> Result<(String, Target), String> {
     Ok((name.to_owned(), target))
 }
 
-/// What a migration has read, and what it has made so far.
+/// A migration: the tables that it has read, and the documents and the report that it has made so far.
 struct Migration {
     tables: Tables,
     models: Models,

@@ -48,7 +48,7 @@ pub(super) struct Target {
     pub(super) model: String,
 }
 
-/// What may be used.
+/// The models that may be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Allowed {
     /// Everything that the gateway serves.
@@ -57,7 +57,7 @@ pub(super) enum Allowed {
     Some(BTreeMap<String, BTreeSet<String>>),
 }
 
-/// What the gateway serves.
+/// The models that the gateway serves.
 #[derive(Default, Debug)]
 pub(super) struct Models {
     groups: BTreeMap<String, Vec<Target>>,
@@ -136,7 +136,7 @@ impl Models {
         found
     }
 
-    /// What a list of models and access groups allows. Entries of which nobody knows where they go are returned beside it.
+    /// The models that a list of models and access groups allows. Entries of which nobody knows where they go are returned beside it.
     pub(super) fn allowed(&self, models: &[String], access_ids: &[String]) -> (Allowed, Vec<String>) {
         if models.is_empty() && access_ids.is_empty() {
             return (Allowed::All, Vec::new());
@@ -188,7 +188,7 @@ impl Models {
 }
 
 impl Allowed {
-    /// What a key may use that leaves the models to the ceiling above it.
+    /// The models of a key that leaves them to the ceiling above it.
     pub(super) fn of_ceiling(&self) -> Self {
         match self {
             Self::All => Self::All,

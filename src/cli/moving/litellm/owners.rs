@@ -14,7 +14,7 @@ use crate::proto::v1::config_resource::Resource;
 pub(super) struct Team {
     /// The reference to it.
     pub(super) reference: String,
-    /// What its keys may use at most.
+    /// The models that its keys may use at most.
     pub(super) allowed: Allowed,
 }
 
@@ -96,7 +96,7 @@ impl Migration {
         Ok(())
     }
 
-    /// What an owner may use. Names that nobody knows are told.
+    /// The models that an owner may use. Names that nobody knows are told.
     pub(super) fn allowed(&self, record: &Record, told: &mut Told) -> Allowed {
         let (allowed, unknown) = self.models.allowed(&record.list("models"), &record.list("access_group_ids"));
         for name in unknown {

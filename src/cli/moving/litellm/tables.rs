@@ -29,11 +29,11 @@ pub(super) struct Tables {
     pub(super) access_groups: Vec<Record>,
     /// Budgets by their ids.
     pub(super) budgets: HashMap<String, Record>,
-    /// What was spent in windows of `budget_limits`, by the id of the owner and the duration.
+    /// Spend in windows of `budget_limits`, by the id of the owner and the duration.
     pub(super) windows: HashMap<(String, String), Record>,
     /// The values that keys had before, by the hashes of their present ones.
     pub(super) previous: HashMap<String, Vec<Record>>,
-    /// What may have limits there and does not exist here, with its noun.
+    /// Records of owners that have limits there and do not exist here, each with its noun.
     pub(super) beside: Vec<(Record, &'static str)>,
 }
 
@@ -141,6 +141,6 @@ const BESIDE: [(&str, &[&str], &str); 8] = [
     ("LiteLLM_ModelAccessGroupBudgetTable", &["access_group_name"], "access groups"),
 ];
 
-/// What limits them.
+/// Their limits.
 pub(super) const BESIDE_LIMITS: [&str; 7] =
     ["max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_id", "models", "blocked"];

@@ -74,7 +74,7 @@ fn credit_of_a_raised_ceiling_ends_with_the_increase() {
     let report = purse.tidy(late);
     exchange(&mut book, &mut purse, 1, report, late);
     assert_eq!((book.outstanding(&key(0)), book.left(&key(0))), (4, 6), "what is in flight is covered");
-    // What is granted now is by the ceiling without the increase, and is spent.
+    // Credit that is granted now is by the ceiling without the increase, and is spent.
     ask(&mut book, &mut other, 2, &[demand(key(0), 7)], late);
     assert!(other.admit(&[demand(key(0), 7)], late).is_err());
     ask(&mut book, &mut purse, 1, &[demand(key(0), 6)], late);
