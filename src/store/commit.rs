@@ -149,5 +149,5 @@ fn move_head(script: &mut Script, head: &Head, before: i64) {
         .filter(Column::Id.eq(1))
         .filter(Column::StoreId.eq(head.store_id.as_ref()))
         .filter(Column::Revision.eq(before));
-    script.push(&moved, 1);
+    script.push::<Entity>(&moved, 1);
 }

@@ -70,7 +70,7 @@ pub(super) fn append(script: &mut Script, group: &UsageGroup) {
         .filter(head::Column::Id.eq(1))
         .filter(head::Column::UsageVersion.eq(*from_version))
         .filter(head::Column::UsageMark.eq(*from_mark));
-    script.push(&at_its_place, 1);
+    script.push::<head::Entity>(&at_its_place, 1);
     let apart = seeded::is(Bug::WatermarkApart);
     let watermarks = watermarks.iter().filter(|_| !apart);
     let watermarks = watermarks.map(|it| (it.incarnation, it.sequence, it.fingerprint)).collect::<Vec<_>>();

@@ -1,5 +1,8 @@
 //! Statements that belong together. A trip to the thread of SQLite costs more than most statements do, so there they go in
-//! one, with BEGIN and COMMIT if they are all of a transaction; PostgreSQL takes one statement at a time.
+//! one, with BEGIN and COMMIT if they are all of a transaction. PostgreSQL takes one statement at a time; there, statements
+//! over different tables are joined into one (see [`joined`]).
+
+mod joined;
 
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait as _, IntoValueTuple, OnConflict, Value, ValueTuple};
 use sea_orm::{
@@ -28,6 +31,8 @@ pub(super) struct Script {
 
 struct Step {
     statement: Statement,
+    /// The table that it writes.
+    table: &'static str,
     /// How many rows it must write; `None` if the statement fails by itself where it does not write all that it is to.
     rows: Option<u64>,
 }
@@ -38,26 +43,30 @@ impl Script {
     }
 
     /// Adds a statement that must find `rows` rows to write.
-    pub(super) fn push(&mut self, statement: &impl QueryTrait, rows: usize) {
-        self.steps.push(Step { statement: statement.build(self.backend), rows: Some(rows as u64) });
+    pub(super) fn push<E: EntityTrait>(&mut self, statement: &impl QueryTrait, rows: usize) {
+        self.add_step::<E>(statement, Some(rows as u64));
     }
 
     /// Adds a statement that writes what it is to, or fails.
-    fn push_sure(&mut self, statement: &impl QueryTrait) {
-        self.steps.push(Step { statement: statement.build(self.backend), rows: None });
+    fn push_sure<E: EntityTrait>(&mut self, statement: &impl QueryTrait) {
+        self.add_step::<E>(statement, None);
+    }
+
+    fn add_step<E: EntityTrait>(&mut self, statement: &impl QueryTrait, rows: Option<u64>) {
+        self.steps.push(Step { statement: statement.build(self.backend), table: E::default().table_name(), rows });
     }
 
     /// Deletes the rows with these keys, all of which must exist.
     pub(super) fn delete<M: Row>(&mut self, keys: Vec<M::Key>) {
         for (these, count) in keyed::<M>(keys.into_iter()) {
-            self.push(&M::Entity::delete_many().filter(these), count);
+            self.push::<M::Entity>(&M::Entity::delete_many().filter(these), count);
         }
     }
 
     /// Deletes the rows with these keys, as far as they exist.
     pub(super) fn remove<M: Row>(&mut self, keys: Vec<M::Key>) {
         for (these, _) in keyed::<M>(keys.into_iter()) {
-            self.push_sure(&M::Entity::delete_many().filter(these));
+            self.push_sure::<M::Entity>(&M::Entity::delete_many().filter(these));
         }
     }
 
@@ -65,7 +74,7 @@ impl Script {
     pub(super) fn remove_under<M: Row>(&mut self, columns: &[Column<M>], values: Vec<impl IntoValueTuple>) {
         for chunk in values.into_iter().map(IntoValueTuple::into_value_tuple).collect::<Vec<_>>().chunks(KEYS) {
             let these = Expr::tuple(columns.iter().map(|column| Expr::col(*column))).in_tuples(chunk.to_vec());
-            self.push_sure(&M::Entity::delete_many().filter(these));
+            self.push_sure::<M::Entity>(&M::Entity::delete_many().filter(these));
         }
     }
 
@@ -75,13 +84,13 @@ impl Script {
         let set = M::Entity::update_many();
         let set = columns.iter().fold(set, |set, column| set.col_expr(*column, Expr::value(first.get(*column))));
         for (these, count) in keyed::<M>(rows.iter().map(Row::key)) {
-            self.push(&set.clone().filter(these), count);
+            self.push::<M::Entity>(&set.clone().filter(these), count);
         }
     }
 
     /// Inserts rows; that one of them exists already is an error.
     pub(super) fn insert<M: Row>(&mut self, rows: Vec<M>) {
-        self.chunks(rows, |script, rows| script.push_sure(&M::Entity::insert_many(rows)));
+        self.chunks(rows, |script, rows| script.push_sure::<M::Entity>(&M::Entity::insert_many(rows)));
     }
 
     /// Sets `columns` of rows that exist to what they are in `rows`: by an upsert, which gives each of many rows values of its
@@ -121,7 +130,7 @@ impl Script {
 
     fn insert_over<M: Row>(&mut self, rows: Vec<M>, conflict: &OnConflict) {
         self.chunks(rows, |script, rows| {
-            script.push_sure(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
+            script.push_sure::<M::Entity>(&M::Entity::insert_many(rows).on_conflict(conflict.clone()));
         });
     }
 
@@ -151,15 +160,7 @@ impl Script {
         if self.backend == DbBackend::Sqlite {
             return tx.execute_raw(join(self.steps)).await.map(drop).map_err(|error| refused(&error));
         }
-        for Step { statement, rows } in self.steps {
-            let written = tx.execute_raw(statement).await?.rows_affected();
-            if let Some(rows) = rows.filter(|rows| *rows != written) {
-                return Err(StoreError::refused(format!(
-                    "{written} of {rows} rows that are to be changed or deleted are there"
-                )));
-            }
-        }
-        Ok(())
+        joined::run(self.steps, tx).await
     }
 
     /// Runs them all as a transaction, which is begun and committed on the same trip: on SQLite. Must not be abandoned
@@ -220,7 +221,7 @@ fn replacing<M: Row>() -> OnConflict {
 /// One that must write so many rows is followed by one that fails if it did not.
 fn join(steps: Vec<Step>) -> Statement {
     let (mut sql, mut all) = (String::new(), Vec::<Value>::new());
-    for Step { statement: Statement { sql: next, values, .. }, rows } in steps {
+    for Step { statement: Statement { sql: next, values, .. }, rows, .. } in steps {
         if !sql.is_empty() {
             sql.push(';');
         }
@@ -243,5 +244,5 @@ fn refused(error: &DbErr) -> StoreError {
 }
 
 fn plain(sql: &str) -> Step {
-    Step { statement: Statement::from_string(DbBackend::Sqlite, sql), rows: None }
+    Step { statement: Statement::from_string(DbBackend::Sqlite, sql), table: "", rows: None }
 }

@@ -43,7 +43,7 @@ pub(super) async fn allow_for_large(transaction: &DatabaseTransaction) -> Result
 }
 
 /// How many parameters one statement may bind.
-fn bind_limit(backend: DbBackend) -> usize {
+pub(super) fn bind_limit(backend: DbBackend) -> usize {
     match backend {
         DbBackend::Sqlite => 32_766,
         _ => 65_535,
