@@ -328,7 +328,7 @@ eventually answers 200 Hello "$value" gpt-4o '"max_tokens": 75'
 eventually counted "cost == 1000000"
 status=0
 "$binary" node check - openai/gpt-4o --node "$place" <<<"$value" >"$work/check" 2>&1 || status=$?
-{ [ "$status" = 1 ] && grep -q BUDGET_EXCEEDED "$work/check"; } || { cat "$work/check" >&2; fail "the check said another thing"; }
+{ [ "$status" = 3 ] && grep -q BUDGET_EXCEEDED "$work/check"; } || { cat "$work/check" >&2; fail "the check said another thing"; }
 
 echo "== people and other tools ask the node"
 request=$(printf '{"virtual_key_value": "%s", "model": "claude-sonnet-4-5"}' "$colleague")

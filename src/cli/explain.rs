@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Failure;
 use super::key::KeyArgs;
 use super::remote::{RemoteArgs, later, limit_row, pair, print, print_json, refused, table};
+use super::{Failure, REFUSED};
 use crate::proto::v1;
 use crate::proto::v1::decision_service_client::DecisionServiceClient;
 
@@ -74,9 +74,6 @@ pub(super) struct ExplainArgs {
     #[arg(long, env = "TOLLGATE_SEED", value_name = "NUMBER")]
     seed: Option<u64>,
 }
-
-/// The exit code for a request that would be refused.
-const REFUSED: u8 = 3;
 
 pub(super) async fn run(args: ExplainArgs) -> Result<(), Failure> {
     let ExplainArgs {

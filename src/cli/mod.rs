@@ -1,7 +1,7 @@
 //! The command line: one file per command. `main` calls [`main`].
 //!
 //! Exit codes: 0 if all went well, 1 if not, 2 if the command line or a setting is wrong, 3 if a server ended because its database
-//! is corrupt, or if `explain` tells that a request would be refused; `plan --exit-code` ends with 2 if something would change.
+//! is corrupt, or if `explain` or `node check` tells that a request would be refused; `plan --exit-code` ends with 2 if something would change.
 //! A failure is one line on standard error; standard output has results only.
 
 mod change;
@@ -177,6 +177,9 @@ impl LogArgs {
         LogSettings { format, filter }
     }
 }
+
+/// The exit code for a request that would be refused.
+const REFUSED: u8 = 3;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]

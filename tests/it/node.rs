@@ -21,6 +21,7 @@ use crate::watch::api::Api;
 use crate::watch::rig::{Rig, soon};
 
 mod admit;
+mod bad_input;
 mod compose;
 mod credit;
 mod envoy;

@@ -71,16 +71,34 @@ pub struct Used {
 /// into a message.
 const LONGEST_NAME: usize = 256;
 
-/// The field that is not recorded, if one is too long, and why.
-pub(crate) fn too_long(provider: &str, model: &str, provider_key_id: &str) -> Option<(&'static str, String)> {
+/// The largest figure of one request: the largest number that is exact in every JSON. Nothing real comes near it, and a thousand of
+/// them can be added up.
+pub(crate) const LARGEST: i64 = (1 << 53) - 1;
+
+/// Why a figure cannot be counted, if it cannot.
+pub(crate) fn uncountable(figure: i64) -> Option<String> {
+    match figure {
+        ..0 => Some(format!("is {figure}; must be at least 0")),
+        0..=LARGEST => None,
+        _ => Some(format!("is {figure}; must be at most {LARGEST}: give LLM tokens, and cost in nano-dollars")),
+    }
+}
+
+/// The field that is not recorded, if one is too long or has control characters, and why.
+pub(crate) fn unrecordable(provider: &str, model: &str, provider_key_id: &str) -> Option<(&'static str, String)> {
     let names = [
-        ("provider", "name of the provider", provider.len()),
-        ("model", "name of the model", model.len()),
-        ("provider_key_id", "id of the provider key", provider_key_id.len()),
+        ("provider", "name of the provider", provider),
+        ("model", "name of the model", model),
+        ("provider_key_id", "id of the provider key", provider_key_id),
     ];
-    let (field, what, length) = names.into_iter().max_by_key(|(.., length)| *length)?;
-    (length > LONGEST_NAME)
-        .then(|| (field, format!("the {what} has {length} bytes; at most {LONGEST_NAME} are recorded")))
+    names.into_iter().find_map(|(field, what, name)| {
+        let length = name.len();
+        if length > LONGEST_NAME {
+            return Some((field, format!("the {what} has {length} bytes; at most {LONGEST_NAME} are recorded")));
+        }
+        name.contains(char::is_control)
+            .then(|| (field, format!("the {what} has control characters; give it without them")))
+    })
 }
 
 impl Used {
@@ -93,16 +111,13 @@ impl Used {
             ("cost_nano_usd", self.cost_nano_usd.unwrap_or_default()),
         ];
         for (field, value) in figures {
-            if value < 0 {
-                return Err(SettleError::Invalid { field, why: format!("is {value}; must be at least 0") });
+            if let Some(why) = uncountable(value) {
+                return Err(SettleError::Invalid { field, why });
             }
         }
-        if let Some((field, why)) = too_long(&self.provider, &self.model, &self.provider_key_id) {
-            return Err(SettleError::Invalid { field, why: format!("is too long: {why}") });
-        }
-        if self.input_tokens.checked_add(self.output_tokens).is_none() {
-            let why = "and output_tokens add up to more than 64 bits hold".to_owned();
-            return Err(SettleError::Invalid { field: "input_tokens", why });
+        let names = [&self.provider, &self.model, &self.provider_key_id].map(|name| name.trim());
+        if let Some((field, why)) = unrecordable(names[0], names[1], names[2]) {
+            return Err(SettleError::Invalid { field, why: format!("is not recorded: {why}") });
         }
         Ok(())
     }
@@ -121,7 +136,10 @@ impl Used {
 
     /// The usage entry of an admission, at the instant of that. Its cost is 0 if nobody knows it.
     pub(crate) fn entry(&self, admitted: &UsageEntry) -> UsageEntry {
-        let or = |given: &String, other: &String| if given.is_empty() { other.clone() } else { given.clone() };
+        let or = |given: &str, other: &str| match given.trim() {
+            "" => other.to_owned(),
+            name => name.to_owned(),
+        };
         let provider = or(&self.provider, &admitted.provider);
         // A provider key is of one provider.
         let admitted_key = if provider == admitted.provider { admitted.provider_key_id.clone() } else { String::new() };

@@ -13,6 +13,7 @@ use tollgate_core::proto::v1::{CountedBatches, WatchConfigResponse};
 use tollgate_core::reducer::{ConfigCopy, Progress, Reducer};
 use tollgate_core::wire::read_usage;
 
+use crate::contact::Contact;
 use crate::engine::{Engine, places};
 use crate::events::Teller;
 use crate::follow::{Lost, Sink};
@@ -40,12 +41,14 @@ pub(crate) struct Follower {
     /// The revision of the last bookmark.
     pub(crate) bookmarked: Option<i64>,
     pub(crate) teller: Teller,
+    pub(crate) contact: Arc<Contact>,
 }
 
 impl Sink<ConfigCopy> for Follower {
     type End = std::convert::Infallible;
 
     fn message(&mut self, message: &WatchConfigResponse) -> ControlFlow<Self::End> {
+        self.contact.heard();
         let time =
             |told: Option<prost_types::Timestamp>| told.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos));
         match &message.event {
@@ -150,6 +153,7 @@ impl Follower {
 
     fn ready(&mut self, reducer: &Reducer<ConfigCopy>) {
         self.untried = self.servers - 1;
+        self.contact.confirmed();
         let revision = reducer.state().revision;
         self.last.clear();
         self.status.send_if_modified(|status| {

@@ -6,7 +6,7 @@ use tollgate_core::decision::{self, Expected, Explanation, KeyGiven, Usage, Verd
 use tollgate_core::domain::{Budget, Enforcement, LimitKind, RateLimit, Timestamp, Window, bare_model};
 use tollgate_core::proto::v1::UsageEntry;
 
-use crate::admission::{Target, too_long};
+use crate::admission::{Target, unrecordable};
 use crate::answers::Answers;
 use crate::book::Book;
 use crate::decide::{Credential, Decide, Estimate, Request, decide, key_of};
@@ -92,7 +92,7 @@ impl Judge<'_> {
         if explanation.is_allowed() {
             let price = estimated_cost(config, key, request, estimate, &explanation, at);
             let key_id = explanation.key_id.as_deref().unwrap_or_default();
-            if let Some((_, why)) = too_long(&explanation.provider, &explanation.model, key_id) {
+            if let Some((_, why)) = unrecordable(&explanation.provider, &explanation.model, key_id) {
                 let verdict = Verdict::ModelBlocked;
                 return Err(Refused::of(Explanation { verdict, reason: why, ..explanation }, at));
             }

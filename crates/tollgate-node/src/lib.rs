@@ -35,6 +35,7 @@ mod backlog;
 mod book;
 mod builder;
 mod clock;
+mod contact;
 mod credit;
 mod decide;
 mod deliver;

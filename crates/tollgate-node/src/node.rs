@@ -13,6 +13,7 @@ use tollgate_core::reducer::{ConfigCopy, StateReader};
 use crate::admission::{AdmissionId, Granted, RetargetError, SettleError, Settled, Target, Used, settle};
 use crate::backlog::Backlog;
 use crate::builder::Builder;
+use crate::contact::Contact;
 use crate::decide::{Estimate, Request};
 use crate::engine::Engine;
 use crate::events::{Events, Teller};
@@ -87,6 +88,7 @@ pub struct Node {
     pub(crate) left: watch::Receiver<bool>,
     pub(crate) node_id: String,
     pub(crate) teller: Teller,
+    pub(crate) contact: Arc<Contact>,
 }
 
 impl fmt::Debug for Node {
@@ -206,6 +208,16 @@ impl Node {
     /// The newest whole copy of the configuration.
     pub fn copy(&self) -> Arc<ConfigCopy> {
         self.copy.state()
+    }
+
+    /// The time since the control plane last confirmed the copy, a start in between or not; `None` while there is no copy.
+    pub fn copy_age(&self) -> Option<Duration> {
+        self.contact.confirmed_ago()
+    }
+
+    /// The time since the control plane last sent anything on the stream of the configuration; `None` if it sent nothing yet.
+    pub fn contact_age(&self) -> Option<Duration> {
+        self.contact.heard_ago()
     }
 
     /// How the copy stands.

@@ -14,6 +14,7 @@ use tollgate_core::wire::read_usage;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use crate::builder::Builder;
+use crate::contact::Contact;
 use crate::deliver::Delivery;
 use crate::engine::{Engine, Policy, places};
 use crate::events::Teller;
@@ -121,6 +122,7 @@ impl Builder {
         let (proved, to_keep) = watch::channel(None);
         let mut keeper = data_dir.map(|directory| Keeper::new(directory, Arc::clone(&engine), to_keep));
         let (unheard, teller) = (status.clone(), Teller::new());
+        let contact = Arc::new(Contact::starting_with(kept_since));
         let mut follower = Follower {
             status,
             engine: Arc::clone(&engine),
@@ -134,6 +136,7 @@ impl Builder {
             usage_version: 0,
             bookmarked: None,
             teller: teller.clone(),
+            contact: Arc::clone(&contact),
         };
         let (stop, mut stopped) = watch::channel(());
         let expiring = Arc::clone(&engine);
@@ -169,8 +172,8 @@ impl Builder {
             follower.status.send_replace(Status::Stopped);
         });
         let max_staleness = self.max_staleness;
-        let node =
-            Node { copy, engine, max_staleness, status: seen.clone(), stop, leave, left, node_id: named, teller };
+        let status = seen.clone();
+        let node = Node { copy, engine, max_staleness, status, stop, leave, left, node_id: named, teller, contact };
         // What came before the time was over, if no copy did.
         let mut last = String::from("the control plane has not answered");
         let deadline = Instant::now() + start_timeout;

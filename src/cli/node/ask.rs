@@ -14,9 +14,13 @@ use tollgate_node::serve::Listen;
 use tonic::transport::{Channel, Endpoint};
 
 use super::super::remote::{limit_row, print, print_json, refused, table};
-use super::super::{Failure, chain};
+use super::super::table::distance;
+use super::super::{Failure, REFUSED, chain};
 
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Columns of what is printed.
+const WIDTH: usize = 80;
 
 #[derive(Args, Debug)]
 struct RunningArgs {
@@ -45,7 +49,8 @@ impl RunningArgs {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit code 0 if the request would be admitted, 1 if not.
+Nothing is held and nothing is counted. Exit code 0 if the request would be admitted, 3 if it would be refused, 1 if the node
+cannot be asked.
 
 Examples:
   tollgate node check sk-… gpt-4o
@@ -126,10 +131,13 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), Failure> {
             let decision = refusal.decision().as_str_name();
             let decision = decision.strip_prefix("DECISION_").unwrap_or(decision);
             let text = format!("{decision}: {} (HTTP status {})", refusal.reason, refusal.http_status);
+            if !running.json {
+                print(&text)?;
+            }
             if let Some(limit) = refusal.limit.as_ref().filter(|_| !running.json) {
                 table(&["OWNER", "LIMIT", "USED", "MAX", "REMAINING", "RESETS AT", ""], &[limit_row(limit)])?;
             }
-            return Err(Failure::Failed(text.into()));
+            return Err(Failure::Told(REFUSED));
         }
         None => {
             return Err(Failure::Failed("the node is newer than this command and says what it does not know".into()));
@@ -145,36 +153,70 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
     if running.json {
         return print_json(&status);
     }
+    told(&status).iter().flat_map(|text| wrapped(text)).try_for_each(|line| print(&line))
+}
+
+/// The status in words, a text for each subject.
+fn told(status: &v1::GetStatusResponse) -> Vec<String> {
     let state = status.state().as_str_name();
     let state = state.strip_prefix("NODE_STATE_").unwrap_or(state);
     let reason = if status.reason.is_empty() { String::new() } else { format!(": {}", status.reason) };
-    print(&format!("{state}{reason}"))?;
+    let mut texts = vec![format!("{state}{reason}")];
     if let Some(time) = &status.stale_for {
-        print(&format!("without its server for {} s", time.seconds))?;
+        texts.push(format!("without its server for {}", age(time)));
     }
     if !status.admits {
-        print("admits no requests")?;
+        texts.push("admits no requests".to_owned());
     }
-    print(&format!("node {} {}, at revision {}", status.node_id, status.version, status.revision))?;
+    texts.push(format!("node {} {}, at revision {}", status.node_id, status.version, status.revision));
+    // A node of an earlier version tells no ages.
+    if let Some(time) = &status.copy_age {
+        let heard = match &status.contact_age {
+            Some(time) => format!("heard {} ago", age(time)),
+            None => "not heard since the start".to_owned(),
+        };
+        texts.push(format!("copy confirmed {} ago, control plane {heard}", age(time)));
+    }
+    let oldest = status.outbox_age.as_ref().map(|time| format!(", the oldest {} old", age(time))).unwrap_or_default();
     let (in_flight, unreported) = (status.in_flight, status.unreported_entries);
-    print(&format!("{in_flight} requests in flight, {unreported} entries of usage not reported yet"))?;
+    texts.push(format!("{in_flight} requests in flight, {unreported} entries of usage not reported yet{oldest}"));
     let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } =
         status.requests.unwrap_or_default();
-    print(&format!(
+    texts.push(format!(
         "since its start: {admitted} admitted, {refused} refused, {settled} settled, {abandoned} abandoned, {expired} expired"
-    ))?;
-    print(&credit_line(&status.credit.unwrap_or_default()))?;
+    ));
+    texts.push(credit_line(&status.credit.clone().unwrap_or_default()));
     if unpriced > 0 {
-        print(&format!(
+        texts.push(format!(
             "{unpriced} of them cost nothing, since nobody knows the price of the model; see `tollgate prices import`"
-        ))?;
+        ));
     }
     if uncovered > 0 {
-        print(&format!(
+        texts.push(format!(
             "{uncovered} of them used a provider or a model that they were not admitted for; the gateway must call Touch before"
-        ))?;
+        ));
     }
-    Ok(())
+    texts
+}
+
+fn age(time: &prost_types::Duration) -> String {
+    distance(0, time.seconds)
+}
+
+/// A text in lines of at most 80 columns, the later ones set in. A word that is longer has a line for itself.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) => lines.push(format!("  {word}")),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// The credit of a node, in words.
@@ -194,5 +236,48 @@ fn credit_line(credit: &v1::CreditStatus) -> String {
         v1::CreditStanding::Unknown | v1::CreditStanding::Unspecified => {
             "credit: no server has granted any yet, hard limits are decided as soft ones".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_of_a_busy_node_fits_80_columns() {
+        let time = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        let requests = v1::RequestCounts { admitted: i64::MAX, unpriced: 12, uncovered: 3, ..Default::default() };
+        let credit = v1::CreditStatus { session: 7, held_nano_usd: i64::MAX, wants: 99_999, ..Default::default() };
+        let status = v1::GetStatusResponse {
+            state: v1::NodeState::Stale.into(),
+            reason: "status: Unavailable, message: the server ended the stream of the configuration ".repeat(3),
+            stale_for: time(150),
+            node_id: "gw-1".to_owned(),
+            version: "1.0.0".to_owned(),
+            revision: 12,
+            unreported_entries: 40,
+            requests: Some(requests),
+            credit: Some(v1::CreditStatus { standing: v1::CreditStanding::Granted.into(), ..credit }),
+            copy_age: time(151),
+            outbox_age: time(90),
+            contact_age: time(149),
+            ..Default::default()
+        };
+        let lines: Vec<_> = told(&status).iter().flat_map(|text| wrapped(text)).collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:#?}");
+        let has = |line: &str| assert!(lines.iter().any(|it| it == line), "{line}: {lines:#?}");
+        has("without its server for 2m");
+        has("node gw-1 1.0.0, at revision 12");
+        has("copy confirmed 2m ago, control plane heard 2m ago");
+        has("0 requests in flight, 40 entries of usage not reported yet, the oldest 90s old");
+        let unheard = told(&v1::GetStatusResponse { contact_age: None, ..status });
+        assert!(unheard.iter().any(|text| text.ends_with("control plane not heard since the start")), "{unheard:#?}");
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_has_a_line_for_itself() {
+        let word = "x".repeat(90);
+        assert_eq!(wrapped(&format!("a {word} b")), ["a".to_owned(), format!("  {word}"), "  b".to_owned()]);
+        assert!(wrapped("").is_empty());
     }
 }

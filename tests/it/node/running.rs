@@ -89,13 +89,19 @@ impl Running {
 
     /// A request of HTTP/1.1 as it is written, and the status and the body of the answer.
     pub(super) async fn raw(&self, head: &str, body: &[u8]) -> (u16, String) {
+        let (head, body) = self.whole(head, body).await;
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// The same, and the whole head of the answer.
+    pub(super) async fn whole(&self, head: &str, body: &[u8]) -> (String, String) {
         let mut connection = self.connection().await;
         connection.write_all(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
         connection.write_all(body).await.unwrap();
         let mut answer = String::new();
         soon(connection.read_to_string(&mut answer)).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {

@@ -19,12 +19,12 @@ impl World {
         json!({ "virtual_key_value": self.key.value, "model": "gpt-4o", "estimate": estimate })
     }
 
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         self.rig.stop().await;
     }
 }
 
-fn settlement(id: &Value, cost: i64) -> Value {
+pub(super) fn settlement(id: &Value, cost: i64) -> Value {
     json!({ "admission_id": id, "input_tokens": 2, "output_tokens": 3, "cost_nano_usd": cost })
 }
 
@@ -344,11 +344,17 @@ async fn people_ask_a_node_from_the_command_line() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.starts_with("ALLOW: goes to openai/gpt-4o\n"), "{text}");
     let output = node.ask(&["check", key, "groq/gpt-4o"]).await;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && text.contains("PROVIDER_BLOCKED"), "{text}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(3) && text.starts_with("PROVIDER_BLOCKED: "), "{text}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let output = node.ask(&["check", key, "groq/gpt-4o", "--json"]).await;
+    let refused: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &refused["refused"]["httpStatus"]), (Some(3), &json!(403)), "{refused}");
     let output = node.ask(&["status"]).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.starts_with("READY\n") && text.contains("node gateway"), "{text}");
+    assert!(text.contains("copy confirmed ") && text.contains("control plane heard "), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let output = node.ask(&["status", "--json"]).await;
     let status: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(status["nodeId"], json!("gateway"));

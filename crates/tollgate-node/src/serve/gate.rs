@@ -15,7 +15,7 @@ use tollgate_core::wire::{limit_kind, parse_fallbacks, render_enforcement, rende
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::admission::{AdmissionId, RetargetError, SettleError, Target, Used};
+use crate::admission::{AdmissionId, RetargetError, SettleError, Target, Used, uncountable};
 use crate::decide::{Credential, Estimate, Request as Asked, tokens_of_bytes};
 use crate::headers::rate_limit_headers;
 use crate::node::Node;
@@ -55,7 +55,7 @@ impl Gate {
         let credential = match &credential {
             None => Credential::None,
             Some(Given::VirtualKeyValue(value)) => Credential::Value(value),
-            Some(Given::VirtualKeyId(id)) => Credential::VirtualKeyId(id),
+            Some(Given::VirtualKeyId(id)) => Credential::VirtualKeyId(id.trim()),
             Some(Given::VirtualKeySha256(hash)) => match <[u8; 32]>::try_from(hash.as_slice()) {
                 Ok(hash) => Credential::Sha256(hash),
                 Err(_) => {
@@ -67,8 +67,9 @@ impl Gate {
         };
         refuse(&violations)?;
         let (headers, params) = (lower(request.headers), lower(request.params));
+        let request_type = request_type.trim();
         let streams = request_type.strip_suffix("_stream");
-        let request_type = match streams.unwrap_or(&request_type) {
+        let request_type = match streams.unwrap_or(request_type) {
             "" => Asked::default().request_type,
             known => known,
         };
@@ -257,8 +258,8 @@ fn estimate_of(given: v1::Estimate, violations: &mut Violations) -> Estimate {
         ("output_tokens", output_tokens.unwrap_or_default()),
         ("cost_nano_usd", cost_nano_usd.unwrap_or_default()),
     ] {
-        if value < 0 {
-            violations.add(estimate.field(field), format!("is {value}; must be at least 0"));
+        if let Some(why) = uncountable(value) {
+            violations.add(estimate.field(field), why);
         }
     }
     let of_bytes = (prompt_bytes > 0).then(|| tokens_of_bytes(prompt_bytes));

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
@@ -23,6 +23,7 @@ use super::gate::Gate;
 use super::json::Messages;
 use super::metrics::Scrape;
 use super::status::StatusOf;
+use crate::proto::node::v1;
 
 /// The longest body that is read.
 const LONGEST: usize = 1 << 20;
@@ -40,6 +41,9 @@ pub(super) struct Service {
     pub(super) scrape: Scrape,
 }
 
+/// The paths of HTTP, for those who miss them.
+const PATHS: &str = "POST /v1/admit, /v1/settle, /v1/abandon and /v1/touch; GET /v1/status, /healthz and /metrics";
+
 /// The routes of HTTP, beside those of gRPC.
 pub(super) fn routes(service: Service, grpc: Router) -> Router {
     let scrape = Arc::clone(&service.scrape);
@@ -49,32 +53,45 @@ pub(super) fn routes(service: Service, grpc: Router) -> Router {
             "/v1/admit",
             post(async |State(it): State<Service>, request: Request| {
                 it.call(request, async |gate: &Gate, message| gate.admit(message).await).await
-            }),
+            })
+            .fallback(only_post),
         )
         .route(
             "/v1/settle",
             post(async |State(it): State<Service>, request: Request| {
                 it.call(request, async |gate: &Gate, message| gate.settle(message).await).await
-            }),
+            })
+            .fallback(only_post),
         )
         .route(
             "/v1/abandon",
             post(async |State(it): State<Service>, request: Request| {
                 it.call(request, async |gate: &Gate, message| gate.abandon(&message)).await
-            }),
+            })
+            .fallback(only_post),
         )
         .route(
             "/v1/touch",
             post(async |State(it): State<Service>, request: Request| {
                 it.call(request, async |gate: &Gate, message| gate.touch(&message).await).await
-            }),
+            })
+            .fallback(only_post),
         )
         .route(
             "/v1/status",
             get(async |State(it): State<Service>, request: Request| match is_welcome(&request, it.is_local) {
                 Ok(()) => it.answer(&it.status.get()),
                 Err(status) => fault(&status),
-            }),
+            })
+            .fallback(only_get),
+        )
+        .route(
+            "/healthz",
+            get(async |State(it): State<Service>, request: Request| match is_welcome(&request, it.is_local) {
+                Ok(()) => health(&it.status.get()),
+                Err(status) => fault(&status),
+            })
+            .fallback(only_get),
         )
         .with_state(service);
     let grpc = grpc.layer(from_fn(of_grpc));
@@ -83,8 +100,31 @@ pub(super) fn routes(service: Service, grpc: Router) -> Router {
         if is_grpc(&request) {
             return Status::unimplemented("this node has no such method").into_http();
         }
-        fault(&Status::not_found("nothing is here; see docs/node.md for what a node serves"))
+        fault(&Status::not_found(format!("nothing is at this path; a node serves {PATHS}")))
     })
+}
+
+async fn only_post(request: Request) -> Response {
+    wrong_method(&request, "POST", "POST")
+}
+
+async fn only_get(request: Request) -> Response {
+    wrong_method(&request, "GET", "GET,HEAD")
+}
+
+fn wrong_method(request: &Request, right: &str, allowed: &'static str) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let mut response = fault(&Status::unimplemented(format!("{path} does not take {method}; send {right}")));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// For probes: whether requests are admitted, and how the copy stands.
+fn health(status: &v1::GetStatusResponse) -> Response {
+    let http = if status.admits { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let state = status.state().as_str_name();
+    let body = serde_json::json!({ "admits": status.admits, "state": state, "reason": status.reason });
+    respond(http, JSON, format!("{body}\n").into_bytes())
 }
 
 /// The route of the metrics.
@@ -94,7 +134,8 @@ fn metrics(scrape: Scrape) -> Router {
         get(async move || match scrape() {
             Ok(text) => respond(StatusCode::OK, OPENMETRICS, text.into_bytes()),
             Err(_) => fault(&Status::internal("the metrics cannot be written")),
-        }),
+        })
+        .fallback(only_get),
     )
 }
 
@@ -203,6 +244,7 @@ fn fault(status: &Status) -> Response {
         Code::PermissionDenied => (StatusCode::FORBIDDEN, "permission_denied"),
         Code::FailedPrecondition => (StatusCode::BAD_REQUEST, "failed_precondition"),
         Code::ResourceExhausted => (StatusCode::PAYLOAD_TOO_LARGE, "resource_exhausted"),
+        Code::Unimplemented => (StatusCode::METHOD_NOT_ALLOWED, "unimplemented"),
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use std::time::Duration;
 use tonic::{Request, Response, Status as Refused};
 
 use crate::backlog::{Backlog, Counts, CreditStatus, Standing};
@@ -25,7 +25,7 @@ impl StatusOf {
             Status::Rejected { since, why } => (v1::NodeState::Rejected, Some(since), why),
             Status::Stopped => (v1::NodeState::Stopped, None, String::new()),
         };
-        let Backlog { in_flight, entries, oldest: _, incarnation, counts, credit } = node.backlog();
+        let Backlog { in_flight, entries, oldest, incarnation, counts, credit } = node.backlog();
         let Counts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } = counts;
         let reason = match &admits {
             Err(refused) if why.is_empty() => refused.clone(),
@@ -34,7 +34,7 @@ impl StatusOf {
         v1::GetStatusResponse {
             state: state.into(),
             reason,
-            stale_for: since.and_then(|since| (Instant::now() - since).try_into().ok()),
+            stale_for: since.and_then(|since| duration(since.elapsed())),
             admits: admits.is_ok(),
             revision: node.copy().revision,
             node_id: node.node_id().to_owned(),
@@ -52,8 +52,15 @@ impl StatusOf {
                 uncovered: count(uncovered),
             }),
             credit: Some(credit_status(credit)),
+            copy_age: node.copy_age().and_then(duration),
+            outbox_age: oldest.and_then(duration),
+            contact_age: node.contact_age().and_then(duration),
         }
     }
+}
+
+fn duration(time: Duration) -> Option<prost_types::Duration> {
+    time.try_into().ok()
 }
 
 fn credit_status(credit: CreditStatus) -> v1::CreditStatus {

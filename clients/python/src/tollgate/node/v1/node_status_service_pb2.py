@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tollgate/node/v1/node_status_service.proto\x12\x10tollgate.node.v1\x1a\x1egoogle/protobuf/duration.proto\"\x12\n\x10GetStatusRequest\"\xe8\x02\n\x11GetStatusResponse\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.tollgate.node.v1.NodeState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12,\n\tstale_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61\x64mits\x18\x04 \x01(\x08\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x0f\n\x07node_id\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x13\n\x0bincarnation\x18\x08 \x01(\x03\x12\x11\n\tin_flight\x18\t \x01(\x03\x12\x1a\n\x12unreported_entries\x18\n \x01(\x03\x12\x31\n\x08requests\x18\x0b \x01(\x0b\x32\x1f.tollgate.node.v1.RequestCounts\x12.\n\x06\x63redit\x18\x0c \x01(\x0b\x32\x1e.tollgate.node.v1.CreditStatus\"\xfc\x01\n\x0c\x43reditStatus\x12\x32\n\x08standing\x18\x01 \x01(\x0e\x32 .tollgate.node.v1.CreditStanding\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07session\x18\x03 \x01(\x03\x12\x15\n\rheld_nano_usd\x18\x04 \x01(\x03\x12\x13\n\x0bheld_tokens\x18\x05 \x01(\x03\x12\x15\n\rheld_requests\x18\x06 \x01(\x03\x12\x0f\n\x07waiting\x18\x07 \x01(\x03\x12\r\n\x05wants\x18\x08 \x01(\x03\x12\x0f\n\x07recalls\x18\t \x01(\x03\x12\x0f\n\x07refused\x18\n \x01(\x03\x12\x12\n\nheld_slots\x18\x0b \x01(\x03\"\x8c\x01\n\rRequestCounts\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x0f\n\x07settled\x18\x03 \x01(\x03\x12\x11\n\tabandoned\x18\x04 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x03\x12\x10\n\x08unpriced\x18\x06 \x01(\x03\x12\x11\n\tuncovered\x18\x07 \x01(\x03*\x89\x01\n\x0e\x43reditStanding\x12\x1f\n\x1b\x43REDIT_STANDING_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDIT_STANDING_UNKNOWN\x10\x01\x12\x1b\n\x17\x43REDIT_STANDING_GRANTED\x10\x02\x12\x1c\n\x18\x43REDIT_STANDING_WITHHELD\x10\x03*\x9d\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_STATE_STARTING\x10\x01\x12\x14\n\x10NODE_STATE_READY\x10\x02\x12\x14\n\x10NODE_STATE_STALE\x10\x03\x12\x17\n\x13NODE_STATE_REJECTED\x10\x04\x12\x16\n\x12NODE_STATE_STOPPED\x10\x05\x32i\n\x11NodeStatusService\x12T\n\tGetStatus\x12\".tollgate.node.v1.GetStatusRequest\x1a#.tollgate.node.v1.GetStatusResponseBt\n\x14\x63om.tollgate.node.v1P\x01Z\x1ftollgate/node/v1;tollgatenodev1\xaa\x02\x10Tollgate.Node.V1\xca\x02\x10Tollgate\\Node\\V1\xea\x02\x12Tollgate::Node::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tollgate/node/v1/node_status_service.proto\x12\x10tollgate.node.v1\x1a\x1egoogle/protobuf/duration.proto\"\x12\n\x10GetStatusRequest\"\xf4\x03\n\x11GetStatusResponse\x12*\n\x05state\x18\x01 \x01(\x0e\x32\x1b.tollgate.node.v1.NodeState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12,\n\tstale_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61\x64mits\x18\x04 \x01(\x08\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x0f\n\x07node_id\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x13\n\x0bincarnation\x18\x08 \x01(\x03\x12\x11\n\tin_flight\x18\t \x01(\x03\x12\x1a\n\x12unreported_entries\x18\n \x01(\x03\x12\x31\n\x08requests\x18\x0b \x01(\x0b\x32\x1f.tollgate.node.v1.RequestCounts\x12.\n\x06\x63redit\x18\x0c \x01(\x0b\x32\x1e.tollgate.node.v1.CreditStatus\x12+\n\x08\x63opy_age\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\noutbox_age\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x63ontact_age\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfc\x01\n\x0c\x43reditStatus\x12\x32\n\x08standing\x18\x01 \x01(\x0e\x32 .tollgate.node.v1.CreditStanding\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07session\x18\x03 \x01(\x03\x12\x15\n\rheld_nano_usd\x18\x04 \x01(\x03\x12\x13\n\x0bheld_tokens\x18\x05 \x01(\x03\x12\x15\n\rheld_requests\x18\x06 \x01(\x03\x12\x0f\n\x07waiting\x18\x07 \x01(\x03\x12\r\n\x05wants\x18\x08 \x01(\x03\x12\x0f\n\x07recalls\x18\t \x01(\x03\x12\x0f\n\x07refused\x18\n \x01(\x03\x12\x12\n\nheld_slots\x18\x0b \x01(\x03\"\x8c\x01\n\rRequestCounts\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x0f\n\x07settled\x18\x03 \x01(\x03\x12\x11\n\tabandoned\x18\x04 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x05 \x01(\x03\x12\x10\n\x08unpriced\x18\x06 \x01(\x03\x12\x11\n\tuncovered\x18\x07 \x01(\x03*\x89\x01\n\x0e\x43reditStanding\x12\x1f\n\x1b\x43REDIT_STANDING_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43REDIT_STANDING_UNKNOWN\x10\x01\x12\x1b\n\x17\x43REDIT_STANDING_GRANTED\x10\x02\x12\x1c\n\x18\x43REDIT_STANDING_WITHHELD\x10\x03*\x9d\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_STATE_STARTING\x10\x01\x12\x14\n\x10NODE_STATE_READY\x10\x02\x12\x14\n\x10NODE_STATE_STALE\x10\x03\x12\x17\n\x13NODE_STATE_REJECTED\x10\x04\x12\x16\n\x12NODE_STATE_STOPPED\x10\x05\x32i\n\x11NodeStatusService\x12T\n\tGetStatus\x12\".tollgate.node.v1.GetStatusRequest\x1a#.tollgate.node.v1.GetStatusResponseBt\n\x14\x63om.tollgate.node.v1P\x01Z\x1ftollgate/node/v1;tollgatenodev1\xaa\x02\x10Tollgate.Node.V1\xca\x02\x10Tollgate\\Node\\V1\xea\x02\x12Tollgate::Node::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +33,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.node.v1.node_statu
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.tollgate.node.v1P\001Z\037tollgate/node/v1;tollgatenodev1\252\002\020Tollgate.Node.V1\312\002\020Tollgate\\Node\\V1\352\002\022Tollgate::Node::V1'
-  _globals['_CREDITSTANDING']._serialized_start=878
-  _globals['_CREDITSTANDING']._serialized_end=1015
-  _globals['_NODESTATE']._serialized_start=1018
-  _globals['_NODESTATE']._serialized_end=1175
+  _globals['_CREDITSTANDING']._serialized_start=1018
+  _globals['_CREDITSTANDING']._serialized_end=1155
+  _globals['_NODESTATE']._serialized_start=1158
+  _globals['_NODESTATE']._serialized_end=1315
   _globals['_GETSTATUSREQUEST']._serialized_start=96
   _globals['_GETSTATUSREQUEST']._serialized_end=114
   _globals['_GETSTATUSRESPONSE']._serialized_start=117
-  _globals['_GETSTATUSRESPONSE']._serialized_end=477
-  _globals['_CREDITSTATUS']._serialized_start=480
-  _globals['_CREDITSTATUS']._serialized_end=732
-  _globals['_REQUESTCOUNTS']._serialized_start=735
-  _globals['_REQUESTCOUNTS']._serialized_end=875
-  _globals['_NODESTATUSSERVICE']._serialized_start=1177
-  _globals['_NODESTATUSSERVICE']._serialized_end=1282
+  _globals['_GETSTATUSRESPONSE']._serialized_end=617
+  _globals['_CREDITSTATUS']._serialized_start=620
+  _globals['_CREDITSTATUS']._serialized_end=872
+  _globals['_REQUESTCOUNTS']._serialized_start=875
+  _globals['_REQUESTCOUNTS']._serialized_end=1015
+  _globals['_NODESTATUSSERVICE']._serialized_start=1317
+  _globals['_NODESTATUSSERVICE']._serialized_end=1422
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("state", "reason", "stale_for", "admits", "revision", "node_id", "version", "incarnation", "in_flight", "unreported_entries", "requests", "credit")
+    __slots__ = ("state", "reason", "stale_for", "admits", "revision", "node_id", "version", "incarnation", "in_flight", "unreported_entries", "requests", "credit", "copy_age", "outbox_age", "contact_age")
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     STALE_FOR_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,9 @@ class GetStatusResponse(_message.Message):
     UNREPORTED_ENTRIES_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
+    COPY_AGE_FIELD_NUMBER: _ClassVar[int]
+    OUTBOX_AGE_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_AGE_FIELD_NUMBER: _ClassVar[int]
     state: NodeState
     reason: str
     stale_for: _duration_pb2.Duration
@@ -65,7 +68,10 @@ class GetStatusResponse(_message.Message):
     unreported_entries: int
     requests: RequestCounts
     credit: CreditStatus
-    def __init__(self, state: _Optional[_Union[NodeState, str]] = ..., reason: _Optional[str] = ..., stale_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., admits: bool = ..., revision: _Optional[int] = ..., node_id: _Optional[str] = ..., version: _Optional[str] = ..., incarnation: _Optional[int] = ..., in_flight: _Optional[int] = ..., unreported_entries: _Optional[int] = ..., requests: _Optional[_Union[RequestCounts, _Mapping[str, _Any]]] = ..., credit: _Optional[_Union[CreditStatus, _Mapping[str, _Any]]] = ...) -> None: ...
+    copy_age: _duration_pb2.Duration
+    outbox_age: _duration_pb2.Duration
+    contact_age: _duration_pb2.Duration
+    def __init__(self, state: _Optional[_Union[NodeState, str]] = ..., reason: _Optional[str] = ..., stale_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., admits: bool = ..., revision: _Optional[int] = ..., node_id: _Optional[str] = ..., version: _Optional[str] = ..., incarnation: _Optional[int] = ..., in_flight: _Optional[int] = ..., unreported_entries: _Optional[int] = ..., requests: _Optional[_Union[RequestCounts, _Mapping[str, _Any]]] = ..., credit: _Optional[_Union[CreditStatus, _Mapping[str, _Any]]] = ..., copy_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., outbox_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., contact_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class CreditStatus(_message.Message):
     __slots__ = ("standing", "reason", "session", "held_nano_usd", "held_tokens", "held_requests", "waiting", "wants", "recalls", "refused", "held_slots")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NodeStatusServiceStub(object):
-    """Tells how a node stands. Also `GET /v1/status`.
+    """Tells how a node stands. Also `GET /v1/status`, and in short, for probes, `GET /healthz`.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class NodeStatusServiceStub(object):
 
 
 class NodeStatusServiceServicer(object):
-    """Tells how a node stands. Also `GET /v1/status`.
+    """Tells how a node stands. Also `GET /v1/status`, and in short, for probes, `GET /healthz`.
     """
 
     def GetStatus(self, request, context):
@@ -70,7 +70,7 @@ def add_NodeStatusServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NodeStatusService(object):
-    """Tells how a node stands. Also `GET /v1/status`.
+    """Tells how a node stands. Also `GET /v1/status`, and in short, for probes, `GET /healthz`.
     """
 
     @staticmethod

@@ -42,7 +42,7 @@ _NodeStatusServiceGetStatusType = typing_extensions.TypeVar(
 )
 
 class NodeStatusServiceStub(typing.Generic[_NodeStatusServiceGetStatusType]):
-    """Tells how a node stands. Also `GET /v1/status`."""
+    """Tells how a node stands. Also `GET /v1/status`, and in short, for probes, `GET /healthz`."""
 
     @typing.overload
     def __init__(self: NodeStatusServiceStub[
@@ -71,7 +71,7 @@ NodeStatusServiceAsyncStub: typing_extensions.TypeAlias = NodeStatusServiceStub[
 ]
 
 class NodeStatusServiceServicer(metaclass=abc.ABCMeta):
-    """Tells how a node stands. Also `GET /v1/status`."""
+    """Tells how a node stands. Also `GET /v1/status`, and in short, for probes, `GET /healthz`."""
 
     @abc.abstractmethod
     def GetStatus(
