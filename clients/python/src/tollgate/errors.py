@@ -35,6 +35,8 @@ class Refused(TollgateError):
         """After how many seconds the request may be tried again; `None` if waiting does not help."""
         self.limit: decision_service_pb2.ExplainedLimit | None = refusal.limit if refusal.HasField("limit") else None
         """The limit that is used up, if one decided."""
+        self.for_credit: bool = refusal.for_credit
+        """Whether the limit has something left, and the node holds no credit for it: other nodes do, or requests in flight."""
 
 
 def no_key() -> Refused:
