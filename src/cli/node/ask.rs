@@ -49,8 +49,8 @@ impl RunningArgs {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Nothing is held and nothing is counted. Exit code 0 if the request would be admitted, 3 if it would be refused, 1 if the node
-cannot be asked.
+Nothing is held and nothing is counted. Exit code 0 if the request would be admitted, 3 if it would be refused, 1 if the \
+node cannot be asked.
 
 Examples:
   tollgate node check sk-… gpt-4o
