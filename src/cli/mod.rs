@@ -1,8 +1,8 @@
 //! The command line: one file per command. `main` calls [`main`].
 //!
 //! Exit codes: 0 if all went well, 1 if not, 2 if the command line or a setting is wrong, 3 if a server ended because its database
-//! is corrupt, or if `explain` or `node check` tells that a request would be refused; `plan --exit-code` ends with 2 if something would change.
-//! A failure is one line on standard error; standard output has results only.
+//! is corrupt, or if `explain` or `node check` tells that a request would be refused; `plan --exit-code` ends with 2 if
+//! something would change. A failure is one line on standard error; standard output has results only.
 
 mod change;
 mod changes;

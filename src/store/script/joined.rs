@@ -21,18 +21,11 @@ use crate::store::tx::bind_limit;
 ///
 /// [`StoreError::Refused`] if one of them did not find all rows that it must write, else what the database says.
 pub(super) async fn run(steps: Vec<Step>, tx: &DatabaseTransaction) -> Result<(), StoreError> {
-    for mut trip in trips(steps) {
+    for trip in trips(steps) {
         let must: Vec<u64> = trip.iter().filter_map(|step| step.rows).collect();
-        let written = match trip.pop() {
-            None => continue,
-            Some(Step { statement, rows, .. }) if trip.is_empty() => {
-                let written = tx.execute_raw(statement).await?.rows_affected();
-                rows.map(|_| written).into_iter().collect()
-            }
-            Some(last) => {
-                trip.push(last);
-                counts(tx, join(trip), must.len()).await?
-            }
+        let written = match <[Step; 1]>::try_from(trip) {
+            Ok([Step { statement, .. }]) => vec![tx.execute_raw(statement).await?.rows_affected()],
+            Err(several) => counts(tx, join(several), must.len()).await?,
         };
         if let Some((written, rows)) = written.into_iter().zip(must).find(|(written, rows)| written != rows) {
             return Err(StoreError::refused(format!(

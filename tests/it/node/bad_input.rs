@@ -1,4 +1,4 @@
-//! What callers of a node get wrong: paths, methods, figures, ids and names.
+//! Bad input to a node's local service: paths, methods, figures, ids and names.
 
 use serde_json::{Value, json};
 
@@ -156,11 +156,13 @@ async fn white_space_around_names_is_no_part_of_them() {
         "provider": "\topenai ",
         "model": " gpt-4o\n",
         "request_type": " chat_completion ",
+        "fallbacks": [" openai / o3 "],
         "estimate": { "cost_nano_usd": COST },
     });
     let (_, answer) = node.post("/v1/admit", &request).await;
     let admission = &answer["admitted"];
     assert_eq!((&admission["provider"], &admission["model"]), (&json!("openai"), &json!("gpt-4o")), "{answer}");
+    assert_eq!(admission["fallbacks"], json!(["openai/o3"]), "{answer}");
     let mut used = settlement(&admission["admissionId"], 12_000);
     used["provider"] = json!(" openai ");
     used["model"] = json!("\tgpt-4o\n");

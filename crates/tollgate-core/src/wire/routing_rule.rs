@@ -227,7 +227,7 @@ pub fn parse_fallbacks(fallbacks: &[String], list: &Path<'_>, violations: &mut V
         bounded(text, 2 * MAX_MODEL_BYTES, false, &path, violations);
         match text.split_once('/') {
             Some((provider, model)) if !provider.trim().is_empty() => {
-                let provider = Id::new(reference(provider, &path, violations));
+                let provider = Id::new(reference(provider.trim(), &path, violations));
                 Some(Fallback { provider, model: model.trim().into() })
             }
             _ => {
