@@ -36,7 +36,7 @@ class Refused(TollgateError):
         self.limit: decision_service_pb2.ExplainedLimit | None = refusal.limit if refusal.HasField("limit") else None
         """The limit that is used up, if one decided."""
         self.for_credit: bool = refusal.for_credit
-        """Whether the limit has something left, and the node holds no credit for it: other nodes do, or requests in flight."""
+        """Whether the limit has something left of which the node holds no credit: other nodes or open requests do."""
 
 
 def no_key() -> Refused:
