@@ -60,6 +60,8 @@ impl fmt::Debug for BootstrapToken {
 pub struct DatabaseSettings {
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Never shown: there may be a password in it.
     pub url: String,
+    /// Whether the store is in memory, for tests, and nothing is left of it; the URL says nothing then.
+    pub in_memory: bool,
     /// Connections to PostgreSQL at most; at least 4. SQLite has a number of its own.
     pub connections: u32,
     /// Whether a new store begins with the prices of the table that comes with the program.
@@ -68,7 +70,7 @@ pub struct DatabaseSettings {
 
 impl Default for DatabaseSettings {
     fn default() -> Self {
-        Self { url: "sqlite://tollgate.db".to_owned(), connections: 10, default_prices: true }
+        Self { url: "sqlite://tollgate.db".to_owned(), in_memory: false, connections: 10, default_prices: true }
     }
 }
 

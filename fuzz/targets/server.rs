@@ -65,6 +65,7 @@ async fn serve(dir: &TempDir, stopped: oneshot::Receiver<()>) -> SocketAddr {
     let settings = Settings {
         database: DatabaseSettings {
             url: format!("sqlite://{}", dir.path().join("fuzz.db").display()),
+            in_memory: false,
             connections: Store::MIN_CONNECTIONS,
             default_prices: false,
         },

@@ -108,7 +108,11 @@ pub(super) async fn compose(
     clock: Clock,
     drain: CancellationToken,
 ) -> Result<Parts, ServerError> {
-    let store = Arc::new(Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?);
+    let store = match database.in_memory {
+        true => Store::in_memory().await?,
+        false => Store::open(&DatabaseUrl::parse(&database.url)?, database.connections).await?,
+    };
+    let store = Arc::new(store);
     let Kept { retention, spend, credit, replica, webhooks } = kept;
     let prices =
         if database.default_prices { price_table::default_prices().map_err(ServerError::Prices)? } else { Vec::new() };

@@ -14,7 +14,7 @@ use cluster::Cluster;
 pub(crate) use cluster::on_postgres;
 
 /// Modules whose tests run once, and why that is enough.
-const ONCE: [(&str, &str); 20] = [
+const ONCE: [(&str, &str); 21] = [
     ("access::abuse", "is about connections and calls, before any of them reaches the store"),
     ("architecture", "reads the source"),
     ("credit::turns", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
@@ -23,6 +23,7 @@ const ONCE: [(&str, &str); 20] = [
     ("rest::document", "is about what the program is made of"),
     ("rest::fuzzed", "is about what is read before any of it reaches the store"),
     ("settings", "is about the command line"),
+    ("testing", "is about a store in memory"),
     ("tls", "is about the connections of clients"),
     ("traces", "is about what is told of calls"),
     ("usage::calendars", "goes by a clock of its own; on PostgreSQL the database's is the reference"),
@@ -66,7 +67,12 @@ impl Database {
         };
         // Few connections, because many tests run at once.
         Self {
-            settings: DatabaseSettings { url, connections: Store::MIN_CONNECTIONS, default_prices: false },
+            settings: DatabaseSettings {
+                url,
+                in_memory: false,
+                connections: Store::MIN_CONNECTIONS,
+                default_prices: false,
+            },
             directory,
         }
     }
@@ -78,7 +84,8 @@ impl Database {
 
     /// The one with this URL.
     pub(crate) fn at(url: String) -> Self {
-        let settings = DatabaseSettings { url, connections: Store::MIN_CONNECTIONS, default_prices: false };
+        let settings =
+            DatabaseSettings { url, in_memory: false, connections: Store::MIN_CONNECTIONS, default_prices: false };
         Self { settings, directory: TempDir::new().unwrap() }
     }
 

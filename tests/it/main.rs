@@ -38,6 +38,7 @@ mod rest;
 mod retention;
 mod settings;
 mod start;
+mod testing;
 mod tls;
 mod traces;
 mod transfer;

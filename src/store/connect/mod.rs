@@ -21,7 +21,7 @@ use super::{Reader, Store};
 
 /// What else an open database takes, by its engine.
 pub(super) enum Engine {
-    /// The lock on the file, which is held as long as the store is open: the file has one owner.
+    /// The lock on the file, which is held as long as the store is open: the file has one owner. None in memory.
     Sqlite(Mutex<Option<File>>),
     /// Other servers may have it open as well: connections to listen to them on.
     Postgres(PgPool),
@@ -57,6 +57,16 @@ impl Store {
     /// in a way that this one does not understand, and [`StoreError::Open`] with what to do about it for everything else.
     pub async fn open(url: &DatabaseUrl, connections: u32) -> Result<Self, StoreError> {
         Self::open_migrated(url, connections).await.map(|(store, _)| store)
+    }
+
+    /// Makes a store that is in memory alone, and gone once it is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Open`] if there is not enough memory.
+    pub async fn in_memory() -> Result<Self, StoreError> {
+        let (connections, _) = sqlite::in_memory().await?;
+        Ok(Self::of(connections.map(Arc::new), Engine::Sqlite(Mutex::new(None))))
     }
 
     /// Opens the database as [`Store::open`] does, if it is a store of this version: makes none, and migrates none.

@@ -33,16 +33,29 @@ pub(super) async fn open(path: &Path) -> Result<([Connections; 2], Vec<String>, 
     let path = &absolute(path)?;
     // The lock comes first: nothing may be written, not even a migration, before the file is known to be ours.
     let lock = lock(path)?;
-    let writer = connect(path, Role::Writer).await.map_err(|error| cannot_open(path, &error))?;
-    let applied = match prepare(&writer, path).await {
+    let (connections, applied) = open_in(Place::File(path)).await?;
+    Ok((connections, applied, lock))
+}
+
+/// Makes a database in memory. It is there as long as one of its connections is.
+pub(super) async fn in_memory() -> Result<([Connections; 2], Vec<String>), StoreError> {
+    // Names that begin so are seen by all connections of the process.
+    let name = PathBuf::from(format!("/memory {}", uuid::Uuid::now_v7()));
+    open_in(Place::Memory(&name)).await
+}
+
+async fn open_in(place: Place<'_>) -> Result<([Connections; 2], Vec<String>), StoreError> {
+    let failed = |error: DbErr| cannot_open(place.path(), &error);
+    let writer = connect(place, Role::Writer).await.map_err(failed)?;
+    let applied = match prepare(&writer, place).await {
         Ok(applied) => applied,
         Err(error) => {
             let _ = writer.close().await;
             return Err(error);
         }
     };
-    let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
-    Ok(([Connections::kept("writer", writer), Connections::kept("readers", readers)], applied, lock))
+    let readers = connect(place, Role::Reader).await.map_err(failed)?;
+    Ok(([Connections::kept("writer", writer), Connections::kept("readers", readers)], applied))
 }
 
 /// Opens the file for reading, beside whoever has it.
@@ -54,7 +67,7 @@ pub(super) async fn open_beside(path: &Path) -> Result<(Connections, Found), Sto
         );
         return Err(StoreError::Open { what, detail: String::new() });
     }
-    let readers = connect(path, Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
+    let readers = connect(Place::File(path), Role::Reader).await.map_err(|error| cannot_open(path, &error))?;
     let found = schema::examine(&readers).await.map_err(|error| cannot_open(path, &error))?;
     Ok((Connections::kept("readers", readers), found))
 }
@@ -65,7 +78,7 @@ pub(super) async fn foreign(path: &Path) -> Result<DatabaseConnection, StoreErro
         let what = format!("there is no database {}; check the path", path.display());
         return Err(StoreError::Open { what, detail: String::new() });
     }
-    connect(path, Role::Stranger).await.map_err(|error| cannot_read(path, &error))
+    connect(Place::File(path), Role::Stranger).await.map_err(|error| cannot_read(path, &error))
 }
 
 /// Why a file of another program cannot be read.
@@ -138,14 +151,30 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-pub(super) enum Role {
+/// Where a database is.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    File(&'a Path),
+    /// In this process, by this name.
+    Memory(&'a Path),
+}
+
+impl<'a> Place<'a> {
+    const fn path(self) -> &'a Path {
+        match self {
+            Self::File(path) | Self::Memory(path) => path,
+        }
+    }
+}
+
+enum Role {
     Writer,
     Reader,
     /// Reads a file of another program.
     Stranger,
 }
 
-pub(super) async fn connect(path: &Path, role: Role) -> Result<DatabaseConnection, DbErr> {
+async fn connect(place: Place<'_>, role: Role) -> Result<DatabaseConnection, DbErr> {
     // The URL is a formality, it is overridden by the path: as a part of a URL, `%` and `?` would be read as such.
     let mut options = ConnectOptions::new("sqlite://tollgate.db");
     options
@@ -162,8 +191,11 @@ pub(super) async fn connect(path: &Path, role: Role) -> Result<DatabaseConnectio
             Role::Reader => READERS,
             Role::Stranger => 1,
         });
-    let path = path.to_owned();
-    options.map_sqlx_sqlite_opts(move |options| sqlite(options, &path, &role));
+    let (path, is_memory) = (place.path().to_owned(), matches!(place, Place::Memory(_)));
+    options.map_sqlx_sqlite_opts(move |options| match is_memory {
+        true => sqlite(options, &path, &role).vfs("memdb"),
+        false => sqlite(options, &path, &role),
+    });
     // SQLite may roll back by itself (full disk, I/O error). The driver's own ROLLBACK then fails, and it believes to be
     // within the transaction forever: such a connection must not be used again.
     options.map_sqlx_sqlite_pool_opts(|options| {
@@ -204,9 +236,9 @@ pub(super) fn cannot_open(path: &Path, error: &DbErr) -> StoreError {
 
 /// Makes the database ours, if it may be: nothing is written before that is certain.
 /// Returns the names of the migrations that it applied.
-async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<Vec<String>, StoreError> {
-    let failed = |error: DbErr| cannot_open(path, &error);
-    let shown = path.display();
+async fn prepare(writer: &DatabaseConnection, place: Place<'_>) -> Result<Vec<String>, StoreError> {
+    let failed = |error: DbErr| cannot_open(place.path(), &error);
+    let shown = place.path().display();
     let current = match schema::examine(writer).await.map_err(failed)? {
         Found::Current => true,
         Found::Older | Found::Empty => false,
@@ -216,10 +248,10 @@ async fn prepare(writer: &DatabaseConnection, path: &Path) -> Result<Vec<String>
             return Err(StoreError::Open { what, detail: String::new() });
         }
     };
-    // A property of the file, so that it is set once and not by each connection.
+    // A property of the file, so that it is set once and not by each connection. Memory has none.
     let mode = query(writer, "PRAGMA journal_mode = WAL").await.map_err(failed)?;
     let mode: Option<String> = mode.map(|row| row.try_get_by_index(0)).transpose().map_err(failed)?;
-    if mode.as_deref() != Some("wal") {
+    if matches!(place, Place::File(_)) && mode.as_deref() != Some("wal") {
         let what = format!("cannot open the database {shown}: its file system has no write-ahead logs");
         return Err(StoreError::Open { what, detail: format!("journal_mode is {mode:?}") });
     }

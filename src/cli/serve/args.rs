@@ -1,4 +1,4 @@
-//! `tollgate serve`: runs the server until SIGINT or SIGTERM.
+//! The flags of `tollgate serve`, and the settings that they make.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
-use tokio::sync::oneshot;
 
-use super::{Failure, stop_signal};
+use super::super::Failure;
 use crate::domain::Token;
-use crate::server::{self, Listeners, Serving};
 use crate::settings::{
-    AccessSettings, AllowedOrigin, BootstrapToken, CreditSettings, DatabaseSettings, LogFormat, LostCredit,
-    RetentionSettings, Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings, WebhookSettings,
+    AccessSettings, AllowedOrigin, BootstrapToken, CreditSettings, DatabaseSettings, LostCredit, RetentionSettings,
+    Settings, SpendSettings, TlsSettings, TransportSettings, WatchSettings, WebhookSettings,
 };
-use crate::store::DatabaseUrl;
 
 /// Streams other than watch streams (health, reflection) that may be open beside `--max-streams`.
 const OTHER_STREAMS: usize = 1_000;
@@ -42,28 +39,30 @@ Examples:
       Keep the database elsewhere (an absolute path has three slashes), log for machines.
   PGPASSWORD=… tollgate serve --database 'postgres://tollgate@db.example/tollgate?sslmode=verify-full'
       Share a PostgreSQL database with other servers; any of them takes any call.
+  tollgate serve --testing
+      Serve a suite of tests: read the URL from the first line of standard output, send SIGTERM at the end.
   grpcurl -plaintext 127.0.0.1:50051 list
       See what the server offers.")]
-pub(super) struct ServeArgs {
+pub(in crate::cli) struct ServeArgs {
     /// Address and port to listen on; port 0 takes any free one. Until the first access token is created, only loopback
-    /// addresses are accepted
-    #[arg(long, env = "TOLLGATE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT")]
-    listen: String,
+    /// addresses are accepted [default: 127.0.0.1:50051, or with --testing 127.0.0.1:0]
+    #[arg(long, env = "TOLLGATE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+
+    /// Serve tests: keep the store in memory, take a free port of this machine, and print the URL, on one line of standard
+    /// output, once calls are answered. It begins without access tokens, webhooks may lead to private addresses, and nothing
+    /// is left of it
+    #[arg(long, env = "TOLLGATE_TESTING", value_parser = BoolishValueParser::new())]
+    testing: bool,
 
     /// File to write the actual address to once calls are answered; removed when the server stops
     #[arg(long, env = "TOLLGATE_READY_FILE", value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
     /// The database: sqlite://PATH, created if it does not exist, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which
-    /// several servers may share. A password is better kept in PGPASSWORD or ~/.pgpass
-    #[arg(
-        long,
-        env = "TOLLGATE_DATABASE",
-        hide_env_values = true,
-        default_value = "sqlite://tollgate.db",
-        value_name = "URL"
-    )]
-    database: String,
+    /// several servers may share. A password is better kept in PGPASSWORD or ~/.pgpass [default: sqlite://tollgate.db]
+    #[arg(long, env = "TOLLGATE_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
 
     /// Connections to PostgreSQL at most. Two of them write, one listens; the others read
     #[arg(long, env = "TOLLGATE_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "N",
@@ -261,10 +260,31 @@ fn at_least(text: &str, least: Duration, written: &str) -> Result<Duration, Stri
 }
 
 impl ServeArgs {
+    /// Whether the server is for tests.
+    pub(super) const fn is_testing(&self) -> bool {
+        self.testing
+    }
+
+    /// Checks what the parser lets pass.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.testing && self.database.is_some() {
+            let text = "--testing keeps its store in memory and takes no database; leave out --database and \
+                        TOLLGATE_DATABASE";
+            return Err(Failure::Usage(text.into()));
+        }
+        if self.bootstrap_token.as_ref().is_some_and(|token| !Token::is_chosen_value(&token.0)) {
+            let text = "--bootstrap-token must be `tg_` and at least 32 letters, digits, `_` or `-`; make one with \
+                        `echo tg_$(openssl rand -hex 32)`";
+            return Err(Failure::Usage(text.into()));
+        }
+        Ok(())
+    }
+
     /// Where to listen for calls, and for who reads metrics, and everything else.
-    fn settings(self) -> (String, Option<String>, Settings) {
+    pub(super) fn settings(self) -> (String, Option<String>, Settings) {
         let Self {
             listen,
+            testing,
             ready_file,
             database,
             database_connections,
@@ -298,6 +318,8 @@ impl ServeArgs {
             credit_ttl,
             allow_private_webhooks,
         } = self;
+        let usual = if testing { "127.0.0.1:0" } else { "127.0.0.1:50051" };
+        let listen = listen.unwrap_or_else(|| usual.to_owned());
         let tls = tls_cert.zip(tls_key).map(|(cert, key)| TlsSettings { cert, key, client_ca: tls_client_ca });
         let transport = TransportSettings {
             grpc_web,
@@ -321,104 +343,16 @@ impl ServeArgs {
             hour_retention: spend_hour_retention,
             day_retention: spend_day_retention,
         };
-        let database =
-            DatabaseSettings { url: database, connections: database_connections, default_prices: !no_default_prices };
+        let database = DatabaseSettings {
+            url: database.unwrap_or_else(|| DatabaseSettings::default().url),
+            in_memory: testing,
+            connections: database_connections,
+            default_prices: !no_default_prices,
+        };
         let credit = CreditSettings { lost_credit, credit_ttl };
         let access = AccessSettings { insecure, bootstrap_token };
-        let webhooks = WebhookSettings { allow_private: allow_private_webhooks };
+        let webhooks = WebhookSettings { allow_private: allow_private_webhooks || testing };
         let settings = Settings { database, ready_file, transport, watch, retention, spend, credit, access, webhooks };
         (listen, metrics_listen, settings)
-    }
-}
-
-/// Tells people on a terminal where the server is, as the lines of [`START`](crate::telemetry::START) tell programs.
-async fn greet(serving: oneshot::Receiver<Serving>, database: DatabaseUrl) {
-    let Ok(Serving { address, tls, virgin }) = serving.await else { return };
-    let scheme = if tls { "https" } else { "http" };
-    eprintln!("listening on {scheme}://{address}");
-    eprintln!("data in {database}");
-    if virgin {
-        eprintln!(
-            "no access tokens yet: this machine only; make one with `tollgate token create --name ops --role admin`"
-        );
-    }
-}
-
-/// Runs the server until a signal. `format`: how logs look.
-pub(super) async fn run(args: ServeArgs, format: LogFormat) -> Result<(), Failure> {
-    let (listen, metrics_listen, settings) = args.settings();
-    if settings.access.bootstrap_token.as_ref().is_some_and(|token| !Token::is_chosen_value(&token.0)) {
-        let text = "--bootstrap-token must be `tg_` and at least 32 letters, digits, `_` or `-`; make one with \
-                    `echo tg_$(openssl rand -hex 32)`";
-        return Err(Failure::Usage(text.into()));
-    }
-    let mut first = stop_signal()?;
-    let mut second = stop_signal()?;
-    let calls = server::bind(&listen).await?;
-    let metrics = match metrics_listen {
-        Some(listen) => Some(server::bind_metrics(&listen).await?),
-        None => None,
-    };
-    let (ready, serving) = oneshot::channel();
-    let listeners = Listeners { calls, metrics, ready: (format == LogFormat::Pretty).then_some(ready) };
-    tokio::spawn(greet(serving, DatabaseUrl::parse(&settings.database.url)?));
-
-    let asked = async {
-        let signal = first.received().await;
-        tracing::info!(signal, "asked to stop");
-    };
-    let asked_twice = async {
-        second.received().await;
-        second.received().await;
-    };
-    tokio::select! {
-        served = server::run(listeners, settings, asked) => Ok(served?),
-        () = asked_twice => Err(Failure::Failed("stopped at once by a second signal".into())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Only {
-        #[command(flatten)]
-        args: ServeArgs,
-    }
-
-    #[test]
-    fn the_defaults_of_the_flags_are_those_of_the_settings() {
-        let (listen, metrics_listen, settings) = Only::parse_from(["serve"]).args.settings();
-        assert_eq!((listen.as_str(), metrics_listen), ("127.0.0.1:50051", None));
-        assert_eq!(
-            settings,
-            Settings {
-                database: DatabaseSettings::default(),
-                ready_file: None,
-                transport: TransportSettings::default(),
-                watch: WatchSettings::default(),
-                retention: RetentionSettings::default(),
-                spend: SpendSettings::default(),
-                credit: CreditSettings::default(),
-                access: AccessSettings::default(),
-                webhooks: WebhookSettings::default(),
-            }
-        );
-    }
-
-    #[test]
-    fn what_watchers_rely_on_cannot_be_turned_off() {
-        for flags in [
-            ["--compact-after", "23h"],
-            ["--audit-retention", "23h"],
-            ["--heartbeat-interval", "0s"],
-            ["--max-streams", "0"],
-            ["--shutdown-grace", "10"],
-        ] {
-            assert!(Only::try_parse_from(["serve"].into_iter().chain(flags)).is_err(), "{flags:?}");
-        }
     }
 }
