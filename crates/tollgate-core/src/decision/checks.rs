@@ -128,6 +128,15 @@ pub(super) fn provider_key<'a>(
     named.or_else(|| only_provider_key(config, provider, may_use))
 }
 
+/// Why a provider key may not be used with a provider: it is known as that of another. Of one that is not known there is
+/// nothing to say, since a gateway may have provider keys that it told nobody of.
+pub(super) fn foreign_key(config: &Config, provider: &str, key_id: &str) -> Option<String> {
+    let owner = config.provider_key(key_id).map(|(owner, _)| owner.as_str()).filter(|owner| *owner != provider)?;
+    Some(format!(
+        "provider key {key_id:?} belongs to provider {owner:?}, not to {provider:?}; name its provider, or no provider key"
+    ))
+}
+
 /// What there is to say of an allowed request about the provider keys that it may use.
 pub(super) fn note_on_keys(config: &Config, place: Place<'_>) -> Option<String> {
     let Place { provider, model, provider_config, provider_key_id } = place;

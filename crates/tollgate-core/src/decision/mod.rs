@@ -240,12 +240,17 @@ impl Explanation {
 }
 
 /// The provider that a request is for, and the model that this provider is asked for. A request that names no provider names
-/// it by the part of the model before the first `/`, if that is a known provider.
-pub fn address<'a>(config: &Config, provider: &'a str, model: &'a str) -> (&'a str, &'a str) {
+/// it by its provider key, if that is a known one, or by the part of the model before the first `/`, if that is a known
+/// provider.
+pub fn address<'a>(config: &'a Config, provider: &'a str, provider_key_id: &str, model: &'a str) -> (&'a str, &'a str) {
+    if !provider.is_empty() {
+        return (provider, model);
+    }
+    if let Some((provider, _)) = config.provider_key(provider_key_id) {
+        return (provider.as_str(), model);
+    }
     match model.split_once('/') {
-        Some((first, rest)) if provider.is_empty() && !rest.is_empty() && config.get::<Provider>(first).is_some() => {
-            (first, rest)
-        }
+        Some((first, rest)) if !rest.is_empty() && config.get::<Provider>(first).is_some() => (first, rest),
         _ => (provider, model),
     }
 }
@@ -284,7 +289,7 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
     if let Some((verdict, reason)) = ceilings::inactive(caller) {
         return stopped(request, verdict, reason);
     }
-    let (provider, model) = address(config, request.provider, request.model);
+    let (provider, model) = address(config, request.provider, request.provider_key_id, request.model);
     let request = &Request { provider, model, ..*request };
     let routed = match is_routed {
         true => routing::route(config, usage, request, caller, &mut random),
@@ -324,6 +329,12 @@ fn explained(config: &Config, usage: &dyn Usage, request: &Request<'_>, is_route
         }
     }
 
+    if explanation.verdict == Verdict::Allow
+        && let Some(key_id) = &explanation.key_id
+        && let Some(reason) = checks::foreign_key(config, &explanation.provider, key_id)
+    {
+        (explanation.verdict, explanation.reason) = (Verdict::ProviderKeyBlocked, reason);
+    }
     if explanation.verdict == Verdict::Allow {
         let Explanation { provider, key_id, .. } = &explanation;
         let used = checks::provider_key(config, provider, provider_config, key_id.as_deref());

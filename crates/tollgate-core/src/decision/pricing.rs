@@ -37,10 +37,7 @@ pub struct PriceCandidate<'a> {
 
 /// The provider of the request, empty if it is not known, and the name by which its model is compared.
 fn place<'a>(config: &'a Config, request: &PriceRequest<'a>) -> (&'a str, &'a str) {
-    // A provider key says which provider it is of.
-    let of_key = config.provider_key(request.provider_key_id).map(|(provider, _)| provider.as_str());
-    let named = if request.provider.is_empty() { of_key.unwrap_or_default() } else { request.provider };
-    let (provider, model) = address(config, named, request.model);
+    let (provider, model) = address(config, request.provider, request.provider_key_id, request.model);
     (provider, bare_model(model, provider))
 }
 

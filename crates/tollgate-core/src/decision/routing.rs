@@ -148,7 +148,7 @@ fn apply(
     if let Some(model) = &target.model {
         routed.model = model.clone();
     }
-    let (provider, model) = address(config, &routed.provider, &routed.model);
+    let (provider, model) = address(config, &routed.provider, "", &routed.model);
     (routed.provider, routed.model) = (provider.into(), model.into());
     // A provider key belongs to one provider: that of the request is kept with the provider of the request only.
     let asked = (!request.provider_key_id.is_empty() && *routed.provider == *request.provider)

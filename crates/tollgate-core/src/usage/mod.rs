@@ -159,7 +159,8 @@ pub fn assign_late(
             Some(_) | None => return Err(Fault::UnknownKey),
         },
     };
-    let (provider, model) = address(config, &entry.provider, &entry.model);
+    let named = entry.provider_key_id.as_deref().unwrap_or_default();
+    let (provider, model) = address(config, &entry.provider, named, &entry.model);
     let configs = configs.iter().filter(|provider_config| {
         provider_config.provider.as_str() == provider && permits_model(provider_config, model)
     });

@@ -33,6 +33,42 @@ fn a_key_may_do_what_it_was_given_and_nothing_else() {
 }
 
 #[test]
+fn a_provider_key_is_of_its_provider_alone() {
+    let mut world = World::new();
+    for name in ["openai", "groq"] {
+        let own = v1::ProviderKey { id: format!("{name}-key"), ..Default::default() };
+        let provider = v1::Provider { name: name.to_owned(), keys: vec![own], ..Default::default() };
+        world.put_as(name, &parse::<Provider>(provider));
+    }
+    let key = world.add::<VirtualKey>(key(vec![config("openai", Some(1.0)), config("groq", Some(0.0))]));
+    for (provider, model, key_id, expected, verdict) in [
+        // It names its provider, whatever the weights.
+        ("", "m", "groq-key", "groq", Verdict::Allow),
+        ("", "m", "openai-key", "openai", Verdict::Allow),
+        ("", "groq/m", "groq-key", "groq", Verdict::Allow),
+        // As a provider that passes on the models of others has them.
+        ("", "groq/m", "openai-key", "openai", Verdict::Allow),
+        ("groq", "m", "openai-key", "groq", Verdict::ProviderKeyBlocked),
+        // A gateway may have others.
+        ("groq", "m", "unheard-of", "groq", Verdict::Allow),
+    ] {
+        for request in [asked(&key, provider, model), keyless(provider, model)] {
+            let explanation = world.explain(Request { provider_key_id: key_id, ..request });
+            let found = (&*explanation.provider, explanation.verdict);
+            assert_eq!(found, (expected, verdict), "{provider} {model} {key_id}: {}", explanation.reason);
+        }
+    }
+    let request = Request { provider_key_id: "openai-key", ..keyless("groq", "m") };
+    let reason = world.explain(request).reason;
+    assert!(reason.contains("belongs to provider \"openai\", not to \"groq\""), "{reason}");
+    // A rule that sends a request elsewhere leaves the provider key behind.
+    world.add::<RoutingRule>(rule(1, "", Some("groq"), None));
+    let explanation = world.explain(Request { provider_key_id: "openai-key", ..asked(&key, "", "m") });
+    let found = (&*explanation.provider, explanation.key_id.as_deref(), explanation.verdict);
+    assert_eq!(found, ("groq", Some("groq-key"), Verdict::Allow));
+}
+
+#[test]
 fn a_key_that_does_not_work_is_not_routed() {
     let mut world = World::new();
     world.add::<RoutingRule>(rule(1, "", Some("groq"), None));
