@@ -13,6 +13,9 @@ use crate::proto::v1::config_service_client::ConfigServiceClient;
 /// The longest that one call waits.
 const STEP: Duration = Duration::from_secs(5);
 
+/// How many nodes that are late are named.
+const NAMED: usize = 10;
+
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct WaitArgs {
     /// Wait until all nodes decide with the change, and fail if they do not within this time [default without a value: 30s]
@@ -46,13 +49,50 @@ impl WaitArgs {
                 return Ok(());
             }
             if left <= STEP {
-                let late =
-                    lagging_nodes.iter().take(10).map(|node| format!("{} at {}", node.node_id, node.applied_revision));
-                let (late, count) = (late.collect::<Vec<_>>().join(", "), lagging_nodes.len());
+                let count = lagging_nodes.len();
+                let late: Vec<_> = lagging_nodes.iter().take(NAMED).map(late).collect();
+                let others = count.saturating_sub(NAMED);
+                let more = if others > 0 { format!("; and {others} more") } else { String::new() };
                 let all = usize::try_from(know).unwrap_or_default() + count;
-                let text = format!("{count} of {all} nodes do not know revision {revision}, which is made: {late}");
+                let text = format!(
+                    "{count} of {all} nodes do not know revision {revision}, which is made: {}{more}",
+                    late.join("; ")
+                );
                 return Err(Failure::Failed(text.into()));
             }
         }
+    }
+}
+
+/// Where a node is, since when it is silent, and until when it may go on so.
+fn late(node: &v1::LaggingNode) -> String {
+    let v1::LaggingNode { node_id, applied_revision, last_seen, cannot_admit_after, .. } = node;
+    let Some(seen) = last_seen else { return format!("{node_id} is not connected") };
+    let until = match cannot_admit_after {
+        Some(ends) => format!("may admit with its copy until {ends}"),
+        None => "may admit with its copy for ever, since it has no max-staleness".to_owned(),
+    };
+    format!("{node_id} is at {applied_revision}, was heard last at {seen}, and {until}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_late_is_told_of_with_its_times() {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let node = v1::LaggingNode {
+            node_id: "edge".to_owned(),
+            incarnation: 3,
+            applied_revision: 7,
+            last_seen: at(1_800_000_000),
+            cannot_admit_after: at(1_800_000_060),
+        };
+        let told = "edge is at 7, was heard last at 2027-01-15T08:00:00Z, and may admit with its copy until 2027-01-15T08:01:00Z";
+        assert_eq!(late(&node), told);
+        let unbounded = v1::LaggingNode { cannot_admit_after: None, ..node.clone() };
+        assert!(late(&unbounded).ends_with("for ever, since it has no max-staleness"), "{}", late(&unbounded));
+        assert_eq!(late(&v1::LaggingNode { last_seen: None, ..node }), "edge is not connected");
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failing, Turn};
 use crate::domain::Timestamp;
-use crate::store::{FleetNode, NodeStatus, Reader, Store, StoreError};
+use crate::store::{FleetNode, NodeStatus, Reader, Store, StoreError, WhichNodes};
 
 /// Between two looks whether nodes applied a revision, which others may wait for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -97,7 +97,25 @@ impl Fleet {
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     pub async fn nodes(&self, store: &Reader, node_id: Option<&str>) -> Result<Vec<FleetNode>, StoreError> {
-        let mut nodes = store.fleet(node_id).await?;
+        let nodes = store.fleet(node_id.map_or(WhichNodes::All, WhichNodes::Named)).await?;
+        Ok(self.with_own(nodes))
+    }
+
+    /// The nodes that have a session at any replica, or had one when the database was told last.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+    pub async fn with_session(&self, store: &Reader) -> Result<Vec<FleetNode>, StoreError> {
+        let own: Vec<i64> = {
+            let nodes = self.lock();
+            nodes.told.iter().filter(|(_, status)| status.has_session).map(|(incarnation, _)| *incarnation).collect()
+        };
+        Ok(self.with_own(store.fleet(WhichNodes::WithSession(&own)).await?))
+    }
+
+    /// Each with what it told this replica, where that is later.
+    fn with_own(&self, mut nodes: Vec<FleetNode>) -> Vec<FleetNode> {
         let told = self.lock();
         for node in &mut nodes {
             if let Some(own) = told.told.get(&node.incarnation)
@@ -106,7 +124,7 @@ impl Fleet {
                 node.status = Some(own.clone());
             }
         }
-        Ok(nodes)
+        nodes
     }
 
     /// What is to be written, if anything: all, or only if others may wait for it.

@@ -1,6 +1,6 @@
 //! The nodes: how each registered, and its state as it last told it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _};
@@ -58,6 +58,17 @@ pub struct FleetNode {
     pub registration: Registration,
     /// What it told last; `None` if it never had a session.
     pub status: Option<NodeStatus>,
+}
+
+/// Which nodes are read.
+#[derive(Clone, Copy)]
+pub enum WhichNodes<'a> {
+    /// All that ever registered.
+    All,
+    /// The incarnations of one.
+    Named(&'a str),
+    /// Those that have a session as far as the database knows, and these incarnations.
+    WithSession(&'a [i64]),
 }
 
 impl Row for node_status::Model {
@@ -130,31 +141,40 @@ impl Store {
 }
 
 impl Reader {
-    /// All incarnations of all nodes, or of one, in the order of their node ids, then numbers.
+    /// Incarnations of nodes, in the order of their node ids, then numbers.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
-    pub async fn fleet(&self, node_id: Option<&str>) -> Result<Vec<FleetNode>, StoreError> {
+    pub async fn fleet(&self, which: WhichNodes<'_>) -> Result<Vec<FleetNode>, StoreError> {
         let tx = self.begin_read().await?;
-        let registered = usage_node::Entity::find();
-        let registered = match node_id {
-            Some(node_id) => registered.filter(usage_node::Column::NodeId.eq(node_id)),
-            None => registered,
-        };
-        let registered = self.in_time(rows(&tx, registered)).await?;
-        let mut told = HashMap::new();
-        let status_rows = match node_id {
-            Some(_) => {
+        let (registered, told) = (usage_node::Entity::find(), node_status::Entity::find());
+        let (registered, told) = match which {
+            WhichNodes::All => (self.in_time(rows(&tx, registered)).await?, self.in_time(rows(&tx, told)).await?),
+            WhichNodes::Named(node_id) => {
+                let registered = registered.filter(usage_node::Column::NodeId.eq(node_id));
+                let registered = self.in_time(rows(&tx, registered)).await?;
                 let these = registered.iter().map(|row| row.incarnation);
-                let these = node_status::Column::Incarnation.is_in(these.take(KEYS));
-                self.in_time(rows(&tx, node_status::Entity::find().filter(these))).await?
+                let told = told.filter(node_status::Column::Incarnation.is_in(these.take(KEYS)));
+                (registered, self.in_time(rows(&tx, told)).await?)
             }
-            None => self.in_time(rows(&tx, node_status::Entity::find())).await?,
+            WhichNodes::WithSession(others) => {
+                let told = told.filter(node_status::Column::HasSession.eq(true));
+                let told = self.in_time(rows(&tx, told)).await?;
+                let these: BTreeSet<i64> =
+                    told.iter().map(|row| row.incarnation).chain(others.iter().copied()).collect();
+                let these: Vec<i64> = these.into_iter().collect();
+                let mut found = Vec::with_capacity(these.len());
+                for chunk in these.chunks(KEYS) {
+                    let these = usage_node::Column::Incarnation.is_in(chunk.iter().copied());
+                    found.extend(self.in_time(rows(&tx, registered.clone().filter(these))).await?);
+                }
+                (found, told)
+            }
         };
-        for row in status_rows {
-            told.insert(row.incarnation, status(row)?);
-        }
+        let told: Result<HashMap<i64, NodeStatus>, StoreError> =
+            told.into_iter().map(|row| Ok((row.incarnation, status(row)?))).collect();
+        let mut told = told?;
         let mut nodes: Vec<FleetNode> = registered
             .into_iter()
             .map(|row| FleetNode {

@@ -91,7 +91,7 @@ use connections::Connections;
 pub use connections::Pool;
 pub use credit::CreditGroup;
 pub use error::StoreError;
-pub use fleet::{FleetNode, NodeStatus};
+pub use fleet::{FleetNode, NodeStatus, WhichNodes};
 pub use foreign::{ForeignDatabase, ForeignRow};
 pub use group::*;
 pub use history::LogPart;

@@ -36,10 +36,13 @@ impl Api {
         let v1::WaitForRevisionRequest { revision, timeout, node_ids } = request;
         let timeout = self.check(revision, timeout, &node_ids).await?;
         let deadline = Instant::now() + timeout;
+        // What the log has no more is older than whatever a node may have been told last.
+        let times = self.ledger.reader().commit_times(&[revision]).await.map_err(|error| error.to_domain())?;
+        let committed_at = times.get(&revision).copied().unwrap_or(Timestamp::EPOCH);
         let mut applied = self.ledger.fleet().applied();
         loop {
             applied.mark_unchanged();
-            let Progress { node_count, mut lagging } = self.progress(revision, &node_ids).await?;
+            let Progress { node_count, mut lagging } = self.progress(revision, committed_at, &node_ids).await?;
             let reached = lagging.is_empty();
             if reached || Instant::now() >= deadline {
                 lagging.truncate(MAX_LAGGING);
@@ -92,8 +95,8 @@ impl Api {
         Ok(violations.or(timeout)?)
     }
 
-    async fn progress(&self, revision: i64, node_ids: &[String]) -> Result<Progress, Error> {
-        let nodes = self.fleet(None).await?;
+    async fn progress(&self, revision: i64, committed_at: Timestamp, node_ids: &[String]) -> Result<Progress, Error> {
+        let nodes = self.ledger.fleet().with_session(self.ledger.reader()).await.map_err(|error| error.to_domain())?;
         let (state, now) = (self.state(), self.now());
         // The last incarnation of a node stands for it: the one before has ended.
         let mut newest: BTreeMap<&str, &FleetNode> = BTreeMap::new();
@@ -116,7 +119,10 @@ impl Api {
                 node_count += 1;
                 continue;
             }
-            let ends = status.max_staleness.map(|staleness| after(status.last_seen, staleness));
+            // Its stream may outlive its session and prove its copy until the revision is made. What proves a later copy
+            // brings the revision first.
+            let proven = status.last_seen.max(committed_at);
+            let ends = status.max_staleness.map(|staleness| after(proven, staleness));
             if ends.is_some_and(|ends| ends <= now) && node_ids.is_empty() {
                 // It admits nothing with its copy any more.
                 continue;

@@ -207,12 +207,10 @@ impl Group<'_, '_> {
                 self.outcome.append(outcome);
             }
         }
+        // Of a limit that is not hard now, too: it may be again before its window ends.
         for (key, amount) in beyond {
-            let limit = self.state.config().limit(&key.limit_id, key.kind);
-            if limit.is_some_and(|limit| limit.enforcement == Enforcement::Hard) {
-                let outcome = self.book.add_uncovered(&key, amount);
-                self.outcome.append(outcome);
-            }
+            let outcome = self.book.add_uncovered(&key, amount);
+            self.outcome.append(outcome);
         }
     }
 

@@ -49,6 +49,28 @@ async fn usage_that_no_credit_was_held_for_is_listed_apart() {
 }
 
 #[tokio::test]
+async fn usage_of_a_limit_that_is_not_hard_meanwhile_is_uncovered() {
+    let (mut rig, api) = Rig::started().await;
+    let (key, budget) = limited(&api, 100).await;
+    let mut node = Node::new(&api, "node").await;
+    node.ask(&budget, 20).await.unwrap();
+    let enforce = async |enforcement: v1::Enforcement| {
+        let mut budget = key.budgets[0].clone();
+        budget.set_enforcement(enforcement);
+        let key = v1::VirtualKey { budgets: vec![budget], revision: 0, ..key.clone() };
+        api.update_virtual_key(key, &["budgets"]).await.unwrap();
+    };
+    enforce(v1::Enforcement::Soft).await;
+    let plain = Node::new(&api, "plain").await;
+    plain.use_up(1, &key.id, 4, &[]).await;
+    enforce(v1::Enforcement::Hard).await;
+    node.ask(&budget, 30).await.unwrap();
+    let (counted, uncovered, _) = bound(&api).await;
+    assert_eq!((counted, uncovered), (4, 4));
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn credit_of_a_raised_ceiling_ends_with_the_increase() {
     let (mut rig, api) = Rig::started().await;
     let until = std::time::SystemTime::now() + Duration::from_secs(2);

@@ -79,6 +79,16 @@ async fn a_node_whose_copy_has_an_age_says_when_it_admits_nothing_any_more() {
     let lagging = &answer.lagging_nodes[0];
     let (seen, ends) = (lagging.last_seen.unwrap(), lagging.cannot_admit_after.unwrap());
     assert_eq!((ends.seconds - seen.seconds, ends.nanos), (3_600, seen.nanos));
+
+    // Its stream may have proven its copy until then, however long its session is silent.
+    let (later, _) = limited(&api, 11).await;
+    let lagging = &wait(&api, at_once(later.revision)).await.unwrap().lagging_nodes[0];
+    let changes = v1::ListChangesRequest { page_size: 1, ..Default::default() };
+    let changes = ConfigServiceClient::new(api.0.clone()).list_changes(changes).await.unwrap().into_inner();
+    let made = changes.changes[0].commit_time.unwrap();
+    let ends = lagging.cannot_admit_after.unwrap();
+    assert_eq!(changes.changes[0].revision, later.revision);
+    assert_eq!((ends.seconds - made.seconds, ends.nanos), (3_600, made.nanos));
     rig.stop().await;
 }
 
