@@ -200,7 +200,8 @@ const fn render_verdict(verdict: Verdict) -> v1::Decision {
 }
 
 fn render_limit(limit: LimitCheck) -> v1::ExplainedLimit {
-    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block } = limit;
+    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block, .. } =
+        limit;
     v1::ExplainedLimit {
         owner: Some((&owner).into()),
         id: limit_id.to_string(),

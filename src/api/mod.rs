@@ -69,12 +69,15 @@ pub struct Api {
     webhooks: Webhooks,
     /// Places for calls that hold many changes in memory.
     applying: Arc<Semaphore>,
+    applying_large: Arc<Semaphore>,
 }
 
 impl Api {
     /// Services that decide through `ledger`, stream from `watch`, change `tokens` and test `webhooks`.
     pub fn new(ledger: Ledger, watch: Watch, tokens: Arc<Tokens>, webhooks: Webhooks) -> Self {
-        Self { ledger, watch, tokens, webhooks, applying: Arc::new(Semaphore::new(apply::AT_ONCE)) }
+        let [applying, applying_large] =
+            [apply::AT_ONCE, apply::LARGE_AT_ONCE].map(|places| Arc::new(Semaphore::new(places)));
+        Self { ledger, watch, tokens, webhooks, applying, applying_large }
     }
 
     fn state(&self) -> Arc<State> {

@@ -142,6 +142,16 @@ pub(crate) fn of(error: Error, call_id: &str) -> Status {
             details.add_precondition_failure_violation("REVISION_FORGOTTEN", revision.to_string(), &text);
             status(Code::FailedPrecondition, text, details)
         }
+        Error::ManagedElsewhere { ref key, ref managed_by } => {
+            let text = format!(
+                "{text}; change it there, apply it as {managed_by:?}, or take it over (take_over, --take-over)"
+            );
+            let metadata =
+                [("kind", key.kind.name().to_owned()), ("id", cut(&key.id)), ("managed_by", cut(managed_by))];
+            let mut details = info(ErrorReason::ManagedElsewhere, metadata);
+            details.add_precondition_failure_violation("MANAGED_ELSEWHERE", shown_key(key), &text);
+            status(Code::FailedPrecondition, text, details)
+        }
         Error::BuiltIn(ref id) => {
             let mut details = info(ErrorReason::BuiltIn, [("id", cut(id))]);
             let subject = format!("provider {id}");

@@ -47,6 +47,7 @@ use credit::{CreditMetrics, Crediting};
 pub use credit::{Directives, Freed, Outbox, outbox};
 pub(crate) use fault::{Failing, Turn};
 pub use fleet::Fleet;
+use group::CommitBatchBuilder;
 use health::Health;
 pub use health::{Contact, Over, Status, proven};
 pub use import::{Import, ImportError};
@@ -228,6 +229,17 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         self.queue.request(Request::Command((call, command, reply)))?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// The answer that `command` would get now. Nobody who writes waits for it, however much it decides.
+    ///
+    /// # Errors
+    /// What the decision refuses; `Unavailable` if the database does not answer.
+    pub async fn rehearse(&self, call: Call, command: Command) -> Result<Answer, Error> {
+        self.catch_up().await?;
+        let (state, now) = (State::clone(&self.state()), self.now());
+        let decide = move || CommitBatchBuilder::new(state, Vec::new(), now).decide(&call, &command);
+        tokio::task::spawn_blocking(decide).await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
     /// What nodes tell of themselves.

@@ -231,9 +231,11 @@ impl Faults {
 /// Decides all of `steps`, or none. Each is about another resource; their order does not matter: what must exist and what
 /// must be unique is looked at when all are done.
 ///
+/// `takes_over` says whether upserts may change what another source manages.
+///
 /// # Errors
 /// All violations of all steps, or else the first error, in the order in which they are decided.
-pub fn apply(state: &State, cx: &mut Context<'_>, steps: &[Step]) -> Result<Decision, Error> {
+pub fn apply(state: &State, cx: &mut Context<'_>, steps: &[Step], takes_over: bool) -> Result<Decision, Error> {
     let mut working = Working::new(state);
     let mut faults = Faults::default();
     let mut subjects: HashMap<ResourceKey, usize> = HashMap::new();
@@ -255,6 +257,12 @@ pub fn apply(state: &State, cx: &mut Context<'_>, steps: &[Step]) -> Result<Deci
                         let what = decision.subject.kind;
                         let text = format!("is about the same {what} as changes[{first}]; say all of it in one change");
                         faults.violations.add(list.index(second), text);
+                    }
+                    if !takes_over
+                        && !deletes
+                        && let Some(error) = taken_over(&decision)
+                    {
+                        faults.note(index, deletes, error);
                     }
                     keys[index] = Some(decision.subject);
                     working.stage(&decision.changes);
@@ -289,6 +297,15 @@ pub fn apply(state: &State, cx: &mut Context<'_>, steps: &[Step]) -> Result<Deci
     };
     let outcomes = keys.into_iter().flatten().map(outcome).collect();
     Ok(decided(changes, outcomes))
+}
+
+/// Why an upsert may not be: another source manages the resource.
+fn taken_over(decision: &Decision) -> Option<Error> {
+    let change = decision.changes.iter().find(|change| change.key() == decision.subject)?;
+    let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
+    let managed_by = before.managed_by();
+    let is_kept = managed_by.is_empty() || managed_by == after.managed_by();
+    (!is_kept).then(|| Error::ManagedElsewhere { key: change.key(), managed_by: managed_by.into() })
 }
 
 /// A decision about no resource more than about the others.

@@ -196,9 +196,10 @@ pub fn update<R: Rules>(
     };
     let mut resource = merge(Some(before))?;
     resource.settle(Some(before), state, cx)?;
+    reset.mark(&mut resource, cx.now);
     check_revision(before, expected)?;
     let subject = ResourceKey::of(&before.id);
-    if resource == before.resource && !reset.changes(state, &R::wrap(Arc::clone(before)), cx.now) {
+    if resource == before.resource {
         return Ok(Decision::new(subject, Vec::new()));
     }
     if !cx.checks_later {
@@ -348,14 +349,12 @@ pub fn govern(
     let base = before.map_or_else(absent, |before| Stored::clone(before));
     let mut resource = merge(Some(&base))?;
     resource.settle(before.map(AsRef::as_ref), state, cx)?;
+    reset.mark(&mut resource, cx.now);
     check_revision(&base, expected)?;
     let subject = ResourceKey::of(&base.id);
     let wrapped = before.map(|before| ProviderGovernance::wrap(Arc::clone(before)));
-    let resets = wrapped.as_ref().is_some_and(|any| reset.changes(state, any, cx.now));
     let after = match (before, resource.limits.is_empty()) {
-        (Some(before), false) if before.resource == resource && !resets => {
-            return Ok(Decision::new(subject, Vec::new()));
-        }
+        (Some(before), false) if before.resource == resource => return Ok(Decision::new(subject, Vec::new())),
         (None, true) => return Ok(Decision::new(subject, Vec::new())),
         (_, true) => None,
         (_, false) => Some(ProviderGovernance::wrap(cx.changed(&base, resource))),

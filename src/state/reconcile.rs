@@ -204,6 +204,7 @@ fn settle_budget(desired: &mut Budget, existing: Option<&Budget>, cx: &mut Conte
         Some(existing) => {
             desired.id = existing.id.clone();
             desired.anchor = existing.anchor;
+            desired.usage_reset_at = existing.usage_reset_at.clone();
             desired.created_at = existing.created_at;
             desired.updated_at = existing.updated_at;
             if desired != existing {
@@ -230,6 +231,9 @@ fn settle_rate_limit(desired: &mut RateLimit, existing: Option<&RateLimit>, cx: 
     match existing {
         Some(existing) => {
             desired.id = existing.id.clone();
+            if desired.dimensions().next().is_some() {
+                desired.usage_reset_at = existing.usage_reset_at.clone();
+            }
             desired.created_at = existing.created_at;
             desired.updated_at = existing.updated_at;
             if desired != existing {

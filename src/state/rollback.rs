@@ -1,12 +1,13 @@
 //! Configuration as it was at an earlier revision.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::apply::{Outcome, Working, alike, decided, fate, on_kind, rank};
 use super::{Change, Children, Context, Decision, Rules, State, delete};
 use crate::domain::{
-    AnyResource, Customer, Error, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, Resource,
-    ResourceKey, RoutingRule, Stored, Team, Token, VirtualKey, Webhook,
+    AnyResource, Customer, Error, Kind, McpClient, ModelConfig, ModelPrice, PricingOverride, Provider, ResourceKey,
+    RoutingRule, Stored, Team, Token, VirtualKey, Webhook,
 };
 
 /// Makes each of `resources` what it was, `None` if it was not there. Those that were deleted come back with their ids and
@@ -26,10 +27,10 @@ pub fn roll_back(
     let mut changed = Vec::new();
     for (key, was) in &order {
         let (before, Some(was)) = (working.before(key), was) else { continue };
-        if before.as_ref().is_some_and(|before| alike(before, was)) {
+        let after = on_kind!(was, stored => again(stored, before.as_ref(), cx));
+        if before.as_ref().is_some_and(|before| alike(before, &after)) {
             continue;
         }
-        let after = on_kind!(was, stored => again(stored, before.as_ref(), cx));
         working.stage(&[Change { before, after: Some(after) }]);
         changed.push(key);
     }
@@ -57,11 +58,32 @@ pub fn roll_back(
     Ok(decided(changes, outcomes))
 }
 
-/// The resource as it was, stored now.
-fn again<R: Resource>(was: &Stored<R>, before: Option<&AnyResource>, cx: &Context<'_>) -> AnyResource {
-    let id = before.and_then(R::unwrap).map_or_else(|| was.id.clone(), |before| before.id.clone());
+/// The resource as it was, stored now. What was set to zero since stays so.
+fn again<R: Rules>(was: &Stored<R>, before: Option<&AnyResource>, cx: &Context<'_>) -> AnyResource {
+    let before = before.and_then(R::unwrap);
+    let id = before.map_or_else(|| was.id.clone(), |before| before.id.clone());
     let (revision, updated_at) = (cx.revision, cx.committed_at);
-    R::wrap(Arc::new(Stored { id, revision, updated_at, ..was.clone() }))
+    let mut again = Stored { id, revision, updated_at, ..was.clone() };
+    if let Some(before) = before {
+        keep_resets(&mut again.resource, &mut before.resource.clone());
+    }
+    R::wrap(Arc::new(again))
+}
+
+/// Gives limits the times at which the same limits of `living` were set to zero last.
+fn keep_resets<R: Rules>(resource: &mut R, living: &mut R) {
+    let mut resets = HashMap::new();
+    for limits in living.limits_mut() {
+        resets.extend(limits.budgets.iter_mut().map(|limit| (limit.id.clone(), limit.usage_reset_at.take())));
+        resets.extend(limits.rate_limits.iter_mut().map(|limit| (limit.id.clone(), limit.usage_reset_at.take())));
+    }
+    for limits in resource.limits_mut() {
+        let budgets = limits.budgets.iter_mut().map(|limit| (&limit.id, &mut limit.usage_reset_at));
+        let rate_limits = limits.rate_limits.iter_mut().map(|limit| (&limit.id, &mut limit.usage_reset_at));
+        for (id, usage_reset_at) in budgets.chain(rate_limits) {
+            *usage_reset_at = resets.remove(id).unwrap_or_default();
+        }
+    }
 }
 
 /// Deletes what was not there, with what goes with it. What still belongs to it keeps it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::rules::having;
-use super::{Change, Decision, Facet, State};
+use super::{Change, Decision, Facet, Rules, State};
 use crate::config::Config;
 use crate::counters::{Adjustment, Counter, CounterKey, CounterKeys, Counters, Dimension, dimensions, owned_limits};
 use crate::domain::{
@@ -223,12 +223,22 @@ impl Reset {
         }
     }
 
-    /// Whether `any` has usage that is set to zero.
-    pub(super) fn changes(self, state: &State, any: &AnyResource, now: Timestamp) -> bool {
-        let used = |dimension: &Dimension<'_>| state.usage().get(&dimension.counter(now)).used != 0;
-        dimensions(any, state.config().calendar(any))
-            .iter()
-            .any(|dimension| self.concerns(dimension) && used(dimension))
+    /// Notes in the limits of the resource that their usage is set to zero, so that what occurred before that is not counted
+    /// in them any more.
+    pub(super) fn mark<R: Rules>(self, resource: &mut R, now: Timestamp) {
+        if self == Self::default() {
+            return;
+        }
+        let at = || Some(Box::new(now));
+        for limits in resource.limits_mut() {
+            if self.budgets {
+                limits.budgets.iter_mut().for_each(|budget| budget.usage_reset_at = at());
+            }
+            if self.rate_limits {
+                let counting = limits.rate_limits.iter_mut().filter(|limit| limit.dimensions().next().is_some());
+                counting.for_each(|limit| limit.usage_reset_at = at());
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::error::StoreError;
 use super::persist::Names;
 use crate::domain::{
-    AlertPercents, AllowList, Calendar, Enforcement, Id, RATE_NAMES, Rates, RequestTypes, ResetDuration, Scope,
-    ScopeKind, Sha256Hash, Struct, StructValue, Timestamp,
+    AlertPercents, AllowList, Calendar, Enforcement, Id, RATE_NAMES, Rates, RequestTypes, Reserve, ResetDuration,
+    Scope, ScopeKind, Sha256Hash, Struct, StructValue, Timestamp,
 };
 
 /// The row that is being read, to be named if it is corrupt.
@@ -87,6 +87,10 @@ impl Reading<'_> {
 
     pub(super) fn enforcement(self, name: &str) -> Result<Enforcement, StoreError> {
         Enforcement::from_name(name).ok_or_else(|| self.corrupt(format!("there is no enforcement {name:?}")))
+    }
+
+    pub(super) fn reserve(self, name: &str) -> Result<Reserve, StoreError> {
+        Reserve::from_name(name).ok_or_else(|| self.corrupt(format!("there is no reserve {name:?}")))
     }
 
     /// A limit, which is at least 0.

@@ -83,7 +83,9 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             temporary_increase,
             reset_duration,
             enforcement,
+            reserve,
             alert_percents,
+            usage_reset_at,
             anchor,
             created_at,
             updated_at,
@@ -106,6 +108,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             alert_percents: cell::alert_percents(alert_percents),
             anchor: anchor.as_micros(),
             enforcement: enforcement.name().to_owned(),
+            reserve: reserve.name().to_owned(),
+            usage_reset_at: usage_reset_at.as_deref().map(|at| at.as_micros()),
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
         }
@@ -120,7 +124,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             provider,
             provider_key_id,
         } = owner.clone();
-        let RateLimit { id, token, request, concurrent, enforcement, alert_percents, created_at, updated_at } = rate;
+        let RateLimit { id, token, request, concurrent, enforcement, reserve, .. } = rate;
+        let RateLimit { alert_percents, usage_reset_at, created_at, updated_at, .. } = rate;
         rate_limit::Model {
             id: id.to_string(),
             customer_id,
@@ -139,6 +144,8 @@ pub(super) fn lay(owner: &LimitOwner, limits: &Limits, other: Option<&Limits>, r
             request_anchor: request.as_ref().map(|request| request.anchor.as_micros()),
             concurrent_request_max_limit: *concurrent,
             enforcement: enforcement.name().to_owned(),
+            reserve: reserve.name().to_owned(),
+            usage_reset_at: usage_reset_at.as_deref().map(|at| at.as_micros()),
             alert_percents: cell::alert_percents(alert_percents),
             created_at: created_at.as_micros(),
             updated_at: updated_at.as_micros(),
@@ -271,7 +278,9 @@ where
             )?,
             reset_duration: reading.duration(&row.reset_duration)?,
             enforcement: reading.enforcement(&row.enforcement)?,
+            reserve: reading.reserve(&row.reserve)?,
             alert_percents: reading.alert_percents(row.alert_percents.as_deref())?,
+            usage_reset_at: row.usage_reset_at.map(|at| reading.time(at)).transpose()?.map(Box::new),
             anchor: reading.time(row.anchor)?,
             created_at: reading.time(row.created_at)?,
             updated_at: reading.time(row.updated_at)?,
@@ -300,7 +309,9 @@ where
             request,
             concurrent,
             enforcement: reading.enforcement(&row.enforcement)?,
+            reserve: reading.reserve(&row.reserve)?,
             alert_percents: reading.alert_percents(row.alert_percents.as_deref())?,
+            usage_reset_at: row.usage_reset_at.map(|at| reading.time(at)).transpose()?.map(Box::new),
             created_at: reading.time(row.created_at)?,
             updated_at: reading.time(row.updated_at)?,
         };

@@ -36,7 +36,7 @@ pub(crate) fn rate_limit_headers(
 
 #[cfg(test)]
 mod tests {
-    use tollgate_core::domain::{Enforcement, Id, LimitOwner, Window};
+    use tollgate_core::domain::{Enforcement, Id, LimitOwner, Reserve, Window};
 
     use super::*;
 
@@ -51,6 +51,7 @@ mod tests {
             remaining,
             window: Window { start: Timestamp::from_micros(0), end: Timestamp::from_micros(60_000_000) },
             enforcement: Enforcement::Hard,
+            reserve: Reserve::Observed,
             blocks: false,
             would_block: false,
         };

@@ -2,8 +2,10 @@
 
 use tollgate_core::config::Config;
 use tollgate_core::credit::Demand;
-use tollgate_core::decision::{self, Expected, Explanation, KeyGiven, Usage, Verdict};
-use tollgate_core::domain::{Budget, Enforcement, LimitKind, RateLimit, Timestamp, Window, bare_model};
+use tollgate_core::decision::{
+    self, Expected, Explanation, KeyGiven, LimitCheck, PriceRequest, Usage, Verdict, model_price,
+};
+use tollgate_core::domain::{Budget, Enforcement, LimitKind, RateLimit, Reserve, Timestamp, Window, bare_model};
 use tollgate_core::proto::v1::UsageEntry;
 
 use crate::admission::{Target, unrecordable};
@@ -77,18 +79,23 @@ pub(crate) struct Judged {
     pub(crate) estimate: Estimate,
     /// The credit that it needs.
     pub(crate) demands: Vec<Demand>,
+    /// Whether its caller said how long the answer is at most.
+    pub(crate) bounds_output: bool,
 }
 
 impl Judge<'_> {
     /// The decision on a request, whose weighted draws are decided by its seed, and what it is expected to use where it goes.
     pub(crate) fn request(&self, by: Decide, key: KeyGiven<'_>, request: &Request<'_>) -> Result<Judged, Refused> {
         let Self { config, book, answers, needs_credit, waits_for_slots, strict_prices, unpriced, at } = *self;
-        let mut expected = Expected { guesses_tokens: request.estimate.output_tokens.is_none(), ..Expected::default() };
+        let mut expected = Expected::default();
         // An estimate of the caller's own must fit in any case.
         let given = Guesses { book, needs_credit: false, waits_for_slots, expected };
         let mut explanation = decide(by, config, &given, key, request, at);
         // The target is known: so is what is to be expected of it.
-        let mut estimate = answers.complete(request.estimate, &explanation);
+        let longest = || longest_answer(config, &explanation, at);
+        let output_tokens = request.estimate.output_tokens.or_else(longest);
+        expected.guesses_tokens = output_tokens.is_none();
+        let mut estimate = answers.complete(Estimate { output_tokens, ..request.estimate }, &explanation);
         if explanation.is_allowed() {
             let price = estimated_cost(config, key, request, estimate, &explanation, at);
             let key_id = explanation.key_id.as_deref().unwrap_or_default();
@@ -111,7 +118,7 @@ impl Judge<'_> {
         }
         if explanation.is_allowed() {
             let demands = explanation.demands(&expected);
-            Ok(Judged { explanation, estimate, demands })
+            Ok(Judged { explanation, estimate, demands, bounds_output: request.estimate.output_tokens.is_some() })
         } else {
             Err(Refused::of(explanation, at))
         }
@@ -119,7 +126,7 @@ impl Judge<'_> {
 
     /// What an open admission becomes with another target. Routing rules had their say when it was admitted.
     pub(crate) fn target(&self, before: &Open, target: &Target<'_>, seed: u64) -> Result<(Judged, Open), Refused> {
-        let Open { estimate: entry, request_type, .. } = before;
+        let Open { estimate: entry, request_type, bounds_output, .. } = before;
         let credential = match entry.virtual_key_id.as_str() {
             "" => Credential::None,
             id => Credential::VirtualKeyId(id),
@@ -132,7 +139,7 @@ impl Judge<'_> {
             request_type,
             estimate: Estimate {
                 input_tokens: target.estimate.input_tokens.or(Some(entry.input_tokens)),
-                output_tokens: target.estimate.output_tokens.or(Some(entry.output_tokens)),
+                output_tokens: target.estimate.output_tokens.or(bounds_output.then_some(entry.output_tokens)),
                 cost_nano_usd: target.estimate.cost_nano_usd,
             },
             seed: Some(seed),
@@ -147,11 +154,23 @@ impl Judge<'_> {
     }
 }
 
+/// LLM tokens of the longest answer where a request goes, if one of its limits is held for that: a limit that refuses nothing
+/// holds nothing either. `None` too if nobody knows them.
+fn longest_answer(config: &Config, to: &Explanation, at: Timestamp) -> Option<i64> {
+    let asks = |limit: &LimitCheck| limit.reserve == Reserve::WorstCase && limit.enforcement != Enforcement::Shadow;
+    if !to.limits.iter().any(asks) {
+        return None;
+    }
+    let of_model = PriceRequest { provider: &to.provider, model: &to.model, ..PriceRequest::default() };
+    let price = model_price(config, &of_model, at)?;
+    Some(price.resource.max_output_tokens).filter(|longest| *longest > 0)
+}
+
 /// An admission that goes where it was decided.
 pub(crate) fn admission(
     virtual_key_id: String,
     request_type: &str,
-    Judged { explanation: to, estimate, .. }: &Judged,
+    Judged { explanation: to, estimate, bounds_output, .. }: &Judged,
     at: Timestamp,
 ) -> Open {
     let estimate = UsageEntry {
@@ -166,7 +185,7 @@ pub(crate) fn admission(
         occurred_at: Some(stamp(at)),
         ..UsageEntry::default()
     };
-    Open { estimate, request_type: request_type.to_owned(), credit: Vec::new() }
+    Open { estimate, request_type: request_type.to_owned(), credit: Vec::new(), bounds_output: *bounds_output }
 }
 
 /// Whether a request was admitted for what it used. Where no provider key was named, the gateway chose one.

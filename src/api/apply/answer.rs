@@ -17,7 +17,12 @@ pub(super) fn render(state: &State, decision: &Decision, with_resources: bool) -
     let also: Vec<&ResourceKey> = keys.iter().filter(|key| !named.contains(key)).collect();
     let changes: HashMap<&ResourceKey, &Change> = keys.iter().zip(&decision.changes).collect();
     let outcomes = decision.outcomes.iter().map(|outcome| {
-        let sides = with_resources.then(|| match changes.get(&outcome.key) {
+        let change = changes.get(&outcome.key);
+        let before_revision = match change {
+            Some(change) => change.before.as_ref().map_or(0, AnyResource::revision),
+            None => state.config().any(&outcome.key).as_ref().map_or(0, AnyResource::revision),
+        };
+        let sides = with_resources.then(|| match change {
             Some(change) => (change.before.as_ref().map(shown), change.after.as_ref().map(shown)),
             None => {
                 let unchanged = state.config().any(&outcome.key).as_ref().map(shown);
@@ -31,6 +36,7 @@ pub(super) fn render(state: &State, decision: &Decision, with_resources: bool) -
             value: String::new(),
             before,
             after,
+            before_revision,
         }
     });
     v1::ApplyResponse {

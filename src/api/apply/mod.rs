@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,18 +23,33 @@ use crate::state;
 use crate::wire::restore_any;
 
 const METHOD: &str = "tollgate.v1.ChangeService/Apply";
-/// The most changes of a call.
-const MAX_CHANGES: usize = 10_000;
-/// The most bytes of a call.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The most changes and bytes of a call.
+const MAX: Most = Most { changes: 10_000, bytes: 64 * 1024 * 1024 };
+/// The most changes and bytes that are checked together, for several calls that are to follow.
+const MAX_CHECKED: Most = Most { changes: state::MAX_CHANGES, bytes: 256 * 1024 * 1024 };
 /// Calls whose changes are held in memory at a time.
 pub(super) const AT_ONCE: usize = 4;
+/// Of these, such that only check more changes than a call may make.
+pub(super) const LARGE_AT_ONCE: usize = 1;
 /// How long a caller may stay silent, and how long all of a call may take to arrive.
 const SILENCE: Duration = Duration::from_secs(30);
 const ARRIVAL: Duration = Duration::from_secs(300);
 /// How often a rollback is decided anew because something else was written while it was read.
 const ATTEMPTS: usize = 10;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How much a call may have.
+#[derive(Clone, Copy)]
+struct Most {
+    changes: usize,
+    bytes: usize,
+}
+
+impl Most {
+    const fn allows(self, changes: usize, bytes: usize) -> bool {
+        changes <= self.changes && bytes <= self.bytes
+    }
+}
 
 #[tonic::async_trait]
 impl ChangeService for Api {
@@ -49,7 +65,7 @@ impl ChangeService for Api {
             statuses.status(Error::Overloaded { what, retry_after: RETRY_AFTER })
         })?;
         let received = tokio::select! {
-            received = receive(request.into_inner(), &statuses) => received?,
+            received = receive(request.into_inner(), &statuses, &self.applying_large) => received?,
             () = self.watch.drained() => {
                 let what = "the server is shutting down".to_owned();
                 return Err(statuses.status(Error::Unavailable { what, retry_after: RETRY_AFTER }));
@@ -68,13 +84,19 @@ struct Received {
     changes: Vec<v1::ApplyChange>,
     /// Hash of all but the id of the request.
     fingerprint: [u8; 32],
+    /// Held while a large call is served.
+    _large: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads the stream to its end.
-async fn receive(mut stream: Streaming<v1::ApplyRequest>, statuses: &Statuses) -> Result<Received, Status> {
+/// Reads the stream to its end. A call that is `large` needs a place.
+async fn receive(
+    mut stream: Streaming<v1::ApplyRequest>,
+    statuses: &Statuses,
+    large_places: &Arc<Semaphore>,
+) -> Result<Received, Status> {
     use v1::apply_request::Part;
     let refused = |error: Error| statuses.status(error);
-    let (mut options, mut changes, mut bytes) = (None, Vec::new(), 0);
+    let (mut options, mut changes, mut bytes, mut large) = (None::<v1::ApplyOptions>, Vec::new(), 0, None);
     let mut hasher = blake3::Hasher::new();
     let end = Instant::now() + ARRIVAL;
     loop {
@@ -97,13 +119,28 @@ async fn receive(mut stream: Streaming<v1::ApplyRequest>, statuses: &Statuses) -
             }
             (None, _) => return Err(refused(misplaced("or a change must be in each message; one has neither"))),
         }
-        if changes.len() > MAX_CHANGES || bytes > MAX_BYTES {
-            let text = format!("a call has at most {MAX_CHANGES} changes and 64 MiB; make several calls");
-            return Err(refused(Error::TooLarge(text)));
+        if MAX.allows(changes.len(), bytes) {
+            continue;
+        }
+        if !options.as_ref().is_some_and(|options| options.validate_only) {
+            let text = "a call has at most 10,000 changes and 64 MiB; make several calls. With validate_only, as many as 100,000 \
+                        changes and 256 MiB are checked together";
+            return Err(refused(Error::TooLarge(text.to_owned())));
+        }
+        if !MAX_CHECKED.allows(changes.len(), bytes) {
+            let text = "a call with validate_only has at most 100,000 changes and 256 MiB; make several calls";
+            return Err(refused(Error::TooLarge(text.to_owned())));
+        }
+        if large.is_none() {
+            let permit = Arc::clone(large_places).try_acquire_owned();
+            large = Some(permit.map_err(|_| {
+                let what = "another call of Apply with more than 10,000 changes or 64 MiB is being served".to_owned();
+                refused(Error::Overloaded { what, retry_after: RETRY_AFTER })
+            })?);
         }
     }
     let options = options.ok_or_else(|| refused(misplaced("is absent; must be the first message of the stream")))?;
-    Ok(Received { options, changes, fingerprint: *hasher.finalize().as_bytes() })
+    Ok(Received { options, changes, fingerprint: *hasher.finalize().as_bytes(), _large: large })
 }
 
 fn misplaced(problem: &str) -> Error {
@@ -114,7 +151,7 @@ fn misplaced(problem: &str) -> Error {
 
 impl Api {
     async fn apply_all(&self, caller: &call::Calling, received: Received) -> Result<v1::ApplyResponse, Error> {
-        let Received { options, changes, fingerprint } = received;
+        let Received { options, changes, fingerprint, _large } = received;
         let v1::ApplyOptions { validate_only, request_id, .. } = &options;
         let call = caller.call(METHOD, request_id, fingerprint, *validate_only)?;
         check(&options, &changes)?;
@@ -125,13 +162,18 @@ impl Api {
         // Thousands of resources are parsed: others would wait for it.
         let prepared = tokio::task::spawn_blocking(move || change::prepare(changes, &of_all, &actor));
         let (steps, values) = prepared.await.map_err(|error| Error::Internal(error.to_string()))?;
-        let with_resources = options.return_resources;
+        let (with_resources, takes_over) = (options.return_resources, options.take_over);
         let command = Command {
-            decide: Box::new(move |state, cx| state::apply(state, cx, &steps)),
+            decide: Box::new(move |state, cx| state::apply(state, cx, &steps, takes_over)),
             answer: Box::new(move |state, decision, _| answer::render(state, decision, with_resources).encode_to_vec()),
         };
+        if *validate_only {
+            // Nobody who writes is to wait for it.
+            let answer = self.ledger.rehearse(call, command).await?;
+            return v1::ApplyResponse::decode(answer.response).map_err(|error| Error::Internal(error.to_string()));
+        }
         let (mut answer, replayed): (v1::ApplyResponse, bool) = self.submit(call, command).await?;
-        if !replayed && !validate_only {
+        if !replayed {
             for (outcome, value) in answer.outcomes.iter_mut().zip(values) {
                 if outcome.operation() == v1::ApplyOperation::Created {
                     outcome.value = value.unwrap_or_default();
@@ -248,11 +290,20 @@ fn check(options: &v1::ApplyOptions, changes: &[v1::ApplyChange]) -> Result<(), 
     if options.rollback_to_revision != 0 && options.create_only {
         violations.add(root.field("create_only"), "is set beside rollback_to_revision, which changes what is there");
     }
+    if options.rollback_to_revision != 0 && options.take_over {
+        violations
+            .add(root.field("take_over"), "is set beside rollback_to_revision, which brings back who managed what");
+    }
     if options.rollback_to_revision == 0 && !options.rollback_keys.is_empty() {
         violations.add(root.field("rollback_keys"), "is set without rollback_to_revision; set that too");
     }
     if options.managed_by.trim().len() > 128 || options.managed_by.chars().any(char::is_control) {
         violations.add(root.field("managed_by"), "must have at most 128 bytes and no control characters");
+    }
+    if options.return_resources && changes.len() > MAX.changes {
+        let text =
+            format!("is set with more than {} changes, whose resources no answer holds; leave it out", MAX.changes);
+        violations.add(root.field("return_resources"), text);
     }
     let list = Path::root("changes");
     for (index, _) in changes.iter().enumerate().filter(|(_, change)| change.change.is_none()) {

@@ -1,18 +1,18 @@
 //! `tollgate plan` and `tollgate apply`: a server made as files say, in one revision.
 
-use std::collections::HashSet;
+use std::fs::File;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::call::{PATIENCE, apply, explained, upserts};
-use super::owned::{Gone, gone};
-use super::told::{Counts, Item, others, show};
+use super::call::PATIENCE;
+use super::planned::{Made, Planned};
+use super::told::{Counts, others, show};
 use crate::cli::Failure;
 use crate::cli::files::reference::{is_id, segment};
 use crate::cli::files::{Document, FilesArgs, failed, load};
-use crate::cli::remote::{RemoteArgs, print, print_json_line, refused};
+use crate::cli::remote::{RemoteArgs, print, print_json_line};
 use crate::cli::resource::api::Api;
 use crate::cli::resource::delete::confirm;
 use crate::cli::resource::key::{SecretArgs, tell};
@@ -20,24 +20,24 @@ use crate::cli::resource::place::shortened;
 use crate::cli::wait::WaitArgs;
 use crate::proto::v1;
 use crate::proto::v1::config_resource::Resource;
-use crate::proto::v1::config_service_client::ConfigServiceClient;
-
-/// Of so many changed resources at most it is looked up who changed them.
-const MAX_DRIFT: usize = 50;
 
 #[derive(Args, Debug)]
-struct SetArgs {
+pub(super) struct SetArgs {
     /// Name of this set of files: what they describe is marked as managed by it
     #[arg(long, env = "TOLLGATE_SET", default_value = "", hide_default_value = true, value_name = "NAME")]
-    set: String,
+    pub(super) set: String,
 
     /// Also delete what is marked as managed by the set and is in its files no longer; needs --set
     #[arg(long, env = "TOLLGATE_PRUNE", value_parser = BoolishValueParser::new(), requires = "set")]
-    prune: bool,
+    pub(super) prune: bool,
+
+    /// Also change what another set manages, and mark it as managed by this one
+    #[arg(long, env = "TOLLGATE_TAKE_OVER", value_parser = BoolishValueParser::new())]
+    pub(super) take_over: bool,
 
     /// Whether the documents may only describe what is not there yet
     #[arg(skip)]
-    create_only: bool,
+    pub(super) create_only: bool,
 }
 
 #[derive(Args, Debug)]
@@ -68,6 +68,8 @@ pub(in crate::cli) struct PlanArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 All of it is one revision, or nothing is done. Applied again, the files change nothing. It asks before it deletes.
+Of more than 10,000 changes all are checked together, and then made in several calls, parents first; if one of them \
+fails, the same command goes on from there.
 
 Examples:
   tollgate apply -f acme.yaml
@@ -94,13 +96,6 @@ pub(in crate::cli) struct ApplyArgs {
     wait: WaitArgs,
 }
 
-/// The documents, the deletions, and the server's answer about all of them.
-struct Planned {
-    documents: Vec<Document>,
-    gone: Vec<Gone>,
-    response: v1::ApplyResponse,
-}
-
 pub(in crate::cli) async fn plan(args: PlanArgs) -> Result<(), Failure> {
     let PlanArgs { remote, files, set, exit_code } = args;
     let documents = load(&files.files)?;
@@ -111,7 +106,7 @@ pub(in crate::cli) async fn plan(args: PlanArgs) -> Result<(), Failure> {
     if remote.json {
         print_json_line(&planned.response)?;
     } else {
-        drift(&api, &planned, &mut items, &set.set).await?;
+        planned.tell_drift(&api, &mut items, &set.set).await?;
         show(&items)?;
         if let Some(text) = others(&planned.response.also_changed, planned.response.total_changed_count) {
             print(&text)?;
@@ -134,7 +129,7 @@ pub(in crate::cli) async fn create(
     secrets: &SecretArgs,
     wait: WaitArgs,
 ) -> Result<(), Failure> {
-    let set = SetArgs { set: String::new(), prune: false, create_only: true };
+    let set = SetArgs { set: String::new(), prune: false, take_over: false, create_only: true };
     if !dry_run {
         return make(remote, files, &set, false, secrets, wait).await;
     }
@@ -176,34 +171,29 @@ async fn make(
         confirm(&format!("delete {} resources", counts.deleted), yes)?;
     }
     let secrets_file = secrets.open()?;
-    let answer = planned.carry_out(&api, set, remote.json).await?;
-    let values: Vec<_> = answer
-        .outcomes
-        .iter()
-        .zip(&planned.documents)
-        .filter(|(outcome, _)| !outcome.value.is_empty())
-        .map(|(outcome, document)| (label(&document.resource), outcome.value.clone()))
-        .collect();
-    if remote.json && secrets_file.is_none() {
-        print_json_line(&answer)?;
-    } else {
+    // After each call: what comes after it may fail, and nobody shows a value twice.
+    let mut made = |Made { mut answer, names }: Made| {
+        if remote.json && secrets_file.is_none() {
+            return print_json_line(&answer);
+        }
+        let values = answer.outcomes.iter_mut().zip(names).filter(|(outcome, _)| !outcome.value.is_empty());
+        let values: Vec<_> = values.map(|(outcome, name)| (name, std::mem::take(&mut outcome.value))).collect();
         if !values.is_empty() {
-            tell(secrets_file, secrets, &values)?;
+            let file = secrets_file.as_ref().map(File::try_clone).transpose();
+            tell(file.map_err(|error| Failure::Failed(error.into()))?, secrets, &values)?;
         }
-        if remote.json {
-            let mut answer = answer.clone();
-            answer.outcomes.iter_mut().for_each(|outcome| outcome.value.clear());
-            print_json_line(&answer)?;
-        } else {
-            print(&format!("{} at revision {}", counts.text(), answer.revision))?;
-        }
+        if remote.json { print_json_line(&answer) } else { Ok(()) }
+    };
+    let revision = planned.carry_out(&api, set, remote.json, &mut made).await?;
+    if !remote.json {
+        print(&format!("{} at revision {revision}", counts.text()))?;
     }
-    wait.wait(&api.server, answer.revision).await
+    wait.wait(&api.server, revision).await
 }
 
 /// Makes a server as the documents of files say, which delete nothing and have no values of keys.
 pub(in crate::cli) async fn files(api: &Api, files: &[PathBuf], set: &str, quiet: bool) -> Result<(), Failure> {
-    let set = SetArgs { set: set.to_owned(), prune: false, create_only: false };
+    let set = SetArgs { set: set.to_owned(), prune: false, take_over: false, create_only: false };
     let planned = Planned::make(api, load(files)?, &set).await?;
     let items = planned.items()?;
     let counts = Counts::of(&items);
@@ -212,7 +202,7 @@ pub(in crate::cli) async fn files(api: &Api, files: &[PathBuf], set: &str, quiet
     }
     let revision = match counts.is_nothing() {
         true => planned.response.revision,
-        false => planned.carry_out(api, &set, false).await?.revision,
+        false => planned.carry_out(api, &set, false, &mut |_| Ok(())).await?,
     };
     if quiet { Ok(()) } else { print(&format!("{} at revision {revision}", counts.text())) }
 }
@@ -229,102 +219,6 @@ fn bring_values(documents: &mut [Document]) -> Result<(), Failure> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(failed(&faults)) }
-}
-
-impl Planned {
-    /// Asks the server what it would do.
-    async fn make(api: &Api, documents: Vec<Document>, set: &SetArgs) -> Result<Self, Failure> {
-        let ask = async |changes| {
-            let options = v1::ApplyOptions {
-                validate_only: true,
-                managed_by: set.set.clone(),
-                create_only: set.create_only,
-                return_resources: true,
-                ..v1::ApplyOptions::default()
-            };
-            apply(&api.server, options, changes).await.map_err(|status| explained(&status, &documents))
-        };
-        let mut changes = upserts(&documents);
-        let mut response = ask(changes.clone()).await?;
-        let mut goes = Vec::new();
-        if set.prune {
-            let kept: HashSet<_> = response.outcomes.iter().filter_map(|outcome| outcome.key.clone()).collect();
-            goes = gone(api, &set.set, &kept).await?;
-            if !goes.is_empty() {
-                changes.extend(goes.iter().map(|gone| gone.change.clone()));
-                response = ask(changes).await?;
-                spare_others(&response, &goes)?;
-            }
-        }
-        Ok(Self { documents, gone: goes, response })
-    }
-
-    /// Makes the changes.
-    async fn carry_out(&self, api: &Api, set: &SetArgs, return_resources: bool) -> Result<v1::ApplyResponse, Failure> {
-        let options = v1::ApplyOptions {
-            request_id: uuid::Uuid::now_v7().to_string(),
-            managed_by: set.set.clone(),
-            create_only: set.create_only,
-            return_resources,
-            ..v1::ApplyOptions::default()
-        };
-        let answer = apply(&api.server, options, self.as_planned()).await;
-        answer.map_err(|status| explained(&status, &self.documents))
-    }
-
-    fn items(&self) -> Result<Vec<Item>, Failure> {
-        let names = self
-            .documents
-            .iter()
-            .map(|document| label(&document.resource))
-            .chain(self.gone.iter().map(|gone| gone.name.clone()));
-        self.response.outcomes.iter().zip(names).map(|(outcome, name)| Item::new(outcome, Some(name))).collect()
-    }
-
-    /// The changes, each on condition that its resource is still what the plan was made of.
-    fn as_planned(&self) -> Vec<v1::ApplyChange> {
-        let mut changes = upserts(&self.documents);
-        for (change, outcome) in changes.iter_mut().zip(&self.response.outcomes) {
-            change.revision = outcome.before.as_ref().map_or(0, revision);
-        }
-        changes.extend(self.gone.iter().map(|gone| gone.change.clone()));
-        changes
-    }
-}
-
-/// The revision of a resource.
-fn revision(resource: &v1::ConfigResource) -> i64 {
-    match &resource.resource {
-        Some(Resource::Customer(it)) => it.revision,
-        Some(Resource::Team(it)) => it.revision,
-        Some(Resource::VirtualKey(it)) => it.revision,
-        Some(Resource::RoutingRule(it)) => it.revision,
-        Some(Resource::ModelConfig(it)) => it.revision,
-        Some(Resource::ProviderGovernance(it)) => it.revision,
-        Some(Resource::PricingOverride(it)) => it.revision,
-        Some(Resource::Provider(it)) => it.revision,
-        Some(Resource::McpClient(it)) => it.revision,
-        Some(Resource::ModelPrice(it)) => it.revision,
-        Some(Resource::Webhook(it)) => it.revision,
-        Some(Resource::Token(it)) => it.revision,
-        None => 0,
-    }
-}
-
-/// Refuses deletions that would change what others manage.
-fn spare_others(response: &v1::ApplyResponse, gone: &[Gone]) -> Result<(), Failure> {
-    let own: HashSet<_> = gone.iter().map(|gone| &gone.key).collect();
-    let foreign: Vec<_> = response.also_changed.iter().filter(|key| !own.contains(key)).cloned().collect();
-    let hidden = usize::try_from(response.total_changed_count).unwrap_or_default() > response.also_changed.len();
-    if foreign.is_empty() && !hidden {
-        return Ok(());
-    }
-    let count = i32::try_from(foreign.len()).unwrap_or(i32::MAX).max(1);
-    let with = others(&foreign, count).unwrap_or_default();
-    let text = format!(
-        "--prune would change what is not managed by this set, {with}; change or delete that first, or keep what it hangs on"
-    );
-    Err(Failure::Failed(text.into()))
 }
 
 /// How people know a resource that a document describes: by its path.
@@ -353,25 +247,4 @@ pub(in crate::cli) fn label(resource: &v1::ConfigResource) -> String {
         Some(Resource::Token(it)) => it.name.clone(),
         None => String::new(),
     }
-}
-
-/// Says of resources that the set manages who changed them elsewhere.
-async fn drift(api: &Api, planned: &Planned, items: &mut [Item], set: &str) -> Result<(), Failure> {
-    if set.is_empty() {
-        return Ok(());
-    }
-    let mut client = ConfigServiceClient::new(api.server.clone());
-    let changed = items.iter_mut().zip(&planned.response.outcomes);
-    let changed = changed.filter(|(item, _)| item.operation == v1::ApplyOperation::Updated).take(MAX_DRIFT);
-    for (item, outcome) in changed {
-        let key = outcome.key.clone().unwrap_or_default();
-        let request = v1::ListChangesRequest { page_size: 1, kind: key.kind, id: key.id, ..Default::default() };
-        let page = client.list_changes(request).await.map_err(|status| refused(&status))?.into_inner();
-        let elsewhere = page.changes.into_iter().next().filter(|change| !change.method.contains("ChangeService/"));
-        item.drift = elsewhere.map(|change| {
-            let actor = change.actor.split('/').next().unwrap_or_default().to_owned();
-            format!("elsewhere at revision {} by {actor}", change.revision)
-        });
-    }
-    Ok(())
 }

@@ -41,12 +41,12 @@ pub(super) async fn apply(
 }
 
 /// The changes that make resources as the documents say.
-pub(super) fn upserts(documents: &[Document]) -> Vec<v1::ApplyChange> {
+pub(super) fn upserts<'a>(documents: impl Iterator<Item = &'a Document>) -> Vec<v1::ApplyChange> {
     let change = |document: &Document| v1::ApplyChange {
         change: Some(Change::Upsert(document.resource.clone())),
         ..v1::ApplyChange::default()
     };
-    documents.iter().map(change).collect()
+    documents.map(change).collect()
 }
 
 /// Resources as they are, found by the same names as in `resources`; `None` for one that there is not.
@@ -59,6 +59,8 @@ pub(in crate::cli) async fn as_they_are(
         validate_only: true,
         return_resources: true,
         managed_by: managed_by.to_owned(),
+        // It is only read.
+        take_over: true,
         ..v1::ApplyOptions::default()
     };
     let change = |resource| v1::ApplyChange { change: Some(Change::Upsert(resource)), ..v1::ApplyChange::default() };
@@ -68,16 +70,17 @@ pub(in crate::cli) async fn as_they_are(
 }
 
 /// A refusal, where it is about documents with file and line.
-pub(super) fn explained(status: &Status, documents: &[Document]) -> Failure {
+pub(super) fn explained<'a>(status: &Status, documents: impl Iterator<Item = &'a Document>) -> Failure {
+    let documents: Vec<&Document> = documents.collect();
     let details = status.get_error_details();
     let violations = details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default();
-    let faults: Vec<_> = violations.iter().filter_map(|it| fault(&it.field, &it.description, documents)).collect();
+    let faults: Vec<_> = violations.iter().filter_map(|it| fault(&it.field, &it.description, &documents)).collect();
     if !faults.is_empty() && status.code() == Code::InvalidArgument {
         return failed(&faults);
     }
     // Other refusals name the change in their sentence.
     let text = format!("is refused: {:?}: {}", status.code(), status.message());
-    match fault(status.message(), &text, documents) {
+    match fault(status.message(), &text, &documents) {
         Some(fault) => Failure::Failed(format!("{fault}; nothing was done").into()),
         None => refused(status),
     }
@@ -85,7 +88,7 @@ pub(super) fn explained(status: &Status, documents: &[Document]) -> Failure {
 
 /// A fault of the document that `changes[3].upsert.team.name`, or a sentence that begins with `changes[3]: team.name: `, is
 /// about.
-fn fault(path: &str, text: &str, documents: &[Document]) -> Option<Fault> {
+fn fault(path: &str, text: &str, documents: &[&Document]) -> Option<Fault> {
     let (_, rest) = path.split_once("changes[")?;
     let (index, rest) = rest.split_once(']')?;
     let document = documents.get(index.parse::<usize>().ok()?)?;

@@ -5,6 +5,8 @@ mod call;
 mod compare;
 pub(super) mod diff;
 mod owned;
+mod parts;
+mod planned;
 pub(super) mod rollback;
 #[cfg(test)]
 mod tests;

@@ -77,6 +77,7 @@ fn outcome(at: usize, change: &v1::ApplyChange, options: &v1::ApplyOptions) -> R
     Ok(v1::ApplyOutcome {
         operation: operation.into(),
         value: if is_new { format!("sk-{}", key.name) } else { String::new() },
+        before_revision: if before.is_some() { REVISION } else { 0 },
         before: before.filter(|_| options.return_resources),
         after: options.return_resources.then(|| state(REVISION)),
         ..Default::default()

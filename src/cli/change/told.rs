@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::compare::{Difference, differences, fields};
+use super::parts::MAX_CHANGES;
 use crate::cli::Failure;
 use crate::cli::remote::printable;
 use crate::cli::resource::subject::noun;
@@ -93,6 +94,9 @@ impl Counts {
 
 /// Shows what changes, and how.
 pub(super) fn show(items: &[Item]) -> Result<(), Failure> {
+    if items.len() > MAX_CHANGES && items.iter().any(|item| item.operation == ApplyOperation::Updated) {
+        eprintln!("tollgate: of more than {MAX_CHANGES} documents it is not shown which fields change");
+    }
     let colour = colour();
     lines(items, colour).iter().try_for_each(|line| raw(line))
 }

@@ -16,7 +16,7 @@ pub(super) fn all(documents: &[Document], faults: &mut Vec<Fault>) {
     if let Some(document) = documents.get(MAX_DOCUMENTS) {
         let (count, most) = (documents.len(), MAX_DOCUMENTS);
         let text =
-            format!("is one of {count} documents, and one revision takes {most}; apply them in parts, parents first");
+            format!("is one of {count} documents, and {most} are checked together; apply them in parts, parents first");
         return faults.push(document.fault("kind", text));
     }
     let mut known: HashMap<String, &Document> = HashMap::new();

@@ -27,8 +27,8 @@ use super::remote::descriptor;
 use crate::domain::Kind;
 use crate::proto::v1;
 
-/// The most documents that one revision takes.
-pub(super) const MAX_DOCUMENTS: usize = 10_000;
+/// The most documents that are checked together. One revision takes a tenth of them.
+pub(super) const MAX_DOCUMENTS: usize = 100_000;
 /// The most faults that are shown.
 const MAX_SHOWN: usize = 50;
 

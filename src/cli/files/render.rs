@@ -96,7 +96,7 @@ fn fields(text: &mut String, indent: usize, message: &DynamicMessage) {
 fn is_default(message: &MessageDescriptor, field: &FieldDescriptor, value: &Field) -> bool {
     match (message.name(), field.name(), value) {
         (_, "is_active" | "enabled", Field::Bool(on)) => *on,
-        (_, "enforcement", Field::EnumNumber(number)) => *number == 1,
+        (_, "enforcement" | "reserve", Field::EnumNumber(number)) => *number == 1,
         (_, "alert_percents", Field::List(items)) => {
             items.iter().filter_map(Field::as_i32).collect::<Vec<_>>() == [80, 90, 100]
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::cli::Failure;
 
-/// The most bytes that all files together may have, as one call of the API takes.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The most bytes that all files together may have, as one call of the API checks.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// The endings of the files that are read in folders.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
@@ -68,7 +68,7 @@ fn read(file: &Path, left: u64) -> Result<String, Failure> {
     };
     read.map_err(|error| unreadable(file, &error))?;
     if bytes.len() as u64 > left {
-        let text = format!("{}: the files have more than 64 MiB; apply them in parts, parents first", file.display());
+        let text = format!("{}: the files have more than 256 MiB; apply them in parts, parents first", file.display());
         return Err(Failure::Failed(text.into()));
     }
     String::from_utf8(bytes).map_err(|_| Failure::Failed(format!("{} is no UTF-8 text", file.display()).into()))

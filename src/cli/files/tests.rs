@@ -125,7 +125,7 @@ fn what_would_grow_without_bound_is_refused() {
     let many = "kind: Customer\nname: a\n---\n".repeat(MAX_DOCUMENTS + 1);
     let (_, faults) = load_text(&many);
     assert!(
-        faults.len() == 1 && faults[0].contains("one of 10001 documents, and one revision takes 10000"),
+        faults.len() == 1 && faults[0].contains("one of 100001 documents, and 100000 are checked together"),
         "{faults:?}"
     );
 }

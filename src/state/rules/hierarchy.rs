@@ -11,6 +11,10 @@ impl Rules for Customer {
         Ok(violations.or(())?)
     }
 
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        vec![&mut self.limits]
+    }
+
     fn share(&mut self, state: &State) {
         share_ceiling(state, &mut self.model_ceiling);
     }
@@ -180,6 +184,10 @@ impl Rules for Team {
         Ok(violations.or(())?)
     }
 
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        vec![&mut self.limits]
+    }
+
     fn share(&mut self, state: &State) {
         if let Some(id) = &mut self.customer_id {
             share(state, id);
@@ -257,6 +265,11 @@ impl Rules for VirtualKey {
         let (list, before) = (root.field("mcp_configs"), existing.map_or(&[][..], |key| &key.mcp_configs));
         settle_mcp_configs(&mut self.mcp_configs, before, &list, &mut violations, cx);
         Ok(violations.or(())?)
+    }
+
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        let configs = self.provider_configs.iter_mut().map(|provider_config| &mut provider_config.limits);
+        std::iter::once(&mut self.limits).chain(configs).collect()
     }
 
     fn share(&mut self, state: &State) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::reconcile::{settle_limits, settle_mcp_configs, settle_provider_configs, settle_provider_keys};
 use super::{Change, Children, Context, Facet, Listed, Name, State, Within};
 use crate::domain::{
-    AllowList, Customer, Error, Id, KeyOwner, Kind, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,
+    AllowList, Customer, Error, Id, KeyOwner, Kind, Limits, McpClient, ModelCeiling, ModelConfig, ModelPrice, Path,
     PreviousSecret, PricingOverride, Provider, ProviderGovernance, Reference, Resource, ResourceKey, RoutingRule,
     Scope, Stored, Team, Timestamp, Violations, VirtualKey,
 };
@@ -29,6 +29,11 @@ pub trait Rules: Listed {
     /// # Errors
     /// `Invalid` with every part that names something that is not its own.
     fn settle(&mut self, before: Option<&Stored<Self>>, state: &State, cx: &mut Context<'_>) -> Result<(), Error>;
+
+    /// The limits that are parts of it.
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        Vec::new()
+    }
 
     /// Gives what it names the ids of the state, instead of paths too.
     fn share(&mut self, _state: &State) {}

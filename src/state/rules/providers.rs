@@ -12,6 +12,10 @@ impl Rules for Provider {
         Ok(violations.or(())?)
     }
 
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        self.keys.iter_mut().map(|key| &mut key.limits).collect()
+    }
+
     fn check_references(&self, before: Option<&Stored<Self>>, state: &State) -> Result<(), Error> {
         let Some(before) = before else { return Ok(()) };
         for gone in before.resource.keys.iter().filter(|key| self.keys.iter().all(|kept| kept.id != key.id)) {
@@ -77,6 +81,10 @@ impl Rules for ProviderGovernance {
         let root = Path::root("provider_governance");
         settle_limits(&mut self.limits, limits, self.calendar_aligned, &root, &mut violations, cx);
         Ok(violations.or(())?)
+    }
+
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        vec![&mut self.limits]
     }
 
     fn cascade(

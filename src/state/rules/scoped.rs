@@ -108,6 +108,10 @@ impl Rules for ModelConfig {
         Ok(violations.or(())?)
     }
 
+    fn limits_mut(&mut self) -> Vec<&mut Limits> {
+        vec![&mut self.limits]
+    }
+
     fn share(&mut self, state: &State) {
         share_scope(state, &mut self.scope);
         if let Some(provider) = &mut self.provider {

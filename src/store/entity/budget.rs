@@ -24,6 +24,8 @@ pub struct Model {
     pub alert_percents: Option<String>,
     pub anchor: i64,
     pub enforcement: String,
+    pub reserve: String,
+    pub usage_reset_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -25,6 +25,8 @@ pub struct Model {
     pub request_anchor: Option<i64>,
     pub concurrent_request_max_limit: Option<i64>,
     pub enforcement: String,
+    pub reserve: String,
+    pub usage_reset_at: Option<i64>,
     pub alert_percents: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,

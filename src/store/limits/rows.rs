@@ -28,6 +28,8 @@ pub(super) struct BudgetRow {
     pub(super) temporary_increase_until: Option<i64>,
     pub(super) reset_duration: String,
     pub(super) enforcement: String,
+    pub(super) reserve: String,
+    pub(super) usage_reset_at: Option<i64>,
     pub(super) alert_percents: Option<String>,
     pub(super) anchor: i64,
     pub(super) created_at: i64,
@@ -35,7 +37,7 @@ pub(super) struct BudgetRow {
 }
 
 impl BudgetRow {
-    pub(super) const COLUMNS: [budget::Column; 11] = {
+    pub(super) const COLUMNS: [budget::Column; 13] = {
         use budget::Column::*;
         [
             Id,
@@ -45,6 +47,8 @@ impl BudgetRow {
             TemporaryIncreaseUntil,
             ResetDuration,
             Enforcement,
+            Reserve,
+            UsageResetAt,
             AlertPercents,
             Anchor,
             CreatedAt,
@@ -65,13 +69,15 @@ pub(super) struct RateLimitRow {
     pub(super) request_anchor: Option<i64>,
     pub(super) concurrent_request_max_limit: Option<i64>,
     pub(super) enforcement: String,
+    pub(super) reserve: String,
+    pub(super) usage_reset_at: Option<i64>,
     pub(super) alert_percents: Option<String>,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
 }
 
 impl RateLimitRow {
-    pub(super) const COLUMNS: [rate_limit::Column; 13] = {
+    pub(super) const COLUMNS: [rate_limit::Column; 15] = {
         use rate_limit::Column::*;
         [
             Id,
@@ -84,6 +90,8 @@ impl RateLimitRow {
             RequestAnchor,
             ConcurrentRequestMaxLimit,
             Enforcement,
+            Reserve,
+            UsageResetAt,
             AlertPercents,
             CreatedAt,
             UpdatedAt,

@@ -36,6 +36,7 @@ mod m0020_provider_key_limits;
 mod m0021_token;
 mod m0022_fleet;
 mod m0023_adjustments;
+mod m0025_limits;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_token::Migration),
             Box::new(m0022_fleet::Migration),
             Box::new(m0023_adjustments::Migration),
+            Box::new(m0025_limits::Migration),
         ]
     }
 }

@@ -22,8 +22,8 @@ use super::*;
 use crate::domain::{
     AlertPercents, AllowList, AnyResource, Budget, Calendar, Customer, Enforcement, Id, KeyOwner, Limits, McpClient,
     McpConfig, ModelCeiling, NanoUsd, PreviousSecret, Provider, ProviderConfig, ProviderKey, RateDimension, RateLimit,
-    ResetDuration, Resource, ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team, TemporaryIncrease,
-    VirtualKey,
+    Reserve, ResetDuration, Resource, ResourceKey, Secret, Sha256Hash, Stored, Struct, StructValue, Team,
+    TemporaryIncrease, VirtualKey,
 };
 use crate::state::Op;
 
@@ -227,6 +227,8 @@ fn budget(id: &str, nanos: i64, duration: &str) -> Budget {
             .then(|| Box::new(TemporaryIncrease { amount: NanoUsd::from_nanos(7), until: at(50) })),
         reset_duration: ResetDuration::parse(duration).unwrap(),
         enforcement: Enforcement::Soft,
+        reserve: if nanos % 2 == 1 { Reserve::WorstCase } else { Reserve::Observed },
+        usage_reset_at: (nanos % 2 == 1).then(|| Box::new(at(-2))),
         alert_percents: AlertPercents::new(vec![50, 200]).unwrap(),
         anchor: at(-5),
         created_at: at(-4),
@@ -245,6 +247,8 @@ fn rate_limit(id: &str, token: Option<RateDimension>, request: Option<RateDimens
         request,
         concurrent: None,
         enforcement: Enforcement::Shadow,
+        reserve: Reserve::WorstCase,
+        usage_reset_at: Some(Box::new(at(-6))),
         alert_percents: AlertPercents::default(),
         created_at: at(-8),
         updated_at: at(-7),

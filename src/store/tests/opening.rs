@@ -131,7 +131,11 @@ async fn a_newer_database_is_refused() {
 }
 
 /// The last migration, and what undoes it as far as it can be applied again.
-const LAST: (&str, &str) = ("m0023_adjustments", "DROP INDEX change_txn_committed_at");
+const LAST: (&str, &str) = (
+    "m0025_limits",
+    "ALTER TABLE budget DROP COLUMN reserve; ALTER TABLE budget DROP COLUMN usage_reset_at;
+     ALTER TABLE rate_limit DROP COLUMN reserve; ALTER TABLE rate_limit DROP COLUMN usage_reset_at",
+);
 
 fn pending(migrations: &[Migration]) -> Vec<&str> {
     migrations.iter().filter(|it| it.applied_at.is_none()).map(|it| it.name.as_str()).collect()

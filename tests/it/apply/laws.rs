@@ -142,7 +142,7 @@ async fn what_was_planned_is_done_once_or_nothing_is_and_can_be_taken_back() {
         let deletions = organisation.deletions(&next, &ids, cascading);
         let (places, changes): (Vec<_>, Vec<_>) = upserts.iter().cloned().chain(deletions).unzip();
         let before = watcher.reducer.state();
-        let options = v1::ApplyOptions { return_resources: true, ..Default::default() };
+        let options = v1::ApplyOptions { return_resources: true, take_over: true, ..Default::default() };
 
         // A plan changes nothing, nor does a call with one change that cannot be made.
         let plan = v1::ApplyOptions { validate_only: true, ..options.clone() };

@@ -3,6 +3,7 @@
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tollgate::proto::v1::ApplyOperation::{Created, Deleted, Unchanged, Updated};
+use tollgate::proto::v1::customer_service_client::CustomerServiceClient;
 use tollgate::proto::v1::{Children, RoutingScope};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -258,6 +259,30 @@ async fn a_stream_begins_with_its_options_and_has_an_end() {
     assert_eq!(reason(&refused, Code::ResourceExhausted), "TOO_LARGE");
     let empty = apply(&api, v1::ApplyOptions::default(), vec![v1::ApplyChange::default()]).await.unwrap_err();
     assert_eq!(fields(&empty), ["changes[0]"]);
+    drop(api);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn more_than_a_call_makes_is_checked_only() {
+    let (mut rig, api) = Rig::started().await;
+    let customer = |number: usize| Resource::Customer(v1::Customer { name: number.to_string(), ..Default::default() });
+    let changes = || (0..10_001).map(|number| upsert(customer(number))).collect::<Vec<_>>();
+    let refused = apply(&api, v1::ApplyOptions::default(), changes()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("With validate_only, as many as 100,000"), "{}", refused.message());
+    let checked = v1::ApplyOptions { validate_only: true, ..Default::default() };
+    let with_resources = v1::ApplyOptions { return_resources: true, ..checked.clone() };
+    let refused = apply(&api, with_resources, changes()).await.unwrap_err();
+    assert_eq!(fields(&refused), ["options.return_resources"]);
+    let made = api.create_customer(v1::Customer { name: "7".to_owned(), ..Default::default() }).await.unwrap();
+    let answer = apply(&api, checked, changes()).await.unwrap();
+    let created = operations(&answer).iter().filter(|fate| **fate == ApplyOperation::Created).count();
+    assert_eq!((created, answer.revision), (10_000, made.revision + 1));
+    assert_eq!((answer.outcomes[7].before_revision, answer.outcomes[8].before_revision), (made.revision, 0));
+    let everything = v1::ListCustomersRequest::default();
+    let customers = CustomerServiceClient::new(api.0.clone()).list_customers(everything).await.unwrap().into_inner();
+    assert_eq!(customers.total_size, 1, "nothing is made");
     drop(api);
     rig.stop().await;
 }

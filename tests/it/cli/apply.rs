@@ -1,5 +1,8 @@
 //! `tollgate plan`, `apply` and `rollback`: files against a server.
 
+use tollgate::proto::v1;
+use tollgate::proto::v1::config_service_client::ConfigServiceClient;
+
 use super::files::{ACME, RULE};
 use super::*;
 
@@ -160,4 +163,78 @@ async fn a_whole_store_moves_as_files() {
     drop((api, other));
     rig.stop().await;
     empty.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_set_manages_is_taken_over_only_if_that_is_said() {
+    let (mut rig, _) = Rig::started().await;
+    let path = file(&rig, "acme.yaml", "kind: Customer\nname: Acme\n");
+    let path = path.to_str().unwrap().to_owned();
+    run(&rig, &["apply", "-f", &path]).await.good();
+    // What nobody manages may be managed from now on.
+    run(&rig, &["apply", "-f", &path, "--set", "acme"]).await.good();
+    for command in ["plan", "apply"] {
+        for set in [&["--set", "web"][..], &[]] {
+            let refused = run(&rig, &[&[command, "-f", &path], set].concat()).await.bad(1);
+            let told = "is managed by \"acme\"; change it there, apply it as \"acme\", or take it over";
+            assert!(refused.contains("acme.yaml:1") && refused.contains(told), "{refused}");
+        }
+    }
+    let taken = run(&rig, &["apply", "-f", &path, "--set", "web", "--take-over"]).await.good();
+    assert!(taken.contains("    managed_by: \"acme\" → \"web\""), "{taken}");
+    assert_eq!(run(&rig, &["get", "customers", "--managed-by", "web", "-o", "name"]).await.lines().len(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn more_than_one_revision_takes_is_checked_whole_and_made_parents_first() {
+    let (mut rig, api) = Rig::started().await;
+    let others: String = (0..10_010).map(|number| format!("---\nkind: Customer\nname: c{number}\n")).collect();
+    let key = "kind: VirtualKey\nname: notebook\nteam: Last/Search\n";
+    let parents = "---\nkind: Team\nname: Search\ncustomer: Last\n---\nkind: Customer\nname: Last\n";
+    let path = file(&rig, "many.yaml", &format!("{key}{others}{parents}"));
+    let path = path.to_str().unwrap().to_owned();
+    let head = async || {
+        let mut client = ConfigServiceClient::new(api.0.clone());
+        client
+            .get_server_info(v1::GetServerInfoRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .server_info
+            .unwrap()
+            .head_revision
+    };
+    let before = head().await;
+
+    let planned = run(&rig, &["plan", "-f", &path, "--exit-code"]).await;
+    assert_eq!(planned.code, 2, "{}", planned.err);
+    assert!(planned.out.ends_with("10013 to create, 0 to change, 0 to delete, 0 unchanged\n"), "{}", planned.err);
+    assert_eq!(head().await, before);
+
+    // What is wrong anywhere is found before anything is done.
+    let wrong =
+        file(&rig, "wrong.yaml", &format!("{key}{others}{parents}---\nkind: Team\nname: a\ncustomer: Nobody\n"));
+    let refused = run(&rig, &["apply", "-f", wrong.to_str().unwrap()]).await.bad(1);
+    assert!(refused.contains("wrong.yaml:") && refused.contains("Nobody"), "{refused}");
+    assert_eq!(head().await, before);
+
+    let secrets = rig.database.directory().join("new-keys");
+    let out = ["--secrets-out", secrets.to_str().unwrap()];
+    let applied = run(&rig, &[&["apply", "-f", &path], &out[..]].concat()).await.good();
+    let told = format!("10013 created, 0 changed, 0 deleted, 0 unchanged at revision {}\n", before + 2);
+    assert!(applied.ends_with(&told), "{}", applied.lines().last().unwrap_or_default());
+    let value = std::fs::read_to_string(&secrets).unwrap();
+    assert!(value.starts_with("Last/Search/notebook\tsk-tg-"), "{value}");
+    let applied = run(&rig, &["apply", "-f", &path]).await.good();
+    assert_eq!(applied, format!("nothing to change at revision {}\n", before + 2));
+
+    // Of what is made already, the same command makes no more.
+    run(&rig, &["delete", "key", "Last/Search/notebook", "--yes"]).await.good();
+    run(&rig, &["update", "customer", "c7", "--budget", "5/1M"]).await.good();
+    let applied = run(&rig, &["apply", "-f", &path]).await.good();
+    assert!(applied.contains("1 created, 1 changed, 0 deleted, 10011 unchanged at revision "), "{applied}");
+    assert_eq!(head().await, before + 5);
+    drop(api);
+    rig.stop().await;
 }

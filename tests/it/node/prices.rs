@@ -119,3 +119,57 @@ async fn a_refusal_says_when_to_come_back_only_if_that_helps() {
     let World { mut rig, .. } = world;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_limit_may_be_held_for_the_longest_answer_of_the_model() {
+    let world = World::new().await;
+    let longest = v1::ModelPrice { max_output_tokens: 400, ..price("openai", "gpt-4o", 2.5, 10.0) };
+    made::<v1::ModelPrice>(&world.api, longest).await;
+    made::<v1::ModelPrice>(&world.api, price("openai", "unbounded", 2.5, 10.0)).await;
+    let held = |name: &str, reserve: v1::Reserve, enforcement: v1::Enforcement| {
+        let (reserve, enforcement) = (reserve.into(), enforcement.into());
+        let budget = v1::Budget { reserve, enforcement, ..budget(0.005) };
+        let open = v1::VirtualKeyProviderConfig { budgets: Vec::new(), ..config("openai", Some(1.0), &["*"]) };
+        let provider_configs = vec![open];
+        v1::VirtualKey { name: name.to_owned(), budgets: vec![budget], provider_configs, ..Default::default() }
+    };
+    let worst = made::<v1::VirtualKey>(&world.api, held("worst", v1::Reserve::WorstCase, v1::Enforcement::Soft)).await;
+    let usual =
+        made::<v1::VirtualKey>(&world.api, held("usual", v1::Reserve::Unspecified, v1::Enforcement::Soft)).await;
+    let shadow =
+        made::<v1::VirtualKey>(&world.api, held("shadow", v1::Reserve::WorstCase, v1::Enforcement::Shadow)).await;
+    let read = (worst.budgets[0].reserve(), usual.budgets[0].reserve());
+    assert_eq!(read, (v1::Reserve::WorstCase, v1::Reserve::Observed));
+    let node = world.builder().start().await.unwrap();
+    let ask = async |key: &v1::VirtualKey, model: &'static str, output_tokens: Option<i64>| {
+        let (credential, estimate) = (Credential::Value(&key.value), Estimate::of(100, output_tokens));
+        node.admit(&Request { credential, model, estimate, ..Request::default() }).await
+    };
+    for (key, model, said, expected) in [
+        (&worst, "gpt-4o", None, 400),
+        (&worst, "gpt-4o", Some(20), 20),
+        // Nobody knows how long its answers may be.
+        (&worst, "unbounded", None, 256),
+        (&usual, "gpt-4o", None, 256),
+        (&shadow, "gpt-4o", None, 256),
+    ] {
+        let granted = ask(key, model, said).await.unwrap();
+        let cost = 100 * 2_500 + expected * 10_000;
+        let estimate = granted.estimate();
+        let found = (estimate.output_tokens, estimate.cost_nano_usd);
+        assert_eq!(found, (Some(expected), Some(cost)), "{} {model} {said:?}", key.name);
+        granted.abandon().unwrap();
+    }
+    // The next one cannot overspend the budget, however long its answer gets.
+    let first = ask(&worst, "gpt-4o", None).await.unwrap();
+    let refused = ask(&worst, "gpt-4o", None).await.unwrap_err();
+    assert_eq!(refused.refusal, Refusal::Decided(Verdict::BudgetExceeded));
+    // What nobody bounded is estimated anew where it goes.
+    let id = first.detach();
+    let target = tollgate_node::Target { model: "unbounded", ..Default::default() };
+    assert_eq!(node.retarget(id, &target).await.unwrap().1.output_tokens, Some(256));
+    node.abandon(id).unwrap();
+    node.shutdown().await;
+    let World { mut rig, .. } = world;
+    rig.stop().await;
+}

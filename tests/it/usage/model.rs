@@ -49,6 +49,8 @@ pub(crate) struct Limit {
     pub(crate) alerts: Vec<i32>,
     /// By the start of the window.
     pub(crate) counted: BTreeMap<Micros, i64>,
+    /// When an update set it to zero last.
+    pub(crate) reset_at: Option<Micros>,
 }
 
 impl Limit {
@@ -233,7 +235,9 @@ impl Model {
                 let too_late = before != current && at < before.0;
                 late |= too_late;
                 let start = if too_late { current.0 } else { limit.window(at).0 };
-                if amount > 0 && (is_money || !too_late) {
+                let end = limit.window(start).1;
+                let went = limit.reset_at.is_some_and(|reset_at| at < reset_at && (start..end).contains(&reset_at));
+                if amount > 0 && (is_money || !too_late) && !went {
                     moves.push((owner.clone(), place, start, limit.used(start).checked_add(amount)?));
                 }
             }
@@ -319,6 +323,9 @@ impl Model {
         let calendar = self.calendar(&owner);
         for mut limit in desired {
             limit.calendar = calendar;
+            // Both dimensions of a rate limit are set to zero together.
+            let before = old.iter().find(|old| old.id == limit.id).and_then(|old| old.reset_at);
+            limit.reset_at = if reset.concerns(limit.kind) { Some(now) } else { before };
             if let Some(old) = old.iter().find(|old| (&old.id, old.kind) == (&limit.id, limit.kind)) {
                 limit.anchor = old.anchor;
                 let (from, to) = (old.window(now), limit.window(now));

@@ -370,14 +370,14 @@ fn limits(budgets: &mut [v1::Budget], rate_limits: &mut [v1::RateLimit]) {
         (budget.anchor, budget.last_reset, budget.next_reset) = (None, None, None);
         (budget.effective_max_limit, budget.effective_max_limit_nano_usd) = (0.0, 0);
         usual_thresholds(&mut budget.alert_percents);
-        usual_enforcement(&mut budget.enforcement);
+        usual([&mut budget.enforcement, &mut budget.reserve]);
         (budget.current_usage, budget.current_usage_nano_usd) = (0.0, 0);
     }
     for limit in rate_limits {
         (limit.token_anchor, limit.token_last_reset, limit.token_next_reset) = (None, None, None);
         (limit.request_anchor, limit.request_last_reset, limit.request_next_reset) = (None, None, None);
         usual_thresholds(&mut limit.alert_percents);
-        usual_enforcement(&mut limit.enforcement);
+        usual([&mut limit.enforcement, &mut limit.reserve]);
         (limit.token_current_usage, limit.request_current_usage) = (0, 0);
     }
 }
@@ -389,9 +389,7 @@ fn usual_thresholds(percents: &mut Vec<i32>) {
     }
 }
 
-/// Answers name the usual enforcement, and the stream does not.
-fn usual_enforcement(enforcement: &mut i32) {
-    if *enforcement == i32::from(v1::Enforcement::Hard) {
-        *enforcement = 0;
-    }
+/// Answers name the usual enforcement and reserve, the first of each, and the stream does not.
+fn usual(numbers: [&mut i32; 2]) {
+    numbers.into_iter().filter(|number| **number == 1).for_each(|number| *number = 0);
 }

@@ -27,12 +27,19 @@ pub struct Dimension<'a> {
     raised: Option<(i64, Timestamp)>,
     anchor: Timestamp,
     length: &'a ResetDuration,
+    /// When its usage was set to zero last.
+    usage_reset_at: Option<Timestamp>,
 }
 
 impl Dimension<'_> {
     /// The window that `at` lies in.
     pub fn window(&self, at: Timestamp) -> Window {
         Window::at(self.anchor, self.length, self.calendar, at)
+    }
+
+    /// Whether usage of the time `at`, which would count in `window`, is of before that was set to zero.
+    pub fn went_with_reset(&self, at: Timestamp, window: &Window) -> bool {
+        self.usage_reset_at.is_some_and(|reset_at| at < reset_at && window.start <= reset_at && reset_at < window.end)
     }
 
     /// The ceiling at the time `at`: nano-dollars, tokens or requests.
@@ -82,6 +89,7 @@ pub fn slots<'a>(owner: &LimitOwner, limits: &'a Limits) -> Option<Dimension<'a>
         raised: None,
         anchor: Timestamp::EPOCH,
         length: ResetDuration::ENDLESS,
+        usage_reset_at: None,
     })
 }
 
@@ -118,6 +126,7 @@ pub fn add_dimensions<'a>(
                     raised: None,
                     anchor,
                     length,
+                    usage_reset_at: rate.usage_reset_at.as_deref().copied(),
                 });
             }
         }
@@ -131,6 +140,7 @@ pub fn add_dimensions<'a>(
             alert_percents: &budget.alert_percents,
             anchor: budget.anchor,
             length: &budget.reset_duration,
+            usage_reset_at: budget.usage_reset_at.as_deref().copied(),
             calendar,
             base: budget.max_limit.nanos(),
             raised: budget.temporary_increase.as_deref().map(|it| (it.raised(budget.max_limit).nanos(), it.until)),

@@ -9,7 +9,8 @@ use super::{Caller, LimitCheck, Request, Usage, Verdict};
 use crate::config::Config;
 use crate::domain::{
     AllowList, Budget, Calendar, Enforcement, LimitId, LimitKind, LimitOwner, Limits, ModelPattern, Provider,
-    ProviderConfig, RateDimension, RateLimit, ResetDuration, Stored, Timestamp, VirtualKey, Window, bare_model,
+    ProviderConfig, RateDimension, RateLimit, Reserve, ResetDuration, Stored, Timestamp, VirtualKey, Window,
+    bare_model,
 };
 
 /// Why a key may not use something. `exhausted` is the provider config whose own limit left no candidate.
@@ -205,26 +206,33 @@ pub(super) fn check(
     free: &Free<'_>,
     found: &mut Vec<LimitCheck>,
 ) {
-    each(usage, request, limits, calendar, |Used { limit_id, kind, enforcement, used, max, estimate, window }| {
-        let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
-        // One that may wait need not wait at a lock.
-        let waits = kind == LimitKind::Concurrency && max > 0 && !usage.weighs_open(enforcement);
-        let full = used >= max && !waits || !fits && usage.weighs_estimates(kind, enforcement);
-        let stops = full && !(kind == LimitKind::Budget && free.is_free());
-        let is_shadow = enforcement == Enforcement::Shadow;
-        found.push(LimitCheck {
-            owner: owner.clone(),
-            limit_id: limit_id.clone(),
-            kind,
-            used,
-            max,
-            remaining: max.saturating_sub(used).max(0),
-            window,
-            enforcement,
-            blocks: stops && !is_shadow,
-            would_block: stops && is_shadow,
-        });
-    });
+    each(
+        usage,
+        request,
+        limits,
+        calendar,
+        |Used { limit_id, kind, enforcement, reserve, used, max, estimate, window }| {
+            let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
+            // One that may wait need not wait at a lock.
+            let waits = kind == LimitKind::Concurrency && max > 0 && !usage.weighs_open(enforcement);
+            let full = used >= max && !waits || !fits && usage.weighs_estimates(kind, enforcement);
+            let stops = full && !(kind == LimitKind::Budget && free.is_free());
+            let is_shadow = enforcement == Enforcement::Shadow;
+            found.push(LimitCheck {
+                owner: owner.clone(),
+                limit_id: limit_id.clone(),
+                kind,
+                used,
+                max,
+                remaining: max.saturating_sub(used).max(0),
+                window,
+                enforcement,
+                reserve,
+                blocks: stops && !is_shadow,
+                would_block: stops && is_shadow,
+            });
+        },
+    );
 }
 
 /// A dimension of a limit, what of it is used, and what a request is expected to add.
@@ -232,6 +240,7 @@ struct Used<'a> {
     limit_id: &'a LimitId,
     kind: LimitKind,
     enforcement: Enforcement,
+    reserve: Reserve,
     used: i64,
     max: i64,
     estimate: i64,
@@ -249,28 +258,38 @@ fn each(
     // At most one of them has it.
     if let Some((rate, max)) = limits.rate_limits.iter().find_map(|rate| Some((rate, rate.concurrent?))) {
         let window = Window { start: Timestamp::EPOCH, end: Timestamp::MAX };
-        let (kind, enforcement) = (LimitKind::Concurrency, rate.enforcement);
-        visit(Used { limit_id: &rate.id, kind, enforcement, used: usage.open(rate), max, estimate: 0, window });
+        let (kind, enforcement, reserve) = (LimitKind::Concurrency, rate.enforcement, Reserve::default());
+        visit(Used {
+            limit_id: &rate.id,
+            kind,
+            enforcement,
+            reserve,
+            used: usage.open(rate),
+            max,
+            estimate: 0,
+            window,
+        });
     }
     let tokens = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.token()?)));
     shortest_first(tokens, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
         let window = at(*anchor, reset_duration);
         let (used, estimate) = (usage.tokens(rate, &window), request.estimated_tokens);
-        let (kind, enforcement) = (LimitKind::Tokens, rate.enforcement);
-        visit(Used { limit_id: &rate.id, kind, enforcement, used, max: *max_limit, estimate, window });
+        let (kind, enforcement, reserve) = (LimitKind::Tokens, rate.enforcement, rate.reserve);
+        visit(Used { limit_id: &rate.id, kind, enforcement, reserve, used, max: *max_limit, estimate, window });
     });
     let requests = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.request()?)));
     shortest_first(requests, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {
         let window = at(*anchor, reset_duration);
         let used = usage.requests(rate, &window);
-        let (kind, enforcement) = (LimitKind::Requests, rate.enforcement);
-        visit(Used { limit_id: &rate.id, kind, enforcement, used, max: *max_limit, estimate: 0, window });
+        let (kind, enforcement, reserve) = (LimitKind::Requests, rate.enforcement, Reserve::default());
+        visit(Used { limit_id: &rate.id, kind, enforcement, reserve, used, max: *max_limit, estimate: 0, window });
     });
     shortest_first(limits.budgets.iter(), budget_place, |budget| {
         let window = at(budget.anchor, &budget.reset_duration);
         let (used, max) = (usage.budget(budget, &window), budget.effective_max_limit(request.at).nanos());
-        let (kind, enforcement, estimate) = (LimitKind::Budget, budget.enforcement, request.estimated_cost);
-        visit(Used { limit_id: &budget.id, kind, enforcement, used, max, estimate, window });
+        let (kind, enforcement, reserve) = (LimitKind::Budget, budget.enforcement, budget.reserve);
+        let estimate = request.estimated_cost;
+        visit(Used { limit_id: &budget.id, kind, enforcement, reserve, used, max, estimate, window });
     });
 }
 

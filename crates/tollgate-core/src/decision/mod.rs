@@ -31,7 +31,7 @@ pub use usage::{KnownUsage, NoUsage, Usage};
 
 use crate::config::Config;
 use crate::domain::{
-    Enforcement, Fallback, Id, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, RoutingRule, Stored,
+    Enforcement, Fallback, Id, LimitId, LimitKind, LimitOwner, Provider, ProviderConfig, Reserve, RoutingRule, Stored,
     Timestamp, VirtualKey, Window,
 };
 
@@ -139,6 +139,8 @@ pub struct LimitCheck {
     pub window: Window,
     /// How the limit holds requests back.
     pub enforcement: Enforcement,
+    /// How much of it is held for a request in flight.
+    pub reserve: Reserve,
     /// Whether it stops the request.
     pub blocks: bool,
     /// Whether it would stop the request if it were not one that refuses nothing.

@@ -11,7 +11,7 @@ use crate::domain::{
 };
 
 /// A request to be priced. What is empty is not known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PriceRequest<'a> {
     /// Id of its virtual key.
     pub virtual_key_id: &'a str,

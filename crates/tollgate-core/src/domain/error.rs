@@ -109,6 +109,14 @@ pub enum Error {
         /// The first that the log reaches back to.
         first: i64,
     },
+    /// Another source manages the resource.
+    #[error("{key} is managed by {managed_by:?}")]
+    ManagedElsewhere {
+        /// The resource.
+        key: ResourceKey,
+        /// The source.
+        managed_by: Box<str>,
+    },
     /// A built-in provider cannot be deleted.
     #[error("provider {0:?} is built in and cannot be deleted")]
     BuiltIn(Arc<str>),

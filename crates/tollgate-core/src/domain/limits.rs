@@ -20,8 +20,12 @@ pub struct Budget {
     pub reset_duration: ResetDuration,
     /// How it holds requests back.
     pub enforcement: Enforcement,
+    /// How much of it is held for requests in flight.
+    pub reserve: Reserve,
     /// The percentages of the ceiling whose crossing is recorded.
     pub alert_percents: AlertPercents,
+    /// When its usage was set to zero last. Of few it ever was.
+    pub usage_reset_at: Option<Box<Timestamp>>,
     /// From where rolling windows are counted: when the budget was created.
     pub anchor: Timestamp,
     /// When it was created.
@@ -80,8 +84,12 @@ pub struct RateLimit {
     pub concurrent: Option<i64>,
     /// How it holds requests back.
     pub enforcement: Enforcement,
+    /// How much of its LLM tokens is held for requests in flight.
+    pub reserve: Reserve,
     /// The percentages of the ceilings whose crossing is recorded.
     pub alert_percents: AlertPercents,
+    /// When its usage was set to zero last. Of few it ever was.
+    pub usage_reset_at: Option<Box<Timestamp>>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -159,6 +167,34 @@ impl Enforcement {
     /// The one with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|enforcement| enforcement.name() == name)
+    }
+}
+
+/// How much of a limit nodes hold for a request in flight whose caller does not bound the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Reserve {
+    /// What answers of the model usually have.
+    #[default]
+    Observed,
+    /// The longest answer of the model.
+    WorstCase,
+}
+
+impl Reserve {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Observed, Self::WorstCase];
+
+    /// The name in snake case, as in the tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::WorstCase => "worst_case",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reserve| reserve.name() == name)
     }
 }
 

@@ -43,7 +43,9 @@ pub use digest::resource_digest;
 pub use duration::{ResetDuration, Unit};
 pub use error::{Error, Reference};
 pub use id::{Id, LimitId};
-pub use limits::{Budget, Enforcement, LimitKind, LimitOwner, Limits, RateDimension, RateLimit, TemporaryIncrease};
+pub use limits::{
+    Budget, Enforcement, LimitKind, LimitOwner, Limits, RateDimension, RateLimit, Reserve, TemporaryIncrease,
+};
 pub use mcp_client::McpClient;
 pub use model::{ModelPattern, bare_model};
 pub use model_config::ModelConfig;

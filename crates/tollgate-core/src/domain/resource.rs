@@ -259,6 +259,24 @@ impl AnyResource {
         }
     }
 
+    /// The source that manages it; empty for none.
+    pub fn managed_by(&self) -> &str {
+        match self {
+            Self::Customer(stored) => &stored.resource.managed_by,
+            Self::Team(stored) => &stored.resource.managed_by,
+            Self::VirtualKey(stored) => &stored.resource.managed_by,
+            Self::RoutingRule(stored) => &stored.resource.managed_by,
+            Self::ModelConfig(stored) => &stored.resource.managed_by,
+            Self::ProviderGovernance(stored) => &stored.resource.managed_by,
+            Self::PricingOverride(stored) => &stored.resource.managed_by,
+            Self::Provider(stored) => &stored.resource.managed_by,
+            Self::McpClient(stored) => &stored.resource.managed_by,
+            Self::ModelPrice(stored) => &stored.resource.managed_by,
+            Self::Webhook(stored) => &stored.resource.managed_by,
+            Self::Token(_) => "",
+        }
+    }
+
     /// When it was last changed.
     pub fn updated_at(&self) -> Timestamp {
         match self {

@@ -200,7 +200,7 @@ pub fn assign_late(
             LimitKind::Tokens => (tokens, own),
             LimitKind::Requests => (*requests, own),
         };
-        if amount > 0 {
+        if amount > 0 && !dimension.went_with_reset(at, &window) {
             let (max, max_before) = (dimension.max(now), dimension.greatest_max(&window, now));
             let Dimension { limit_id, kind, alert_percents, .. } = dimension;
             let key = CounterKey { limit_id, kind, window_start: window.start };

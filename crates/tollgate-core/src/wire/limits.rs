@@ -3,7 +3,7 @@
 use super::text::{self, timestamp};
 use super::{Form, increase, parse_timestamp, threshold};
 use crate::domain::{
-    Budget, Calendar, Enforcement, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, ResetDuration,
+    Budget, Calendar, Enforcement, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, Reserve, ResetDuration,
     Timestamp, Violations, Window,
 };
 use crate::proto::v1;
@@ -96,6 +96,7 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
     let field = path.field("reset_duration");
     let reset_duration = duration(&message.reset_duration, &field, true, violations)?;
     let enforcement = enforcement(message.enforcement, path, violations)?;
+    let reserve = reserve(message.reserve, path, violations)?;
     let epoch = Timestamp::EPOCH;
     Some(Budget {
         id: id.as_ref().into(),
@@ -103,7 +104,9 @@ fn budget(message: v1::Budget, calendar_aligned: bool, path: &Path<'_>, violatio
         temporary_increase: temporary_increase.map(Box::new),
         reset_duration,
         enforcement,
+        reserve,
         alert_percents,
+        usage_reset_at: None,
         anchor: epoch,
         created_at: epoch,
         updated_at: epoch,
@@ -168,6 +171,12 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         }
     }
     let enforcement = enforcement(message.enforcement, path, violations)?;
+    let reserve = reserve(message.reserve, path, violations)?;
+    if reserve == Reserve::WorstCase && message.token_max_limit.is_none() {
+        let text = "is WORST_CASE, but the entry does not limit LLM tokens, of which alone more or less is held; set \
+                    token_max_limit, or leave it out";
+        violations.add(path.field("reserve"), text);
+    }
     let epoch = Timestamp::EPOCH;
     Some(RateLimit {
         id: id.as_ref().into(),
@@ -175,7 +184,9 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
         request,
         concurrent,
         enforcement,
+        reserve,
         alert_percents,
+        usage_reset_at: None,
         created_at: epoch,
         updated_at: epoch,
     })
@@ -192,6 +203,28 @@ fn enforcement(number: i32, path: &Path<'_>, violations: &mut Violations) -> Opt
             None
         }
     }
+}
+
+/// How much of a limit is held for requests in flight, as a client says it.
+fn reserve(number: i32, path: &Path<'_>, violations: &mut Violations) -> Option<Reserve> {
+    match v1::Reserve::try_from(number) {
+        Ok(v1::Reserve::Unspecified | v1::Reserve::Observed) => Some(Reserve::Observed),
+        Ok(v1::Reserve::WorstCase) => Some(Reserve::WorstCase),
+        Err(_) => {
+            violations.add(path.field("reserve"), format!("is {number}; must be OBSERVED or WORST_CASE"));
+            None
+        }
+    }
+}
+
+/// How much of a limit is held, as the API has it; stream and log leave out what is usual.
+fn reserved(reserve: Reserve, form: Form) -> i32 {
+    let reserve = match (reserve, form) {
+        (Reserve::Observed, Form::Stream | Form::Log) => v1::Reserve::Unspecified,
+        (Reserve::Observed, Form::Answer(_)) => v1::Reserve::Observed,
+        (Reserve::WorstCase, _) => v1::Reserve::WorstCase,
+    };
+    reserve.into()
 }
 
 /// How a limit holds requests back, as the API has it.
@@ -228,6 +261,7 @@ pub(super) fn recall(
         }
         text::reference(&message.id, &path.field("id"), violations);
         budget.anchor = text::required_time(message.anchor, &path.field("anchor"), violations);
+        budget.usage_reset_at = reset_at(message.usage_reset_at, &path, violations);
         budget.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
         budget.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
     }
@@ -237,6 +271,7 @@ pub(super) fn recall(
         text::reference(&message.id, &path.field("id"), violations);
         limit.created_at = text::required_time(message.created_at, &path.field("created_at"), violations);
         limit.updated_at = text::required_time(message.updated_at, &path.field("updated_at"), violations);
+        limit.usage_reset_at = reset_at(message.usage_reset_at, &path, violations);
         for (dimension, anchor, field) in [
             (&mut limit.token, message.token_anchor, "token_anchor"),
             (&mut limit.request, message.request_anchor, "request_anchor"),
@@ -290,6 +325,8 @@ pub fn render_budget(budget: &Budget, owner: &LimitOwner, calendar: Option<&Cale
         effective_max_limit_nano_usd: effective.nanos(),
         reset_duration: budget.reset_duration.to_string(),
         enforcement: said(budget.enforcement, form),
+        reserve: reserved(budget.reserve, form),
+        usage_reset_at: budget.usage_reset_at.as_deref().map(|at| timestamp(*at)),
         calendar_aligned: calendar.is_some() && budget.reset_duration.can_align(),
         current_usage: 0.0,
         current_usage_nano_usd: 0,
@@ -337,6 +374,11 @@ pub fn render_rate_limit(
         concurrent_request_max_limit: limit.concurrent,
         concurrent_request_current_usage: 0,
         enforcement: said(limit.enforcement, form),
+        reserve: match limit.token {
+            Some(_) => reserved(limit.reserve, form),
+            None => v1::Reserve::Unspecified.into(),
+        },
+        usage_reset_at: limit.usage_reset_at.as_deref().map(|at| timestamp(*at)),
         // Nothing is recorded of requests that are open at once.
         alert_percents: match limit.dimensions().next() {
             Some(_) => threshold::render(&limit.alert_percents, form),
@@ -365,6 +407,15 @@ fn window(anchor: Timestamp, duration: &ResetDuration, calendar: Option<&Calenda
         Form::Answer(now) => Some(Window::at(anchor, duration, calendar, now)),
         Form::Stream | Form::Log => None,
     }
+}
+
+/// When usage was set to zero, if it was.
+fn reset_at(
+    time: Option<prost_types::Timestamp>,
+    path: &Path<'_>,
+    violations: &mut Violations,
+) -> Option<Box<Timestamp>> {
+    optional_time(time, &path.field("usage_reset_at"), violations).map(Box::new)
 }
 
 /// The time of a client, if it gave one.

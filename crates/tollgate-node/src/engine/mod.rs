@@ -180,7 +180,7 @@ impl Engine {
             _ => String::new(),
         };
         let mut open = admission(virtual_key_id, request.request_type, &judged, at);
-        let Judged { explanation, estimate, demands } = judged;
+        let Judged { explanation, estimate, demands, .. } = judged;
         let credit = match self.cover(inner, [got, &mut Reservation::default()], &demands, at) {
             Ok(credit) => credit,
             Err(Short(lacking)) => return Err(Stop::Short(demands, Refused::for_credit(explanation, &lacking, at))),
@@ -223,7 +223,7 @@ impl Engine {
         let mut held = inner.book.release(&id.0).ok_or_else(ended)?;
         let was = held.credit.clone();
         let moved = self.judge(inner, config, at).target(&before, target, seed).map_err(Stop::Refused);
-        let moved = moved.and_then(|(Judged { explanation, estimate, demands }, mut open)| {
+        let moved = moved.and_then(|(Judged { explanation, estimate, demands, .. }, mut open)| {
             let credit = match self.cover(inner, [got, &mut held.credit], &demands, at) {
                 Ok(credit) => credit,
                 Err(Short(lacking)) => {

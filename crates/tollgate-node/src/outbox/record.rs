@@ -66,6 +66,9 @@ pub(crate) struct Admitted {
     /// The limits that it holds credit for.
     #[prost(message, repeated, tag = "5")]
     pub(crate) credit: Vec<CreditKey>,
+    /// Whether its caller said how long the answer is at most.
+    #[prost(bool, tag = "10")]
+    pub(crate) bounds_output: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -60,12 +60,14 @@ pub(crate) struct Open {
     pub(crate) request_type: String,
     /// The limits that it holds credit for.
     pub(crate) credit: Vec<CounterKey>,
+    /// Whether its caller said how long the answer is at most.
+    pub(crate) bounds_output: bool,
 }
 
 impl Open {
     /// An admission that was charged so much, of which nothing else is known any more.
     pub(crate) fn charged(estimate: UsageEntry) -> Self {
-        Self { estimate, request_type: String::new(), credit: Vec::new() }
+        Self { estimate, request_type: String::new(), credit: Vec::new(), bounds_output: true }
     }
 }
 
@@ -147,11 +149,12 @@ impl State {
     pub(crate) fn apply(&mut self, record: Record) {
         match record.event {
             Some(Event::Registered(registered)) => self.register(registered),
-            Some(Event::Admitted(Admitted { id, estimate, provider_key_id, request_type, credit })) => {
+            Some(Event::Admitted(admitted)) => {
+                let Admitted { id, estimate, provider_key_id, request_type, credit, bounds_output } = admitted;
                 if let (Ok(id), Some(mut estimate)) = (Id::try_from(id), estimate) {
                     let credit = credit.iter().filter_map(read_credit_key).collect();
                     estimate.provider_key_id = provider_key_id;
-                    self.open.insert(id, Open { estimate, request_type, credit });
+                    self.open.insert(id, Open { estimate, request_type, credit, bounds_output });
                 }
             }
             Some(Event::Closed(closed)) => self.close(closed),
@@ -314,12 +317,12 @@ impl State {
 
 /// A request was admitted.
 pub(crate) fn admitted(id: Id, open: Open) -> Record {
-    let Open { estimate, request_type, credit } = open;
+    let Open { estimate, request_type, credit, bounds_output } = open;
     // Where earlier versions look for it.
     let provider_key_id = estimate.provider_key_id.clone();
     let credit = credit.iter().map(render_credit_key).collect();
-    Event::Admitted(Admitted { id: id.to_vec(), estimate: Some(estimate), provider_key_id, request_type, credit })
-        .into()
+    let (id, estimate) = (id.to_vec(), Some(estimate));
+    Event::Admitted(Admitted { id, estimate, provider_key_id, request_type, credit, bounds_output }).into()
 }
 
 /// An admission ended.

@@ -321,7 +321,8 @@ pub(crate) fn decision(refusal: Refusal) -> control::Decision {
 }
 
 fn limit(limit: &LimitCheck) -> control::ExplainedLimit {
-    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block } = limit;
+    let LimitCheck { owner, limit_id, kind, used, max, remaining, window, enforcement, blocks, would_block, .. } =
+        limit;
     control::ExplainedLimit {
         owner: Some(owner.into()),
         id: limit_id.to_string(),

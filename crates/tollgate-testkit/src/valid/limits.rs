@@ -16,9 +16,9 @@ pub(super) fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
     // Around 9e6 dollars a nano-dollar is about as much as one step of a double.
     let max_limit = prop_oneof![1e-9..1.0, 1.0..9.2e9, 8.3e6..9.1e6, select(vec![0.0, 0.1 + 0.2, 6e-10, 9.2e9])];
     let increase = option::of((prop_oneof![1e-9..1.0, 1.0..9.2e9], time(NOW_SECONDS + 1..4_000_000_000)));
-    let parts = (max_limit, increase, alert_percents(), 0..=3, any::<f64>(), any::<i64>());
-    let budget =
-        parts.prop_map(|(max_limit, increase, alert_percents, enforcement, current_usage, nanos)| v1::Budget {
+    let parts = (max_limit, increase, alert_percents(), 0..=3, 0..=2, any::<f64>(), any::<i64>());
+    let budget = parts.prop_map(|(max_limit, increase, alert_percents, enforcement, reserve, current_usage, nanos)| {
+        v1::Budget {
             max_limit,
             temporary_increase: increase.as_ref().map_or(0.0, |(increase, _)| *increase),
             temporary_increase_until: increase.map(|(_, until)| until),
@@ -26,9 +26,11 @@ pub(super) fn budgets(aligned: bool) -> impl Strategy<Value = Vec<v1::Budget>> {
             current_usage,
             max_limit_nano_usd: nanos,
             enforcement,
+            reserve,
             owner: Some(v1::budget::Owner::TeamId("another".to_owned())),
             ..Default::default()
-        });
+        }
+    });
     let lengths = subsequence([&durations(aligned)[..], &["never"]].concat(), 0..=3).prop_shuffle();
     (lengths, vec(budget, 3), any::<bool>()).prop_map(move |(lengths, budgets, flag)| {
         let with = |(length, budget): (&str, v1::Budget)| v1::Budget {
@@ -50,13 +52,14 @@ pub(super) fn rate_limits(aligned: bool) -> impl Strategy<Value = Vec<v1::RateLi
     };
     // In an entry of its own, or in one that limits something else.
     let slots = option::of((any::<bool>(), 0..=i64::MAX));
-    let parts = (dimensions(), dimensions(), slots, alert_percents(), 0..=3, any::<i64>());
-    parts.prop_map(|(tokens, requests, slots, alert_percents, enforcement, used)| {
+    let parts = (dimensions(), dimensions(), slots, alert_percents(), 0..=3, 0..=2, any::<i64>());
+    parts.prop_map(|(tokens, requests, slots, alert_percents, enforcement, reserve, used)| {
         let both = tokens.into_iter().zip(requests).filter(|(token, request)| token.is_some() || request.is_some());
         let limits = both.map(|(token, request)| {
             let (token_max_limit, token_reset_duration) = token.unzip();
             let (request_max_limit, request_reset_duration) = request.unzip();
             v1::RateLimit {
+                reserve: if token_max_limit.is_some() { reserve } else { 0 },
                 token_max_limit,
                 token_reset_duration,
                 request_max_limit,

@@ -168,7 +168,19 @@ impl Desired {
         let mut add = |id: &str, kind, (max, raised), text: &str, alerts: &[i32]| {
             let (id, length, alerts) = (id.to_owned(), Length::new(text), recorded(alerts));
             let (anchor, calendar, counted) = (at, Calendar::STANDARD, Default::default());
-            limits.push(Limit { id, kind, max, raised, length, anchor, aligned, calendar, alerts, counted });
+            limits.push(Limit {
+                id,
+                kind,
+                max,
+                raised,
+                length,
+                anchor,
+                aligned,
+                calendar,
+                alerts,
+                counted,
+                reset_at: None,
+            });
         };
         let mut unclaimed: Vec<&Limit> = old.iter().filter(|it| it.kind == LimitKind::Budget).collect();
         unclaimed.retain(|limit| self.budgets.iter().all(|desired| desired.id != limit.id));

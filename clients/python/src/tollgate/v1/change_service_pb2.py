@@ -27,7 +27,7 @@ from tollgate.v1 import config_pb2 as tollgate_dot_v1_dot_config__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tollgate/v1/change_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x18tollgate/v1/config.proto\x1a\x1atollgate/v1/resource.proto\"p\n\x0c\x41pplyRequest\x12,\n\x07options\x18\x01 \x01(\x0b\x32\x19.tollgate.v1.ApplyOptionsH\x00\x12*\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.ApplyChangeH\x00\x42\x06\n\x04part\"\xcb\x01\n\x0c\x41pplyOptions\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\nmanaged_by\x18\x03 \x01(\t\x12\x1c\n\x14rollback_to_revision\x18\x04 \x01(\x03\x12/\n\rrollback_keys\x18\x05 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x18\n\x10return_resources\x18\x06 \x01(\x08\x12\x13\n\x0b\x63reate_only\x18\x07 \x01(\x08\"\xde\x01\n\x0b\x41pplyChange\x12-\n\x06upsert\x18\x01 \x01(\x0b\x32\x1b.tollgate.v1.ConfigResourceH\x00\x12*\n\x06\x64\x65lete\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.ResourceKeyH\x00\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\'\n\x08\x63hildren\x18\x05 \x01(\x0e\x32\x15.tollgate.v1.ChildrenB\x08\n\x06\x63hange\"\x9b\x01\n\rApplyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12+\n\x08outcomes\x18\x02 \x03(\x0b\x32\x19.tollgate.v1.ApplyOutcome\x12.\n\x0c\x61lso_changed\x18\x03 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x04 \x01(\x05\"\xcd\x01\n\x0c\x41pplyOutcome\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ResourceKey\x12.\n\toperation\x18\x02 \x01(\x0e\x32\x1b.tollgate.v1.ApplyOperation\x12\r\n\x05value\x18\x03 \x01(\t\x12+\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12*\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource*\xa7\x01\n\x0e\x41pplyOperation\x12\x1f\n\x1b\x41PPLY_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41PPLY_OPERATION_CREATED\x10\x01\x12\x1b\n\x17\x41PPLY_OPERATION_UPDATED\x10\x02\x12\x1d\n\x19\x41PPLY_OPERATION_UNCHANGED\x10\x03\x12\x1b\n\x17\x41PPLY_OPERATION_DELETED\x10\x04\x32Q\n\rChangeService\x12@\n\x05\x41pply\x12\x19.tollgate.v1.ApplyRequest\x1a\x1a.tollgate.v1.ApplyResponse(\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tollgate/v1/change_service.proto\x12\x0btollgate.v1\x1a google/protobuf/field_mask.proto\x1a\x18tollgate/v1/config.proto\x1a\x1atollgate/v1/resource.proto\"p\n\x0c\x41pplyRequest\x12,\n\x07options\x18\x01 \x01(\x0b\x32\x19.tollgate.v1.ApplyOptionsH\x00\x12*\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.ApplyChangeH\x00\x42\x06\n\x04part\"\xde\x01\n\x0c\x41pplyOptions\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\nmanaged_by\x18\x03 \x01(\t\x12\x1c\n\x14rollback_to_revision\x18\x04 \x01(\x03\x12/\n\rrollback_keys\x18\x05 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x18\n\x10return_resources\x18\x06 \x01(\x08\x12\x13\n\x0b\x63reate_only\x18\x07 \x01(\x08\x12\x11\n\ttake_over\x18\x08 \x01(\x08\"\xde\x01\n\x0b\x41pplyChange\x12-\n\x06upsert\x18\x01 \x01(\x0b\x32\x1b.tollgate.v1.ConfigResourceH\x00\x12*\n\x06\x64\x65lete\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.ResourceKeyH\x00\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\'\n\x08\x63hildren\x18\x05 \x01(\x0e\x32\x15.tollgate.v1.ChildrenB\x08\n\x06\x63hange\"\x9b\x01\n\rApplyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12+\n\x08outcomes\x18\x02 \x03(\x0b\x32\x19.tollgate.v1.ApplyOutcome\x12.\n\x0c\x61lso_changed\x18\x03 \x03(\x0b\x32\x18.tollgate.v1.ResourceKey\x12\x1b\n\x13total_changed_count\x18\x04 \x01(\x05\"\xe6\x01\n\x0c\x41pplyOutcome\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.tollgate.v1.ResourceKey\x12.\n\toperation\x18\x02 \x01(\x0e\x32\x1b.tollgate.v1.ApplyOperation\x12\r\n\x05value\x18\x03 \x01(\t\x12+\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12*\n\x05\x61\x66ter\x18\x05 \x01(\x0b\x32\x1b.tollgate.v1.ConfigResource\x12\x17\n\x0f\x62\x65\x66ore_revision\x18\x06 \x01(\x03*\xa7\x01\n\x0e\x41pplyOperation\x12\x1f\n\x1b\x41PPLY_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41PPLY_OPERATION_CREATED\x10\x01\x12\x1b\n\x17\x41PPLY_OPERATION_UPDATED\x10\x02\x12\x1d\n\x19\x41PPLY_OPERATION_UNCHANGED\x10\x03\x12\x1b\n\x17\x41PPLY_OPERATION_DELETED\x10\x04\x32Q\n\rChangeService\x12@\n\x05\x41pply\x12\x19.tollgate.v1.ApplyRequest\x1a\x1a.tollgate.v1.ApplyResponse(\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.change_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_APPLYOPERATION']._serialized_start=1049
-  _globals['_APPLYOPERATION']._serialized_end=1216
+  _globals['_APPLYOPERATION']._serialized_start=1093
+  _globals['_APPLYOPERATION']._serialized_end=1260
   _globals['_APPLYREQUEST']._serialized_start=137
   _globals['_APPLYREQUEST']._serialized_end=249
   _globals['_APPLYOPTIONS']._serialized_start=252
-  _globals['_APPLYOPTIONS']._serialized_end=455
-  _globals['_APPLYCHANGE']._serialized_start=458
-  _globals['_APPLYCHANGE']._serialized_end=680
-  _globals['_APPLYRESPONSE']._serialized_start=683
-  _globals['_APPLYRESPONSE']._serialized_end=838
-  _globals['_APPLYOUTCOME']._serialized_start=841
-  _globals['_APPLYOUTCOME']._serialized_end=1046
-  _globals['_CHANGESERVICE']._serialized_start=1218
-  _globals['_CHANGESERVICE']._serialized_end=1299
+  _globals['_APPLYOPTIONS']._serialized_end=474
+  _globals['_APPLYCHANGE']._serialized_start=477
+  _globals['_APPLYCHANGE']._serialized_end=699
+  _globals['_APPLYRESPONSE']._serialized_start=702
+  _globals['_APPLYRESPONSE']._serialized_end=857
+  _globals['_APPLYOUTCOME']._serialized_start=860
+  _globals['_APPLYOUTCOME']._serialized_end=1090
+  _globals['_CHANGESERVICE']._serialized_start=1262
+  _globals['_CHANGESERVICE']._serialized_end=1343
 # @@protoc_insertion_point(module_scope)

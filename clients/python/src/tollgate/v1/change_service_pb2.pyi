@@ -32,7 +32,7 @@ class ApplyRequest(_message.Message):
     def __init__(self, options: _Optional[_Union[ApplyOptions, _Mapping[str, _Any]]] = ..., change: _Optional[_Union[ApplyChange, _Mapping[str, _Any]]] = ...) -> None: ...
 
 class ApplyOptions(_message.Message):
-    __slots__ = ("validate_only", "request_id", "managed_by", "rollback_to_revision", "rollback_keys", "return_resources", "create_only")
+    __slots__ = ("validate_only", "request_id", "managed_by", "rollback_to_revision", "rollback_keys", "return_resources", "create_only", "take_over")
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MANAGED_BY_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class ApplyOptions(_message.Message):
     ROLLBACK_KEYS_FIELD_NUMBER: _ClassVar[int]
     RETURN_RESOURCES_FIELD_NUMBER: _ClassVar[int]
     CREATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    TAKE_OVER_FIELD_NUMBER: _ClassVar[int]
     validate_only: bool
     request_id: str
     managed_by: str
@@ -47,7 +48,8 @@ class ApplyOptions(_message.Message):
     rollback_keys: _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceKey]
     return_resources: bool
     create_only: bool
-    def __init__(self, validate_only: bool = ..., request_id: _Optional[str] = ..., managed_by: _Optional[str] = ..., rollback_to_revision: _Optional[int] = ..., rollback_keys: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ..., return_resources: bool = ..., create_only: bool = ...) -> None: ...
+    take_over: bool
+    def __init__(self, validate_only: bool = ..., request_id: _Optional[str] = ..., managed_by: _Optional[str] = ..., rollback_to_revision: _Optional[int] = ..., rollback_keys: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ..., return_resources: bool = ..., create_only: bool = ..., take_over: bool = ...) -> None: ...
 
 class ApplyChange(_message.Message):
     __slots__ = ("upsert", "delete", "update_mask", "revision", "children")
@@ -76,15 +78,17 @@ class ApplyResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[ApplyOutcome, _Mapping[str, _Any]]]] = ..., also_changed: _Optional[_Iterable[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]]] = ..., total_changed_count: _Optional[int] = ...) -> None: ...
 
 class ApplyOutcome(_message.Message):
-    __slots__ = ("key", "operation", "value", "before", "after")
+    __slots__ = ("key", "operation", "value", "before", "after", "before_revision")
     KEY_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_REVISION_FIELD_NUMBER: _ClassVar[int]
     key: _resource_pb2.ResourceKey
     operation: ApplyOperation
     value: str
     before: _config_pb2.ConfigResource
     after: _config_pb2.ConfigResource
-    def __init__(self, key: _Optional[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]] = ..., operation: _Optional[_Union[ApplyOperation, str]] = ..., value: _Optional[str] = ..., before: _Optional[_Union[_config_pb2.ConfigResource, _Mapping[str, _Any]]] = ..., after: _Optional[_Union[_config_pb2.ConfigResource, _Mapping[str, _Any]]] = ...) -> None: ...
+    before_revision: int
+    def __init__(self, key: _Optional[_Union[_resource_pb2.ResourceKey, _Mapping[str, _Any]]] = ..., operation: _Optional[_Union[ApplyOperation, str]] = ..., value: _Optional[str] = ..., before: _Optional[_Union[_config_pb2.ConfigResource, _Mapping[str, _Any]]] = ..., after: _Optional[_Union[_config_pb2.ConfigResource, _Mapping[str, _Any]]] = ..., before_revision: _Optional[int] = ...) -> None: ...

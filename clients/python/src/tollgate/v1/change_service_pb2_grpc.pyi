@@ -62,7 +62,8 @@ class ChangeServiceStub(typing.Generic[_ChangeServiceApplyType]):
 
     Apply: _ChangeServiceApplyType
     """Makes all the changes of the stream in one revision, or none of them. The first message has the options, each one
-    after it a change; the server decides when the client closes its side. At most 10,000 changes and 64 MiB in all.
+    after it a change; the server decides when the client closes its side. At most 10,000 changes and 64 MiB in all; with
+    `validate_only`, 100,000 changes and 256 MiB, so that what several calls are to do is checked together first.
 
     The order of the changes does not matter: the server takes providers, MCP clients, customers, teams, virtual keys,
     model configs, routing rules, pricing overrides, provider governance and model prices one after the other, and
@@ -91,7 +92,8 @@ class ChangeServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[tollgate.v1.change_service_pb2.ApplyResponse, collections.abc.Awaitable[tollgate.v1.change_service_pb2.ApplyResponse]]:
         """Makes all the changes of the stream in one revision, or none of them. The first message has the options, each one
-        after it a change; the server decides when the client closes its side. At most 10,000 changes and 64 MiB in all.
+        after it a change; the server decides when the client closes its side. At most 10,000 changes and 64 MiB in all; with
+        `validate_only`, 100,000 changes and 256 MiB, so that what several calls are to do is checked together first.
 
         The order of the changes does not matter: the server takes providers, MCP clients, customers, teams, virtual keys,
         model configs, routing rules, pricing overrides, provider governance and model prices one after the other, and

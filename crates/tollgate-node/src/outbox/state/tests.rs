@@ -39,7 +39,7 @@ fn step(state: &State, (what, id, tokens): (u8, u8, i64)) -> Option<Record> {
         0 => (!state.open.contains_key(&bytes) && state.ended(&bytes).is_none()).then(|| {
             let (provider_key_id, request_type) = (id.to_string(), "embedding".to_owned());
             let estimate = UsageEntry { provider_key_id, ..entry(id % 3, 5, 100) };
-            admitted(bytes, Open { estimate, request_type, credit: limits(id) })
+            admitted(bytes, Open { estimate, request_type, credit: limits(id), bounds_output: id % 3 == 0 })
         }),
         1 => state.open.contains_key(&bytes).then(|| {
             let uncovered = [(limit(9, LimitKind::Budget), tokens)];

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/change_service.proto.
  */
 export const file_tollgate_v1_change_service: GenFile = /*@__PURE__*/
-  fileDesc("CiB0b2xsZ2F0ZS92MS9jaGFuZ2Vfc2VydmljZS5wcm90bxILdG9sbGdhdGUudjEicAoMQXBwbHlSZXF1ZXN0EiwKB29wdGlvbnMYASABKAsyGS50b2xsZ2F0ZS52MS5BcHBseU9wdGlvbnNIABIqCgZjaGFuZ2UYAiABKAsyGC50b2xsZ2F0ZS52MS5BcHBseUNoYW5nZUgAQgYKBHBhcnQiywEKDEFwcGx5T3B0aW9ucxIVCg12YWxpZGF0ZV9vbmx5GAEgASgIEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKbWFuYWdlZF9ieRgDIAEoCRIcChRyb2xsYmFja190b19yZXZpc2lvbhgEIAEoAxIvCg1yb2xsYmFja19rZXlzGAUgAygLMhgudG9sbGdhdGUudjEuUmVzb3VyY2VLZXkSGAoQcmV0dXJuX3Jlc291cmNlcxgGIAEoCBITCgtjcmVhdGVfb25seRgHIAEoCCLeAQoLQXBwbHlDaGFuZ2USLQoGdXBzZXJ0GAEgASgLMhsudG9sbGdhdGUudjEuQ29uZmlnUmVzb3VyY2VIABIqCgZkZWxldGUYAiABKAsyGC50b2xsZ2F0ZS52MS5SZXNvdXJjZUtleUgAEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIQCghyZXZpc2lvbhgEIAEoAxInCghjaGlsZHJlbhgFIAEoDjIVLnRvbGxnYXRlLnYxLkNoaWxkcmVuQggKBmNoYW5nZSKbAQoNQXBwbHlSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoAxIrCghvdXRjb21lcxgCIAMoCzIZLnRvbGxnYXRlLnYxLkFwcGx5T3V0Y29tZRIuCgxhbHNvX2NoYW5nZWQYAyADKAsyGC50b2xsZ2F0ZS52MS5SZXNvdXJjZUtleRIbChN0b3RhbF9jaGFuZ2VkX2NvdW50GAQgASgFIs0BCgxBcHBseU91dGNvbWUSJQoDa2V5GAEgASgLMhgudG9sbGdhdGUudjEuUmVzb3VyY2VLZXkSLgoJb3BlcmF0aW9uGAIgASgOMhsudG9sbGdhdGUudjEuQXBwbHlPcGVyYXRpb24SDQoFdmFsdWUYAyABKAkSKwoGYmVmb3JlGAQgASgLMhsudG9sbGdhdGUudjEuQ29uZmlnUmVzb3VyY2USKgoFYWZ0ZXIYBSABKAsyGy50b2xsZ2F0ZS52MS5Db25maWdSZXNvdXJjZSqnAQoOQXBwbHlPcGVyYXRpb24SHwobQVBQTFlfT1BFUkFUSU9OX1VOU1BFQ0lGSUVEEAASGwoXQVBQTFlfT1BFUkFUSU9OX0NSRUFURUQQARIbChdBUFBMWV9PUEVSQVRJT05fVVBEQVRFRBACEh0KGUFQUExZX09QRVJBVElPTl9VTkNIQU5HRUQQAxIbChdBUFBMWV9PUEVSQVRJT05fREVMRVRFRBAEMlEKDUNoYW5nZVNlcnZpY2USQAoFQXBwbHkSGS50b2xsZ2F0ZS52MS5BcHBseVJlcXVlc3QaGi50b2xsZ2F0ZS52MS5BcHBseVJlc3BvbnNlKAFCVgoPY29tLnRvbGxnYXRlLnYxUAFaFnRvbGxnYXRlL3YxO3RvbGxnYXRldjGqAgtUb2xsZ2F0ZS5WMcoCC1RvbGxnYXRlXFYx6gIMVG9sbGdhdGU6OlYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_tollgate_v1_config, file_tollgate_v1_resource]);
+  fileDesc("CiB0b2xsZ2F0ZS92MS9jaGFuZ2Vfc2VydmljZS5wcm90bxILdG9sbGdhdGUudjEicAoMQXBwbHlSZXF1ZXN0EiwKB29wdGlvbnMYASABKAsyGS50b2xsZ2F0ZS52MS5BcHBseU9wdGlvbnNIABIqCgZjaGFuZ2UYAiABKAsyGC50b2xsZ2F0ZS52MS5BcHBseUNoYW5nZUgAQgYKBHBhcnQi3gEKDEFwcGx5T3B0aW9ucxIVCg12YWxpZGF0ZV9vbmx5GAEgASgIEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKbWFuYWdlZF9ieRgDIAEoCRIcChRyb2xsYmFja190b19yZXZpc2lvbhgEIAEoAxIvCg1yb2xsYmFja19rZXlzGAUgAygLMhgudG9sbGdhdGUudjEuUmVzb3VyY2VLZXkSGAoQcmV0dXJuX3Jlc291cmNlcxgGIAEoCBITCgtjcmVhdGVfb25seRgHIAEoCBIRCgl0YWtlX292ZXIYCCABKAgi3gEKC0FwcGx5Q2hhbmdlEi0KBnVwc2VydBgBIAEoCzIbLnRvbGxnYXRlLnYxLkNvbmZpZ1Jlc291cmNlSAASKgoGZGVsZXRlGAIgASgLMhgudG9sbGdhdGUudjEuUmVzb3VyY2VLZXlIABIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEAoIcmV2aXNpb24YBCABKAMSJwoIY2hpbGRyZW4YBSABKA4yFS50b2xsZ2F0ZS52MS5DaGlsZHJlbkIICgZjaGFuZ2UimwEKDUFwcGx5UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSKwoIb3V0Y29tZXMYAiADKAsyGS50b2xsZ2F0ZS52MS5BcHBseU91dGNvbWUSLgoMYWxzb19jaGFuZ2VkGAMgAygLMhgudG9sbGdhdGUudjEuUmVzb3VyY2VLZXkSGwoTdG90YWxfY2hhbmdlZF9jb3VudBgEIAEoBSLmAQoMQXBwbHlPdXRjb21lEiUKA2tleRgBIAEoCzIYLnRvbGxnYXRlLnYxLlJlc291cmNlS2V5Ei4KCW9wZXJhdGlvbhgCIAEoDjIbLnRvbGxnYXRlLnYxLkFwcGx5T3BlcmF0aW9uEg0KBXZhbHVlGAMgASgJEisKBmJlZm9yZRgEIAEoCzIbLnRvbGxnYXRlLnYxLkNvbmZpZ1Jlc291cmNlEioKBWFmdGVyGAUgASgLMhsudG9sbGdhdGUudjEuQ29uZmlnUmVzb3VyY2USFwoPYmVmb3JlX3JldmlzaW9uGAYgASgDKqcBCg5BcHBseU9wZXJhdGlvbhIfChtBUFBMWV9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIbChdBUFBMWV9PUEVSQVRJT05fQ1JFQVRFRBABEhsKF0FQUExZX09QRVJBVElPTl9VUERBVEVEEAISHQoZQVBQTFlfT1BFUkFUSU9OX1VOQ0hBTkdFRBADEhsKF0FQUExZX09QRVJBVElPTl9ERUxFVEVEEAQyUQoNQ2hhbmdlU2VydmljZRJACgVBcHBseRIZLnRvbGxnYXRlLnYxLkFwcGx5UmVxdWVzdBoaLnRvbGxnYXRlLnYxLkFwcGx5UmVzcG9uc2UoAUJWCg9jb20udG9sbGdhdGUudjFQAVoWdG9sbGdhdGUvdjE7dG9sbGdhdGV2MaoCC1RvbGxnYXRlLlYxygILVG9sbGdhdGVcVjHqAgxUb2xsZ2F0ZTo6VjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_tollgate_v1_config, file_tollgate_v1_resource]);
 
 /**
  * A message of `Apply`.
@@ -98,7 +98,8 @@ export type ApplyOptions = Message<"tollgate.v1.ApplyOptions"> & {
   rollbackKeys: ResourceKey[];
 
   /**
-   * Answer with the resources before and after their changes, without usage and secrets.
+   * Answer with the resources before and after their changes, without usage and secrets. INVALID_ARGUMENT with more than
+   * 10,000 changes.
    *
    * @generated from field: bool return_resources = 6;
    */
@@ -111,6 +112,14 @@ export type ApplyOptions = Message<"tollgate.v1.ApplyOptions"> & {
    * @generated from field: bool create_only = 7;
    */
   createOnly: boolean;
+
+  /**
+   * Upserts may take over what another source manages. Without it, an upsert that would change a `managed_by` which is not
+   * empty is FAILED_PRECONDITION (MANAGED_ELSEWHERE), so that two sources do not undo each other's work.
+   *
+   * @generated from field: bool take_over = 8;
+   */
+  takeOver: boolean;
 };
 
 /**
@@ -267,6 +276,14 @@ export type ApplyOutcome = Message<"tollgate.v1.ApplyOutcome"> & {
    * @generated from field: tollgate.v1.ConfigResource after = 5;
    */
   after?: ConfigResource | undefined;
+
+  /**
+   * The revision of the resource as it was; 0 of one that is new. As `ApplyChange.revision`, it has a later call refuse what was
+   * changed since.
+   *
+   * @generated from field: int64 before_revision = 6;
+   */
+  beforeRevision: bigint;
 };
 
 /**
@@ -332,7 +349,8 @@ export const ApplyOperationSchema: GenEnum<ApplyOperation> = /*@__PURE__*/
 export const ChangeService: GenService<{
   /**
    * Makes all the changes of the stream in one revision, or none of them. The first message has the options, each one
-   * after it a change; the server decides when the client closes its side. At most 10,000 changes and 64 MiB in all.
+   * after it a change; the server decides when the client closes its side. At most 10,000 changes and 64 MiB in all; with
+   * `validate_only`, 100,000 changes and 256 MiB, so that what several calls are to do is checked together first.
    *
    * The order of the changes does not matter: the server takes providers, MCP clients, customers, teams, virtual keys,
    * model configs, routing rules, pricing overrides, provider governance and model prices one after the other, and

@@ -163,8 +163,8 @@ export type LaggingNode = Message<"tollgate.v1.LaggingNode"> & {
   lastSeen?: Timestamp | undefined;
 
   /**
-   * The instant from which on it admits nothing unless it is heard again: its last contact and its `max_staleness`. Absent if
-   * it has none: then it may decide with its copy for ever.
+   * The instant from which on it admits nothing unless it decides with the revision: `max_staleness` after its last contact,
+   * or after the revision was made if that is later. Absent if it has none: then it may decide with its copy for ever.
    *
    * @generated from field: google.protobuf.Timestamp cannot_admit_after = 5;
    */

@@ -68,7 +68,8 @@ export type ExplainRequest = Message<"tollgate.v1.ExplainRequest"> & {
   model: string;
 
   /**
-   * The provider key asked for; empty for any.
+   * The provider key asked for; empty for any. One that is known names its provider where `provider` is empty; beside
+   * another provider it is PROVIDER_KEY_BLOCKED.
    *
    * @generated from field: string provider_key_id = 5;
    */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/v1/limits.proto.
  */
 export const file_tollgate_v1_limits: GenFile = /*@__PURE__*/
-  fileDesc("Chh0b2xsZ2F0ZS92MS9saW1pdHMucHJvdG8SC3RvbGxnYXRlLnYxIm0KCENhbGVuZGFyEhEKCXRpbWVfem9uZRgBIAEoCRIxChFmaXJzdF9kYXlfb2Zfd2VlaxgCIAEoDjIWLnRvbGxnYXRlLnYxLkRheU9mV2VlaxIbChNmaXJzdF9tb250aF9vZl95ZWFyGAMgASgFItYGCgZCdWRnZXQSCgoCaWQYASABKAkSEQoJbWF4X2xpbWl0GAIgASgBEhYKDnJlc2V0X2R1cmF0aW9uGAMgASgJEhgKEGNhbGVuZGFyX2FsaWduZWQYBCABKAgSFQoNY3VycmVudF91c2FnZRgFIAEoARIuCgpsYXN0X3Jlc2V0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpuZXh0X3Jlc2V0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCg52aXJ0dWFsX2tleV9pZBgKIAEoCUgAEhEKB3RlYW1faWQYCyABKAlIABIVCgtjdXN0b21lcl9pZBgMIAEoCUgAEhwKEnByb3ZpZGVyX2NvbmZpZ19pZBgNIAEoA0gAEhkKD21vZGVsX2NvbmZpZ19pZBgOIAEoCUgAEhIKCHByb3ZpZGVyGA8gASgJSAASGQoPcHJvdmlkZXJfa2V5X2lkGBogASgJSAASGgoSbWF4X2xpbWl0X25hbm9fdXNkGBAgASgDEh4KFmN1cnJlbnRfdXNhZ2VfbmFub191c2QYESABKAMSKgoGYW5jaG9yGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5hbGVydF9wZXJjZW50cxgTIAMoBRIaChJ0ZW1wb3JhcnlfaW5jcmVhc2UYFCABKAESPAoYdGVtcG9yYXJ5X2luY3JlYXNlX3VudGlsGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCht0ZW1wb3JhcnlfaW5jcmVhc2VfbmFub191c2QYFiABKAMSGwoTZWZmZWN0aXZlX21heF9saW1pdBgXIAEoARIkChxlZmZlY3RpdmVfbWF4X2xpbWl0X25hbm9fdXNkGBggASgDEi0KC2VuZm9yY2VtZW50GBkgASgOMhgudG9sbGdhdGUudjEuRW5mb3JjZW1lbnRCBwoFb3duZXIi5QgKCVJhdGVMaW1pdBIKCgJpZBgBIAEoCRIcCg90b2tlbl9tYXhfbGltaXQYAiABKANIAYgBARIhChR0b2tlbl9yZXNldF9kdXJhdGlvbhgDIAEoCUgCiAEBEh4KEXJlcXVlc3RfbWF4X2xpbWl0GAQgASgDSAOIAQESIwoWcmVxdWVzdF9yZXNldF9kdXJhdGlvbhgFIAEoCUgEiAEBEhsKE3Rva2VuX2N1cnJlbnRfdXNhZ2UYBiABKAMSNAoQdG9rZW5fbGFzdF9yZXNldBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQdG9rZW5fbmV4dF9yZXNldBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoVcmVxdWVzdF9jdXJyZW50X3VzYWdlGAkgASgDEjYKEnJlcXVlc3RfbGFzdF9yZXNldBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9uZXh0X3Jlc2V0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCg52aXJ0dWFsX2tleV9pZBgOIAEoCUgAEhEKB3RlYW1faWQYDyABKAlIABIVCgtjdXN0b21lcl9pZBgQIAEoCUgAEhwKEnByb3ZpZGVyX2NvbmZpZ19pZBgRIAEoA0gAEhkKD21vZGVsX2NvbmZpZ19pZBgSIAEoCUgAEhIKCHByb3ZpZGVyGBMgASgJSAASGQoPcHJvdmlkZXJfa2V5X2lkGBsgASgJSAASGAoQY2FsZW5kYXJfYWxpZ25lZBgUIAEoCBIwCgx0b2tlbl9hbmNob3IYFSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlcXVlc3RfYW5jaG9yGBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5hbGVydF9wZXJjZW50cxgXIAMoBRItCgtlbmZvcmNlbWVudBgYIAEoDjIYLnRvbGxnYXRlLnYxLkVuZm9yY2VtZW50EikKHGNvbmN1cnJlbnRfcmVxdWVzdF9tYXhfbGltaXQYGSABKANIBYgBARIoCiBjb25jdXJyZW50X3JlcXVlc3RfY3VycmVudF91c2FnZRgaIAEoA0IHCgVvd25lckISChBfdG9rZW5fbWF4X2xpbWl0QhcKFV90b2tlbl9yZXNldF9kdXJhdGlvbkIUChJfcmVxdWVzdF9tYXhfbGltaXRCGQoXX3JlcXVlc3RfcmVzZXRfZHVyYXRpb25CHwodX2NvbmN1cnJlbnRfcmVxdWVzdF9tYXhfbGltaXQq2AEKCURheU9mV2VlaxIbChdEQVlfT0ZfV0VFS19VTlNQRUNJRklFRBAAEhYKEkRBWV9PRl9XRUVLX01PTkRBWRABEhcKE0RBWV9PRl9XRUVLX1RVRVNEQVkQAhIZChVEQVlfT0ZfV0VFS19XRURORVNEQVkQAxIYChREQVlfT0ZfV0VFS19USFVSU0RBWRAEEhYKEkRBWV9PRl9XRUVLX0ZSSURBWRAFEhgKFERBWV9PRl9XRUVLX1NBVFVSREFZEAYSFgoSREFZX09GX1dFRUtfU1VOREFZEAcqbgoLRW5mb3JjZW1lbnQSGwoXRU5GT1JDRU1FTlRfVU5TUEVDSUZJRUQQABIUChBFTkZPUkNFTUVOVF9IQVJEEAESFAoQRU5GT1JDRU1FTlRfU09GVBACEhYKEkVORk9SQ0VNRU5UX1NIQURPVxADQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Chh0b2xsZ2F0ZS92MS9saW1pdHMucHJvdG8SC3RvbGxnYXRlLnYxIm0KCENhbGVuZGFyEhEKCXRpbWVfem9uZRgBIAEoCRIxChFmaXJzdF9kYXlfb2Zfd2VlaxgCIAEoDjIWLnRvbGxnYXRlLnYxLkRheU9mV2VlaxIbChNmaXJzdF9tb250aF9vZl95ZWFyGAMgASgFIrEHCgZCdWRnZXQSCgoCaWQYASABKAkSEQoJbWF4X2xpbWl0GAIgASgBEhYKDnJlc2V0X2R1cmF0aW9uGAMgASgJEhgKEGNhbGVuZGFyX2FsaWduZWQYBCABKAgSFQoNY3VycmVudF91c2FnZRgFIAEoARIuCgpsYXN0X3Jlc2V0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpuZXh0X3Jlc2V0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYCg52aXJ0dWFsX2tleV9pZBgKIAEoCUgAEhEKB3RlYW1faWQYCyABKAlIABIVCgtjdXN0b21lcl9pZBgMIAEoCUgAEhwKEnByb3ZpZGVyX2NvbmZpZ19pZBgNIAEoA0gAEhkKD21vZGVsX2NvbmZpZ19pZBgOIAEoCUgAEhIKCHByb3ZpZGVyGA8gASgJSAASGQoPcHJvdmlkZXJfa2V5X2lkGBogASgJSAASGgoSbWF4X2xpbWl0X25hbm9fdXNkGBAgASgDEh4KFmN1cnJlbnRfdXNhZ2VfbmFub191c2QYESABKAMSKgoGYW5jaG9yGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5hbGVydF9wZXJjZW50cxgTIAMoBRIaChJ0ZW1wb3JhcnlfaW5jcmVhc2UYFCABKAESPAoYdGVtcG9yYXJ5X2luY3JlYXNlX3VudGlsGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCht0ZW1wb3JhcnlfaW5jcmVhc2VfbmFub191c2QYFiABKAMSGwoTZWZmZWN0aXZlX21heF9saW1pdBgXIAEoARIkChxlZmZlY3RpdmVfbWF4X2xpbWl0X25hbm9fdXNkGBggASgDEi0KC2VuZm9yY2VtZW50GBkgASgOMhgudG9sbGdhdGUudjEuRW5mb3JjZW1lbnQSMgoOdXNhZ2VfcmVzZXRfYXQYGyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB3Jlc2VydmUYHCABKA4yFC50b2xsZ2F0ZS52MS5SZXNlcnZlQgcKBW93bmVyIsAJCglSYXRlTGltaXQSCgoCaWQYASABKAkSHAoPdG9rZW5fbWF4X2xpbWl0GAIgASgDSAGIAQESIQoUdG9rZW5fcmVzZXRfZHVyYXRpb24YAyABKAlIAogBARIeChFyZXF1ZXN0X21heF9saW1pdBgEIAEoA0gDiAEBEiMKFnJlcXVlc3RfcmVzZXRfZHVyYXRpb24YBSABKAlIBIgBARIbChN0b2tlbl9jdXJyZW50X3VzYWdlGAYgASgDEjQKEHRva2VuX2xhc3RfcmVzZXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEHRva2VuX25leHRfcmVzZXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFXJlcXVlc3RfY3VycmVudF91c2FnZRgJIAEoAxI2ChJyZXF1ZXN0X2xhc3RfcmVzZXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfbmV4dF9yZXNldBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoOdmlydHVhbF9rZXlfaWQYDiABKAlIABIRCgd0ZWFtX2lkGA8gASgJSAASFQoLY3VzdG9tZXJfaWQYECABKAlIABIcChJwcm92aWRlcl9jb25maWdfaWQYESABKANIABIZCg9tb2RlbF9jb25maWdfaWQYEiABKAlIABISCghwcm92aWRlchgTIAEoCUgAEhkKD3Byb3ZpZGVyX2tleV9pZBgbIAEoCUgAEhgKEGNhbGVuZGFyX2FsaWduZWQYFCABKAgSMAoMdG9rZW5fYW5jaG9yGBUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5yZXF1ZXN0X2FuY2hvchgWIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOYWxlcnRfcGVyY2VudHMYFyADKAUSLQoLZW5mb3JjZW1lbnQYGCABKA4yGC50b2xsZ2F0ZS52MS5FbmZvcmNlbWVudBIpChxjb25jdXJyZW50X3JlcXVlc3RfbWF4X2xpbWl0GBkgASgDSAWIAQESKAogY29uY3VycmVudF9yZXF1ZXN0X2N1cnJlbnRfdXNhZ2UYGiABKAMSMgoOdXNhZ2VfcmVzZXRfYXQYHCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB3Jlc2VydmUYHSABKA4yFC50b2xsZ2F0ZS52MS5SZXNlcnZlQgcKBW93bmVyQhIKEF90b2tlbl9tYXhfbGltaXRCFwoVX3Rva2VuX3Jlc2V0X2R1cmF0aW9uQhQKEl9yZXF1ZXN0X21heF9saW1pdEIZChdfcmVxdWVzdF9yZXNldF9kdXJhdGlvbkIfCh1fY29uY3VycmVudF9yZXF1ZXN0X21heF9saW1pdCrYAQoJRGF5T2ZXZWVrEhsKF0RBWV9PRl9XRUVLX1VOU1BFQ0lGSUVEEAASFgoSREFZX09GX1dFRUtfTU9OREFZEAESFwoTREFZX09GX1dFRUtfVFVFU0RBWRACEhkKFURBWV9PRl9XRUVLX1dFRE5FU0RBWRADEhgKFERBWV9PRl9XRUVLX1RIVVJTREFZEAQSFgoSREFZX09GX1dFRUtfRlJJREFZEAUSGAoUREFZX09GX1dFRUtfU0FUVVJEQVkQBhIWChJEQVlfT0ZfV0VFS19TVU5EQVkQBypQCgdSZXNlcnZlEhcKE1JFU0VSVkVfVU5TUEVDSUZJRUQQABIUChBSRVNFUlZFX09CU0VSVkVEEAESFgoSUkVTRVJWRV9XT1JTVF9DQVNFEAIqbgoLRW5mb3JjZW1lbnQSGwoXRU5GT1JDRU1FTlRfVU5TUEVDSUZJRUQQABIUChBFTkZPUkNFTUVOVF9IQVJEEAESFAoQRU5GT1JDRU1FTlRfU09GVBACEhYKEkVORk9SQ0VNRU5UX1NIQURPVxADQlYKD2NvbS50b2xsZ2F0ZS52MVABWhZ0b2xsZ2F0ZS92MTt0b2xsZ2F0ZXYxqgILVG9sbGdhdGUuVjHKAgtUb2xsZ2F0ZVxWMeoCDFRvbGxnYXRlOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * The calendar that windows of an owner with `calendar_aligned` follow. A virtual key without one follows that of its team,
@@ -270,6 +270,22 @@ export type Budget = Message<"tollgate.v1.Budget"> & {
    * @generated from field: tollgate.v1.Enforcement enforcement = 25;
    */
   enforcement: Enforcement;
+
+  /**
+   * Output only. When an update set the usage to zero last (`reset_budget_usage`). What occurred before that is not counted
+   * in the window that it lies in, however late it is reported. Absent if it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp usage_reset_at = 27;
+   */
+  usageResetAt?: Timestamp | undefined;
+
+  /**
+   * How much nodes hold of the budget for a request whose caller does not bound the answer. `OBSERVED` if not given; on the
+   * watch stream and in the audit it is absent then.
+   *
+   * @generated from field: tollgate.v1.Reserve reserve = 28;
+   */
+  reserve: Reserve;
 };
 
 /**
@@ -497,6 +513,21 @@ export type RateLimit = Message<"tollgate.v1.RateLimit"> & {
    * @generated from field: int64 concurrent_request_current_usage = 26;
    */
   concurrentRequestCurrentUsage: bigint;
+
+  /**
+   * Output only. When an update set the usage to zero last (`reset_rate_limit_usage`), as in `Budget`.
+   *
+   * @generated from field: google.protobuf.Timestamp usage_reset_at = 28;
+   */
+  usageResetAt?: Timestamp | undefined;
+
+  /**
+   * How much nodes hold of the limit on LLM tokens for a request whose caller does not bound the answer, as in `Budget`. An
+   * entry without `token_max_limit` cannot have it.
+   *
+   * @generated from field: tollgate.v1.Reserve reserve = 29;
+   */
+  reserve: Reserve;
 };
 
 /**
@@ -576,6 +607,43 @@ export const DayOfWeekSchema: GenEnum<DayOfWeek> = /*@__PURE__*/
   enumDesc(file_tollgate_v1_limits, 0);
 
 /**
+ * How much of a limit nodes hold for a request in flight whose caller does not bound the answer (`max_tokens`).
+ *
+ * @generated from enum tollgate.v1.Reserve
+ */
+export enum Reserve {
+  /**
+   * In an entry that is written, on the watch stream and in the audit it means `OBSERVED`. Answers say what holds.
+   *
+   * @generated from enum value: RESERVE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What answers of the model usually have: the 95th percentile of the last 1,000 that the node saw, or 256 LLM tokens. An
+   * answer that is longer exceeds the limit by the difference.
+   *
+   * @generated from enum value: RESERVE_OBSERVED = 1;
+   */
+  OBSERVED = 1,
+
+  /**
+   * The longest answer of the model: `max_output_tokens` of its price. The limit is not exceeded, and fewer requests are in
+   * flight at once. Where one limit of a request says so, the estimate of the request is that for all of its limits. Of
+   * a model whose price does not say it, nodes hold what is observed.
+   *
+   * @generated from enum value: RESERVE_WORST_CASE = 2;
+   */
+  WORST_CASE = 2,
+}
+
+/**
+ * Describes the enum tollgate.v1.Reserve.
+ */
+export const ReserveSchema: GenEnum<Reserve> = /*@__PURE__*/
+  enumDesc(file_tollgate_v1_limits, 1);
+
+/**
  * How a limit holds requests back.
  *
  * @generated from enum tollgate.v1.Enforcement
@@ -615,5 +683,5 @@ export enum Enforcement {
  * Describes the enum tollgate.v1.Enforcement.
  */
 export const EnforcementSchema: GenEnum<Enforcement> = /*@__PURE__*/
-  enumDesc(file_tollgate_v1_limits, 1);
+  enumDesc(file_tollgate_v1_limits, 2);
 
