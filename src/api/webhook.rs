@@ -114,7 +114,7 @@ impl Api {
         let mut webhook = webhook;
         let mut secret = String::new();
         if let Some(webhook) = &mut webhook {
-            self.check_scheme(webhook)?;
+            self.check_url(webhook)?;
             if webhook.secret.is_empty() {
                 webhook.secret = webhooks::new_secret();
                 secret.clone_from(&webhook.secret);
@@ -138,9 +138,12 @@ impl Api {
         let (validates, mut webhook) = (call.validate_only, webhook);
         let mut secret = String::new();
         if let Some(webhook) = &mut webhook {
-            let named = mask.as_ref().is_some_and(|mask| mask.paths.iter().any(|path| path == "secret"));
-            self.check_scheme(webhook)?;
-            if named && webhook.secret.is_empty() {
+            let names = |field: &str| mask.as_ref().is_some_and(|mask| mask.paths.iter().any(|path| path == field));
+            // What stays as it is may be from a time when the server allowed more.
+            if names("url") || names("*") || mask.as_ref().is_none_or(|mask| mask.paths.is_empty()) {
+                self.check_url(webhook)?;
+            }
+            if names("secret") && webhook.secret.is_empty() {
                 webhook.secret = webhooks::new_secret();
                 secret.clone_from(&webhook.secret);
             }
@@ -156,11 +159,10 @@ impl Api {
         Ok(response)
     }
 
-    /// `http` is for receivers on the same machine or in the same private network, where the server allows them.
-    fn check_scheme(&self, webhook: &v1::Webhook) -> Result<(), Error> {
+    /// A URL to which nothing could ever be sent is refused when it is written, not when the first alert is lost.
+    fn check_url(&self, webhook: &v1::Webhook) -> Result<(), Error> {
         let mut violations = Violations::new();
-        if webhook.url.starts_with("http://") && !self.webhooks.allows_private() {
-            let text = "is not encrypted; use https, or start the server with --allow-private-webhooks";
+        if let Some(text) = self.webhooks.refuses(&webhook.url) {
             violations.add(Path::root("webhook").field("url"), text);
         }
         Ok(violations.or(())?)

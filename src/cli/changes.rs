@@ -4,7 +4,12 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::Failure;
+use super::files::reference::is_id;
 use super::remote::{RemoteArgs, amount, dynamic, kind_name, moment, print, print_json_line, refused};
+use super::resource::api::{Api, text};
+use super::resource::find::find;
+use super::resource::subject;
+use super::resource::subject::word;
 use crate::domain::Kind;
 use crate::proto::v1;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
@@ -20,8 +25,10 @@ Secrets and their hashes are left out.
 Examples:
   tollgate changes --from 24h
       All changes since yesterday.
-  tollgate changes --kind virtual_key --id 0190a8f0-… --actor ops
+  tollgate changes --kind key --id Acme/Search/notebook --actor ops
       The changes of one virtual key by one caller.
+  tollgate changes --id 0190a8f0-…
+      Those of a resource that may be deleted.
   tollgate changes --kind token
       The changes by which access tokens were made and revoked.
   tollgate changes --json --limit 1000000 | jq -c 'select(.op == \"CHANGE_OP_DELETE\")'
@@ -34,8 +41,8 @@ pub(super) struct ChangesArgs {
     #[arg(long, env = "TOLLGATE_KIND", value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
 
-    /// Only changes of the resource with this id
-    #[arg(long, env = "TOLLGATE_ID", value_name = "ID", default_value = "", hide_default_value = true)]
+    /// Only changes of this resource: an id; or, beside --kind, the name or path of one that exists
+    #[arg(long, env = "TOLLGATE_ID", value_name = "NAME", default_value = "", hide_default_value = true)]
     id: String,
 
     /// Only changes by this caller: the name of an access token, or the actor as the trail shows it
@@ -62,10 +69,27 @@ pub(super) struct ChangesArgs {
 /// A kind of resource. Those that are on no stream are in the audit trail too.
 fn kind(text: &str) -> Result<Kind, String> {
     let name = text.trim().replace('-', "_");
-    Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-        let names: Vec<_> = Kind::ALL.into_iter().map(Kind::name).collect();
+    let known = Kind::ALL.into_iter().find(|kind| kind.name() == name || word(*kind) == name);
+    known.or_else(|| subject::kind(text.trim()).ok()).ok_or_else(|| {
+        let names: Vec<_> = Kind::ALL.into_iter().map(word).collect();
         format!("is none of {}", names.join(", "))
     })
+}
+
+/// The id of the resource that `--id` names.
+async fn id_of(api: &Api, kind: Option<Kind>, named: String) -> Result<String, Failure> {
+    match kind {
+        // Their names are their ids, of those too that are deleted.
+        None | Some(Kind::Provider | Kind::McpClient | Kind::ProviderGovernance) => Ok(named),
+        Some(_) if named.is_empty() || is_id(&named) => Ok(named),
+        Some(kind) => find(api, kind, &named).await.map(|found| text(&found, "id")).map_err(|failure| match failure {
+            Failure::Failed(why) => {
+                let why = format!("{why}; of one that is deleted give the id: tollgate changes --kind {}", word(kind));
+                Failure::Failed(why.into())
+            }
+            failure => failure,
+        }),
+    }
 }
 
 /// An instant, or how long ago it was.
@@ -79,18 +103,28 @@ fn time(text: &str) -> Result<prost_types::Timestamp, String> {
 
 pub(super) async fn run(args: ChangesArgs) -> Result<(), Failure> {
     let ChangesArgs { remote, kind, id, actor, from, to, revision, limit } = args;
+    let api = Api { server: remote.connect().await? };
+    let is_guessed = kind.is_none() && !id.is_empty() && !is_id(&id);
+    let named = id.clone();
+    let id = id_of(&api, kind, id).await?;
     let kind = kind.map_or(0, Kind::number);
     let mut request = v1::ListChangesRequest { kind, id, actor, from, to, revision, ..Default::default() };
-    let mut client = ConfigServiceClient::new(remote.connect().await?);
-    let mut left = limit;
+    let mut client = ConfigServiceClient::new(api.server);
+    let (mut left, mut is_empty) = (limit, true);
     while left > 0 {
         request.page_size = i32::try_from(left.min(500)).unwrap_or(500);
         let page = client.list_changes(request.clone()).await.map_err(|status| refused(&status))?.into_inner();
         left -= page.changes.len().min(left);
+        is_empty &= page.changes.is_empty();
         for change in &page.changes {
             if remote.json { print_json_line(change)? } else { show(change)? }
         }
         if page.next_page_token.is_empty() {
+            if is_empty && is_guessed {
+                let text =
+                    format!("no change is of the id {named:?}; beside a name or path give --kind, as --kind key");
+                return Err(Failure::Failed(text.into()));
+            }
             return Ok(());
         }
         request.page_token = page.next_page_token;

@@ -17,7 +17,8 @@ const FLAGS: [&str; 4] = ["server", "tls_ca", "tls_client_cert", "tls_client_key
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Contexts are kept in ~/.config/tollgate/config.toml (or in the file that TOLLGATE_CONFIG names). A command uses the present one, \
-or that of --context, unless --server or TOLLGATE_SERVER is given: an access token is sent to the server of its context alone.
+or that of --context, unless --server or TOLLGATE_SERVER is given: an access token is sent to the server of its context alone. \
+--context on the command line goes before what the environment says of a server.
 
 Examples:
   tollgate context add prod --server https://tollgate.example.com:50051 --token-file - --use < token.txt
@@ -277,11 +278,26 @@ pub(super) fn defaults(command: Command, matches: &ArgMatches) -> Result<Command
     }
     // Only commands for a server have the flag.
     let Ok(named) = matches.try_get_one::<String>("context") else { return Ok(command) };
-    let is_given = |flag: &str| {
-        let source = matches.value_source(flag);
-        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    let given = |flag: &str| matches.value_source(flag).filter(|source| *source != ValueSource::DefaultValue);
+    let overrides = match (given("server"), given("context")) {
+        (Some(ValueSource::CommandLine), Some(ValueSource::CommandLine)) => {
+            return Err(usage("--server and --context both say where the server is; give one of them".to_owned()));
+        }
+        (Some(ValueSource::EnvVariable), Some(ValueSource::EnvVariable)) => {
+            let text = "TOLLGATE_SERVER and TOLLGATE_CONTEXT both say where the server is; unset one of them";
+            return Err(usage(text.to_owned()));
+        }
+        // Somebody named a context just now: a server that the environment had before must not take what is meant for that one,
+        // nor that one the access token of the server.
+        (Some(_), Some(ValueSource::CommandLine)) => true,
+        (Some(_), _) => return Ok(command),
+        (None, _) => false,
     };
-    if is_given("server") || (named.is_none() && place().is_none()) {
+    let is_given = |flag: &str| match given(flag) {
+        Some(ValueSource::EnvVariable) => !overrides,
+        source => source.is_some(),
+    };
+    if named.is_none() && place().is_none() {
         return Ok(command);
     }
     let file = File::read()?;
@@ -303,16 +319,19 @@ pub(super) fn defaults(command: Command, matches: &ArgMatches) -> Result<Command
     // The command line keeps its defaults for as long as the program runs.
     let defaults: Vec<(String, &'static str)> =
         defaults.into_iter().map(|(flag, value)| (flag, &*Box::leak(value.into_boxed_str()))).collect();
-    Ok(with_defaults(command, &defaults))
+    Ok(with_defaults(command, &defaults, overrides))
 }
 
-fn with_defaults(command: Command, defaults: &[(String, &'static str)]) -> Command {
+/// `overrides`: what the environment says of a server does not count.
+fn with_defaults(command: Command, defaults: &[(String, &'static str)], overrides: bool) -> Command {
+    let is_of_server = |arg: &clap::Arg| arg.get_id() == "token" || FLAGS.contains(&arg.get_id().as_str());
+    let unset = |arg: clap::Arg| if overrides && is_of_server(&arg) { arg.env(None::<&str>) } else { arg };
     let set = |arg: clap::Arg| match defaults.iter().find(|(flag, _)| arg.get_id().as_str() == flag) {
         // A default of a context is not shown in help: it may be a secret.
         Some((_, value)) => arg.default_value(*value).hide_default_value(true),
         None => arg,
     };
     let is_client = command.get_arguments().any(|arg| arg.get_id() == "context");
-    let command = if is_client { command.mut_args(set) } else { command };
-    command.mut_subcommands(|inner| with_defaults(inner, defaults))
+    let command = if is_client { command.mut_args(unset).mut_args(set) } else { command };
+    command.mut_subcommands(|inner| with_defaults(inner, defaults, overrides))
 }

@@ -6,6 +6,7 @@
 
 mod change;
 mod changes;
+mod command_line;
 mod context;
 mod credit;
 mod database;
@@ -23,6 +24,7 @@ mod nodes;
 mod price;
 mod prices;
 mod progress;
+mod redraw;
 mod remote;
 mod resource;
 #[cfg(test)]
@@ -49,7 +51,7 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::server::ServerError;
 use crate::settings::{LogFormat, LogSettings};
@@ -215,7 +217,7 @@ fn is_setting(error: &(dyn Error + 'static)) -> bool {
 
 /// Runs the command that the arguments of this process name, and returns its exit code.
 pub fn main() -> ExitCode {
-    let Cli { command, log } = match parsed() {
+    let Cli { command, log } = match command_line::parsed() {
         Ok(cli) => cli,
         Err(failure) => return ended(Err(failure)),
     };
@@ -265,18 +267,6 @@ pub fn main() -> ExitCode {
     ended(done)
 }
 
-/// The command line, read with the present context; an end of its own if it is wrong, or asks for help.
-fn parsed() -> Result<Cli, Failure> {
-    let command = without_empty(Cli::command());
-    // A first look tells which command it is and which context it names; what is wrong shows at the second.
-    let first = command.clone().ignore_errors(true).try_get_matches();
-    let command = match first {
-        Ok(matches) => context::defaults(command, &matches)?,
-        Err(_) => command,
-    };
-    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
-}
-
 /// Says how a command ended.
 fn ended(done: Result<(), Failure>) -> ExitCode {
     let (code, error) = match done {
@@ -288,15 +278,6 @@ fn ended(done: Result<(), Failure>) -> ExitCode {
     };
     eprintln!("tollgate: {}", chain(error.as_ref()));
     ExitCode::from(code)
-}
-
-/// The command line, where variables of the environment that are empty count as unset.
-fn without_empty(command: clap::Command) -> clap::Command {
-    let unset = |arg: clap::Arg| match arg.get_env().and_then(std::env::var_os) {
-        Some(value) if value.is_empty() => arg.env(None::<&str>),
-        Some(_) | None => arg,
-    };
-    command.mut_args(unset).mut_subcommands(without_empty)
 }
 
 /// How long a thread that has nothing to do is kept.

@@ -1,14 +1,17 @@
 //! `tollgate nodes`: the fleet, and what each node knows and holds.
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Failure;
+use super::files::plural;
+use super::redraw;
 use super::remote::{RemoteArgs, amount, kind_name, moment, print, print_json_line, refused};
-use super::table::{Cell, Column, Tone, distance, now, show};
+use super::table::{Cell, Column, Screen, Tone, distance, lines, now, show};
 use super::target::Server;
+use super::{Failure, stop_signal};
 use crate::proto::v1;
 use crate::proto::v1::node_service_client::NodeServiceClient;
 
@@ -87,7 +90,8 @@ struct ListArgs {
     #[arg(long, env = "TOLLGATE_WIDE", value_parser = BoolishValueParser::new())]
     wide: bool,
 
-    /// Look again each second, and print what there is whenever it changed
+    /// Look again each second until Ctrl-C: on a terminal the table is drawn anew in its place, else printed again when it
+    /// changed
     #[arg(long, env = "TOLLGATE_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
 }
@@ -147,35 +151,71 @@ async fn list_nodes(args: ListArgs) -> Result<(), Failure> {
     let ListArgs { remote, node_id, state, all, wide, watch } = args;
     let mut client = NodeServiceClient::new(remote.connect().await?);
     let state = state.map_or(v1::NodeState::Unspecified, State::message);
-    let mut told: Option<Vec<v1::Node>> = None;
-    loop {
+    let mut look = async || {
         let mut nodes = read(&mut client, &node_id, state).await?;
         nodes.retain(|node| all || state == v1::NodeState::Gone || node.state() != v1::NodeState::Gone);
-        if told.as_ref() != Some(&nodes) {
-            if told.is_some() && !remote.json {
-                print("")?;
+        Ok::<_, Failure>(nodes)
+    };
+    if !watch {
+        let nodes = look().await?;
+        return if remote.json { nodes.iter().try_for_each(print_json_line) } else { print_table(&nodes, wide) };
+    }
+    let mut stop = stop_signal()?;
+    let (in_place, mut told) = (io::stdout().is_terminal() && !remote.json, None);
+    loop {
+        let nodes = tokio::select! {
+            nodes = look() => nodes?,
+            _ = stop.received() => return Ok(()),
+        };
+        if in_place {
+            draw(&nodes, wide)?;
+        } else {
+            // How long ago a node was heard is another each time, and no news by itself.
+            let news: Vec<_> = nodes.iter().map(|node| v1::Node { last_seen: None, ..node.clone() }).collect();
+            if told.as_ref() != Some(&news) {
+                if told.is_some() && !remote.json {
+                    print("")?;
+                }
+                if remote.json {
+                    nodes.iter().try_for_each(print_json_line)?;
+                } else {
+                    print_table(&nodes, wide)?;
+                }
+                told = Some(news);
             }
-            if remote.json {
-                nodes.iter().try_for_each(print_json_line)?;
-            } else {
-                print_table(&nodes, wide)?;
-            }
-            told = Some(nodes);
         }
-        if !watch {
-            return Ok(());
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.received() => return Ok(()),
         }
-        tokio::time::sleep(LOOK).await;
     }
 }
 
-fn print_table(nodes: &[v1::Node], wide: bool) -> Result<(), Failure> {
+/// The columns and rows of the table.
+fn rows(nodes: &[v1::Node], wide: bool) -> (Vec<Column>, Vec<Vec<Cell>>) {
     let now = now();
     if !wide {
-        return show(&COLUMNS, &nodes.iter().map(|node| cells(node, now)).collect::<Vec<_>>(), false);
+        return (COLUMNS.to_vec(), nodes.iter().map(|node| cells(node, now)).collect());
     }
-    let columns = [COLUMNS.as_slice(), &MORE].concat();
-    show(&columns, &nodes.iter().map(|node| [cells(node, now), more_cells(node)].concat()).collect::<Vec<_>>(), true)
+    let rows = nodes.iter().map(|node| [cells(node, now), more_cells(node)].concat());
+    ([COLUMNS.as_slice(), &MORE].concat(), rows.collect())
+}
+
+fn print_table(nodes: &[v1::Node], wide: bool) -> Result<(), Failure> {
+    let (columns, rows) = rows(nodes, wide);
+    show(&columns, &rows, wide)
+}
+
+/// Draws the table in the place of the one before.
+fn draw(nodes: &[v1::Node], wide: bool) -> Result<(), Failure> {
+    let (columns, rows) = rows(nodes, wide);
+    let now = moment(&std::time::SystemTime::now().into());
+    let title = format!("{} node{}, {now}, Ctrl-C to end", nodes.len(), plural(nodes.len()));
+    let page = [title, String::new()].into_iter().chain(lines(&columns, &rows, Screen::of_output(wide)));
+    match redraw::draw(&mut io::stdout().lock(), &page.collect::<Vec<_>>(), redraw::height()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 async fn read(
@@ -261,7 +301,6 @@ async fn forget(args: ForgetArgs) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::{Screen, lines};
     use super::*;
 
     #[test]

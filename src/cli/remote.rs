@@ -28,8 +28,17 @@ pub(super) struct RemoteArgs {
 
     /// How long the server may take for an answer
     #[arg(long, env = "TOLLGATE_TIMEOUT", default_value = "15s", value_name = "DURATION",
-          value_parser = humantime::parse_duration)]
+          value_parser = patience)]
     timeout: Duration,
+}
+
+/// How long to wait for something.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("leaves no time for an answer; write a longer one, as 15s".to_owned()),
+        Ok(patience) => Ok(patience),
+        Err(why) => Err(format!("is no duration ({why}); write one as 15s or 2m")),
+    }
 }
 
 impl RemoteArgs {
@@ -55,6 +64,10 @@ pub(super) fn refused(status: &Status) -> Failure {
     if let Some(request) = details.bad_request().filter(|request| request.field_violations.len() > 1) {
         let all = request.field_violations.iter().map(|it| format!("{}: {}", it.field, it.description));
         text = format!("{:?}: {}", status.code(), all.collect::<Vec<_>>().join("; "));
+    }
+    // The client's own limit, as the transport tells it.
+    if status.code() == Code::Cancelled && status.message() == "Timeout expired" {
+        text = "DeadlineExceeded: the server did not answer in time; give it longer with --timeout".to_owned();
     }
     if status.code() == Code::Unauthenticated {
         text.push_str("; this command takes it from TOLLGATE_TOKEN or --token");

@@ -138,7 +138,7 @@ fn object(replica: &v1::Replica, answers: &str) -> serde_json::Value {
 }
 
 /// Asks the server for the information on the control plane.
-async fn info(server: &Server) -> Result<v1::ServerInfo, Failure> {
+pub(super) async fn info(server: &Server) -> Result<v1::ServerInfo, Failure> {
     let answer = ConfigServiceClient::new(server.clone()).get_server_info(v1::GetServerInfoRequest {}).await;
     let info = answer.map_err(|status| refused(&status))?.into_inner().server_info;
     info.ok_or_else(|| Failure::Failed("the server tells nothing of itself".into()))

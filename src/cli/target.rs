@@ -139,7 +139,12 @@ impl Target {
     pub(super) async fn connect(&self, patience: Duration) -> Result<Server, Failure> {
         let channel = self.endpoint()?.timeout(patience).connect().await.map_err(|error| {
             let why = with_causes(error.to_string(), error.source());
-            Failure::Failed(format!("{}: {}", self.server, self.with_hint(why)).into())
+            let hint = if why.contains("onnection refused") || why.contains("dns error") {
+                "; is it running there? --server, TOLLGATE_SERVER or a context says where it is"
+            } else {
+                ""
+            };
+            Failure::Failed(format!("{}: {}{hint}", self.server, self.with_hint(why)).into())
         })?;
         self.authenticated(channel)
     }

@@ -1,5 +1,7 @@
 //! The command line as a whole.
 
+use clap::CommandFactory as _;
+
 use super::*;
 
 #[test]

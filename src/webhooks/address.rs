@@ -43,9 +43,76 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
+/// Whether a host of a URL is private by its very name, whatever a look-up says: a special address in any of the forms that
+/// systems take, or a name that is kept for this machine or this network.
+pub(super) fn is_private_name(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let name = bare.trim_end_matches('.').to_ascii_lowercase();
+    let address = name.parse().ok().or_else(|| numbers(&name).map(IpAddr::V4));
+    let is_under = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    match address {
+        Some(address) => !is_public(address),
+        None => ["localhost", "localhost.localdomain", "local", "internal"].into_iter().any(is_under),
+    }
+}
+
+/// An address of IPv4 as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal, of which the last fills up.
+fn numbers(host: &str) -> Option<Ipv4Addr> {
+    let parts = host.split('.').map(|part| match part.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if part.len() > 1 && part.starts_with('0') => u32::from_str_radix(part, 8).ok(),
+        None => part.parse().ok(),
+    });
+    let parts = parts.collect::<Option<Vec<u32>>>().filter(|parts| (1..=4).contains(&parts.len()))?;
+    let (last, first) = parts.split_last()?;
+    let room = 4 - first.len();
+    let fits = first.iter().all(|part| *part < 256) && u64::from(*last) < 1 << (8 * room);
+    let high = first.iter().zip([24, 16, 8]).fold(0, |sum, (part, shift)| sum | part << shift);
+    fits.then(|| Ipv4Addr::from(high | last))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_host_is_known_by_its_name() {
+        for private in [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7F.1",
+            "0177.0.0.1",
+            "10.0.0.1",
+            "0xa9fea9fe",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "[fe80::1]",
+            "localhost",
+            "LocalHost.",
+            "a.localhost",
+            "localhost.localdomain",
+            "printer.local",
+            "metadata.google.internal",
+        ] {
+            assert!(is_private_name(private), "{private}");
+        }
+        for public in [
+            "1.1.1.1",
+            "16843009",
+            "[2606:4700::1111]",
+            "example.com",
+            "localhost.example.com",
+            "notlocalhost",
+            "10.example.com",
+            "alerts",
+            "1.2.3.4.5",
+            "256.1.1.1",
+        ] {
+            assert!(!is_private_name(public), "{public}");
+        }
+    }
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {

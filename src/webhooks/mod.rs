@@ -60,9 +60,18 @@ impl Webhooks {
         Self { ledger, store, client: Client::new(allow_private), replica, metrics: WebhookMetrics::default() }
     }
 
-    /// Whether private addresses, and `http`, are allowed.
-    pub fn allows_private(&self) -> bool {
-        self.client.allows_private()
+    /// Why nothing could be sent to a URL, as far as the URL alone tells: a name may still mean a private address.
+    pub fn refuses(&self, url: &str) -> Option<String> {
+        const REMEDY: &str = "or start the server with --allow-private-webhooks";
+        if self.client.allows_private() {
+            return None;
+        }
+        if url.starts_with("http://") {
+            return Some(format!("is not encrypted; use https, {REMEDY}"));
+        }
+        let url: http::Uri = url.parse().ok()?;
+        let host = url.host().filter(|host| address::is_private_name(host))?;
+        Some(format!("leads to {host}, which is private; name a host of the internet, {REMEDY}"))
     }
 
     /// Adds what deliveries tell of themselves.

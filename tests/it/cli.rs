@@ -5,7 +5,10 @@ mod contexts;
 mod files;
 mod laws;
 mod moving;
+mod names;
 mod resources;
+mod secrets;
+mod wrong;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

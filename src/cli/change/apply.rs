@@ -1,6 +1,5 @@
 //! `tollgate plan` and `tollgate apply`: a server made as files say, in one revision.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,8 +14,8 @@ use crate::cli::files::{Document, FilesArgs, failed, load};
 use crate::cli::remote::{RemoteArgs, print, print_json_line};
 use crate::cli::resource::api::Api;
 use crate::cli::resource::delete::confirm;
-use crate::cli::resource::key::{SecretArgs, tell};
 use crate::cli::resource::place::shortened;
+use crate::cli::resource::secrets::{SecretArgs, tell};
 use crate::cli::wait::WaitArgs;
 use crate::proto::v1;
 use crate::proto::v1::config_resource::Resource;
@@ -170,7 +169,7 @@ async fn make(
     if counts.deleted > 0 {
         confirm(&format!("delete {} resources", counts.deleted), yes)?;
     }
-    let secrets_file = secrets.open()?;
+    let mut secrets_file = secrets.open()?;
     // After each call: what comes after it may fail, and nobody shows a value twice.
     let mut made = |Made { mut answer, names }: Made| {
         if remote.json && secrets_file.is_none() {
@@ -179,8 +178,7 @@ async fn make(
         let values = answer.outcomes.iter_mut().zip(names).filter(|(outcome, _)| !outcome.value.is_empty());
         let values: Vec<_> = values.map(|(outcome, name)| (name, std::mem::take(&mut outcome.value))).collect();
         if !values.is_empty() {
-            let file = secrets_file.as_ref().map(File::try_clone).transpose();
-            tell(file.map_err(|error| Failure::Failed(error.into()))?, secrets, &values)?;
+            tell(secrets_file.as_mut(), &values)?;
         }
         if remote.json { print_json_line(&answer) } else { Ok(()) }
     };

@@ -21,7 +21,7 @@ pub(in crate::cli) const PATIENCE: Duration = Duration::from_secs(120);
 const MANY: usize = 500;
 
 /// Asks for changes.
-pub(super) async fn apply(
+pub(in crate::cli) async fn apply(
     server: &Server,
     options: v1::ApplyOptions,
     changes: Vec<v1::ApplyChange>,

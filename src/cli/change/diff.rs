@@ -8,6 +8,7 @@ use super::told::{Item, show};
 use crate::cli::Failure;
 use crate::cli::remote::{RemoteArgs, print_json_line, refused};
 use crate::cli::resource::subject::kind;
+use crate::cli::status::info;
 use crate::domain::Kind;
 use crate::proto::v1;
 use crate::proto::v1::config_service_client::ConfigServiceClient;
@@ -41,9 +42,15 @@ pub(in crate::cli) struct DiffArgs {
 
 pub(in crate::cli) async fn run(args: DiffArgs) -> Result<(), Failure> {
     let DiffArgs { remote, from, to, kind } = args;
-    let to = to.unwrap_or(i64::MAX);
+    let server = remote.connect().await?;
+    let head = info(&server).await?.head_revision;
+    if let Some(future) = [Some(from), to].into_iter().flatten().find(|revision| *revision > head) {
+        let text = format!("revision {future} is in the future; the store is at revision {head}");
+        return Err(Failure::Failed(text.into()));
+    }
+    let to = to.unwrap_or(head);
     let (earlier, later) = (from.min(to), from.max(to));
-    let mut client = ConfigServiceClient::new(remote.connect().await?);
+    let mut client = ConfigServiceClient::new(server);
     let kind = kind.map_or(0, Kind::number);
     let mut request = v1::ListChangesRequest { page_size: 1_000, kind, ..Default::default() };
     let mut outcomes: BTreeMap<(i32, String), ApplyOutcome> = BTreeMap::new();
@@ -96,5 +103,12 @@ pub(in crate::cli) async fn run(args: DiffArgs) -> Result<(), Failure> {
         }
         items.push(item);
     }
-    if remote.json { Ok(()) } else { show(&items) }
+    match items.is_empty() {
+        _ if remote.json => Ok(()),
+        true => {
+            eprintln!("tollgate: nothing differs between revisions {from} and {to}");
+            Ok(())
+        }
+        false => show(&items),
+    }
 }

@@ -12,4 +12,4 @@ pub(super) mod rollback;
 mod tests;
 mod told;
 
-pub(super) use self::call::{PATIENCE, as_they_are};
+pub(super) use self::call::{PATIENCE, apply, as_they_are};

@@ -90,6 +90,23 @@ impl Document {
         Fault { file: self.file.clone(), line, path: path.to_owned(), text: text.into() }
     }
 
+    /// The fields that the document names, as the API calls them; those too whose value is the default.
+    fn fields(&self, message: &DynamicMessage) -> Vec<String> {
+        let Value::Map(entries) = &self.node.value else { return Vec::new() };
+        let descriptor = message.descriptor();
+        let known = |name: &str| {
+            let field = descriptor.get_field_by_name(name).or_else(|| descriptor.get_field_by_json_name(name));
+            field.map(|field| field.name().to_owned())
+        };
+        let named = |entry: &node::Entry| match reference::shorthand(self.kind, &entry.name) {
+            Some(shorthand) => {
+                shorthand.scope.and_then(|_| known("scope")).into_iter().chain(known(shorthand.field)).collect()
+            }
+            None => Vec::from_iter(known(&entry.name)),
+        };
+        entries.iter().flat_map(named).collect()
+    }
+
     /// The shorthand that stands in the document for a field of the resource, if one does.
     fn as_written<'a>(&self, path: &'a str) -> &'a str {
         let stands_for = |name: &&str| {
@@ -134,18 +151,22 @@ pub(super) const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// A part of a document, as flags describe it: what is missing is not looked for.
+/// A part of a document, as flags describe it, and the fields that it names: what is missing is not looked for.
 ///
 /// # Errors
 ///
 /// The faults, without their lines.
-pub(super) fn fragment(text: &str) -> Result<DynamicMessage, String> {
+pub(super) fn fragment(text: &str) -> Result<(DynamicMessage, Vec<String>), String> {
     let mut faults = Faults::default();
     let nodes = node::documents(text).map_err(|malformed| malformed.text)?;
     let read = nodes.into_iter().next().and_then(|node| document(&Path::new("").into(), node, &mut faults));
     let said = || faults.0.iter().map(|(_, path, text)| format!("{path} {text}")).collect::<Vec<_>>().join("; ");
     match read {
-        Some(document) => document.message().ok_or_else(said),
+        Some(document) => {
+            let message = document.message().ok_or_else(said)?;
+            let fields = document.fields(&message);
+            Ok((message, fields))
+        }
         None => Err(said()),
     }
 }

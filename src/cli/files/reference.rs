@@ -3,9 +3,9 @@
 use crate::domain::Kind;
 
 /// A name of a field that stands for another one in documents.
-pub(super) struct Shorthand {
+pub(in crate::cli) struct Shorthand {
     /// The field that it stands for.
-    pub(super) field: &'static str,
+    pub(in crate::cli) field: &'static str,
     /// The kind that it refers to.
     pub(super) refers_to: Kind,
     /// The value of `scope` that it implies.
@@ -13,7 +13,7 @@ pub(super) struct Shorthand {
 }
 
 /// The shorthand `name` of documents of `kind`.
-pub(super) fn shorthand(kind: Kind, name: &str) -> Option<Shorthand> {
+pub(in crate::cli) fn shorthand(kind: Kind, name: &str) -> Option<Shorthand> {
     let refers_to = match name {
         "customer" => Kind::Customer,
         "team" => Kind::Team,

@@ -85,11 +85,16 @@ fn entry(text: &mut String, indent: usize, message: &MessageDescriptor, field: &
 
 fn fields(text: &mut String, indent: usize, message: &DynamicMessage) {
     let descriptor = message.descriptor();
-    for field in descriptor.fields().filter(|field| message.has_field(field)) {
+    for field in descriptor.fields().filter(|field| message.has_field(field) || is_said(&descriptor, field)) {
         if !is_output_only(&descriptor, field.name()) && !is_part_id(&descriptor, field.name()) {
             entry(text, indent, &descriptor, &field, &message.get_field(&field));
         }
     }
+}
+
+/// Whether a document says this although it is 0: a lock that is not written down is easily taken for a budget without a limit.
+fn is_said(message: &MessageDescriptor, field: &FieldDescriptor) -> bool {
+    message.name() == "Budget" && field.name() == "max_limit"
 }
 
 /// Whether an answer says this although it is the default.

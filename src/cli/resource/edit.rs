@@ -1,6 +1,6 @@
 //! `tollgate edit`: a resource as a document in an editor.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::Command;
 
 use clap::Args;
@@ -46,13 +46,17 @@ pub(in crate::cli) async fn run(args: EditArgs) -> Result<(), Failure> {
     let EditArgs { remote, kind, name, wait } = args;
     let api = Api { server: remote.connect().await? };
     let before = find(&api, kind, &name).await?;
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = variable("VISUAL").or_else(|| variable("EDITOR"));
+    if editor.is_none() && !std::io::stdin().is_terminal() {
+        return Err(Failure::Usage("there is no terminal for vi; name another editor in EDITOR, or use update".into()));
+    }
+    let editor = editor.unwrap_or_else(|| "vi".to_owned());
     let original = document(&before, &Places::of(&api, std::slice::from_ref(&before)).await?);
     let mut file = tempfile::Builder::new().prefix("tollgate-").suffix(".yaml").tempfile()?;
     let revision = number(&before, "revision");
     let head = format!("# At revision {revision}. Save and quit to change it; leave it as it is to change nothing.\n");
     file.write_all(format!("{head}{original}").as_bytes())?;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = variable("VISUAL").or_else(|| variable("EDITOR")).unwrap_or_else(|| "vi".to_owned());
     let mut words = editor.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or("vi"));
     let ended = command.args(words).arg(file.path()).status();

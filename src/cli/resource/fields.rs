@@ -1,13 +1,14 @@
 //! Fields of a resource, from flags.
 
 use clap::Args;
-use prost_reflect::{DynamicMessage, ReflectMessage as _};
+use prost_reflect::DynamicMessage;
 
 use crate::cli::Failure;
 use crate::cli::files;
 use crate::cli::files::reference::{reference, unescaped};
 use crate::cli::files::render::quoted;
 use crate::cli::remote::pair;
+use crate::cli::resource::subject::noun;
 use crate::domain::Kind;
 
 #[derive(Args, PartialEq, Debug, Default)]
@@ -68,29 +69,47 @@ pub(in crate::cli) struct FieldArgs {
 }
 
 impl FieldArgs {
-    /// The message that the flags describe, with the name and what else is given.
+    /// The message of a resource that is created: what the flags describe, with its name.
     ///
     /// # Errors
     ///
     /// A flag is wrong, or not for this kind.
-    pub(in crate::cli) fn message(&self, kind: Kind, name: Option<&str>) -> Result<DynamicMessage, Failure> {
-        let mut lines = vec![format!("kind: {}", files::message_name(kind))];
-        if let Some(name) = name {
-            lines.extend(named(kind, name).map_err(usage)?);
-        }
-        lines.extend(self.lines(kind)?);
-        files::fragment(&lines.join("\n")).map_err(|text| usage(self.explained(&text)))
+    pub(in crate::cli) fn message(&self, kind: Kind, name: &str) -> Result<DynamicMessage, Failure> {
+        let (message, _) = self.read(kind, named(kind, name).map_err(usage)?)?;
+        Ok(message)
     }
 
-    /// The names of the fields that the flags set.
-    pub(in crate::cli) fn mask(message: &DynamicMessage, kind: Kind) -> Vec<String> {
-        let identity = match kind {
-            Kind::Customer | Kind::Team | Kind::VirtualKey | Kind::RoutingRule | Kind::PricingOverride => &["id"][..],
-            _ => &["id", "name", "provider", "scope"][..],
-        };
-        let descriptor = message.descriptor();
-        let fields = descriptor.fields().filter(|field| message.has_field(field));
-        fields.map(|field| field.name().to_owned()).filter(|name| !identity.contains(&name.as_str())).collect()
+    /// The changes of a resource that exists: a message, and the fields of it that count, those too whose value is the default.
+    ///
+    /// # Errors
+    ///
+    /// A flag is wrong, or not for this kind.
+    pub(in crate::cli) fn changes(
+        &self,
+        kind: Kind,
+        name: Option<&str>,
+    ) -> Result<(DynamicMessage, Vec<String>), Failure> {
+        let name = name.map(|name| match kind {
+            Kind::Customer | Kind::Team | Kind::VirtualKey | Kind::RoutingRule | Kind::PricingOverride => {
+                Ok(format!("name: {}", quoted(name)))
+            }
+            _ => Err(usage(format!(
+                "--name: a {} is known by what it is about, and keeps its name; create another, and delete this one",
+                noun(kind)
+            ))),
+        });
+        let (message, fields) = self.read(kind, name.transpose()?.into_iter().collect())?;
+        if fields.iter().any(|field| field == "id") {
+            return Err(usage("--set id: an id cannot change; leave it out".to_owned()));
+        }
+        Ok((message, fields))
+    }
+
+    fn read(&self, kind: Kind, named: Vec<String>) -> Result<(DynamicMessage, Vec<String>), Failure> {
+        let mut lines = vec![format!("kind: {}", files::message_name(kind))];
+        lines.extend(named);
+        lines.extend(self.lines(kind)?);
+        files::fragment(&lines.join("\n")).map_err(|text| usage(self.explained(&text)))
     }
 
     fn lines(&self, kind: Kind) -> Result<Vec<String>, Failure> {
@@ -98,7 +117,12 @@ impl FieldArgs {
         let mut lines = Vec::new();
         for (flag, given, of) in [("team", team, Kind::Team), ("customer", customer, Kind::Customer)] {
             if let Some(named) = given {
-                let path = reference(of, named).map_err(|text| usage(format!("--{flag} {named:?} {text}")))?;
+                let path = reference(of, named).map_err(|text| match named.is_empty() {
+                    true => {
+                        usage(format!("--{flag} is empty; `tollgate update` has --clear {flag} for a {flag} no more"))
+                    }
+                    false => usage(format!("--{flag} {named:?} {text}")),
+                })?;
                 lines.push(format!("{flag}: {}", quoted(&path)));
             }
         }
@@ -212,6 +236,7 @@ fn named(kind: Kind, name: &str) -> Result<Vec<String>, String> {
             Some((provider, model)) => vec![format!("provider: {}\nmodel: {}", quoted(provider), quoted(model))],
             None => return Err(format!("{name:?} must be provider/model")),
         },
+        Kind::Customer | Kind::Team | Kind::VirtualKey => vec![field("name", name)],
         _ => vec![format!("name: {}", quoted(name))],
     })
 }

@@ -26,7 +26,10 @@ pub(in crate::cli) async fn find(api: &Api, kind: Kind, named: &str) -> Result<D
     if call.has("search") {
         call = call.text("search", &sought.name);
     }
-    let mut found = api.list(call.with("view", full())).await?;
+    if call.has("view") {
+        call = call.with("view", full());
+    }
+    let mut found = api.list(call).await?;
     found.retain(|message| sought.is(kind, message));
     match (found.len(), found.pop()) {
         (1, Some(found)) => Ok(found),
@@ -39,7 +42,10 @@ pub(in crate::cli) async fn find(api: &Api, kind: Kind, named: &str) -> Result<D
             let (what, id) = (noun(kind), if matches!(kind, Kind::Team | Kind::VirtualKey) { "path" } else { "id" });
             Err(Failure::Failed(format!("{count} {what}s are named {named:?}; give the {id} of one: {paths}").into()))
         }
-        (_, None) => Err(Failure::Failed(format!("no {} is named {named:?}", noun(kind)).into())),
+        (_, None) => {
+            let named = shortened(named.trim_start_matches("name:"));
+            Err(Failure::Failed(format!("no {} is named {named:?}", noun(kind)).into()))
+        }
     }
 }
 

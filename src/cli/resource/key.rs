@@ -1,92 +1,23 @@
-//! `tollgate rotate` and `tollgate lookup`, and values of keys, which are shown once.
+//! `tollgate rotate` and `tollgate lookup`.
 
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use prost_reflect::{DynamicMessage, Value};
+use prost_reflect::Value;
 
 use super::api::{Api, Call, number, resource, text};
 use super::find::find;
+use super::place::path;
+use super::secrets::{SecretArgs, reveal};
 use super::shown::{Output, OutputArgs, show};
 use super::subject::Subject;
-use super::write::{named, told};
+use super::write::told;
 use crate::cli::Failure;
-use crate::cli::remote::{RemoteArgs, dynamic, print};
+use crate::cli::remote::{RemoteArgs, dynamic};
 use crate::cli::wait::WaitArgs;
 use crate::domain::Kind;
-
-#[derive(Args, Debug)]
-pub(in crate::cli) struct SecretArgs {
-    /// Write the values of new keys into this file, which only its owner may read, instead of showing them. It must not exist
-    #[arg(long, env = "TOLLGATE_SECRETS_OUT", value_name = "PATH")]
-    secrets_out: Option<PathBuf>,
-}
-
-impl SecretArgs {
-    pub(in crate::cli) const fn is_set(&self) -> bool {
-        self.secrets_out.is_some()
-    }
-
-    /// Makes the file, before anything is done whose values would be lost without it.
-    pub(in crate::cli) fn open(&self) -> Result<Option<std::fs::File>, Failure> {
-        let Some(path) = &self.secrets_out else { return Ok(None) };
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let opened = options.open(path);
-        opened.map(Some).map_err(|error| Failure::Failed(format!("--secrets-out {}: {error}", path.display()).into()))
-    }
-}
-
-/// Shows the value of a key that was made, or writes it into the file.
-pub(in crate::cli) fn reveal(secrets: &SecretArgs, named: &str, key: &DynamicMessage) -> Result<(), Failure> {
-    let value = text(key, "value");
-    // A value that the caller brought is answered as a mask.
-    if value.is_empty() || value.contains('…') {
-        return Ok(());
-    }
-    let values = [(named.to_owned(), value)];
-    match secrets.open() {
-        Ok(file) => tell(file, secrets, &values),
-        Err(why) => {
-            // The key is made: its value must not be lost with the file.
-            tell(None, secrets, &values)?;
-            Err(why)
-        }
-    }
-}
-
-/// Tells the values of new keys, by name.
-pub(in crate::cli) fn tell(
-    file: Option<std::fs::File>,
-    secrets: &SecretArgs,
-    values: &[(String, String)],
-) -> Result<(), Failure> {
-    let Some(mut file) = file else {
-        eprintln!("tollgate: {} shown this once", if values.len() == 1 { "the value is" } else { "the values are" });
-        return values.iter().try_for_each(|(name, value)| match values.len() {
-            1 => print(value),
-            _ => print(&format!("{name}\t{value}")),
-        });
-    };
-    let lines = values.iter().map(|(name, value)| format!("{name}\t{value}\n")).collect::<String>();
-    let path = secrets.secrets_out.as_deref().unwrap_or(std::path::Path::new(""));
-    match file.write_all(lines.as_bytes()).and_then(|()| file.sync_all()) {
-        Ok(()) => {
-            eprintln!("tollgate: the values of new keys are in {}", path.display());
-            Ok(())
-        }
-        Err(error) => {
-            // Made and unknown would be the worst: better on the terminal than nowhere.
-            tell(None, secrets, values)?;
-            Err(Failure::Failed(format!("{} cannot be written: {error}", path.display()).into()))
-        }
-    }
-}
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -136,15 +67,15 @@ pub(in crate::cli) async fn rotate(args: RotateArgs) -> Result<(), Failure> {
         prost_types::Duration::try_from(grace).map_err(|_| Failure::Usage("--grace is at most 30 days".into()))?;
     let call = Call::of(kind, "Rotate")?.text("id", &text(&key, "id"));
     let call = call.with("grace_period", Value::Message(dynamic(&grace)?)).with("validate_only", Value::Bool(dry_run));
-    let rotated = resource(&api.call(call).await?)?;
     let output = if remote.json { Output::Json } else { output.output };
     if dry_run {
-        return told(&api, kind, "would be rotated", &rotated, output).await;
+        return told(&api, kind, "would be rotated", &resource(&api.call(call).await?)?, output).await;
     }
-    if output != Output::Json {
-        reveal(&secrets, &named(&api, kind, &key).await, &rotated)?;
-    }
+    let file = secrets.open()?;
+    let mut rotated = resource(&api.call(call).await?)?;
+    let kept = reveal(file, &path(kind, &key), &mut rotated, output);
     told(&api, kind, "rotated", &rotated, output).await?;
+    kept?;
     wait.wait(&api.server, number(&rotated, "revision")).await
 }
 

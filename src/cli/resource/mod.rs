@@ -10,6 +10,7 @@ pub(super) mod find;
 pub(super) mod get;
 pub(super) mod key;
 pub(super) mod place;
+pub(super) mod secrets;
 pub(super) mod shown;
 pub(super) mod subject;
 pub(super) mod write;

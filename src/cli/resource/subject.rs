@@ -69,6 +69,13 @@ pub(in crate::cli) fn noun(kind: Kind) -> String {
     }
 }
 
+/// The word for one of a kind, as commands take it.
+pub(in crate::cli) fn word(kind: Kind) -> &'static str {
+    let found = NAMES.into_iter().find(|(subject, _)| *subject == Subject::Kind(kind));
+    let many = found.and_then(|(_, names)| names.first().copied()).unwrap_or_else(|| kind.name());
+    many.strip_suffix('s').unwrap_or(many)
+}
+
 /// Reads the name of anything that can be listed.
 pub(in crate::cli) fn subject(text: &str) -> Result<Subject, String> {
     let name = text.to_lowercase().replace('_', "-");

@@ -5,19 +5,24 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use prost_reflect::{DynamicMessage, Value};
+use tonic::{Code, Status};
 
 use super::api::{Api, Call, mask, number, resource, text};
 use super::fields::FieldArgs;
 use super::find::{find, full, resolve};
-use super::key::{SecretArgs, reveal};
+use super::secrets::{SecretArgs, reveal};
 use super::shown::{Output, OutputArgs, show};
-use super::subject::{Subject, kind, noun};
+use super::subject::{Subject, kind, noun, word};
 use crate::cli::Failure;
+use crate::cli::change::apply;
 use crate::cli::files::ValueFrom;
-use crate::cli::remote::{RemoteArgs, print};
+use crate::cli::files::reference::shorthand;
+use crate::cli::remote::{RemoteArgs, descriptor, dynamic, print, refused};
 use crate::cli::resource::place::path;
 use crate::cli::wait::WaitArgs;
 use crate::domain::Kind;
+use crate::proto::v1;
+use crate::proto::v1::apply_change::Change;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -79,42 +84,86 @@ pub(in crate::cli) async fn create(args: CreateArgs) -> Result<(), Failure> {
             let text = "with -f, documents say all of it; leave out fields, --value-from and -o (--json works)";
             return Err(Failure::Usage(text.into()));
         }
-        return crate::cli::change::apply::create(&remote, &files, dry_run, &secrets, wait).await;
+        return apply::create(&remote, &files, dry_run, &secrets, wait).await;
     };
-    let mut message = fields.message(kind, Some(&name))?;
+    let mut message = fields.message(kind, &name)?;
     if let Some(place) = value_from {
-        if kind != Kind::VirtualKey {
-            return Err(Failure::Usage("--value-from is for keys".into()));
-        }
-        let value = match place.as_os_str() == "-" {
-            true => Ok(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
-            false => ValueFrom::File(place).read(),
-        };
-        let value = value.map_err(|text| Failure::Failed(format!("--value-from {text}").into()))?;
-        message.set_field_by_name("value", Value::String(value));
+        message.set_field_by_name("value", Value::String(brought(kind, place)?));
+    } else if secrets.is_set() && kind != Kind::VirtualKey {
+        return Err(Failure::Usage("--secrets-out is for keys".into()));
     }
     let api = Api { server: remote.connect().await? };
     resolve(&api, &mut message).await?;
-    // Governance exists as soon as it has a limit, so there is nothing to create but its fields.
-    let verb = if kind == Kind::ProviderGovernance { "Update" } else { "Create" };
-    if kind == Kind::ProviderGovernance {
-        message.set_field_by_name("id", Value::String(name));
-    }
-    let call =
-        Call::of(kind, verb)?.with(kind.name(), Value::Message(message)).with("validate_only", Value::Bool(dry_run));
-    let created = resource(&api.call(call).await?)?;
+    let file = if dry_run { None } else { secrets.open()? };
+    let mut created = match kind {
+        // Its own method makes it what is asked, whether it is there or not.
+        Kind::ProviderGovernance => created_only(&api, kind, message, dry_run).await,
+        _ => {
+            let call = Call::of(kind, "Create")?.with(kind.name(), Value::Message(message));
+            let answer = api.status(call.with("validate_only", Value::Bool(dry_run))).await;
+            answer.map_err(|status| taken(&status, kind, &name)).and_then(|answer| resource(&answer))
+        }
+    }?;
     let output = if remote.json { Output::Json } else { output.output };
     if dry_run {
         return told(&api, kind, "would be created", &created, output).await;
     }
-    if kind == Kind::VirtualKey && output != Output::Json {
-        let named = named(&api, kind, &created).await;
-        reveal(&secrets, &named, &created)?;
-    } else if kind == Kind::VirtualKey && secrets.is_set() {
-        return Err(Failure::Usage("--secrets-out is for the other formats: JSON has the value".into()));
-    }
+    let kept = match kind {
+        Kind::VirtualKey => reveal(file, &named(&api, kind, &created).await, &mut created, output),
+        _ => Ok(()),
+    };
     told(&api, kind, "created", &created, output).await?;
+    kept?;
     wait.wait(&api.server, number(&created, "revision")).await
+}
+
+/// The value of a key that the caller brings.
+fn brought(kind: Kind, place: PathBuf) -> Result<String, Failure> {
+    if kind != Kind::VirtualKey {
+        return Err(Failure::Usage("--value-from is for keys".into()));
+    }
+    let value = match place.as_os_str() == "-" {
+        true => Ok(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
+        false => ValueFrom::File(place).read(),
+    };
+    let value = value.and_then(|value| match value.is_empty() {
+        // The server would make one, and the caller believe that it is another.
+        true => Err("has nothing; leave it out for the server to make a value".to_owned()),
+        false => Ok(value),
+    });
+    value.map_err(|text| Failure::Usage(format!("--value-from {text}").into()))
+}
+
+/// Creates a resource by the method that changes nothing that exists, for a kind that has no method of its own for that.
+async fn created_only(
+    api: &Api,
+    kind: Kind,
+    message: DynamicMessage,
+    validate_only: bool,
+) -> Result<DynamicMessage, Failure> {
+    let name = path(kind, &message);
+    let mut upsert = DynamicMessage::new(descriptor("tollgate.v1.ConfigResource")?);
+    upsert.set_field_by_name(kind.name(), Value::Message(message));
+    let upsert = upsert.transcode_to().map_err(|error| Failure::Failed(error.into()))?;
+    let change = v1::ApplyChange { change: Some(Change::Upsert(upsert)), ..v1::ApplyChange::default() };
+    let options =
+        v1::ApplyOptions { validate_only, create_only: true, return_resources: true, ..v1::ApplyOptions::default() };
+    let answer = apply(&api.server, options, vec![change]).await.map_err(|status| taken(&status, kind, &name))?;
+    let after = answer.outcomes.into_iter().find_map(|outcome| outcome.after);
+    let after = after.ok_or_else(|| Failure::Failed("the server answered without a resource".into()))?;
+    resource(&dynamic(&after)?)
+}
+
+/// A refusal to create, with the remedy where the resource is there already.
+fn taken(status: &Status, kind: Kind, name: &str) -> Failure {
+    let is_value = status.message().contains(".value");
+    match (refused(status), status.code()) {
+        (Failure::Failed(why), Code::AlreadyExists) if !is_value => {
+            let why = why.to_string().replace("changes[0].upsert.", "");
+            Failure::Failed(format!("{why}; to change it: tollgate update {} '{name}' …", word(kind)).into())
+        }
+        (failure, _) => failure,
+    }
 }
 
 #[derive(Args, Debug)]
@@ -126,7 +175,10 @@ Examples:
   tollgate update key Acme/Search/notebook --budget 800/1M
   tollgate update key Acme/Search/notebook --set is_active=false --wait
       Returns when all nodes refuse the key.
-  tollgate update team Acme/Search --set 'name=Search and Ads'")]
+  tollgate update team Acme/Search --name 'Search and Ads'
+      Only the name; keys, limits and ids stay.
+  tollgate update key Acme/Search/notebook --clear team
+      Take it out of its team.")]
 pub(in crate::cli) struct UpdateArgs {
     #[command(flatten)]
     remote: RemoteArgs,
@@ -137,7 +189,11 @@ pub(in crate::cli) struct UpdateArgs {
 
     /// Name, path or id
     #[arg(value_name = "NAME")]
-    name: String,
+    named: String,
+
+    /// A new name. The id stays, and with it all that belongs to the resource
+    #[arg(long, env = "TOLLGATE_NEW_NAME", value_name = "NAME", help_heading = "Fields")]
+    name: Option<String>,
 
     #[command(flatten)]
     fields: FieldArgs,
@@ -158,10 +214,16 @@ pub(in crate::cli) struct UpdateArgs {
 }
 
 pub(in crate::cli) async fn update(args: UpdateArgs) -> Result<(), Failure> {
-    let UpdateArgs { remote, kind, name, fields, clear, dry_run, output, wait } = args;
-    let mut message = fields.message(kind, None)?;
-    let mut paths = FieldArgs::mask(&message, kind);
-    paths.extend(clear);
+    let UpdateArgs { remote, kind, named: name, name: new_name, fields, clear, dry_run, output, wait } = args;
+    let (mut message, mut paths) = fields.changes(kind, new_name.as_deref())?;
+    // `team` of documents and flags is `team_id` in the API.
+    for field in clear {
+        let field = shorthand(kind, &field).map_or(field, |shorthand| shorthand.field.to_owned());
+        if paths.contains(&field) {
+            return Err(Failure::Usage(format!("--clear {field}: is given a value too; leave one of them out").into()));
+        }
+        paths.push(field);
+    }
     if paths.is_empty() {
         return Err(Failure::Usage(
             "nothing is to be changed; give a field, as --budget 500/1M or --set FIELD=VALUE".into(),

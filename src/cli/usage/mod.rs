@@ -22,6 +22,8 @@ use tollgate_node::follow::Lost;
 use self::board::{Board, COLUMNS, Row};
 use self::owner::OwnerKind;
 use super::follow::{self, End, Sink, written};
+use super::redraw;
+use super::remote::patience;
 use super::table::{Screen, lines, now};
 use super::target::Target;
 use super::{Failure, stop_signal};
@@ -30,12 +32,6 @@ use crate::reducer::{Progress, Reducer, View};
 
 /// The least time between two looks. The server tells usage at most once a second, but what crosses a threshold at once.
 const PAUSE: Duration = Duration::from_millis(250);
-/// To the top left of the terminal.
-const HOME: &str = "\x1b[H";
-/// Clears what is right of the cursor.
-const REST_OF_LINE: &str = "\x1b[K";
-/// Clears what is below the cursor.
-const REST_OF_SCREEN: &str = "\x1b[J";
 
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -87,6 +83,10 @@ struct ShowArgs {
     #[arg(long = "owner", env = "TOLLGATE_OWNERS", value_delimiter = ',', value_name = "KIND,…", value_parser = owner)]
     owners: Vec<OwnerKind>,
 
+    /// How long the server may take for an answer; with --watch it may take for ever
+    #[arg(long, env = "TOLLGATE_TIMEOUT", default_value = "15s", value_name = "DURATION", value_parser = patience)]
+    timeout: Duration,
+
     /// Keep the table up to date until Ctrl-C
     #[arg(long, env = "TOLLGATE_WATCH", value_parser = BoolishValueParser::new())]
     watch: bool,
@@ -111,16 +111,26 @@ pub(super) async fn run(args: UsageArgs) -> Result<(), Failure> {
     }
     let mut stop = stop_signal()?;
     let stdout = io::stdout();
-    let (in_place, screen) = (stdout.is_terminal(), Screen::of_output(false));
+    let in_place = stdout.is_terminal();
+    let patience = (!args.show.watch).then_some(args.show.timeout);
     tokio::select! {
-        shown = show(args.show, BufWriter::new(stdout), in_place, screen) => shown,
+        shown = show(args.show, BufWriter::new(stdout), in_place, || Screen::of_output(false)) => shown,
+        () = late(patience) => Err(Failure::Failed("the server did not tell its usage in time; give it longer with --timeout".into())),
         _ = stop.received() => Ok(()),
     }
 }
 
+/// Resolves when patience is at its end.
+async fn late(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Shows tables on `out`; `in_place` if it is a terminal.
-async fn show<W: Write>(args: ShowArgs, out: W, in_place: bool, screen: Screen) -> Result<(), Failure> {
-    let ShowArgs { target, json, limit, mut owners, watch, node_id } = args;
+async fn show<W: Write>(args: ShowArgs, out: W, in_place: bool, screen: fn() -> Screen) -> Result<(), Failure> {
+    let ShowArgs { target, json, limit, mut owners, watch, node_id, timeout: _ } = args;
     if owners.is_empty() {
         owners = OwnerKind::ALL.to_vec();
     }
@@ -153,7 +163,8 @@ enum Style {
 struct Table<'a, W: Write> {
     target: &'a Target,
     out: W,
-    screen: Screen,
+    /// A terminal's changes with its window.
+    screen: fn() -> Screen,
     style: Style,
     watch: bool,
     limit: usize,
@@ -222,19 +233,17 @@ impl<W: Write> Table<'_, W> {
                 writeln!(self.out, "{}", json!({"limits": limits, "totalSize": total}))
             }
             Style::InPlace => {
-                write!(self.out, "{HOME}")?;
                 let title = format!("limits nearest to exhaustion, {}, Ctrl-C to end", moment());
-                for line in [title, String::new()].into_iter().chain(text(rows, total, self.screen)) {
-                    writeln!(self.out, "{line}{REST_OF_LINE}")?;
-                }
-                write!(self.out, "{REST_OF_SCREEN}")
+                let page: Vec<_> =
+                    [title, String::new()].into_iter().chain(text(rows, total, (self.screen)())).collect();
+                redraw::draw(&mut self.out, &page, redraw::height())
             }
             Style::Appended => {
                 if self.watch {
                     let gap = if self.last.is_some() { "\n" } else { "" };
                     writeln!(self.out, "{gap}{}", moment())?;
                 }
-                text(rows, total, self.screen).iter().try_for_each(|line| writeln!(self.out, "{line}"))
+                text(rows, total, (self.screen)()).iter().try_for_each(|line| writeln!(self.out, "{line}"))
             }
         }
     }

@@ -1,6 +1,7 @@
 use clap::Parser;
 use tonic::Status;
 
+use super::super::redraw::{HOME, REST_OF_LINE, REST_OF_SCREEN};
 use super::super::scripted::{Output, Script, against, begin, bookmark};
 use super::*;
 use crate::proto::v1::config_resource::Resource;
@@ -27,7 +28,7 @@ async fn usage(
     let shown = out.clone();
     let (done, asked) = against(scripts, async |url| {
         let args = Only::parse_from(["usage", "--server", &url].into_iter().chain(flags.iter().copied())).args;
-        show(args, shown, in_place, Screen { width: Some(80), colour: false }).await
+        show(args, shown, in_place, || Screen { width: Some(80), colour: false }).await
     })
     .await;
     (done, asked, out)

@@ -219,25 +219,57 @@ async fn servers_of_one_database_deliver_each_event_once() {
 
 #[tokio::test]
 async fn private_receivers_are_refused_unless_they_are_allowed() {
-    let (mut rig, api) = Rig::started().await;
+    // Names and numbers that mean this machine.
+    const HOSTS: [&str; 5] = ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f000001"];
+    let (mut rig, api) = started().await;
     let mut receiver = Receiver::start(&[Answer::Status(200)]).await;
-    let plain = v1::CreateWebhookRequest {
-        webhook: Some(webhook("plain", &receiver.url(), &[WebhookEvent::NodeSilent])),
+    let port = receiver.address.port();
+    let mut made = Vec::new();
+    for host in HOSTS {
+        let url = format!("https://{host}:{port}/");
+        made.push(create(&api.0, webhook(host, &url, &[WebhookEvent::NodeSilent])).await);
+    }
+    drop(api);
+    rig.stop().await;
+
+    // A server that does not allow them takes none of them any more.
+    rig.settings.webhooks.allow_private = false;
+    rig.start().await;
+    let api = rig.api().await;
+    let mut client = WebhookServiceClient::new(api.0.clone());
+    let private = HOSTS.map(|host| (format!("https://{host}:{port}/"), format!("leads to {host}, which is private")));
+    let plain = (receiver.url(), "is not encrypted; use https".to_owned());
+    for (url, why) in private.into_iter().chain([plain]) {
+        let asked = webhook("another", &url, &[WebhookEvent::NodeSilent]);
+        let create = v1::CreateWebhookRequest { webhook: Some(asked.clone()), ..Default::default() };
+        let update = v1::UpdateWebhookRequest {
+            webhook: Some(v1::Webhook { id: made[0].id.clone(), ..asked }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["url".to_owned()] }),
+            ..Default::default()
+        };
+        for refused in
+            [client.create_webhook(create).await.unwrap_err(), client.update_webhook(update).await.unwrap_err()]
+        {
+            assert_eq!(refused.code(), Code::InvalidArgument);
+            let expected = format!("webhook.url: {why}");
+            assert!(refused.message().contains(&expected), "{}", refused.message());
+            assert!(refused.message().contains("--allow-private-webhooks"), "{}", refused.message());
+        }
+    }
+    // One that is there already can still be changed, and is sent nothing.
+    let renamed = v1::UpdateWebhookRequest {
+        webhook: Some(v1::Webhook { name: "renamed".to_owned(), ..made[0].clone() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["name".to_owned()] }),
         ..Default::default()
     };
-    let refused = WebhookServiceClient::new(api.0.clone()).create_webhook(plain).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().contains("webhook.url: is not encrypted"), "{}", refused.message());
-    // Names and numbers that mean this machine.
-    for (number, host) in ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f000001"].into_iter().enumerate() {
-        let url = format!("https://{host}:{}/", receiver.address.port());
-        let webhook = create(&api.0, webhook(&number.to_string(), &url, &[WebhookEvent::NodeSilent])).await;
-        let id = test(&api.0, &webhook).await;
+    client.update_webhook(renamed).await.unwrap();
+    for (host, webhook) in HOSTS.iter().zip(&made) {
+        let id = test(&api.0, webhook).await;
         let failed = delivery(&api.0, &id, |it| it.attempts > 0).await;
         let why = ["private addresses only", "cannot be looked up"].iter().any(|why| failed.last_error.contains(why));
         assert!(why && failed.state() != Failed, "{host}: {}", failed.last_error);
     }
     assert!(receiver.rest().is_empty());
-    drop(api);
+    drop((api, client));
     rig.stop().await;
 }

@@ -35,8 +35,9 @@ export type Webhook = Message<"tollgate.v1.Webhook"> & {
   name: string;
 
   /**
-   * Where to POST: an absolute `https` URL of at most 2,048 bytes, without user, password and fragment; `http` only on a server with
-   * `--allow-private-webhooks`. Since it may be a secret itself, VIEWERs and `ListChanges` see its host alone, followed by `/…`.
+   * Where to POST: an absolute `https` URL of at most 2,048 bytes, without user, password and fragment; `http` and
+   * hosts that are private by themselves, as `10.0.0.1` and `localhost`, only on a server with `--allow-private-webhooks`. Since
+   * it may be a secret itself, VIEWERs and `ListChanges` see its host alone, followed by `/…`.
    *
    * @generated from field: string url = 3;
    */
