@@ -24,6 +24,7 @@ examples:
     examples/run.sh target/debug/tollgate
     examples/mtls/run.sh target/debug/tollgate
     examples/generated.sh target/debug/tollgate
+    examples/openapi/run.sh target/debug/tollgate
 
 # Checks the TypeScript client against a server and a node of its own.
 client-typescript:

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::schemas::{Schemas, Side};
 use crate::http::rest::operations::{Act, OPERATIONS, Operation, ROOT};
 use crate::http::rest::query::{MAX_OFFSET, parameters};
-use crate::http::rest::shapes::{choices, named};
+use crate::http::rest::shapes::named;
 
 const ABOUT: &str = "The management API of the gateway that Tollgate mirrors, path for path. Where it differs, \
                      `x-tollgate-difference` says so. Each operation is a call of the gRPC method in `x-tollgate-method`, \
@@ -22,13 +22,14 @@ pub(crate) fn document() -> Json {
         path[operation.verb().to_lowercase()] = described(operation, &mut schemas);
     }
     schemas.0.insert("Message".to_owned(), object(&[("message", json!({ "type": "string" }))], &["message"]));
-    schemas.0.insert("Error".to_owned(), error());
+    // Not `Error`, which languages have already.
+    schemas.0.insert("ErrorResponse".to_owned(), error());
     let quota_error = object(&[("error", json!({ "type": "string" }))], &["error"]);
     schemas.0.insert("QuotaError".to_owned(), quota_error);
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Tollgate: the mirrored governance API",
+            "title": "Tollgate governance API",
             "version": env!("CARGO_PKG_VERSION"),
             "description": ABOUT,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
@@ -63,7 +64,7 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Json {
         described["description"] = Json::from(operation.difference);
         described["x-tollgate-difference"] = Json::from(operation.difference);
     }
-    let given = given(operation);
+    let given = given(operation, schemas);
     if !given.is_empty() {
         described["parameters"] = Json::Array(given);
     }
@@ -97,7 +98,7 @@ pub(crate) fn example(operation: &Operation) -> Option<Json> {
     }
 }
 
-fn given(operation: &Operation) -> Vec<Json> {
+fn given(operation: &Operation, schemas: &mut Schemas) -> Vec<Json> {
     let in_path = operation.parameter().map(|name| {
         let text = if name == "provider_name" { "Name of the provider." } else { "Id of the resource." };
         let schema = json!({ "type": "string", "minLength": 1 });
@@ -122,9 +123,7 @@ fn given(operation: &Operation) -> Vec<Json> {
                 let kind = request.as_ref().and_then(|it| it.get_field_by_name(name)).map(|field| field.kind());
                 let schema = match kind {
                     Some(prost_reflect::Kind::Bool) => json!({ "type": "boolean" }),
-                    Some(prost_reflect::Kind::Enum(of)) => {
-                        json!({ "type": "string", "enum": choices(&of).map(|(name, _)| name).collect::<Vec<_>>() })
-                    }
+                    Some(prost_reflect::Kind::Enum(of)) => schemas.choice(&of),
                     _ => json!({ "type": "string" }),
                 };
                 (schema, format!("Only those with this `{name}`."))
@@ -187,7 +186,7 @@ fn object(properties: &[(&str, Json)], required: &[&str]) -> Json {
 }
 
 /// The errors: status, name and text.
-const ERRORS: [(u16, &str, &str); 12] = [
+const ERRORS: [(u16, &str, &str); 11] = [
     (400, "BadRequest", "Something is wrong with the request; the message and the details name each field."),
     (401, "Unauthorized", "There is no access token, or it is not known."),
     (403, "Forbidden", "The caller may not do this."),
@@ -199,11 +198,10 @@ const ERRORS: [(u16, &str, &str); 12] = [
     (500, "InternalError", "A fault of the server; `x-request-id` finds it in the log."),
     (503, "Unavailable", "The service cannot do this now; `Retry-After` says when to try again."),
     (504, "DeadlineExceeded", "It took too long."),
-    (405, "MethodNotAllowed", "The path has no such operation."),
 ];
 
 fn responses() -> Json {
-    let schema = json!({ "$ref": "#/components/schemas/Error" });
+    let schema = json!({ "$ref": "#/components/schemas/ErrorResponse" });
     let content = json!({ "application/json": { "schema": schema } });
     let responses =
         ERRORS.iter().map(|(_, name, text)| ((*name).to_owned(), json!({ "description": text, "content": content })));

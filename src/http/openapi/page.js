@@ -12,10 +12,14 @@ const prose = (text) => (text || "").split("`").map((part, index) => (index % 2 
 
 const named = (reference) => reference.split("/").pop();
 
+// The schemas by name.
+const components = {};
+
 // A type in words, with a link where it is a schema of its own.
 const typeOf = (schema) => {
   if (schema.$ref) {
-    return make("a", { href: "#" + named(schema.$ref) }, named(schema.$ref));
+    const target = components[named(schema.$ref)] || {};
+    return target.enum ? typeOf(target) : make("a", { href: "#" + named(schema.$ref) }, named(schema.$ref));
   }
   const parts = schema.anyOf || schema.allOf;
   if (parts) {
@@ -113,6 +117,7 @@ const show = async () => {
   const description = await (await fetch("/openapi.json")).json();
   document.getElementById("title").textContent = description.info.title + " " + description.info.version;
   document.getElementById("about").append(...prose(description.info.description));
+  Object.assign(components, description.components.schemas);
   const operations = document.getElementById("operations");
   for (const [path, verbs] of Object.entries(description.paths)) {
     operations.append(make("h3", {}, path));
@@ -121,7 +126,7 @@ const show = async () => {
     }
   }
   const schemas = document.getElementById("schemas");
-  for (const [name, schema] of Object.entries(description.components.schemas)) {
+  for (const [name, schema] of Object.entries(components).filter(([, it]) => it.properties)) {
     schemas.append(make("details", { id: name, open: location.hash === "#" + name },
       make("summary", {}, name), make("p", {}, ...prose(schema.description)), properties(schema)));
   }

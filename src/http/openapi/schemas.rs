@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{FieldDescriptor, Kind};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind};
 use serde_json::{Map, Value as Json, json};
 
 use crate::http::rest::shapes::{Added, Empty, Object, Property, Source, choices, object};
@@ -46,6 +46,13 @@ impl Schemas {
         json!({ "$ref": format!("#/components/schemas/{name}") })
     }
 
+    /// A reference to the schema of an enum. It has one of its own, so that generated clients have one type for it.
+    pub(super) fn choice(&mut self, of: &EnumDescriptor) -> Json {
+        let names: Vec<String> = choices(of).map(|(name, _)| name).collect();
+        self.0.insert(of.name().to_owned(), json!({ "type": "string", "enum": names }));
+        json!({ "$ref": format!("#/components/schemas/{}", of.name()) })
+    }
+
     fn schema(&mut self, of: &Object, side: Side) -> Json {
         let mut properties = Map::new();
         let mut required = Vec::new();
@@ -71,7 +78,7 @@ impl Schemas {
                     if needed { schema } else { or_null(schema) }
                 }
             };
-            properties.insert(property.name.clone(), described(schema, property, side));
+            properties.insert(property.name.clone(), described(schema, property));
         }
         if side == Side::Update {
             properties.extend(self.besides(of));
@@ -143,10 +150,7 @@ impl Schemas {
             Kind::Int32 => json!({ "type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX }),
             Kind::Int64 => json!({ "type": "integer", "format": "int64", "minimum": i64::MIN, "maximum": i64::MAX }),
             Kind::Double => json!({ "type": "number" }),
-            Kind::Enum(of) => {
-                let names: Vec<String> = choices(of).map(|(name, _)| name).collect();
-                json!({ "type": "string", "enum": names })
-            }
+            Kind::Enum(of) => self.choice(of),
             Kind::Message(of) => match (of.full_name(), object(of)) {
                 ("google.protobuf.Timestamp", _) => json!({ "type": "string", "format": "date-time" }),
                 ("google.protobuf.Struct", _) => json!({ "type": "object", "additionalProperties": true }),
@@ -172,7 +176,7 @@ fn is_always_answered(property: &Property) -> bool {
     }
 }
 
-fn described(mut schema: Json, property: &Property, side: Side) -> Json {
+fn described(mut schema: Json, property: &Property) -> Json {
     if schema.get("description").is_none() && !property.description.is_empty() {
         let text = property.description.trim_start_matches("Output only. ");
         schema["description"] = Json::from(text);
@@ -183,17 +187,11 @@ fn described(mut schema: Json, property: &Property, side: Side) -> Json {
             schema["description"] = Json::from(difference);
         }
     }
-    if side == Side::Answer && property.read_only {
-        schema["readOnly"] = Json::Bool(true);
-    }
     schema
 }
 
 /// A schema that `null` is valid for too.
 fn or_null(mut schema: Json) -> Json {
-    if let Some(choices) = schema.get_mut("enum").and_then(Json::as_array_mut) {
-        choices.push(Json::Null);
-    }
     match schema.get("type").cloned() {
         Some(Json::String(one)) => {
             schema["type"] = json!([one, "null"]);
