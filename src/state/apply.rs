@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::names::check_name_free;
 use super::{Change, Context, Decision, MAX_CHANGES, Rules, State};
-use crate::domain::{AnyResource, Error, Kind, Path, Resource, ResourceKey, Stored, Violations};
+use crate::domain::{AnyResource, Error, Kind, Path, Reference, Resource, ResourceKey, Stored, Violations};
 
 /// Runs `$body` with the typed resource, of whichever kind.
 macro_rules! on_kind {
@@ -187,7 +187,9 @@ pub(super) fn alike(one: &AnyResource, other: &AnyResource) -> bool {
 #[derive(Default)]
 struct Faults {
     violations: Violations,
-    /// The first error that is no violation. References that are missing are one, all together.
+    /// What is named and does not exist.
+    missing: Vec<Reference>,
+    /// The first error of another kind.
     first: Option<Error>,
 }
 
@@ -205,11 +207,7 @@ impl Faults {
             }
             Error::MissingReferences(mut missing) => {
                 missing.iter_mut().for_each(|it| it.field = place(&it.field));
-                match &mut self.first {
-                    None => self.first = Some(Error::MissingReferences(missing)),
-                    Some(Error::MissingReferences(all)) => all.append(&mut missing),
-                    Some(_) => {}
-                }
+                self.missing.append(&mut missing);
             }
             Error::AlreadyExists { field, holder } => {
                 let field = place(&field);
@@ -222,9 +220,22 @@ impl Faults {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.violations.is_empty() && self.missing.is_empty() && self.first.is_none()
+    }
+
+    /// All that is wrong, as far as one error can tell it.
     fn or(self) -> Result<(), Error> {
-        self.violations.or(())?;
-        self.first.map_or(Ok(()), Err)
+        let Self { mut violations, missing, first } = self;
+        if violations.is_empty() {
+            let missing = (!missing.is_empty()).then_some(Error::MissingReferences(missing));
+            return missing.or(first).map_or(Ok(()), Err);
+        }
+        for Reference { field, what, id, hint, .. } in missing {
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            violations.add(field.as_str(), format!("names {what} {id:?}, which does not exist{hint}"));
+        }
+        Ok(violations.or(())?)
     }
 }
 
@@ -274,14 +285,27 @@ pub fn apply(state: &State, cx: &mut Context<'_>, steps: &[Step], takes_over: bo
         }
     }
     cx.checks_later = false;
-    faults.or()?;
 
-    let made = order.into_iter().filter(|index| !steps[*index].deletes);
-    let made: Vec<_> = made.filter_map(|index| Some((index, keys[index].as_ref()?))).collect();
-    let mut faults = Faults::default();
+    let upserts = order.into_iter().filter(|index| !steps[*index].deletes);
+    let (made, failed): (Vec<usize>, Vec<usize>) = upserts.partition(|index| keys[*index].is_some());
+    // What was not made is not missed: it has its own fault.
+    let failed: HashSet<Kind> = failed.into_iter().map(|index| steps[index].kind).collect();
+    let made: Vec<_> = made.into_iter().filter_map(|index| Some((index, keys[index].as_ref()?))).collect();
+    let is_complete = faults.is_empty();
     for (index, key) in &made {
-        let checked = working.check_references(key).and_then(|()| working.check_written(key));
-        checked.unwrap_or_else(|error| faults.note(*index, false, error));
+        match working.check_references(key) {
+            Err(Error::MissingReferences(mut missing)) => {
+                missing.retain(|it| !failed.contains(&it.kind));
+                if !missing.is_empty() {
+                    faults.note(*index, false, Error::MissingReferences(missing));
+                }
+            }
+            Err(error) => faults.note(*index, false, error),
+            Ok(()) if is_complete => {
+                working.check_written(key).unwrap_or_else(|error| faults.note(*index, false, error));
+            }
+            Ok(()) => {}
+        }
     }
     faults.or()?;
     let mut faults = Faults::default();

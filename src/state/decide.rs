@@ -270,7 +270,8 @@ pub fn take_over(state: &State, cx: &mut Context<'_>, any: &AnyResource) -> Resu
         AnyResource::ProviderGovernance(stored) => {
             if state.config().get::<Provider>(stored.id.as_str()).is_none() {
                 let field = format!("{}.provider", Kind::ProviderGovernance);
-                let missing = Reference { field, what: "provider", id: stored.id.to_string(), hint: None };
+                let missing =
+                    Reference { field, kind: Kind::Provider, what: "provider", id: stored.id.to_string(), hint: None };
                 return Err(Error::MissingReferences(vec![missing]));
             }
             of(state, cx, stored)

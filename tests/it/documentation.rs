@@ -119,3 +119,16 @@ fn no_two_fields_get_the_same_name_in_java() {
         assert!(clashes.is_empty(), "{}: {clashes:?}", message.name());
     }
 }
+
+/// Generators whose numbers are doubles cannot hold all 64 bits otherwise. What is signed counts, and stays below 2^53.
+#[test]
+fn whatever_has_64_bits_without_a_sign_is_a_text_in_javascript() {
+    use prost_types::field_descriptor_proto::Type;
+    use prost_types::field_options::JsType;
+    for message in own_protos().iter().flat_map(|file| &file.message_type) {
+        for field in message.field.iter().filter(|field| matches!(field.r#type(), Type::Uint64 | Type::Fixed64)) {
+            let js_type = field.options.as_ref().map(|options| options.jstype());
+            assert_eq!(js_type, Some(JsType::JsString), "{}.{}", message.name(), field.name());
+        }
+    }
+}

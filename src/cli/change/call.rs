@@ -78,6 +78,12 @@ pub(super) fn explained<'a>(status: &Status, documents: impl Iterator<Item = &'a
     if !faults.is_empty() && status.code() == Code::InvalidArgument {
         return failed(&faults);
     }
+    let unmet = details.precondition_failure().map(|failure| failure.violations.as_slice()).unwrap_or_default();
+    let missing = unmet.iter().filter(|it| it.r#type == "REFERENCE");
+    let faults: Vec<_> = missing.filter_map(|it| fault(&it.subject, &it.description, &documents)).collect();
+    if !faults.is_empty() {
+        return failed(&faults);
+    }
     // Other refusals name the change in their sentence.
     let text = format!("is refused: {:?}: {}", status.code(), status.message());
     match fault(status.message(), &text, &documents) {
@@ -94,5 +100,5 @@ fn fault(path: &str, text: &str, documents: &[&Document]) -> Option<Fault> {
     let document = documents.get(index.parse::<usize>().ok()?)?;
     let rest = rest.trim_start_matches([':', '.', ' ']).trim_start_matches("upsert.");
     let field = rest.strip_prefix(document.kind.name()).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
-    Some(document.fault(field.split([' ', ':', ';', ',']).next().unwrap_or_default(), text))
+    Some(document.fault(field.split([' ', '/', ':', ';', ',']).next().unwrap_or_default(), text))
 }

@@ -132,7 +132,7 @@ pub(super) fn check_exists<R: Listed>(state: &State, id: &Id<R>, path: &Path<'_>
             Kind::Webhook => "webhook",
             Kind::Token => "access token",
         };
-        missing.push(Reference { field: path.to_string(), what, id: id.to_string(), hint: None });
+        missing.push(Reference { field: path.to_string(), kind: R::KIND, what, id: id.to_string(), hint: None });
     }
 }
 
@@ -148,7 +148,8 @@ fn check_provider_key(
     if owner.is_none() || provider.is_some() && owner != provider {
         let hint = owner.map(|owner| format!("it is a key of provider {owner:?}"));
         let what = if provider.is_some() { "key of the provider" } else { "provider key" };
-        missing.push(Reference { field: path.to_string(), what, id: key_id.to_owned(), hint });
+        let (field, kind) = (path.to_string(), Kind::Provider);
+        missing.push(Reference { field, kind, what, id: key_id.to_owned(), hint });
     }
 }
 

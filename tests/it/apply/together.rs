@@ -286,3 +286,37 @@ async fn more_than_a_call_makes_is_checked_only() {
     drop(api);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_missing_is_told_together_with_what_is_wrong() {
+    let (mut rig, api) = Rig::started().await;
+    let team = |name: &str, customer: &str| {
+        let (name, customer_id) = (name.to_owned(), customer.to_owned());
+        upsert(Resource::Team(v1::Team { name, customer_id, ..Default::default() }))
+    };
+    let of_team = |name: &str, team: &str| upsert(Resource::VirtualKey(key(name, team, "")));
+    let changes = vec![
+        team("", ""),
+        team("a", "name:Nobody"),
+        // Perhaps it would have been the one that is wrong.
+        of_team("k", "name:/b"),
+        upsert(Resource::RoutingRule(rule("r", RoutingScope::Customer, "name:None", 1))),
+    ];
+    let refused = apply(&api, v1::ApplyOptions::default(), changes.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let expected = [
+        "changes[0].upsert.team.name",
+        "changes[1].upsert.team.customer_id",
+        "changes[3].upsert.routing_rule.scope_id",
+    ];
+    assert_eq!(fields(&refused), expected);
+    let told = refused.get_error_details().bad_request().unwrap().field_violations[1].description.clone();
+    assert_eq!(told, "names customer \"name:Nobody\", which does not exist");
+    // Without the fault, all that is missing is one refusal.
+    let refused = apply(&api, v1::ApplyOptions::default(), changes[1..].to_vec()).await.unwrap_err();
+    assert_eq!(reason(&refused, Code::FailedPrecondition), "REFERENCE_NOT_FOUND");
+    let details = refused.get_error_details();
+    assert_eq!(details.precondition_failure().unwrap().violations.len(), 3);
+    drop(api);
+    rig.stop().await;
+}

@@ -166,6 +166,24 @@ async fn a_whole_store_moves_as_files() {
 }
 
 #[tokio::test]
+async fn each_missing_name_is_told_with_file_and_line() {
+    let (mut rig, _) = Rig::started().await;
+    let text = "kind: Team\nname: a\ncustomer: Nobody\n---\nkind: VirtualKey\nname: k\nteam: a/b\n";
+    let path = file(&rig, "names.yaml", text);
+    let refused = run(&rig, &["plan", "-f", path.to_str().unwrap()]).await.bad(1);
+    for told in [
+        "names.yaml:3: ",
+        "customer \"name:Nobody\" does not exist",
+        "names.yaml:7: ",
+        "team \"name:a/b\" does not exist",
+    ] {
+        assert!(refused.contains(told), "{told}: {refused}");
+    }
+    assert!(refused.contains("2 faults in the files; nothing was done"), "{refused}");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn what_another_set_manages_is_taken_over_only_if_that_is_said() {
     let (mut rig, _) = Rig::started().await;
     let path = file(&rig, "acme.yaml", "kind: Customer\nname: Acme\n");

@@ -10,10 +10,11 @@ use super::pricing::Free;
 use super::routing::draw;
 use super::{Caller, Candidate, Explanation, LimitCheck, Request, Usage, Verdict, stopped_by};
 use crate::config::{Aligned as _, Config};
-use crate::domain::{Fallback, LimitOwner, ProviderConfig, Stored, VirtualKey};
+use crate::domain::{Enforcement, Fallback, LimitKind, LimitOwner, ProviderConfig, Stored, VirtualKey};
 
-/// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted. The others, by
-/// falling weight, become the fallbacks if there are none.
+/// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted: of one at which the
+/// request would have to wait for another one to end only if that is so at all of them. The others, by falling weight, become
+/// the fallbacks if there are none.
 pub(super) fn choose<'a>(
     config: &Config,
     usage: &dyn Usage,
@@ -24,10 +25,11 @@ pub(super) fn choose<'a>(
 ) -> Result<&'a ProviderConfig, Refusal<'a>> {
     let name = &key.resource.name;
     let configs = &key.resource.provider_configs;
-    explanation.candidates = configs
+    let looked_at = configs
         .iter()
-        .map(|provider_config| candidate(config, usage, request, (key, caller), provider_config, explanation))
-        .collect();
+        .map(|provider_config| candidate(config, usage, request, (key, caller), provider_config, explanation));
+    let (looked_at, waits): (Vec<Candidate>, Vec<bool>) = looked_at.unzip();
+    explanation.candidates = looked_at;
     let candidates = &mut explanation.candidates;
     let able = |candidate: &Candidate| candidate.permits_model && candidate.weight.is_some();
     let open: Vec<usize> = candidates
@@ -65,9 +67,14 @@ pub(super) fn choose<'a>(
             },
         );
     }
-    let weights = open.iter().map(|place| candidates.get(*place).and_then(|it| it.weight).unwrap_or(0.0));
+    let at_once = open.iter().copied().filter(|place| !waits.get(*place).copied().unwrap_or_default());
+    let mut from: Vec<usize> = at_once.collect();
+    if from.is_empty() {
+        from.clone_from(&open);
+    }
+    let weights = from.iter().map(|place| candidates.get(*place).and_then(|it| it.weight).unwrap_or(0.0));
     let weights: Vec<f64> = weights.collect();
-    let drawn = open.get(draw(weights.iter().copied(), random)).copied().unwrap_or_default();
+    let drawn = from.get(draw(weights.iter().copied(), random)).copied().unwrap_or_default();
     if let Some(candidate) = candidates.get_mut(drawn) {
         candidate.drawn = true;
         candidate.why = "drawn by weight".to_owned();
@@ -122,7 +129,7 @@ fn candidate(
     (key, caller): (&Arc<Stored<VirtualKey>>, Caller<'_>),
     provider_config: &ProviderConfig,
     explanation: &Explanation,
-) -> Candidate {
+) -> (Candidate, bool) {
     let (provider, model) = (provider_config.provider.as_str(), &*explanation.model);
     let free = Free::of(config, request, provider, explanation.key_id.as_deref(), model);
     let mut limits: Vec<LimitCheck> = Vec::new();
@@ -130,14 +137,18 @@ fn candidate(
     checks::check(usage, request, &owner, &provider_config.limits, key.calendar(config), &free, &mut limits);
     let refused = checks::refused(caller, provider_config, model);
     let permits_model = refused.is_none();
+    // It may be drawn, but the request would wait there.
+    let full =
+        limits.iter().find(|limit| limit.kind == LimitKind::Concurrency && !limit.blocks && limit.used >= limit.max);
+    let full = full.filter(|limit| limit.enforcement != Enforcement::Shadow).cloned();
     let exhausted = limits.into_iter().find(|limit| limit.blocks);
-    let why = match (refused, provider_config.weight, &exhausted) {
+    let why = match (refused, provider_config.weight, exhausted.as_ref().or(full.as_ref())) {
         (Some((_, reason)), _, _) => reason,
         (None, None, _) => "has no weight: usable when asked for by name".to_owned(),
         (None, Some(_), Some(limit)) => checks::tell(limit),
         (None, Some(weight), None) => format!("could be drawn, with weight {weight}"),
     };
-    Candidate {
+    let candidate = Candidate {
         config_id: provider_config.id,
         provider: provider.into(),
         weight: provider_config.weight,
@@ -145,5 +156,6 @@ fn candidate(
         exhausted,
         drawn: false,
         why,
-    }
+    };
+    (candidate, full.is_some())
 }

@@ -10,6 +10,8 @@ use super::{Kind, ResourceKey, Violations};
 pub struct Reference {
     /// The field that names it, as the client wrote it.
     pub field: String,
+    /// The kind of the resource that is named, or that has the part.
+    pub kind: Kind,
     /// What is named, as `team` or `provider key`.
     pub what: &'static str,
     /// The id that does not exist.

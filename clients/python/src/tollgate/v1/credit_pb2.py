@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tollgate.v1 import usage_pb2 as tollgate_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tollgate/v1/credit.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17tollgate/v1/usage.proto\"u\n\tCreditKey\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x30\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x02\n\x06\x43redit\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x0f\n\x07granted\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x10\n\x08returned\x18\x04 \x01(\x03\x12\x0b\n\x03max\x18\x05 \x01(\x03\x12.\n\nwindow_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\tvalid_for\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x61lone\x18\x08 \x01(\x08\x12\x30\n\x0craised_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06raised\x18\n \x01(\x08\"Z\n\rCreditWelcome\x12\x12\n\nconnection\x18\x01 \x01(\x04\x12\x0f\n\x07session\x18\x02 \x01(\x03\x12$\n\x07\x63redits\x18\x03 \x03(\x0b\x32\x13.tollgate.v1.Credit\"Z\n\x0c\x43reditStated\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x0f\n\x07granted\x18\x02 \x01(\x03\x12\x14\n\x0c\x61\x63knowledged\x18\x03 \x01(\x03\"F\n\x0b\x43reditWants\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12&\n\x05wants\x18\x02 \x03(\x0b\x32\x17.tollgate.v1.CreditWant\"`\n\nCreditWant\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\r\n\x05level\x18\x02 \x01(\x03\x12\r\n\x05\x61head\x18\x03 \x01(\x03\x12\x0f\n\x07guessed\x18\x04 \x01(\x08\"L\n\rCreditReturns\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12*\n\x07returns\x18\x02 \x03(\x0b\x32\x19.tollgate.v1.CreditReturn\"E\n\x0c\x43reditReturn\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x10\n\x08returned\x18\x02 \x01(\x03\"w\n\rCreditRenewal\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12\'\n\x04sent\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tslots_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\rCreditRenewed\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12\'\n\x04sent\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"D\n\x0b\x43reditGrant\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12$\n\x07\x63redits\x18\x02 \x03(\x0b\x32\x13.tollgate.v1.Credit\"W\n\x0b\x43reditUnmet\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x11\n\trecalling\x18\x03 \x01(\x08\"E\n\x0c\x43reditRecall\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.tollgate.v1.CreditKey\"\x1e\n\x0b\x43reditStale\x12\x0f\n\x07session\x18\x01 \x01(\x03\"R\n\nCreditUsed\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\x11\n\tuncovered\x18\x03 \x01(\x03\"D\n\x0c\x43reditAmount\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\xfc\x03\n\x0bLimitCredit\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12.\n\nwindow_end\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0evirtual_key_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07team_id\x18\x04 \x01(\tH\x00\x12\x15\n\x0b\x63ustomer_id\x18\x05 \x01(\tH\x00\x12\x1c\n\x12provider_config_id\x18\x06 \x01(\x03H\x00\x12\x19\n\x0fmodel_config_id\x18\x07 \x01(\tH\x00\x12\x12\n\x08provider\x18\x08 \x01(\tH\x00\x12\x19\n\x0fprovider_key_id\x18\x18 \x01(\tH\x00\x12\x0b\n\x03max\x18\t \x01(\x03\x12\x0f\n\x07\x63ounted\x18\n \x01(\x03\x12\x13\n\x0boutstanding\x18\x0b \x01(\x03\x12\x0c\n\x04left\x18\x0c \x01(\x03\x12 \n\x18worst_possible_overshoot\x18\r \x01(\x03\x12\x11\n\tovershoot\x18\x0e \x01(\x03\x12\x12\n\nrecovering\x18\x0f \x01(\x08\x12\r\n\x05\x65poch\x18\x10 \x01(\x03\x12&\n\x05nodes\x18\x11 \x03(\x0b\x32\x17.tollgate.v1.NodeCredit\x12\x11\n\tuncovered\x18\x12 \x01(\x03\x12\x0f\n\x07granted\x18\x13 \x01(\x03\x42\x07\n\x05owner\"c\n\nNodeCredit\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0f\n\x07granted\x18\x03 \x01(\x03\x12\x0c\n\x04used\x18\x04 \x01(\x03\x12\x10\n\x08returned\x18\x05 \x01(\x03\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tollgate/v1/credit.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17tollgate/v1/usage.proto\"u\n\tCreditKey\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x30\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x02\n\x06\x43redit\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x0f\n\x07granted\x18\x02 \x01(\x03\x12\x0c\n\x04used\x18\x03 \x01(\x03\x12\x10\n\x08returned\x18\x04 \x01(\x03\x12\x0b\n\x03max\x18\x05 \x01(\x03\x12.\n\nwindow_end\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\tvalid_for\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x61lone\x18\x08 \x01(\x08\x12\x30\n\x0craised_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06raised\x18\n \x01(\x08\"^\n\rCreditWelcome\x12\x16\n\nconnection\x18\x01 \x01(\x04\x42\x02\x30\x01\x12\x0f\n\x07session\x18\x02 \x01(\x03\x12$\n\x07\x63redits\x18\x03 \x03(\x0b\x32\x13.tollgate.v1.Credit\"Z\n\x0c\x43reditStated\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x0f\n\x07granted\x18\x02 \x01(\x03\x12\x14\n\x0c\x61\x63knowledged\x18\x03 \x01(\x03\"F\n\x0b\x43reditWants\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12&\n\x05wants\x18\x02 \x03(\x0b\x32\x17.tollgate.v1.CreditWant\"`\n\nCreditWant\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\r\n\x05level\x18\x02 \x01(\x03\x12\r\n\x05\x61head\x18\x03 \x01(\x03\x12\x0f\n\x07guessed\x18\x04 \x01(\x08\"L\n\rCreditReturns\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12*\n\x07returns\x18\x02 \x03(\x0b\x32\x19.tollgate.v1.CreditReturn\"E\n\x0c\x43reditReturn\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x10\n\x08returned\x18\x02 \x01(\x03\"w\n\rCreditRenewal\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12\'\n\x04sent\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tslots_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\rCreditRenewed\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12\'\n\x04sent\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"D\n\x0b\x43reditGrant\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12$\n\x07\x63redits\x18\x02 \x03(\x0b\x32\x13.tollgate.v1.Credit\"W\n\x0b\x43reditUnmet\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x11\n\trecalling\x18\x03 \x01(\x08\"E\n\x0c\x43reditRecall\x12\x0f\n\x07session\x18\x01 \x01(\x03\x12$\n\x04keys\x18\x02 \x03(\x0b\x32\x16.tollgate.v1.CreditKey\"\x1e\n\x0b\x43reditStale\x12\x0f\n\x07session\x18\x01 \x01(\x03\"R\n\nCreditUsed\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\x11\n\tuncovered\x18\x03 \x01(\x03\"D\n\x0c\x43reditAmount\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\"\xfc\x03\n\x0bLimitCredit\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.CreditKey\x12.\n\nwindow_end\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0evirtual_key_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07team_id\x18\x04 \x01(\tH\x00\x12\x15\n\x0b\x63ustomer_id\x18\x05 \x01(\tH\x00\x12\x1c\n\x12provider_config_id\x18\x06 \x01(\x03H\x00\x12\x19\n\x0fmodel_config_id\x18\x07 \x01(\tH\x00\x12\x12\n\x08provider\x18\x08 \x01(\tH\x00\x12\x19\n\x0fprovider_key_id\x18\x18 \x01(\tH\x00\x12\x0b\n\x03max\x18\t \x01(\x03\x12\x0f\n\x07\x63ounted\x18\n \x01(\x03\x12\x13\n\x0boutstanding\x18\x0b \x01(\x03\x12\x0c\n\x04left\x18\x0c \x01(\x03\x12 \n\x18worst_possible_overshoot\x18\r \x01(\x03\x12\x11\n\tovershoot\x18\x0e \x01(\x03\x12\x12\n\nrecovering\x18\x0f \x01(\x08\x12\r\n\x05\x65poch\x18\x10 \x01(\x03\x12&\n\x05nodes\x18\x11 \x03(\x0b\x32\x17.tollgate.v1.NodeCredit\x12\x11\n\tuncovered\x18\x12 \x01(\x03\x12\x0f\n\x07granted\x18\x13 \x01(\x03\x42\x07\n\x05owner\"c\n\nNodeCredit\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0f\n\x07granted\x18\x03 \x01(\x03\x12\x0c\n\x04used\x18\x04 \x01(\x03\x12\x10\n\x08returned\x18\x05 \x01(\x03\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +35,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.credit_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_CREDITWELCOME'].fields_by_name['connection']._loaded_options = None
+  _globals['_CREDITWELCOME'].fields_by_name['connection']._serialized_options = b'0\001'
   _globals['_CREDITKEY']._serialized_start=131
   _globals['_CREDITKEY']._serialized_end=248
   _globals['_CREDIT']._serialized_start=251
   _globals['_CREDIT']._serialized_end=533
   _globals['_CREDITWELCOME']._serialized_start=535
-  _globals['_CREDITWELCOME']._serialized_end=625
-  _globals['_CREDITSTATED']._serialized_start=627
-  _globals['_CREDITSTATED']._serialized_end=717
-  _globals['_CREDITWANTS']._serialized_start=719
-  _globals['_CREDITWANTS']._serialized_end=789
-  _globals['_CREDITWANT']._serialized_start=791
-  _globals['_CREDITWANT']._serialized_end=887
-  _globals['_CREDITRETURNS']._serialized_start=889
-  _globals['_CREDITRETURNS']._serialized_end=965
-  _globals['_CREDITRETURN']._serialized_start=967
-  _globals['_CREDITRETURN']._serialized_end=1036
-  _globals['_CREDITRENEWAL']._serialized_start=1038
-  _globals['_CREDITRENEWAL']._serialized_end=1157
-  _globals['_CREDITRENEWED']._serialized_start=1159
-  _globals['_CREDITRENEWED']._serialized_end=1232
-  _globals['_CREDITGRANT']._serialized_start=1234
-  _globals['_CREDITGRANT']._serialized_end=1302
-  _globals['_CREDITUNMET']._serialized_start=1304
-  _globals['_CREDITUNMET']._serialized_end=1391
-  _globals['_CREDITRECALL']._serialized_start=1393
-  _globals['_CREDITRECALL']._serialized_end=1462
-  _globals['_CREDITSTALE']._serialized_start=1464
-  _globals['_CREDITSTALE']._serialized_end=1494
-  _globals['_CREDITUSED']._serialized_start=1496
-  _globals['_CREDITUSED']._serialized_end=1578
-  _globals['_CREDITAMOUNT']._serialized_start=1580
-  _globals['_CREDITAMOUNT']._serialized_end=1648
-  _globals['_LIMITCREDIT']._serialized_start=1651
-  _globals['_LIMITCREDIT']._serialized_end=2159
-  _globals['_NODECREDIT']._serialized_start=2161
-  _globals['_NODECREDIT']._serialized_end=2260
+  _globals['_CREDITWELCOME']._serialized_end=629
+  _globals['_CREDITSTATED']._serialized_start=631
+  _globals['_CREDITSTATED']._serialized_end=721
+  _globals['_CREDITWANTS']._serialized_start=723
+  _globals['_CREDITWANTS']._serialized_end=793
+  _globals['_CREDITWANT']._serialized_start=795
+  _globals['_CREDITWANT']._serialized_end=891
+  _globals['_CREDITRETURNS']._serialized_start=893
+  _globals['_CREDITRETURNS']._serialized_end=969
+  _globals['_CREDITRETURN']._serialized_start=971
+  _globals['_CREDITRETURN']._serialized_end=1040
+  _globals['_CREDITRENEWAL']._serialized_start=1042
+  _globals['_CREDITRENEWAL']._serialized_end=1161
+  _globals['_CREDITRENEWED']._serialized_start=1163
+  _globals['_CREDITRENEWED']._serialized_end=1236
+  _globals['_CREDITGRANT']._serialized_start=1238
+  _globals['_CREDITGRANT']._serialized_end=1306
+  _globals['_CREDITUNMET']._serialized_start=1308
+  _globals['_CREDITUNMET']._serialized_end=1395
+  _globals['_CREDITRECALL']._serialized_start=1397
+  _globals['_CREDITRECALL']._serialized_end=1466
+  _globals['_CREDITSTALE']._serialized_start=1468
+  _globals['_CREDITSTALE']._serialized_end=1498
+  _globals['_CREDITUSED']._serialized_start=1500
+  _globals['_CREDITUSED']._serialized_end=1582
+  _globals['_CREDITAMOUNT']._serialized_start=1584
+  _globals['_CREDITAMOUNT']._serialized_end=1652
+  _globals['_LIMITCREDIT']._serialized_start=1655
+  _globals['_LIMITCREDIT']._serialized_end=2163
+  _globals['_NODECREDIT']._serialized_start=2165
+  _globals['_NODECREDIT']._serialized_end=2264
 # @@protoc_insertion_point(module_scope)

@@ -29,7 +29,7 @@ from tollgate.v1 import credit_pb2 as tollgate_dot_v1_dot_credit__pb2
 from tollgate.v1 import resource_pb2 as tollgate_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etollgate/v1/node_service.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/config.proto\x1a\x18tollgate/v1/credit.proto\x1a\x1atollgate/v1/resource.proto\":\n\x0e\x43onnectRequest\x12(\n\x07reports\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.NodeReport\"A\n\x0f\x43onnectResponse\x12.\n\ndirectives\x18\x01 \x03(\x0b\x32\x1a.tollgate.v1.NodeDirective\"\x8f\x02\n\nNodeReport\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.NodeHelloH\x00\x12\x1a\n\x10\x61pplied_revision\x18\x02 \x01(\x03H\x00\x12)\n\x05wants\x18\x03 \x01(\x0b\x32\x18.tollgate.v1.CreditWantsH\x00\x12-\n\x07returns\x18\x04 \x01(\x0b\x32\x1a.tollgate.v1.CreditReturnsH\x00\x12-\n\x07renewal\x18\x05 \x01(\x0b\x32\x1a.tollgate.v1.CreditRenewalH\x00\x12)\n\x06status\x18\x06 \x01(\x0b\x32\x17.tollgate.v1.NodeStatusH\x00\x42\x08\n\x06report\"\xc8\x02\n\tNodeHello\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\t\x12(\n\x05kinds\x18\x04 \x03(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x12\n\nconnection\x18\x06 \x01(\x04\x12\x0f\n\x07session\x18\x07 \x01(\x03\x12)\n\x06stated\x18\x08 \x03(\x0b\x32\x19.tollgate.v1.CreditStated\x12\x18\n\x10\x61pplied_revision\x18\t \x01(\x03\x12\x30\n\rmax_staleness\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tslots_for\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x01\n\nNodeStatus\x12\x16\n\x0eoutbox_batches\x18\x01 \x01(\x03\x12-\n\noutbox_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fopen_admissions\x18\x03 \x01(\x03\x12\x12\n\nlast_error\x18\x04 \x01(\t\x12\x16\n\x0e\x63redit_refused\x18\x05 \x01(\x03\"\xfb\x02\n\rNodeDirective\x12-\n\x07welcome\x18\x01 \x01(\x0b\x32\x1a.tollgate.v1.CreditWelcomeH\x00\x12)\n\x05grant\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.CreditGrantH\x00\x12)\n\x05unmet\x18\x03 \x01(\x0b\x32\x18.tollgate.v1.CreditUnmetH\x00\x12+\n\x06recall\x18\x04 \x01(\x0b\x32\x19.tollgate.v1.CreditRecallH\x00\x12-\n\x07renewed\x18\x05 \x01(\x0b\x32\x1a.tollgate.v1.CreditRenewedH\x00\x12)\n\x05stale\x18\x06 \x01(\x0b\x32\x18.tollgate.v1.CreditStaleH\x00\x12)\n\x06\x63losed\x18\x07 \x01(\x0b\x32\x17.tollgate.v1.NodeClosedH\x00\x12&\n\x07go_away\x18\x08 \x01(\x0b\x32\x13.tollgate.v1.GoAwayH\x00\x42\x0b\n\tdirective\"\x0c\n\nNodeClosed\"\xea\x04\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.tollgate.v1.NodeState\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x31\n\x08metadata\x18\x06 \x03(\x0b\x32\x1f.tollgate.v1.Node.MetadataEntry\x12\x31\n\rregistered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x08 \x01(\t\x12\x30\n\x0c\x63onnected_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_seen\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61pplied_revision\x18\x0b \x01(\x03\x12\x14\n\x0crevision_lag\x18\x0c \x01(\x03\x12&\n\x03lag\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x06status\x18\x0e \x01(\x0b\x32\x17.tollgate.v1.NodeStatus\x12.\n\x0b\x63redit_held\x18\x0f \x03(\x0b\x32\x19.tollgate.v1.CreditAmount\x12\x0e\n\x06\x63losed\x18\x10 \x01(\x08\x12(\n\x05kinds\x18\x11 \x03(\x0e\x32\x19.tollgate.v1.ResourceKind\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"q\n\x10ListNodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.tollgate.v1.NodeState\"N\n\x11ListNodesResponse\x12 \n\x05nodes\x18\x01 \x03(\x0b\x32\x11.tollgate.v1.Node\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x0eGetNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\"2\n\x0fGetNodeResponse\x12\x1f\n\x04node\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Node\"P\n\x11\x46orgetNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\">\n\x12\x46orgetNodeResponse\x12(\n\x05\x66reed\x18\x01 \x03(\x0b\x32\x19.tollgate.v1.CreditAmount\"]\n\x11ListCreditRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08limit_id\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\t\"W\n\x12ListCreditResponse\x12(\n\x06limits\x18\x01 \x03(\x0b\x32\x18.tollgate.v1.LimitCredit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x84\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14NODE_STATE_CONNECTED\x10\x01\x12\x15\n\x11NODE_STATE_BEHIND\x10\x02\x12\x15\n\x11NODE_STATE_SILENT\x10\x03\x12\x13\n\x0fNODE_STATE_GONE\x10\x04\x32\x96\x03\n\x0bNodeService\x12H\n\x07\x43onnect\x12\x1b.tollgate.v1.ConnectRequest\x1a\x1c.tollgate.v1.ConnectResponse(\x01\x30\x01\x12O\n\tListNodes\x12\x1d.tollgate.v1.ListNodesRequest\x1a\x1e.tollgate.v1.ListNodesResponse\"\x03\x90\x02\x01\x12I\n\x07GetNode\x12\x1b.tollgate.v1.GetNodeRequest\x1a\x1c.tollgate.v1.GetNodeResponse\"\x03\x90\x02\x01\x12M\n\nForgetNode\x12\x1e.tollgate.v1.ForgetNodeRequest\x1a\x1f.tollgate.v1.ForgetNodeResponse\x12R\n\nListCredit\x12\x1e.tollgate.v1.ListCreditRequest\x1a\x1f.tollgate.v1.ListCreditResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etollgate/v1/node_service.proto\x12\x0btollgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18tollgate/v1/config.proto\x1a\x18tollgate/v1/credit.proto\x1a\x1atollgate/v1/resource.proto\":\n\x0e\x43onnectRequest\x12(\n\x07reports\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.NodeReport\"A\n\x0f\x43onnectResponse\x12.\n\ndirectives\x18\x01 \x03(\x0b\x32\x1a.tollgate.v1.NodeDirective\"\x8f\x02\n\nNodeReport\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.tollgate.v1.NodeHelloH\x00\x12\x1a\n\x10\x61pplied_revision\x18\x02 \x01(\x03H\x00\x12)\n\x05wants\x18\x03 \x01(\x0b\x32\x18.tollgate.v1.CreditWantsH\x00\x12-\n\x07returns\x18\x04 \x01(\x0b\x32\x1a.tollgate.v1.CreditReturnsH\x00\x12-\n\x07renewal\x18\x05 \x01(\x0b\x32\x1a.tollgate.v1.CreditRenewalH\x00\x12)\n\x06status\x18\x06 \x01(\x0b\x32\x17.tollgate.v1.NodeStatusH\x00\x42\x08\n\x06report\"\xcc\x02\n\tNodeHello\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\t\x12(\n\x05kinds\x18\x04 \x03(\x0e\x32\x19.tollgate.v1.ResourceKind\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x16\n\nconnection\x18\x06 \x01(\x04\x42\x02\x30\x01\x12\x0f\n\x07session\x18\x07 \x01(\x03\x12)\n\x06stated\x18\x08 \x03(\x0b\x32\x19.tollgate.v1.CreditStated\x12\x18\n\x10\x61pplied_revision\x18\t \x01(\x03\x12\x30\n\rmax_staleness\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tslots_for\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x01\n\nNodeStatus\x12\x16\n\x0eoutbox_batches\x18\x01 \x01(\x03\x12-\n\noutbox_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fopen_admissions\x18\x03 \x01(\x03\x12\x12\n\nlast_error\x18\x04 \x01(\t\x12\x16\n\x0e\x63redit_refused\x18\x05 \x01(\x03\"\xfb\x02\n\rNodeDirective\x12-\n\x07welcome\x18\x01 \x01(\x0b\x32\x1a.tollgate.v1.CreditWelcomeH\x00\x12)\n\x05grant\x18\x02 \x01(\x0b\x32\x18.tollgate.v1.CreditGrantH\x00\x12)\n\x05unmet\x18\x03 \x01(\x0b\x32\x18.tollgate.v1.CreditUnmetH\x00\x12+\n\x06recall\x18\x04 \x01(\x0b\x32\x19.tollgate.v1.CreditRecallH\x00\x12-\n\x07renewed\x18\x05 \x01(\x0b\x32\x1a.tollgate.v1.CreditRenewedH\x00\x12)\n\x05stale\x18\x06 \x01(\x0b\x32\x18.tollgate.v1.CreditStaleH\x00\x12)\n\x06\x63losed\x18\x07 \x01(\x0b\x32\x17.tollgate.v1.NodeClosedH\x00\x12&\n\x07go_away\x18\x08 \x01(\x0b\x32\x13.tollgate.v1.GoAwayH\x00\x42\x0b\n\tdirective\"\x0c\n\nNodeClosed\"\xea\x04\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.tollgate.v1.NodeState\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x31\n\x08metadata\x18\x06 \x03(\x0b\x32\x1f.tollgate.v1.Node.MetadataEntry\x12\x31\n\rregistered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x08 \x01(\t\x12\x30\n\x0c\x63onnected_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_seen\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61pplied_revision\x18\x0b \x01(\x03\x12\x14\n\x0crevision_lag\x18\x0c \x01(\x03\x12&\n\x03lag\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x06status\x18\x0e \x01(\x0b\x32\x17.tollgate.v1.NodeStatus\x12.\n\x0b\x63redit_held\x18\x0f \x03(\x0b\x32\x19.tollgate.v1.CreditAmount\x12\x0e\n\x06\x63losed\x18\x10 \x01(\x08\x12(\n\x05kinds\x18\x11 \x03(\x0e\x32\x19.tollgate.v1.ResourceKind\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"q\n\x10ListNodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.tollgate.v1.NodeState\"N\n\x11ListNodesResponse\x12 \n\x05nodes\x18\x01 \x03(\x0b\x32\x11.tollgate.v1.Node\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x0eGetNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\"2\n\x0fGetNodeResponse\x12\x1f\n\x04node\x18\x01 \x01(\x0b\x32\x11.tollgate.v1.Node\"P\n\x11\x46orgetNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\">\n\x12\x46orgetNodeResponse\x12(\n\x05\x66reed\x18\x01 \x03(\x0b\x32\x19.tollgate.v1.CreditAmount\"]\n\x11ListCreditRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08limit_id\x18\x03 \x01(\t\x12\x0f\n\x07node_id\x18\x04 \x01(\t\"W\n\x12ListCreditResponse\x12(\n\x06limits\x18\x01 \x03(\x0b\x32\x18.tollgate.v1.LimitCredit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x84\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14NODE_STATE_CONNECTED\x10\x01\x12\x15\n\x11NODE_STATE_BEHIND\x10\x02\x12\x15\n\x11NODE_STATE_SILENT\x10\x03\x12\x13\n\x0fNODE_STATE_GONE\x10\x04\x32\x96\x03\n\x0bNodeService\x12H\n\x07\x43onnect\x12\x1b.tollgate.v1.ConnectRequest\x1a\x1c.tollgate.v1.ConnectResponse(\x01\x30\x01\x12O\n\tListNodes\x12\x1d.tollgate.v1.ListNodesRequest\x1a\x1e.tollgate.v1.ListNodesResponse\"\x03\x90\x02\x01\x12I\n\x07GetNode\x12\x1b.tollgate.v1.GetNodeRequest\x1a\x1c.tollgate.v1.GetNodeResponse\"\x03\x90\x02\x01\x12M\n\nForgetNode\x12\x1e.tollgate.v1.ForgetNodeRequest\x1a\x1f.tollgate.v1.ForgetNodeResponse\x12R\n\nListCredit\x12\x1e.tollgate.v1.ListCreditRequest\x1a\x1f.tollgate.v1.ListCreditResponse\"\x03\x90\x02\x01\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.node_service_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
+  _globals['_NODEHELLO'].fields_by_name['connection']._loaded_options = None
+  _globals['_NODEHELLO'].fields_by_name['connection']._serialized_options = b'0\001'
   _globals['_NODE_METADATAENTRY']._loaded_options = None
   _globals['_NODE_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_NODESERVICE'].methods_by_name['ListNodes']._loaded_options = None
@@ -45,8 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NODESERVICE'].methods_by_name['GetNode']._serialized_options = b'\220\002\001'
   _globals['_NODESERVICE'].methods_by_name['ListCredit']._loaded_options = None
   _globals['_NODESERVICE'].methods_by_name['ListCredit']._serialized_options = b'\220\002\001'
-  _globals['_NODESTATE']._serialized_start=2730
-  _globals['_NODESTATE']._serialized_end=2862
+  _globals['_NODESTATE']._serialized_start=2734
+  _globals['_NODESTATE']._serialized_end=2866
   _globals['_CONNECTREQUEST']._serialized_start=192
   _globals['_CONNECTREQUEST']._serialized_end=250
   _globals['_CONNECTRESPONSE']._serialized_start=252
@@ -54,33 +56,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NODEREPORT']._serialized_start=320
   _globals['_NODEREPORT']._serialized_end=591
   _globals['_NODEHELLO']._serialized_start=594
-  _globals['_NODEHELLO']._serialized_end=922
-  _globals['_NODESTATUS']._serialized_start=925
-  _globals['_NODESTATUS']._serialized_end=1077
-  _globals['_NODEDIRECTIVE']._serialized_start=1080
-  _globals['_NODEDIRECTIVE']._serialized_end=1459
-  _globals['_NODECLOSED']._serialized_start=1461
-  _globals['_NODECLOSED']._serialized_end=1473
-  _globals['_NODE']._serialized_start=1476
-  _globals['_NODE']._serialized_end=2094
-  _globals['_NODE_METADATAENTRY']._serialized_start=2047
-  _globals['_NODE_METADATAENTRY']._serialized_end=2094
-  _globals['_LISTNODESREQUEST']._serialized_start=2096
-  _globals['_LISTNODESREQUEST']._serialized_end=2209
-  _globals['_LISTNODESRESPONSE']._serialized_start=2211
-  _globals['_LISTNODESRESPONSE']._serialized_end=2289
-  _globals['_GETNODEREQUEST']._serialized_start=2291
-  _globals['_GETNODEREQUEST']._serialized_end=2345
-  _globals['_GETNODERESPONSE']._serialized_start=2347
-  _globals['_GETNODERESPONSE']._serialized_end=2397
-  _globals['_FORGETNODEREQUEST']._serialized_start=2399
-  _globals['_FORGETNODEREQUEST']._serialized_end=2479
-  _globals['_FORGETNODERESPONSE']._serialized_start=2481
-  _globals['_FORGETNODERESPONSE']._serialized_end=2543
-  _globals['_LISTCREDITREQUEST']._serialized_start=2545
-  _globals['_LISTCREDITREQUEST']._serialized_end=2638
-  _globals['_LISTCREDITRESPONSE']._serialized_start=2640
-  _globals['_LISTCREDITRESPONSE']._serialized_end=2727
-  _globals['_NODESERVICE']._serialized_start=2865
-  _globals['_NODESERVICE']._serialized_end=3271
+  _globals['_NODEHELLO']._serialized_end=926
+  _globals['_NODESTATUS']._serialized_start=929
+  _globals['_NODESTATUS']._serialized_end=1081
+  _globals['_NODEDIRECTIVE']._serialized_start=1084
+  _globals['_NODEDIRECTIVE']._serialized_end=1463
+  _globals['_NODECLOSED']._serialized_start=1465
+  _globals['_NODECLOSED']._serialized_end=1477
+  _globals['_NODE']._serialized_start=1480
+  _globals['_NODE']._serialized_end=2098
+  _globals['_NODE_METADATAENTRY']._serialized_start=2051
+  _globals['_NODE_METADATAENTRY']._serialized_end=2098
+  _globals['_LISTNODESREQUEST']._serialized_start=2100
+  _globals['_LISTNODESREQUEST']._serialized_end=2213
+  _globals['_LISTNODESRESPONSE']._serialized_start=2215
+  _globals['_LISTNODESRESPONSE']._serialized_end=2293
+  _globals['_GETNODEREQUEST']._serialized_start=2295
+  _globals['_GETNODEREQUEST']._serialized_end=2349
+  _globals['_GETNODERESPONSE']._serialized_start=2351
+  _globals['_GETNODERESPONSE']._serialized_end=2401
+  _globals['_FORGETNODEREQUEST']._serialized_start=2403
+  _globals['_FORGETNODEREQUEST']._serialized_end=2483
+  _globals['_FORGETNODERESPONSE']._serialized_start=2485
+  _globals['_FORGETNODERESPONSE']._serialized_end=2547
+  _globals['_LISTCREDITREQUEST']._serialized_start=2549
+  _globals['_LISTCREDITREQUEST']._serialized_end=2642
+  _globals['_LISTCREDITRESPONSE']._serialized_start=2644
+  _globals['_LISTCREDITRESPONSE']._serialized_end=2731
+  _globals['_NODESERVICE']._serialized_start=2869
+  _globals['_NODESERVICE']._serialized_end=3275
 # @@protoc_insertion_point(module_scope)

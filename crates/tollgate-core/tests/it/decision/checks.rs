@@ -268,6 +268,24 @@ fn a_request_may_wait_for_a_slot_of_a_hard_limit_and_not_at_a_lock() {
 }
 
 #[test]
+fn a_request_goes_where_it_need_not_wait_for_a_slot() {
+    for (others, expected) in [(3, "groq"), (2, "openai")] {
+        let mut world = World::new();
+        let hard = |max| v1::RateLimit { enforcement: v1::Enforcement::Hard.into(), ..open_at_once(max) };
+        let full = v1::VirtualKeyProviderConfig { rate_limits: vec![hard(2)], ..config("openai", Some(1.0)) };
+        let other = v1::VirtualKeyProviderConfig { rate_limits: vec![hard(others)], ..config("groq", Some(0.0)) };
+        let key = world.add::<VirtualKey>(key(vec![full, other]));
+        let explanation = explain(&world.config, &Waits(2), &asked(&key, "", "m"));
+        assert_eq!((&*explanation.provider, explanation.verdict), (expected, Verdict::Allow));
+        // The full one may still be turned to.
+        let fallback = if expected == "groq" { "openai" } else { "groq" };
+        assert_eq!(explanation.fallbacks.iter().map(|it| it.provider.as_str()).collect::<Vec<_>>(), [fallback]);
+        let why = &explanation.candidates[0].why;
+        assert_eq!(why.contains("2 of 2 requests at once are open"), expected == "groq", "{why}");
+    }
+}
+
+#[test]
 fn an_estimate_that_does_not_fit_is_refused_before_it_is_spent() {
     let mut world = World::new();
     let key = v1::VirtualKey { rate_limits: rate(100, 10), ..key(vec![config("openai", Some(1.0))]) };
