@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
+import grpc
 import pytest
+from conftest import Program
 
 from tollgate import Admin, NotOne, errors
+from tollgate.v1 import token_pb2
+from tollgate.v1.config_service_pb2 import GetServerInfoRequest, WatchConfigRequest
+from tollgate.v1.config_service_pb2_grpc import ConfigServiceStub
 
 
 def test_a_resource_is_created_read_changed_and_deleted(admin: Admin) -> None:
@@ -128,6 +134,25 @@ def test_what_is_no_plain_resource_is_reached_too(admin: Admin) -> None:
     assert [it.id for it in admin.budgets.list(provider="groq")] == [governed.budgets[0].id]
     assert admin.explain(model="gpt-4o", provider="openai").routing.model == "gpt-4o"
     assert list(admin.tokens.list()) == []
+
+
+def test_the_access_token_goes_with_every_call_on_the_channel(tmp_path: Path) -> None:
+    server = Program(tmp_path, "closed", "serve", "--database", f"sqlite://{tmp_path}/tollgate.db")
+    url = f"http://{server.place}"
+    with Admin(url) as nobody:
+        value = nobody.tokens.create(name="ops", role=token_pb2.ROLE_ADMIN).value
+        with pytest.raises(errors.Unauthenticated):
+            nobody.server_info()
+        with Admin(url, access_token=value) as admin:
+            assert admin.server_info().authentication_required
+            stub = ConfigServiceStub(admin.channel)
+            assert stub.GetServerInfo(GetServerInfoRequest()).server_info.authentication_required
+            events = stub.WatchConfig(WatchConfigRequest(node_id="test"), timeout=60)
+            assert next(events).HasField("begin")
+            events.cancel()
+        with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
+            ConfigServiceStub(nobody.channel).GetServerInfo(GetServerInfoRequest())
+    server.kill()
 
 
 def test_a_server_that_cannot_be_reached_is_unavailable() -> None:

@@ -73,13 +73,11 @@ class NotOne(TollgateError):
 
 
 class Service:
-    """Calls of one service. The access token goes with each, and a `request_id` with each that writes: if the channel
-    sends a call again, it is done once."""
+    """Calls of one service. A `request_id` goes with each that writes: one that is sent again is done once."""
 
-    def __init__(self, channel: grpc.Channel, access_token: str | None, messages: Any, stubs: Any, kind: str) -> None:
+    def __init__(self, channel: grpc.Channel, messages: Any, stubs: Any, kind: str) -> None:
         self._messages = messages
         self._stub = getattr(stubs, f"{kind}ServiceStub")(channel)
-        self._metadata = (("authorization", f"Bearer {access_token}"),) if access_token else ()
 
     def call(self, method: str, **fields: Any) -> Any:
         """Calls a method with the fields of its request; returns its response."""
@@ -87,7 +85,7 @@ class Service:
         if "request_id" in request.DESCRIPTOR.fields_by_name and not request.request_id:
             request.request_id = str(uuid.uuid4())
         try:
-            return getattr(self._stub, method)(request, metadata=self._metadata)
+            return getattr(self._stub, method)(request)
         except grpc.RpcError as error:
             raise api_error(error) from None
 
@@ -231,9 +229,11 @@ class Admin:
     ) -> None:
         # Each write has a `request_id`, so one that is sent again is done once.
         retries = channels.retries({}, codes=["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
-        self.channel: grpc.Channel = channels.to_server(server, tls_ca, retries)
-        """The channel, for calls that this class does not have: the stubs are in `tollgate.v1`."""
-        self._access_token = access_token or os.environ.get("TOLLGATE_TOKEN") or None
+        channel = channels.to_server(server, tls_ca, retries)
+        access_token = access_token or os.environ.get("TOLLGATE_TOKEN") or None
+        self.channel: grpc.Channel = channels.with_access_token(channel, access_token)
+        """The channel, for calls that this class does not have: the stubs are in `tollgate.v1`. The access token goes
+        with each call."""
 
         virtual_keys = self._service("VirtualKey", virtual_key_service_pb2, virtual_key_service_pb2_grpc)
         self.virtual_keys = VirtualKeys(virtual_keys, "virtual_key", "virtual_keys")
@@ -295,7 +295,7 @@ class Admin:
         self.close()
 
     def _service(self, kind: str, messages: Any, stubs: Any) -> Service:
-        return Service(self.channel, self._access_token, messages, stubs, kind)
+        return Service(self.channel, messages, stubs, kind)
 
 
 def _camel(snake: str) -> str:

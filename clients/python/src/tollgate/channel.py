@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,52 @@ def to_server(url: str | None, tls_ca: str | os.PathLike[str] | None, options: l
         return grpc.insecure_channel(address, options)
     certificates = Path(tls_ca).read_bytes() if tls_ca else None
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(certificates), options)
+
+
+@dataclass
+class _Details(grpc.ClientCallDetails):
+    """What gRPC knows of a call before it is made."""
+
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: Any
+    wait_for_ready: bool | None
+    compression: Any
+
+
+class _Authorized(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Sends an access token with each call, whichever stub makes it."""
+
+    def __init__(self, access_token: str) -> None:
+        self._entry = ("authorization", f"Bearer {access_token}")
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(self._details(client_call_details), request)
+
+    def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(self._details(client_call_details), request)
+
+    def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(self._details(client_call_details), request_iterator)
+
+    def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        return continuation(self._details(client_call_details), request_iterator)
+
+    def _details(self, given: Any) -> _Details:
+        metadata = [*(given.metadata or ()), self._entry]
+        settings = given.timeout, metadata, given.credentials, given.wait_for_ready, given.compression
+        return _Details(given.method, *settings)
+
+
+def with_access_token(channel: grpc.Channel, access_token: str | None) -> grpc.Channel:
+    """The channel, on which each call has the access token; as it is without one."""
+    return grpc.intercept_channel(channel, _Authorized(access_token)) if access_token else channel
 
 
 def node_target(place: str | None) -> str:
