@@ -66,7 +66,7 @@ pub(in crate::cli) struct PlanArgs {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-All of it is one revision, or nothing is done. Applied again, the files change nothing. It asks before it deletes.
+All of it is one revision, or nothing is done. Applied again, the files change nothing. It asks before it deletes. \
 Of more than 10,000 changes all are checked together, and then made in several calls, parents first; if one of them \
 fails, the same command goes on from there.
 
