@@ -11,7 +11,7 @@ use super::call::{self, Statuses, principal, speaks_for};
 use super::crud::respond;
 use super::{Api, CallNotes};
 use crate::access::Principal;
-use crate::domain::{Error, Path, Violations};
+use crate::domain::{Error, Path, SpendDimensions, Violations};
 use crate::ledger::{Ack, Acknowledgement, Batch};
 use crate::proto::v1;
 use crate::proto::v1::usage_service_server::UsageService;
@@ -198,6 +198,10 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
         audio_tokens,
         unpriced_requests,
         provider_key_id,
+        end_user,
+        session,
+        tool,
+        tags,
     } = entry;
     for (field, name) in [("provider", &provider), ("model", &model), ("provider_key_id", &provider_key_id)] {
         if name.len() > MAX_NAME_BYTES || name.contains(char::is_control) {
@@ -212,6 +216,10 @@ fn parse_entry(entry: v1::UsageEntry) -> Result<Entry, Refusal> {
     if !violations.is_empty() {
         return Err(Refusal("occurred_at is outside of the years 1 to 9999; leave it out for now".to_owned()));
     }
+    SpendDimensions::new(&end_user, &session, &tool, &tags).map_err(|violations| {
+        let faults: Vec<_> = violations.iter().map(|it| format!("{} {}", it.field, it.description)).collect();
+        Refusal(faults.join("; "))
+    })?;
     Ok(Entry {
         virtual_key_id: virtual_key_id.into(),
         provider: provider.into(),

@@ -24,6 +24,7 @@ mod admit;
 mod bad_input;
 mod compose;
 mod credit;
+mod dimensions;
 mod envoy;
 mod fleet;
 mod kept;
@@ -190,6 +191,7 @@ impl Asked {
             fallbacks: &self.fallbacks,
             estimate: Estimate { input_tokens: Some(self.tokens), output_tokens: None, cost_nano_usd: Some(self.cost) },
             seed: Some(self.seed),
+            ..Request::default()
         }
     }
 }

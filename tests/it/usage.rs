@@ -21,6 +21,7 @@ mod calendars;
 mod cli;
 mod counted;
 mod crash;
+mod dimensions;
 mod disk;
 mod history;
 mod increase;

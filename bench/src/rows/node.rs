@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 use tollgate_node::proto::node::v1;
 use tollgate_node::proto::node::v1::admit_response::Outcome;
-use tollgate_node::{Credential, Estimate, Node, Request, Used};
+use tollgate_node::{Credential, Estimate, Node, Request, SpendDimensions, Used};
 use tonic::transport::Channel;
 
 use crate::Bench;
@@ -38,6 +38,7 @@ const USED: Used = Used {
     cache_creation_tokens: 0,
     output_tokens: 300,
     cost_nano_usd: Some(1_234_567),
+    dimensions: SpendDimensions::NONE,
 };
 
 pub(crate) async fn node(bench: &mut Bench) {

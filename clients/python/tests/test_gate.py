@@ -21,6 +21,17 @@ def test_a_block_settles_what_was_used(admin: Admin, gate: Gate) -> None:
     eventually(lambda: spent(admin, key.id) == 7, "the server counts")
 
 
+def test_dimensions_are_taken_and_refused_where_they_cannot_be_recorded(admin: Admin, gate: Gate) -> None:
+    key = new_key(admin, gate, "dimensions", budgets=NEVER)
+    with gate.admit(virtual_key_id=key.id, model="gpt-4o", end_user="ada", session="s-1", tags=["b", "a"]) as granted:
+        with pytest.raises(errors.InvalidArgument, match="tool: has 129 bytes"):
+            granted.settle(cost_nano_usd=3, tool="x" * 129)
+        granted.used(cost_nano_usd=3, tool="search")
+    eventually(lambda: spent(admin, key.id) == 3, "the server counts")
+    with pytest.raises(errors.InvalidArgument, match="end_user: has 129 bytes"):
+        gate.admit(virtual_key_id=key.id, model="gpt-4o", end_user="x" * 129)
+
+
 def test_a_block_that_fails_settles_what_is_known_and_abandons_what_is_not(admin: Admin, gate: Gate) -> None:
     key = new_key(admin, gate, "fails", budgets=NEVER)
     before = gate.status()

@@ -15,6 +15,16 @@ ANTHROPIC = {"input_tokens": 30, "output_tokens": 20, "cache_read_input_tokens":
 READ = {"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 50, "cache_creation_tokens": 0}
 
 
+def test_dimensions_are_those_that_a_node_records() -> None:
+    told = usage.dimensions(" ada ", "s-1", ["b", "a", "b", "", 7, "x" * 129, "a\nb"])
+    assert told == {"end_user": "ada", "session": "s-1", "tags": ["a", "b"]}
+    assert usage.dimensions("ä" * 64).get("end_user") == "ä" * 64
+    assert usage.dimensions("ä" * 65, None, "none") == {"end_user": "", "session": "", "tags": []}
+    assert len(usage.dimensions(None, None, [str(it) for it in range(99)]).get("tags", ())) == 16
+    ends = [{"user": "ada"}, {"user": "ada", "safety_identifier": "eve"}, {"metadata": {"user_id": "max"}}, {}]
+    assert [usage.end_user(call) for call in ends] == ["ada", "eve", "max", None]
+
+
 @pytest.mark.parametrize(
     ("said", "read"),
     [

@@ -30,8 +30,23 @@ export interface Estimate {
   readonly costNanoUsd?: Count;
 }
 
+/**
+ * The dimensions of spend: whom and what a request is for. They decide nothing, and are reported with the usage. Each has at most
+ * 128 bytes.
+ */
+export interface Dimensions {
+  /** The end user, by a name or id of the caller. */
+  readonly endUser?: string;
+  /** The session: a conversation, or one run of an agent. */
+  readonly session?: string;
+  /** The tool: a program, or a step of one. */
+  readonly tool?: string;
+  /** Tags, a set of at most 16. */
+  readonly tags?: readonly string[];
+}
+
 /** A request to a model, as the gateway meets it. */
-export interface GateRequest {
+export interface GateRequest extends Dimensions {
   /** The virtual key of the request, as the caller sent it; or one of the next two; or none. */
   readonly virtualKeyValue?: string;
   /** The SHA-256 of its value. */
@@ -68,8 +83,8 @@ export interface Target {
   readonly estimate?: Estimate;
 }
 
-/** The usage of a request. */
-export interface Usage {
+/** The usage of a request. Its dimensions are those that were admitted, where they are absent. */
+export interface Usage extends Dimensions {
   /** LLM tokens of the prompt: all of them, those of the provider's cache included. */
   readonly inputTokens?: Count;
   /** LLM tokens of the answer. */
@@ -223,7 +238,8 @@ export class Admission implements AsyncDisposable {
 
   /** Ends the admission with what the request used. When it is answered, that is on the node's disk and counted once. */
   async settle(usage: Usage, options?: CallOptions): Promise<Charge> {
-    const request = { ...counts(usage), admissionId: this.id };
+    const { tags = [], ...figures } = usage;
+    const request = { ...counts(figures), tags: [...tags], admissionId: this.id };
     const charge = await callAgain(this.#transport, GateService.method.settle, request, options);
     this.#ended = true;
     return charge;
@@ -251,8 +267,10 @@ function admittedBy({ outcome }: AdmitResponse): Admitted {
 }
 
 function admitRequest(request: GateRequest, validateOnly: boolean) {
-  const { virtualKeyValue, virtualKeySha256, virtualKeyId, fallbacks, estimate, headers, params, ...plain } = request;
-  const message = create(AdmitRequestSchema, { ...plain, validateOnly, fallbacks: [...(fallbacks ?? [])] });
+  const { virtualKeyValue, virtualKeySha256, virtualKeyId, fallbacks, estimate, headers, params, tags, ...plain } =
+    request;
+  const lists = { fallbacks: [...(fallbacks ?? [])], tags: [...(tags ?? [])] };
+  const message = create(AdmitRequestSchema, { ...plain, ...lists, validateOnly });
   Object.assign(message.headers, headers);
   Object.assign(message.params, params);
   if (estimate) message.estimate = create(EstimateSchema, counts(estimate));

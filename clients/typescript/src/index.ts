@@ -6,6 +6,7 @@ export {
   Admission,
   type Charge,
   type Count,
+  type Dimensions,
   type Estimate,
   Gate,
   type GateRequest,

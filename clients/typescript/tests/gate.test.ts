@@ -54,6 +54,10 @@ withTollgate("Gate", () => {
       fallbacks: ["anthropic/claude-sonnet-4-5"],
       headers: { "x-tier": "gold" },
       estimate: { promptBytes: 400, outputTokens: 50n },
+      endUser: "ada",
+      session: "s-1",
+      tool: "search",
+      tags: ["beta", "team-a"],
     });
     expect(admission).toMatchObject({ provider: "openai", model: "gpt-4o", providerKeyId: "" });
     expect(admission.fallbacks).toEqual(["anthropic/claude-sonnet-4-5"]);
@@ -72,7 +76,10 @@ withTollgate("Gate", () => {
     expect(admission).toMatchObject({ provider: "anthropic", model: "claude-sonnet-4-5" });
     expect(admission.fallbacks).toEqual(["anthropic/claude-sonnet-4-5"]);
 
-    const usage = { inputTokens: 812, outputTokens: 230, costNanoUsd: 7_000n, cacheReadTokens: 12 };
+    const tags = ["beta"] as const;
+    const usage = { inputTokens: 812, outputTokens: 230, costNanoUsd: 7_000n, cacheReadTokens: 12, tags };
+    const wrong = await thrown(admission.settle({ ...usage, tags: [""] }));
+    expect(wrong).toMatchObject({ violations: [{ field: "tags[0]" }] });
     const charge = await admission.settle(usage);
     expect(charge).toMatchObject({ inputTokens: 812n, outputTokens: 230n, costNanoUsd: 7_000n });
     expect(await admission.settle({ inputTokens: 1 })).toEqual(charge);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tollgate_core::decision::Explanation;
-use tollgate_core::domain::Fallback;
+use tollgate_core::domain::{Fallback, SpendDimensions};
 use tollgate_core::price;
 use tollgate_core::proto::v1::UsageEntry;
 
@@ -65,6 +65,8 @@ pub struct Used {
     pub output_tokens: i64,
     /// Nano-dollars (1 USD = 1,000,000,000); `None` if the node is to compute it by the price of the model.
     pub cost_nano_usd: Option<i64>,
+    /// Whom and what it was for; each that is empty is as it was admitted.
+    pub dimensions: SpendDimensions,
 }
 
 /// The longest name of a provider or a model, or id of a provider key, that is recorded, in bytes: a batch of them all must fit
@@ -143,8 +145,13 @@ impl Used {
         let provider = or(&self.provider, &admitted.provider);
         // A provider key is of one provider.
         let admitted_key = if provider == admitted.provider { admitted.provider_key_id.clone() } else { String::new() };
+        let tags = self.dimensions.tags();
         UsageEntry {
             virtual_key_id: admitted.virtual_key_id.clone(),
+            end_user: or(self.dimensions.end_user(), &admitted.end_user),
+            session: or(self.dimensions.session(), &admitted.session),
+            tool: or(self.dimensions.tool(), &admitted.tool),
+            tags: if tags.is_empty() { admitted.tags.clone() } else { tags.to_vec() },
             provider,
             model: or(&self.model, &admitted.model),
             provider_key_id: or(&self.provider_key_id, &admitted_key),

@@ -19,6 +19,8 @@ pub struct Counts {
     pub unpriced: u64,
     /// Of those settled, those on a provider, model or provider key that they were not admitted for.
     pub uncovered: u64,
+    /// Of those ended, those that are reported with the dimensions `other`: in their minute there were too many combinations.
+    pub joined_dimensions: u64,
 }
 
 /// How usage is on its way.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tollgate_core::config::Config;
 use tollgate_core::decision::{self, Explanation, KeyGiven, Usage};
-use tollgate_core::domain::{Fallback, Sha256Hash, Timestamp, VirtualKey};
+use tollgate_core::domain::{Fallback, Sha256Hash, SpendDimensions, Timestamp, VirtualKey};
 
 /// By what a request says whose it is.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -43,11 +43,14 @@ pub struct Request<'a> {
     pub stream: bool,
     /// The usage that is expected. Conditions see its input tokens as `context_length`.
     pub estimate: Estimate,
+    /// Whom and what it is for. They decide nothing, and are reported with what it uses.
+    pub dimensions: &'a SpendDimensions,
     /// Decides the weighted draws; `None` draws at random.
     pub seed: Option<u64>,
 }
 
 static NONE: BTreeMap<String, String> = BTreeMap::new();
+static NO_DIMENSIONS: SpendDimensions = SpendDimensions::NONE;
 
 impl Default for Request<'_> {
     fn default() -> Self {
@@ -62,6 +65,7 @@ impl Default for Request<'_> {
             fallbacks: &[],
             stream: false,
             estimate: Estimate::default(),
+            dimensions: &NO_DIMENSIONS,
             seed: None,
         }
     }

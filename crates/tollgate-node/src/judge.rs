@@ -12,6 +12,7 @@ use crate::admission::{Target, unrecordable};
 use crate::answers::Answers;
 use crate::book::Book;
 use crate::decide::{Credential, Decide, Estimate, Request, decide, key_of};
+use crate::dimensions;
 use crate::engine::stamp;
 use crate::outbox::state::Open;
 use crate::pricing::estimated_cost;
@@ -149,7 +150,8 @@ impl Judge<'_> {
         // Its gateway may have said what it costs, elsewhere.
         let judge = Judge { unpriced: entry.cost_nano_usd, ..*self };
         let judged = judge.request(decision::judge, key, &request)?;
-        let open = admission(entry.virtual_key_id.clone(), request_type, &judged, self.at);
+        let mut open = admission(entry.virtual_key_id.clone(), &request, &judged, self.at);
+        dimensions::keep(entry, &mut open.estimate);
         Ok((judged, open))
     }
 }
@@ -169,7 +171,7 @@ fn longest_answer(config: &Config, to: &Explanation, at: Timestamp) -> Option<i6
 /// An admission that goes where it was decided.
 pub(crate) fn admission(
     virtual_key_id: String,
-    request_type: &str,
+    request: &Request<'_>,
     Judged { explanation: to, estimate, bounds_output, .. }: &Judged,
     at: Timestamp,
 ) -> Open {
@@ -183,9 +185,14 @@ pub(crate) fn admission(
         output_tokens: estimate.output_tokens.unwrap_or_default(),
         cost_nano_usd: estimate.cost_nano_usd.unwrap_or_default(),
         occurred_at: Some(stamp(at)),
+        end_user: request.dimensions.end_user().to_owned(),
+        session: request.dimensions.session().to_owned(),
+        tool: request.dimensions.tool().to_owned(),
+        tags: request.dimensions.tags().to_vec(),
         ..UsageEntry::default()
     };
-    Open { estimate, request_type: request_type.to_owned(), credit: Vec::new(), bounds_output: *bounds_output }
+    let request_type = request.request_type.to_owned();
+    Open { estimate, request_type, credit: Vec::new(), bounds_output: *bounds_output }
 }
 
 /// Whether a request was admitted for what it used. Where no provider key was named, the gateway chose one.

@@ -39,6 +39,7 @@ mod contact;
 mod credit;
 mod decide;
 mod deliver;
+mod dimensions;
 mod engine;
 #[cfg(feature = "serve")]
 mod envoy;
@@ -73,3 +74,4 @@ pub use refused::{Refusal, Refused};
 pub use server::{Bearer, NoAccessToken, Server, Servers};
 pub use start::StartError;
 pub use tollgate_core as core;
+pub use tollgate_core::domain::SpendDimensions;

@@ -180,7 +180,7 @@ fn told(status: &v1::GetStatusResponse) -> Vec<String> {
     let oldest = status.outbox_age.as_ref().map(|time| format!(", the oldest {} old", age(time))).unwrap_or_default();
     let (in_flight, unreported) = (status.in_flight, status.unreported_entries);
     texts.push(format!("{in_flight} requests in flight, {unreported} entries of usage not reported yet{oldest}"));
-    let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } =
+    let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered, joined_dimensions } =
         status.requests.unwrap_or_default();
     texts.push(format!(
         "since its start: {admitted} admitted, {refused} refused, {settled} settled, {abandoned} abandoned, {expired} expired"
@@ -194,6 +194,11 @@ fn told(status: &v1::GetStatusResponse) -> Vec<String> {
     if uncovered > 0 {
         texts.push(format!(
             "{uncovered} of them used a provider or a model that they were not admitted for; the gateway must call Touch before"
+        ));
+    }
+    if joined_dimensions > 0 {
+        texts.push(format!(
+            "{joined_dimensions} of them are reported with the dimensions of spend `other`: a minute had more than 1,000 combinations"
         ));
     }
     texts

@@ -81,6 +81,7 @@ class Tollgate:
             request_type=request_type + ("_stream" if call.get("stream") else ""),
             headers={name: value for name, value in headers.items() if name not in _SECRETS},
             estimate=usage.estimate(call),
+            **usage.dimensions(usage.end_user(call)),
         )
 
     async def _serve(self, granted: AsyncGranted, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:

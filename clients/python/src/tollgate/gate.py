@@ -45,7 +45,17 @@ class Estimate(TypedDict, total=False):
     cost_nano_usd: int | None
 
 
-class Request(TypedDict, total=False):
+class Dimensions(TypedDict, total=False):
+    """The dimensions of spend: whom and what a request is for. They decide nothing, and are reported with the usage.
+    Each has at most 128 bytes, and there are at most 16 tags."""
+
+    end_user: str
+    session: str
+    tool: str
+    tags: Sequence[str]
+
+
+class Request(Dimensions, total=False):
     """A request to a model, as the gateway meets it. `model` is required."""
 
     virtual_key_value: str | None
@@ -70,9 +80,9 @@ class Target(TypedDict, total=False):
     estimate: Estimate
 
 
-class Used(TypedDict, total=False):
-    """The usage of a request. `provider`, `model` and `provider_key_id` are those that were used, if not those that
-    were admitted; without `cost_nano_usd` the price of the model decides."""
+class Used(Dimensions, total=False):
+    """The usage of a request. `provider`, `model`, `provider_key_id` and the dimensions are those that were used, if
+    not those that were admitted; without `cost_nano_usd` the price of the model decides."""
 
     provider: str
     model: str

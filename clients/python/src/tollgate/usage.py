@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from tollgate.gate import Estimate, Used
+from tollgate.gate import Dimensions, Estimate, Used
 
 _PROMPT = ("messages", "input", "prompt", "system", "instructions", "tools")
 _MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -21,6 +21,25 @@ def estimate(call: Mapping[str, Any]) -> Estimate:
     if most is not None and isinstance(choices, int) and choices > 1:
         most *= choices
     return Estimate(prompt_bytes=size, output_tokens=most)
+
+
+def dimensions(end_user: Any, session: Any = None, tags: Any = None) -> Dimensions:
+    """Dimensions of spend of a request that were not meant for Tollgate: without those that a node would not record."""
+    told = [_recorded(it) for it in cast("list[Any]", tags)] if isinstance(tags, list) else []
+    distinct = sorted({it for it in told if it})[:16]
+    return Dimensions(end_user=_recorded(end_user), session=_recorded(session), tags=distinct)
+
+
+def end_user(call: Mapping[str, Any]) -> Any:
+    """The end user that a request tells its provider of: OpenAI's `safety_identifier` or `user`, Anthropic's
+    `metadata.user_id`."""
+    told = call.get("safety_identifier") or call.get("user")
+    return told or mapping(call.get("metadata")).get("user_id")
+
+
+def _recorded(text: Any) -> str:
+    text = text.strip() if isinstance(text, str) else ""
+    return text if text.isprintable() and len(text.encode()) <= 128 else ""
 
 
 def _sizes(part: Any) -> Iterator[int]:

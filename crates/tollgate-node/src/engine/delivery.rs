@@ -128,7 +128,11 @@ impl Engine {
                 Duration::from_micros(u64::try_from(age).unwrap_or_default())
             }),
             incarnation: state.registration().map(|registration| registration.incarnation),
-            counts: Counts { unpriced: inner.pricing.unpriced(), ..inner.counts },
+            counts: Counts {
+                unpriced: inner.pricing.unpriced(),
+                joined_dimensions: inner.combinations.joined(),
+                ..inner.counts
+            },
             credit: inner.credit.status(),
         }
     }

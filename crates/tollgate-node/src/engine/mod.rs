@@ -25,6 +25,7 @@ use crate::book::{Book, amounts, deadline};
 use crate::clock::Clock;
 use crate::credit::{Credit, Patience};
 use crate::decide::{Estimate, Request, decide, key_of};
+use crate::dimensions::Combinations;
 use crate::judge::{Judge, Judged, admission};
 use crate::outbox::state::{Id, Open, admitted, expired};
 use crate::outbox::{Outbox, OutboxError};
@@ -84,6 +85,7 @@ struct Inner {
     is_assessed: bool,
     answers: Answers,
     pricing: Pricing,
+    combinations: Combinations,
     counts: Counts,
 }
 
@@ -102,9 +104,13 @@ impl Engine {
         policy: Policy,
     ) -> Result<Arc<Self>, OutboxError> {
         let clock = Clock::new();
-        let open = outbox.state().open().iter();
-        let now = clock.now().parts().0;
-        let ended: Vec<_> = open.map(|(id, open)| expired(*id, Some(open.estimate.clone()), now)).collect();
+        let (mut combinations, now) = (Combinations::default(), clock.now());
+        let ended = outbox.state().open().iter().map(|(id, open)| {
+            let mut estimate = open.estimate.clone();
+            combinations.bound(&mut estimate, now);
+            expired(*id, Some(estimate), now.parts().0)
+        });
+        let ended: Vec<_> = ended.collect();
         if !ended.is_empty() {
             tracing::warn!(
                 requests = ended.len(),
@@ -126,6 +132,7 @@ impl Engine {
             is_assessed: false,
             answers: Answers::default(),
             pricing: Pricing::default(),
+            combinations,
             counts: Counts::default(),
         };
         Ok(Arc::new(Self { copy, clock, began: Instant::now(), inner: Mutex::new(inner), policy, signals }))
@@ -179,7 +186,7 @@ impl Engine {
             KeyGiven::Key(key) => key.id.to_string(),
             _ => String::new(),
         };
-        let mut open = admission(virtual_key_id, request.request_type, &judged, at);
+        let mut open = admission(virtual_key_id, request, &judged, at);
         let Judged { explanation, estimate, demands, .. } = judged;
         let credit = match self.cover(inner, [got, &mut Reservation::default()], &demands, at) {
             Ok(credit) => credit,

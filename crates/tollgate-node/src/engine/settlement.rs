@@ -20,7 +20,7 @@ impl Engine {
         let config = &self.copy.state().config;
         let now = self.now();
         let mut inner = self.lock();
-        let Inner { outbox, book, credit, answers, counts, pricing, .. } = &mut *inner;
+        let Inner { outbox, book, credit, answers, counts, pricing, combinations, .. } = &mut *inner;
         let (open, before) = match (outbox.state().open().get(&id.0), outbox.state().ended(&id.0)) {
             (Some(open), _) => (Some(open.clone()), None),
             (None, Some(ended)) => (None, Some(ended.clone())),
@@ -34,6 +34,7 @@ impl Engine {
             }
             (Some(open), _) => {
                 let mut entry = pricing.entry(config, used, &open, now);
+                combinations.bound(&mut entry, now);
                 counts.uncovered += u64::from(!covers(&open.estimate, &entry));
                 answers.note(&entry.provider, &entry.model, entry.output_tokens, entry.cost_nano_usd);
                 let amounts = counted(config, &mut entry, now);
@@ -50,6 +51,9 @@ impl Engine {
                 let of = Open::charged(charged);
                 let entry = pricing.entry(config, used, &of, now);
                 let mut more = Used::above(entry, &of.estimate);
+                if let Some(more) = &mut more {
+                    combinations.bound(more, now);
+                }
                 let amounts = more.as_mut().map(|more| counted(config, more, now)).unwrap_or_default();
                 let uncovered = if credit.is_needed() { uncovered(config, &amounts, &[]) } else { Vec::new() };
                 outbox.write(vec![closed_uncovered(id.0, How::Settled, more.clone(), &uncovered)])?;
@@ -84,9 +88,12 @@ impl Engine {
         let config = &self.copy.state().config;
         let now = self.now();
         let mut inner = self.lock();
-        let Inner { outbox, book, credit, counts, .. } = &mut *inner;
+        let Inner { outbox, book, credit, counts, combinations, .. } = &mut *inner;
         for id in book.expired(tokio::time::Instant::now()) {
             let mut estimate = outbox.state().open().get(&id).map(|open| open.estimate.clone());
+            if let Some(estimate) = &mut estimate {
+                combinations.bound(estimate, now);
+            }
             let amounts = estimate.as_mut().map(|estimate| counted(config, estimate, now)).unwrap_or_default();
             if let Err(error) = outbox.write(vec![expired(id, estimate.clone(), now.parts().0)]) {
                 tracing::debug!(%error, "what expired cannot be charged yet");

@@ -6,6 +6,7 @@ use tollgate_core::domain::bare_model;
 
 use super::body::Body;
 use super::denial::Denial;
+use super::dimensions::{HEADERS, dimensions};
 use super::flights::Flight;
 use super::kind::{Dialect, Kind};
 use crate::admission::AdmissionId;
@@ -18,10 +19,20 @@ const PROVIDER: &str = "x-tollgate-provider";
 const PROVIDER_KEY: &str = "x-tollgate-provider-key";
 /// Headers that a virtual key may be in. None of them reaches a provider.
 const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "api-key"];
-/// The headers that are removed from each request: keys, a route that somebody else chose, and the leave to compress the answer, which
-/// would only have to be unpacked to be read.
-pub(super) const REMOVED: [&str; 6] =
-    ["authorization", "x-api-key", "api-key", PROVIDER, PROVIDER_KEY, "accept-encoding"];
+/// The headers that are removed from each request: keys, a route that somebody else chose, the leave to compress the answer, which
+/// would only have to be unpacked to be read, and the dimensions of spend.
+pub(super) const REMOVED: [&str; 10] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    PROVIDER,
+    PROVIDER_KEY,
+    "accept-encoding",
+    HEADERS[0],
+    HEADERS[1],
+    HEADERS[2],
+    HEADERS[3],
+];
 
 /// A request.
 pub(super) struct Incoming<'a> {
@@ -58,6 +69,7 @@ pub(super) async fn admit(node: &Node, incoming: Incoming<'_>) -> Result<Admitte
     let denied = |denial| (kind.dialect(), denial);
     let key = key_of(&headers).ok_or_else(|| denied(Denial::without_key()))?;
     let body = Body::read(kind, body).map_err(|why| denied(Denial::invalid(why)))?;
+    let dimensions = dimensions(&headers, &body.end_user).map_err(|why| denied(Denial::invalid(why)))?;
     // Conditions of routing rules get no secrets.
     headers.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
     let query = path.split_once('?').map_or("", |(_, query)| query);
@@ -71,6 +83,7 @@ pub(super) async fn admit(node: &Node, incoming: Incoming<'_>) -> Result<Admitte
         params: &params,
         stream: body.stream,
         estimate: body.estimate,
+        dimensions: &dimensions,
         ..Asked::default()
     };
     let granted = node.admit(&asked).await.map_err(|refused| denied(Denial::of(&refused, node.engine.now())))?;

@@ -34,6 +34,8 @@ pub(super) struct Body<'a> {
     stream_options: Option<&'a RawValue>,
     /// The usage that is to be expected.
     pub(super) estimate: Estimate,
+    /// The end user that the provider is told of; empty if there is none.
+    pub(super) end_user: String,
 }
 
 impl<'a> Body<'a> {
@@ -76,6 +78,7 @@ impl<'a> Body<'a> {
             stream: member("stream").is_some_and(|value| value.get() == "true"),
             stream_options: member("stream_options"),
             estimate: Estimate { input_tokens, output_tokens, cost_nano_usd: None },
+            end_user: end_user(member),
         })
     }
 
@@ -131,6 +134,20 @@ impl<'a> Body<'a> {
             _ => return Err("stream_options.include_usage: stands in the body twice".to_owned()),
         })
     }
+}
+
+/// The end user in a body with these members: OpenAI's `safety_identifier`, before that `user`; Anthropic's `metadata.user_id`.
+fn end_user<'a>(member: impl Fn(&str) -> Option<&'a RawValue>) -> String {
+    let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok();
+    let of_metadata = || {
+        let Members(members) = serde_json::from_str(member("metadata")?.get()).ok()?;
+        members.into_iter().find(|(name, _)| name == "user_id").and_then(|(_, value)| text(value))
+    };
+    ["safety_identifier", "user"]
+        .into_iter()
+        .find_map(|name| text(member(name)?))
+        .or_else(of_metadata)
+        .unwrap_or_default()
 }
 
 /// The place of a value in the bytes that it was read from.

@@ -10,6 +10,7 @@ mod admit;
 mod authorization;
 mod body;
 mod denial;
+mod dimensions;
 mod flights;
 mod kind;
 mod message;

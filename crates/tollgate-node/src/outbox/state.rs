@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use prost::Message as _;
 use tollgate_core::counters::CounterKey;
 use tollgate_core::domain::Timestamp;
 use tollgate_core::proto::v1::{CreditUsed, UsageEntry};
@@ -9,9 +10,12 @@ use tollgate_core::wire::{read_credit_key, render_credit_key, render_credit_used
 
 use super::record::{Acknowledged, Admitted, Batched, Closed, Entries, Event, How, Record, Registered};
 use super::spending::{Spending, amount, read};
+use crate::dimensions::{self, Combination, combination};
 
 /// Entries in one batch; more of them are in the next.
 const BATCH: usize = 5_000;
+/// Bytes of the entries of one batch. The control plane takes messages of 4 MiB, in which credit that was used comes too.
+const BATCH_BYTES: usize = 2 << 20;
 /// Admissions that ended and are remembered: the last of them that were settled or abandoned, and the last that expired.
 const REMEMBERED: usize = 200_000;
 /// How long an admission that expired may still be settled, in seconds: 24 hours.
@@ -92,7 +96,7 @@ pub(crate) struct State {
 type Waiting = BTreeMap<Key, UsageEntry>;
 
 /// The key of an entry.
-type Key = ([String; 4], (i64, i32));
+type Key = ([String; 4], Combination, (i64, i32));
 
 impl State {
     /// The incarnation by which the node delivers, if it ever registered.
@@ -207,7 +211,12 @@ impl State {
                 }
             }
             None => {
-                self.ended.insert(id, Ended { how, charged: entry });
+                let mut charged = entry;
+                if let Some(charged) = charged.as_mut().filter(|_| how != How::Expired) {
+                    // Nothing more will be charged: only the figures are asked for.
+                    dimensions::forget(charged);
+                }
+                self.ended.insert(id, Ended { how, charged });
                 match how {
                     How::Settled | How::Abandoned => self.order.push_back(id),
                     How::Expired => self.expired.push_back((expired_at, id)),
@@ -228,7 +237,7 @@ impl State {
         }
     }
 
-    /// Puts an entry to those of the same key, provider, model, provider key and time.
+    /// Puts an entry to those of the same key, provider, model, provider key, dimensions and time.
     fn wait(&mut self, entry: UsageEntry) {
         match self.waiting.get_mut(&key(&entry)) {
             Some(held) => add(held, &entry),
@@ -242,9 +251,8 @@ impl State {
         if self.registration.is_none() {
             return Vec::new();
         }
-        let entries: Vec<_> = self.waiting.values().cloned().collect();
-        let batch = |entries: &[UsageEntry]| Entries { entries: entries.to_vec(), ..Entries::default() };
-        let mut batches: Vec<_> = entries.chunks(BATCH).map(batch).collect();
+        let batch = |entries: Vec<UsageEntry>| Entries { entries, ..Entries::default() };
+        let mut batches: Vec<_> = chunks(self.waiting.values()).into_iter().map(batch).collect();
         if let Some(last) = batches.last_mut() {
             // With an earlier one, credit would count as spent whose usage is not counted yet.
             last.credit_used = self.spending.unbatched();
@@ -342,11 +350,28 @@ pub(crate) fn expired(id: Id, charged: Option<UsageEntry>, expired_at: i64) -> R
     Event::Closed(Closed { id: id.to_vec(), how, entry: charged, expired_at, uncovered: Vec::new() }).into()
 }
 
+/// Entries in groups that are small enough for a batch.
+fn chunks<'a>(entries: impl Iterator<Item = &'a UsageEntry>) -> Vec<Vec<UsageEntry>> {
+    let (mut chunks, mut bytes) = (Vec::<Vec<_>>::new(), 0);
+    for entry in entries {
+        let length = entry.encoded_len();
+        bytes += length;
+        match chunks.last_mut().filter(|last| last.len() < BATCH && bytes <= BATCH_BYTES) {
+            Some(last) => last.push(entry.clone()),
+            None => {
+                bytes = length;
+                chunks.push(vec![entry.clone()]);
+            }
+        }
+    }
+    chunks
+}
+
 /// The key of an entry: entries with the same key are added up.
 fn key(entry: &UsageEntry) -> Key {
     let at = entry.occurred_at.map_or((0, 0), |at| (at.seconds, at.nanos));
     let UsageEntry { virtual_key_id, provider, model, provider_key_id, .. } = entry;
-    ([virtual_key_id, provider, model, provider_key_id].map(String::clone), at)
+    ([virtual_key_id, provider, model, provider_key_id].map(String::clone), combination(entry), at)
 }
 
 /// Adds what `more` used.

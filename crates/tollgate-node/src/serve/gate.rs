@@ -9,7 +9,7 @@ use futures_util::stream::StreamExt as _;
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tollgate_core::decision::{Explanation, LimitCheck, Verdict};
-use tollgate_core::domain::{Fallback, Path, Timestamp, Violations};
+use tollgate_core::domain::{Fallback, Path, SpendDimensions, Timestamp, Violations};
 use tollgate_core::proto::v1 as control;
 use tollgate_core::wire::{limit_kind, parse_fallbacks, render_enforcement, render_fallback, timestamp};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -65,6 +65,7 @@ impl Gate {
                 }
             },
         };
+        let dimensions = dimensions(&request.end_user, &request.session, &request.tool, &request.tags, &mut violations);
         refuse(&violations)?;
         let (headers, params) = (lower(request.headers), lower(request.params));
         let request_type = request_type.trim();
@@ -84,6 +85,7 @@ impl Gate {
             fallbacks: &fallbacks,
             stream: streams.is_some(),
             estimate,
+            dimensions: &dimensions,
             seed: None,
         };
         let admitted = if request.validate_only {
@@ -115,7 +117,11 @@ impl Gate {
         let v1::SettleRequest { admission_id, provider, model, input_tokens, output_tokens, cost_nano_usd, .. } =
             request;
         let v1::SettleRequest { cache_read_tokens, cache_creation_tokens, provider_key_id, .. } = request;
+        let v1::SettleRequest { end_user, session, tool, tags, .. } = request;
         let id = id_of(&admission_id)?;
+        let mut violations = Violations::new();
+        let dimensions = dimensions(&end_user, &session, &tool, &tags, &mut violations);
+        refuse(&violations)?;
         let used = Used {
             provider,
             model,
@@ -125,6 +131,7 @@ impl Gate {
             cache_creation_tokens,
             output_tokens,
             cost_nano_usd,
+            dimensions,
         };
         let settled = self.node.settle(id, &used).await.map_err(|error| match error {
             SettleError::Unknown => status(Code::NotFound, control::ErrorReason::NotFound, error.to_string()),
@@ -246,6 +253,20 @@ fn admission(explanation: &Explanation, estimate: Estimate, at: Timestamp) -> v1
         estimate: Some(v1::Estimate { input_tokens, prompt_bytes: 0, output_tokens, cost_nano_usd }),
         expire_time: None,
     }
+}
+
+/// The dimensions of spend that a caller gives.
+fn dimensions(
+    end_user: &str,
+    session: &str,
+    tool: &str,
+    tags: &[String],
+    violations: &mut Violations,
+) -> SpendDimensions {
+    SpendDimensions::new(end_user, session, tool, tags).unwrap_or_else(|more| {
+        violations.append(more);
+        SpendDimensions::NONE
+    })
 }
 
 /// The estimate that a caller gives.

@@ -44,8 +44,16 @@ impl Collector for OfNode {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = self.0.get();
         let is_ready = status.state() == v1::NodeState::Ready;
-        let v1::RequestCounts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } =
-            status.requests.unwrap_or_default();
+        let v1::RequestCounts {
+            admitted,
+            refused,
+            settled,
+            abandoned,
+            expired,
+            unpriced,
+            uncovered,
+            joined_dimensions,
+        } = status.requests.unwrap_or_default();
         let credit = status.credit.unwrap_or_default();
         let stale = status.stale_for.map_or(0, |time| time.seconds);
         for (name, help, value) in [
@@ -97,6 +105,11 @@ impl Collector for OfNode {
                 "uncovered",
                 "Settled requests on a provider, model or provider key that they were not admitted for",
                 uncovered,
+            ),
+            (
+                "joined_dimensions",
+                "Ended requests that are reported with the dimensions of spend `other`, since there are too many combinations",
+                joined_dimensions,
             ),
             ("credit_wants", "Times that credit was asked for", credit.wants),
             ("credit_recalls", "Times that a server asked for credit back", credit.recalls),

@@ -26,7 +26,7 @@ impl StatusOf {
             Status::Stopped => (v1::NodeState::Stopped, None, String::new()),
         };
         let Backlog { in_flight, entries, oldest, incarnation, counts, credit } = node.backlog();
-        let Counts { admitted, refused, settled, abandoned, expired, unpriced, uncovered } = counts;
+        let Counts { admitted, refused, settled, abandoned, expired, unpriced, uncovered, joined_dimensions } = counts;
         let reason = match &admits {
             Err(refused) if why.is_empty() => refused.clone(),
             Ok(()) | Err(_) => why,
@@ -50,6 +50,7 @@ impl StatusOf {
                 expired: count(expired),
                 unpriced: count(unpriced),
                 uncovered: count(uncovered),
+                joined_dimensions: count(joined_dimensions),
             }),
             credit: Some(credit_status(credit)),
             copy_age: node.copy_age().and_then(duration),

@@ -48,6 +48,8 @@ pub(super) struct State {
     last_incarnation: i64,
     /// Of each incarnation, the last batch that was counted.
     batches: HashMap<i64, i64>,
+    /// All that was counted.
+    pub(super) entries: Vec<v1::UsageEntry>,
     lines: HashMap<i64, Answers<v1::ConnectResponse>>,
     /// Raised to cut all connections.
     cut: watch::Sender<u64>,
@@ -72,6 +74,7 @@ impl Control {
             began: Instant::now(),
             last_incarnation: 0,
             batches: HashMap::new(),
+            entries: Vec::new(),
             lines: HashMap::new(),
             cut: watch::Sender::new(0),
             refusal: None,
@@ -185,6 +188,7 @@ impl State {
         assert_eq!(sequence, *last + 1, "a batch is missing");
         *last = sequence;
         let now = self.now();
+        self.entries.extend_from_slice(&entries);
         for entry in entries {
             let entry = Entry {
                 virtual_key_id: entry.virtual_key_id.into(),

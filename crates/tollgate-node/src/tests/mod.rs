@@ -1,6 +1,7 @@
 //! Nodes that share limits, with a control plane of credit and usage alone.
 
 mod control;
+mod dimensions;
 mod fleet;
 mod single;
 mod slots;

@@ -235,6 +235,10 @@ impl History {
             audio_tokens: rng.random_range(0..10),
             unpriced_requests: rng.random_range(-1..40).min(1),
             provider_key_id: keys[[0, 0, 1, 2][rng.random_range(0..4)]].clone(),
+            end_user: ["", "", "ada", "eve"][rng.random_range(0..4)].to_owned(),
+            session: ["", "", "", "s-1"][rng.random_range(0..4)].to_owned(),
+            tool: ["", "", "search"][rng.random_range(0..3)].to_owned(),
+            tags: ["b", "a", "b"].into_iter().filter(|_| rng.random_bool(0.2)).map(ToOwned::to_owned).collect(),
         };
         let amounts =
             [&mut entry.requests, &mut entry.input_tokens, &mut entry.output_tokens, &mut entry.cost_nano_usd];

@@ -243,6 +243,9 @@ class Governor(CustomLogger):
         """Admits a request to the first target that it may go to."""
         sent = mapping(data.get("proxy_server_request"))
         headers = {name.lower(): str(value) for name, value in mapping(sent.get("headers")).items()}
+        noted = {**mapping(data.get("litellm_metadata")), **mapping(data.get("metadata"))}
+        session = data.get("litellm_session_id") or noted.get("session_id")
+        told = usage.dimensions(key.end_user_id or usage.end_user(data), session, noted.get("tags"))
         refusals: list[Refused] = []
         for provider, model in targets:
             try:
@@ -254,6 +257,7 @@ class Governor(CustomLogger):
                     headers={name: value for name, value in headers.items() if name not in _SECRETS},
                     params=dict(parse_qsl(urlsplit(str(sent.get("url") or "")).query)),
                     estimate=usage.estimate(data),
+                    **told,
                 )
             except Refused as refused:
                 refusals.append(refused)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tollgate/v1/usage.proto\x12\x0btollgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x02\n\nUsageEntry\x12\x16\n\x0evirtual_key_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08requests\x18\x04 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\x03\x12\x15\n\routput_tokens\x18\x06 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x07 \x01(\x03\x12/\n\x0boccurred_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\t \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\n \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x0b \x01(\x03\x12\x14\n\x0c\x61udio_tokens\x18\x0c \x01(\x03\x12\x19\n\x11unpriced_requests\x18\r \x01(\x03\x12\x17\n\x0fprovider_key_id\x18\x18 \x01(\t\"\xe8\x01\n\x0cSpendAmounts\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x19\n\x11unpriced_requests\x18\x02 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x04 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x05 \x01(\x03\x12\x15\n\routput_tokens\x18\x06 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x07 \x01(\x03\x12\x14\n\x0c\x61udio_tokens\x18\x08 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\t \x01(\x03\".\n\rRejectedEntry\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd2\x01\n\nLimitUsage\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x30\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04used\x18\x04 \x01(\x03\x12\x0b\n\x03max\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12.\n\nwindow_end\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x0bUsageUpdate\x12\'\n\x06limits\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.LimitUsage\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12,\n\x07\x63ounted\x18\x03 \x03(\x0b\x32\x1b.tollgate.v1.CountedBatches\"7\n\x0e\x43ountedBatches\x12\x13\n\x0bincarnation\x18\x01 \x01(\x03\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"\x8b\x03\n\x0eThresholdEvent\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x18\n\x0evirtual_key_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07team_id\x18\x04 \x01(\tH\x00\x12\x15\n\x0b\x63ustomer_id\x18\x05 \x01(\tH\x00\x12\x1c\n\x12provider_config_id\x18\x06 \x01(\x03H\x00\x12\x19\n\x0fmodel_config_id\x18\x07 \x01(\tH\x00\x12\x12\n\x08provider\x18\x08 \x01(\tH\x00\x12\x19\n\x0fprovider_key_id\x18\x0e \x01(\tH\x00\x12\x0f\n\x07percent\x18\t \x01(\x05\x12\x30\n\x0cwindow_start\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04used\x18\x0b \x01(\x03\x12\x0b\n\x03max\x18\x0c \x01(\x03\x12.\n\ncrossed_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05owner\"\xbd\x01\n\x0fUsageAdjustment\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x30\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x64\x65lta\x18\x04 \x01(\x03\x12\x13\n\x0bused_before\x18\x05 \x01(\x03\x12\x0c\n\x04used\x18\x06 \x01(\x03\x12\x0e\n\x06reason\x18\x07 \x01(\t*\xa9\x01\n\x0eUsageAckStatus\x12 \n\x1cUSAGE_ACK_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18USAGE_ACK_STATUS_APPLIED\x10\x01\x12\x1e\n\x1aUSAGE_ACK_STATUS_DUPLICATE\x10\x02\x12\x18\n\x14USAGE_ACK_STATUS_GAP\x10\x03\x12\x1d\n\x19USAGE_ACK_STATUS_REJECTED\x10\x04*\x8a\x01\n\tLimitKind\x12\x1a\n\x16LIMIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11LIMIT_KIND_TOKENS\x10\x01\x12\x17\n\x13LIMIT_KIND_REQUESTS\x10\x02\x12\x15\n\x11LIMIT_KIND_BUDGET\x10\x03\x12\x1a\n\x16LIMIT_KIND_CONCURRENCY\x10\x04\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tollgate/v1/usage.proto\x12\x0btollgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x03\n\nUsageEntry\x12\x16\n\x0evirtual_key_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08requests\x18\x04 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x05 \x01(\x03\x12\x15\n\routput_tokens\x18\x06 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x07 \x01(\x03\x12/\n\x0boccurred_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\t \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\n \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x0b \x01(\x03\x12\x14\n\x0c\x61udio_tokens\x18\x0c \x01(\x03\x12\x19\n\x11unpriced_requests\x18\r \x01(\x03\x12\x10\n\x08\x65nd_user\x18\x0e \x01(\t\x12\x0f\n\x07session\x18\x0f \x01(\t\x12\x0c\n\x04tool\x18\x10 \x01(\t\x12\x0c\n\x04tags\x18\x11 \x03(\t\x12\x17\n\x0fprovider_key_id\x18\x18 \x01(\t\"\xe8\x01\n\x0cSpendAmounts\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x19\n\x11unpriced_requests\x18\x02 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x04 \x01(\x03\x12\x1a\n\x12\x63\x61\x63he_write_tokens\x18\x05 \x01(\x03\x12\x15\n\routput_tokens\x18\x06 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x07 \x01(\x03\x12\x14\n\x0c\x61udio_tokens\x18\x08 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\t \x01(\x03\".\n\rRejectedEntry\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd2\x01\n\nLimitUsage\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x30\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04used\x18\x04 \x01(\x03\x12\x0b\n\x03max\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12.\n\nwindow_end\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x0bUsageUpdate\x12\'\n\x06limits\x18\x01 \x03(\x0b\x32\x17.tollgate.v1.LimitUsage\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12,\n\x07\x63ounted\x18\x03 \x03(\x0b\x32\x1b.tollgate.v1.CountedBatches\"7\n\x0e\x43ountedBatches\x12\x13\n\x0bincarnation\x18\x01 \x01(\x03\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"\x8b\x03\n\x0eThresholdEvent\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x18\n\x0evirtual_key_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07team_id\x18\x04 \x01(\tH\x00\x12\x15\n\x0b\x63ustomer_id\x18\x05 \x01(\tH\x00\x12\x1c\n\x12provider_config_id\x18\x06 \x01(\x03H\x00\x12\x19\n\x0fmodel_config_id\x18\x07 \x01(\tH\x00\x12\x12\n\x08provider\x18\x08 \x01(\tH\x00\x12\x19\n\x0fprovider_key_id\x18\x0e \x01(\tH\x00\x12\x0f\n\x07percent\x18\t \x01(\x05\x12\x30\n\x0cwindow_start\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04used\x18\x0b \x01(\x03\x12\x0b\n\x03max\x18\x0c \x01(\x03\x12.\n\ncrossed_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05owner\"\xbd\x01\n\x0fUsageAdjustment\x12\x10\n\x08limit_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.tollgate.v1.LimitKind\x12\x30\n\x0cwindow_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x64\x65lta\x18\x04 \x01(\x03\x12\x13\n\x0bused_before\x18\x05 \x01(\x03\x12\x0c\n\x04used\x18\x06 \x01(\x03\x12\x0e\n\x06reason\x18\x07 \x01(\t*\xa9\x01\n\x0eUsageAckStatus\x12 \n\x1cUSAGE_ACK_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18USAGE_ACK_STATUS_APPLIED\x10\x01\x12\x1e\n\x1aUSAGE_ACK_STATUS_DUPLICATE\x10\x02\x12\x18\n\x14USAGE_ACK_STATUS_GAP\x10\x03\x12\x1d\n\x19USAGE_ACK_STATUS_REJECTED\x10\x04*\x8a\x01\n\tLimitKind\x12\x1a\n\x16LIMIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11LIMIT_KIND_TOKENS\x10\x01\x12\x17\n\x13LIMIT_KIND_REQUESTS\x10\x02\x12\x15\n\x11LIMIT_KIND_BUDGET\x10\x03\x12\x1a\n\x16LIMIT_KIND_CONCURRENCY\x10\x04\x42V\n\x0f\x63om.tollgate.v1P\x01Z\x16tollgate/v1;tollgatev1\xaa\x02\x0bTollgate.V1\xca\x02\x0bTollgate\\V1\xea\x02\x0cTollgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,24 +33,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollgate.v1.usage_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017com.tollgate.v1P\001Z\026tollgate/v1;tollgatev1\252\002\013Tollgate.V1\312\002\013Tollgate\\V1\352\002\014Tollgate::V1'
-  _globals['_USAGEACKSTATUS']._serialized_start=1697
-  _globals['_USAGEACKSTATUS']._serialized_end=1866
-  _globals['_LIMITKIND']._serialized_start=1869
-  _globals['_LIMITKIND']._serialized_end=2007
+  _globals['_USAGEACKSTATUS']._serialized_start=1760
+  _globals['_USAGEACKSTATUS']._serialized_end=1929
+  _globals['_LIMITKIND']._serialized_start=1932
+  _globals['_LIMITKIND']._serialized_end=2070
   _globals['_USAGEENTRY']._serialized_start=74
-  _globals['_USAGEENTRY']._serialized_end=435
-  _globals['_SPENDAMOUNTS']._serialized_start=438
-  _globals['_SPENDAMOUNTS']._serialized_end=670
-  _globals['_REJECTEDENTRY']._serialized_start=672
-  _globals['_REJECTEDENTRY']._serialized_end=718
-  _globals['_LIMITUSAGE']._serialized_start=721
-  _globals['_LIMITUSAGE']._serialized_end=931
-  _globals['_USAGEUPDATE']._serialized_start=933
-  _globals['_USAGEUPDATE']._serialized_end=1047
-  _globals['_COUNTEDBATCHES']._serialized_start=1049
-  _globals['_COUNTEDBATCHES']._serialized_end=1104
-  _globals['_THRESHOLDEVENT']._serialized_start=1107
-  _globals['_THRESHOLDEVENT']._serialized_end=1502
-  _globals['_USAGEADJUSTMENT']._serialized_start=1505
-  _globals['_USAGEADJUSTMENT']._serialized_end=1694
+  _globals['_USAGEENTRY']._serialized_end=498
+  _globals['_SPENDAMOUNTS']._serialized_start=501
+  _globals['_SPENDAMOUNTS']._serialized_end=733
+  _globals['_REJECTEDENTRY']._serialized_start=735
+  _globals['_REJECTEDENTRY']._serialized_end=781
+  _globals['_LIMITUSAGE']._serialized_start=784
+  _globals['_LIMITUSAGE']._serialized_end=994
+  _globals['_USAGEUPDATE']._serialized_start=996
+  _globals['_USAGEUPDATE']._serialized_end=1110
+  _globals['_COUNTEDBATCHES']._serialized_start=1112
+  _globals['_COUNTEDBATCHES']._serialized_end=1167
+  _globals['_THRESHOLDEVENT']._serialized_start=1170
+  _globals['_THRESHOLDEVENT']._serialized_end=1565
+  _globals['_USAGEADJUSTMENT']._serialized_start=1568
+  _globals['_USAGEADJUSTMENT']._serialized_end=1757
 # @@protoc_insertion_point(module_scope)

@@ -37,7 +37,7 @@ LIMIT_KIND_BUDGET: LimitKind
 LIMIT_KIND_CONCURRENCY: LimitKind
 
 class UsageEntry(_message.Message):
-    __slots__ = ("virtual_key_id", "provider", "model", "requests", "input_tokens", "output_tokens", "cost_nano_usd", "occurred_at", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "audio_tokens", "unpriced_requests", "provider_key_id")
+    __slots__ = ("virtual_key_id", "provider", "model", "requests", "input_tokens", "output_tokens", "cost_nano_usd", "occurred_at", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "audio_tokens", "unpriced_requests", "end_user", "session", "tool", "tags", "provider_key_id")
     VIRTUAL_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,10 @@ class UsageEntry(_message.Message):
     REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_TOKENS_FIELD_NUMBER: _ClassVar[int]
     UNPRICED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    END_USER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     virtual_key_id: str
     provider: str
@@ -65,8 +69,12 @@ class UsageEntry(_message.Message):
     reasoning_tokens: int
     audio_tokens: int
     unpriced_requests: int
+    end_user: str
+    session: str
+    tool: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
     provider_key_id: str
-    def __init__(self, virtual_key_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., unpriced_requests: _Optional[int] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, virtual_key_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., requests: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, _Any]]] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., audio_tokens: _Optional[int] = ..., unpriced_requests: _Optional[int] = ..., end_user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
 
 class SpendAmounts(_message.Message):
     __slots__ = ("requests", "unpriced_requests", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "audio_tokens", "cost_nano_usd")

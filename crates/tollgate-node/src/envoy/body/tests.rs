@@ -9,6 +9,19 @@ fn rewritten(kind: Kind, text: &str, model: &str) -> Option<String> {
 }
 
 #[test]
+fn the_end_user_is_read_where_each_api_has_it() {
+    for (text, end_user) in [
+        (r#"{"model":"m","user":"ada"}"#, "ada"),
+        (r#"{"model":"m","user":"ada","safety_identifier":"a-1"}"#, "a-1"),
+        (r#"{"model":"m","metadata":{"a":[1],"user_id":"eve"}}"#, "eve"),
+        (r#"{"model":"m","user":7,"metadata":"x"}"#, ""),
+        (r#"{"model":"m"}"#, ""),
+    ] {
+        assert_eq!(read(Kind::ChatCompletion, text).end_user, end_user, "{text}");
+    }
+}
+
+#[test]
 fn what_is_to_be_expected_is_read_from_each_kind() {
     for (kind, text, model, stream, input, output) in [
         (

@@ -11,6 +11,8 @@ fn entry(key: u8, second: i64, tokens: i64) -> UsageEntry {
         input_tokens: tokens,
         cost_nano_usd: tokens * 7,
         occurred_at: Some(prost_types::Timestamp { seconds: second, nanos: 0 }),
+        end_user: (key % 2).to_string(),
+        tags: vec!["tag".to_owned(); usize::from(key % 3)],
         ..UsageEntry::default()
     }
 }
@@ -94,6 +96,57 @@ fn much_that_waits_goes_into_several_records() {
     assert_eq!((state.batches.len(), state.waiting.len()), (1, 1));
     state.apply(records.next().unwrap());
     assert_eq!((state.batches.len(), state.waiting.len(), tokens(&state)), (2, 0, 5_001));
+}
+
+/// Names and dimensions may be long: a message that the control plane does not take would stop all that is behind it.
+#[test]
+fn what_waits_goes_into_batches_that_fit_a_message() {
+    let mut state = State::default();
+    state.apply(Event::Registered(Registered { incarnation: 1, next_sequence: 1, ..Registered::default() }).into());
+    let text = |letter: &str, length| letter.repeat(length);
+    for second in 0..2_000 {
+        let entry = UsageEntry {
+            end_user: text("u", 128),
+            session: text("s", 128),
+            tool: text("t", 128),
+            tags: (0..16).map(|number| format!("{number:02}{}", text("g", 126))).collect(),
+            model: text("m", 256),
+            ..entry(1, second, 1)
+        };
+        state.apply(closed(NOBODY, How::Settled, Some(entry)));
+    }
+    state.to_batches().into_iter().for_each(|record| state.apply(record));
+    assert_eq!((state.waiting.len(), tokens(&state)), (0, 2_000));
+    let sizes = state.batches.iter().map(|batch| batch.entries.iter().map(|entry| entry.encoded_len()).sum::<usize>());
+    let sizes: Vec<_> = sizes.collect();
+    assert!(sizes.len() == 3 && sizes.iter().all(|size| *size <= BATCH_BYTES), "{sizes:?}");
+}
+
+#[test]
+fn usage_of_other_dimensions_is_another_entry_and_what_is_remembered_has_none() {
+    let mut state = State::default();
+    let of = |end_user: &str, tags: &[&str]| UsageEntry {
+        end_user: end_user.to_owned(),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..entry(1, 5, 10)
+    };
+    let all = [of("ada", &[]), of("ada", &["a"]), of("eve", &[]), of("ada", &["a"])];
+    for (id, entry) in (1..).zip(all) {
+        state.apply(closed([id; 16], How::Settled, Some(entry)));
+    }
+    let waiting = |state: &State| {
+        let told = state.waiting().map(|it| (it.end_user.clone(), it.tags.len(), it.requests));
+        told.collect::<std::collections::BTreeSet<_>>()
+    };
+    let expected = [("ada", 0, 1), ("ada", 1, 2), ("eve", 0, 1)];
+    let expected = expected.map(|(user, tags, requests)| (user.to_owned(), tags, requests)).into();
+    assert_eq!(waiting(&state), expected);
+    assert_eq!(waiting(&fold(state.to_records())), expected);
+    let charged = state.ended(&[2; 16]).unwrap().charged.clone().unwrap();
+    assert_eq!((charged.end_user.as_str(), charged.tags.len(), charged.input_tokens), ("", 0, 10));
+    // One that expired may be charged more, for the same.
+    state.apply(expired([9; 16], Some(of("eve", &["b"])), 1_000));
+    assert_eq!(state.ended(&[9; 16]).unwrap().charged.clone().unwrap().tags, ["b"]);
 }
 
 /// Credit used by this key, as the last batch that tells it has it, and what a restart restores.

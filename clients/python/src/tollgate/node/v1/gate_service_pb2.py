@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tollgate.v1 import decision_service_pb2 as tollgate_dot_v1_dot_decision__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tollgate/node/v1/gate_service.proto\x12\x10tollgate.node.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/v1/decision_service.proto\"\xf2\x03\n\x0c\x41\x64mitRequest\x12\x1b\n\x11virtual_key_value\x18\x01 \x01(\tH\x00\x12\x1c\n\x12virtual_key_sha256\x18\x02 \x01(\x0cH\x00\x12\x18\n\x0evirtual_key_id\x18\x03 \x01(\tH\x00\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x06 \x01(\t\x12\x14\n\x0crequest_type\x18\x07 \x01(\t\x12<\n\x07headers\x18\x08 \x03(\x0b\x32+.tollgate.node.v1.AdmitRequest.HeadersEntry\x12:\n\x06params\x18\t \x03(\x0b\x32*.tollgate.node.v1.AdmitRequest.ParamsEntry\x12\x11\n\tfallbacks\x18\n \x03(\t\x12,\n\x08\x65stimate\x18\x0b \x01(\x0b\x32\x1a.tollgate.node.v1.Estimate\x12\x15\n\rvalidate_only\x18\x0c \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\ncredential\"\xa8\x01\n\x08\x45stimate\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cprompt_bytes\x18\x02 \x01(\x03\x12\x1a\n\routput_tokens\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x1a\n\rcost_nano_usd\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x10\n\x0e_cost_nano_usd\"y\n\rAdmitResponse\x12/\n\x08\x61\x64mitted\x18\x01 \x01(\x0b\x32\x1b.tollgate.node.v1.AdmissionH\x00\x12,\n\x07refused\x18\x02 \x01(\x0b\x32\x19.tollgate.node.v1.RefusalH\x00\x42\t\n\x07outcome\"\xb8\x02\n\tAdmission\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x04 \x01(\t\x12\x11\n\tfallbacks\x18\x05 \x03(\t\x12\x39\n\x07headers\x18\x06 \x03(\x0b\x32(.tollgate.node.v1.Admission.HeadersEntry\x12,\n\x08\x65stimate\x18\x07 \x01(\x0b\x32\x1a.tollgate.node.v1.Estimate\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc7\x01\n\x07Refusal\x12\'\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x15.tollgate.v1.Decision\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x05limit\x18\x05 \x01(\x0b\x32\x1b.tollgate.v1.ExplainedLimit\x12\x12\n\nfor_credit\x18\x06 \x01(\x08\"\xf4\x01\n\rSettleRequest\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x1a\n\rcost_nano_usd\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x07 \x01(\x03\x12\x1d\n\x15\x63\x61\x63he_creation_tokens\x18\x08 \x01(\x03\x12\x17\n\x0fprovider_key_id\x18\t \x01(\tB\x10\n\x0e_cost_nano_usd\"T\n\x0eSettleResponse\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x03 \x01(\x03\"&\n\x0e\x41\x62\x61ndonRequest\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\"#\n\x0f\x41\x62\x61ndonResponse\x12\x10\n\x08was_open\x18\x01 \x01(\x08\"\x8c\x01\n\x0cTouchRequest\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x04 \x01(\t\x12,\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x1a.tollgate.node.v1.Estimate\"\xaa\x01\n\rTouchResponse\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08\x61\x64mitted\x18\x02 \x01(\x0b\x32\x1b.tollgate.node.v1.AdmissionH\x00\x12,\n\x07refused\x18\x03 \x01(\x0b\x32\x19.tollgate.node.v1.RefusalH\x00\x42\t\n\x07outcome\"\xf5\x01\n\x0bGateRequest\x12\x14\n\x08sequence\x18\x01 \x01(\x04\x42\x02\x30\x01\x12/\n\x05\x61\x64mit\x18\x02 \x01(\x0b\x32\x1e.tollgate.node.v1.AdmitRequestH\x00\x12\x31\n\x06settle\x18\x03 \x01(\x0b\x32\x1f.tollgate.node.v1.SettleRequestH\x00\x12\x33\n\x07\x61\x62\x61ndon\x18\x04 \x01(\x0b\x32 .tollgate.node.v1.AbandonRequestH\x00\x12/\n\x05touch\x18\x05 \x01(\x0b\x32\x1e.tollgate.node.v1.TouchRequestH\x00\x42\x06\n\x04\x63\x61ll\"\xaa\x02\n\x0cGateResponse\x12\x14\n\x08sequence\x18\x01 \x01(\x04\x42\x02\x30\x01\x12\x30\n\x05\x61\x64mit\x18\x02 \x01(\x0b\x32\x1f.tollgate.node.v1.AdmitResponseH\x00\x12\x32\n\x06settle\x18\x03 \x01(\x0b\x32 .tollgate.node.v1.SettleResponseH\x00\x12\x34\n\x07\x61\x62\x61ndon\x18\x04 \x01(\x0b\x32!.tollgate.node.v1.AbandonResponseH\x00\x12\x30\n\x05touch\x18\x05 \x01(\x0b\x32\x1f.tollgate.node.v1.TouchResponseH\x00\x12,\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1b.tollgate.node.v1.GateErrorH\x00\x42\x08\n\x06\x61nswer\"*\n\tGateError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t2\x89\x03\n\x0bGateService\x12H\n\x05\x41\x64mit\x12\x1e.tollgate.node.v1.AdmitRequest\x1a\x1f.tollgate.node.v1.AdmitResponse\x12K\n\x06Settle\x12\x1f.tollgate.node.v1.SettleRequest\x1a .tollgate.node.v1.SettleResponse\x12N\n\x07\x41\x62\x61ndon\x12 .tollgate.node.v1.AbandonRequest\x1a!.tollgate.node.v1.AbandonResponse\x12H\n\x05Touch\x12\x1e.tollgate.node.v1.TouchRequest\x1a\x1f.tollgate.node.v1.TouchResponse\x12I\n\x04Gate\x12\x1d.tollgate.node.v1.GateRequest\x1a\x1e.tollgate.node.v1.GateResponse(\x01\x30\x01\x42t\n\x14\x63om.tollgate.node.v1P\x01Z\x1ftollgate/node/v1;tollgatenodev1\xaa\x02\x10Tollgate.Node.V1\xca\x02\x10Tollgate\\Node\\V1\xea\x02\x12Tollgate::Node::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tollgate/node/v1/gate_service.proto\x12\x10tollgate.node.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tollgate/v1/decision_service.proto\"\xb1\x04\n\x0c\x41\x64mitRequest\x12\x1b\n\x11virtual_key_value\x18\x01 \x01(\tH\x00\x12\x1c\n\x12virtual_key_sha256\x18\x02 \x01(\x0cH\x00\x12\x18\n\x0evirtual_key_id\x18\x03 \x01(\tH\x00\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x06 \x01(\t\x12\x14\n\x0crequest_type\x18\x07 \x01(\t\x12<\n\x07headers\x18\x08 \x03(\x0b\x32+.tollgate.node.v1.AdmitRequest.HeadersEntry\x12:\n\x06params\x18\t \x03(\x0b\x32*.tollgate.node.v1.AdmitRequest.ParamsEntry\x12\x11\n\tfallbacks\x18\n \x03(\t\x12,\n\x08\x65stimate\x18\x0b \x01(\x0b\x32\x1a.tollgate.node.v1.Estimate\x12\x15\n\rvalidate_only\x18\x0c \x01(\x08\x12\x10\n\x08\x65nd_user\x18\r \x01(\t\x12\x0f\n\x07session\x18\x0e \x01(\t\x12\x0c\n\x04tool\x18\x0f \x01(\t\x12\x0c\n\x04tags\x18\x10 \x03(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\ncredential\"\xa8\x01\n\x08\x45stimate\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cprompt_bytes\x18\x02 \x01(\x03\x12\x1a\n\routput_tokens\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x1a\n\rcost_nano_usd\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x10\n\x0e_cost_nano_usd\"y\n\rAdmitResponse\x12/\n\x08\x61\x64mitted\x18\x01 \x01(\x0b\x32\x1b.tollgate.node.v1.AdmissionH\x00\x12,\n\x07refused\x18\x02 \x01(\x0b\x32\x19.tollgate.node.v1.RefusalH\x00\x42\t\n\x07outcome\"\xb8\x02\n\tAdmission\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x04 \x01(\t\x12\x11\n\tfallbacks\x18\x05 \x03(\t\x12\x39\n\x07headers\x18\x06 \x03(\x0b\x32(.tollgate.node.v1.Admission.HeadersEntry\x12,\n\x08\x65stimate\x18\x07 \x01(\x0b\x32\x1a.tollgate.node.v1.Estimate\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc7\x01\n\x07Refusal\x12\'\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x15.tollgate.v1.Decision\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x05limit\x18\x05 \x01(\x0b\x32\x1b.tollgate.v1.ExplainedLimit\x12\x12\n\nfor_credit\x18\x06 \x01(\x08\"\xb3\x02\n\rSettleRequest\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x1a\n\rcost_nano_usd\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x11\x63\x61\x63he_read_tokens\x18\x07 \x01(\x03\x12\x1d\n\x15\x63\x61\x63he_creation_tokens\x18\x08 \x01(\x03\x12\x17\n\x0fprovider_key_id\x18\t \x01(\t\x12\x10\n\x08\x65nd_user\x18\n \x01(\t\x12\x0f\n\x07session\x18\x0b \x01(\t\x12\x0c\n\x04tool\x18\x0c \x01(\t\x12\x0c\n\x04tags\x18\r \x03(\tB\x10\n\x0e_cost_nano_usd\"T\n\x0eSettleResponse\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x03 \x01(\x03\"&\n\x0e\x41\x62\x61ndonRequest\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\"#\n\x0f\x41\x62\x61ndonResponse\x12\x10\n\x08was_open\x18\x01 \x01(\x08\"\x8c\x01\n\x0cTouchRequest\x12\x14\n\x0c\x61\x64mission_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x17\n\x0fprovider_key_id\x18\x04 \x01(\t\x12,\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x1a.tollgate.node.v1.Estimate\"\xaa\x01\n\rTouchResponse\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08\x61\x64mitted\x18\x02 \x01(\x0b\x32\x1b.tollgate.node.v1.AdmissionH\x00\x12,\n\x07refused\x18\x03 \x01(\x0b\x32\x19.tollgate.node.v1.RefusalH\x00\x42\t\n\x07outcome\"\xf5\x01\n\x0bGateRequest\x12\x14\n\x08sequence\x18\x01 \x01(\x04\x42\x02\x30\x01\x12/\n\x05\x61\x64mit\x18\x02 \x01(\x0b\x32\x1e.tollgate.node.v1.AdmitRequestH\x00\x12\x31\n\x06settle\x18\x03 \x01(\x0b\x32\x1f.tollgate.node.v1.SettleRequestH\x00\x12\x33\n\x07\x61\x62\x61ndon\x18\x04 \x01(\x0b\x32 .tollgate.node.v1.AbandonRequestH\x00\x12/\n\x05touch\x18\x05 \x01(\x0b\x32\x1e.tollgate.node.v1.TouchRequestH\x00\x42\x06\n\x04\x63\x61ll\"\xaa\x02\n\x0cGateResponse\x12\x14\n\x08sequence\x18\x01 \x01(\x04\x42\x02\x30\x01\x12\x30\n\x05\x61\x64mit\x18\x02 \x01(\x0b\x32\x1f.tollgate.node.v1.AdmitResponseH\x00\x12\x32\n\x06settle\x18\x03 \x01(\x0b\x32 .tollgate.node.v1.SettleResponseH\x00\x12\x34\n\x07\x61\x62\x61ndon\x18\x04 \x01(\x0b\x32!.tollgate.node.v1.AbandonResponseH\x00\x12\x30\n\x05touch\x18\x05 \x01(\x0b\x32\x1f.tollgate.node.v1.TouchResponseH\x00\x12,\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1b.tollgate.node.v1.GateErrorH\x00\x42\x08\n\x06\x61nswer\"*\n\tGateError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t2\x89\x03\n\x0bGateService\x12H\n\x05\x41\x64mit\x12\x1e.tollgate.node.v1.AdmitRequest\x1a\x1f.tollgate.node.v1.AdmitResponse\x12K\n\x06Settle\x12\x1f.tollgate.node.v1.SettleRequest\x1a .tollgate.node.v1.SettleResponse\x12N\n\x07\x41\x62\x61ndon\x12 .tollgate.node.v1.AbandonRequest\x1a!.tollgate.node.v1.AbandonResponse\x12H\n\x05Touch\x12\x1e.tollgate.node.v1.TouchRequest\x1a\x1f.tollgate.node.v1.TouchResponse\x12I\n\x04Gate\x12\x1d.tollgate.node.v1.GateRequest\x1a\x1e.tollgate.node.v1.GateResponse(\x01\x30\x01\x42t\n\x14\x63om.tollgate.node.v1P\x01Z\x1ftollgate/node/v1;tollgatenodev1\xaa\x02\x10Tollgate.Node.V1\xca\x02\x10Tollgate\\Node\\V1\xea\x02\x12Tollgate::Node::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,39 +46,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GATERESPONSE'].fields_by_name['sequence']._loaded_options = None
   _globals['_GATERESPONSE'].fields_by_name['sequence']._serialized_options = b'0\001'
   _globals['_ADMITREQUEST']._serialized_start=159
-  _globals['_ADMITREQUEST']._serialized_end=657
-  _globals['_ADMITREQUEST_HEADERSENTRY']._serialized_start=550
-  _globals['_ADMITREQUEST_HEADERSENTRY']._serialized_end=596
-  _globals['_ADMITREQUEST_PARAMSENTRY']._serialized_start=598
-  _globals['_ADMITREQUEST_PARAMSENTRY']._serialized_end=643
-  _globals['_ESTIMATE']._serialized_start=660
-  _globals['_ESTIMATE']._serialized_end=828
-  _globals['_ADMITRESPONSE']._serialized_start=830
-  _globals['_ADMITRESPONSE']._serialized_end=951
-  _globals['_ADMISSION']._serialized_start=954
-  _globals['_ADMISSION']._serialized_end=1266
-  _globals['_ADMISSION_HEADERSENTRY']._serialized_start=550
-  _globals['_ADMISSION_HEADERSENTRY']._serialized_end=596
-  _globals['_REFUSAL']._serialized_start=1269
-  _globals['_REFUSAL']._serialized_end=1468
-  _globals['_SETTLEREQUEST']._serialized_start=1471
-  _globals['_SETTLEREQUEST']._serialized_end=1715
-  _globals['_SETTLERESPONSE']._serialized_start=1717
-  _globals['_SETTLERESPONSE']._serialized_end=1801
-  _globals['_ABANDONREQUEST']._serialized_start=1803
-  _globals['_ABANDONREQUEST']._serialized_end=1841
-  _globals['_ABANDONRESPONSE']._serialized_start=1843
-  _globals['_ABANDONRESPONSE']._serialized_end=1878
-  _globals['_TOUCHREQUEST']._serialized_start=1881
-  _globals['_TOUCHREQUEST']._serialized_end=2021
-  _globals['_TOUCHRESPONSE']._serialized_start=2024
-  _globals['_TOUCHRESPONSE']._serialized_end=2194
-  _globals['_GATEREQUEST']._serialized_start=2197
-  _globals['_GATEREQUEST']._serialized_end=2442
-  _globals['_GATERESPONSE']._serialized_start=2445
-  _globals['_GATERESPONSE']._serialized_end=2743
-  _globals['_GATEERROR']._serialized_start=2745
-  _globals['_GATEERROR']._serialized_end=2787
-  _globals['_GATESERVICE']._serialized_start=2790
-  _globals['_GATESERVICE']._serialized_end=3183
+  _globals['_ADMITREQUEST']._serialized_end=720
+  _globals['_ADMITREQUEST_HEADERSENTRY']._serialized_start=613
+  _globals['_ADMITREQUEST_HEADERSENTRY']._serialized_end=659
+  _globals['_ADMITREQUEST_PARAMSENTRY']._serialized_start=661
+  _globals['_ADMITREQUEST_PARAMSENTRY']._serialized_end=706
+  _globals['_ESTIMATE']._serialized_start=723
+  _globals['_ESTIMATE']._serialized_end=891
+  _globals['_ADMITRESPONSE']._serialized_start=893
+  _globals['_ADMITRESPONSE']._serialized_end=1014
+  _globals['_ADMISSION']._serialized_start=1017
+  _globals['_ADMISSION']._serialized_end=1329
+  _globals['_ADMISSION_HEADERSENTRY']._serialized_start=613
+  _globals['_ADMISSION_HEADERSENTRY']._serialized_end=659
+  _globals['_REFUSAL']._serialized_start=1332
+  _globals['_REFUSAL']._serialized_end=1531
+  _globals['_SETTLEREQUEST']._serialized_start=1534
+  _globals['_SETTLEREQUEST']._serialized_end=1841
+  _globals['_SETTLERESPONSE']._serialized_start=1843
+  _globals['_SETTLERESPONSE']._serialized_end=1927
+  _globals['_ABANDONREQUEST']._serialized_start=1929
+  _globals['_ABANDONREQUEST']._serialized_end=1967
+  _globals['_ABANDONRESPONSE']._serialized_start=1969
+  _globals['_ABANDONRESPONSE']._serialized_end=2004
+  _globals['_TOUCHREQUEST']._serialized_start=2007
+  _globals['_TOUCHREQUEST']._serialized_end=2147
+  _globals['_TOUCHRESPONSE']._serialized_start=2150
+  _globals['_TOUCHRESPONSE']._serialized_end=2320
+  _globals['_GATEREQUEST']._serialized_start=2323
+  _globals['_GATEREQUEST']._serialized_end=2568
+  _globals['_GATERESPONSE']._serialized_start=2571
+  _globals['_GATERESPONSE']._serialized_end=2869
+  _globals['_GATEERROR']._serialized_start=2871
+  _globals['_GATEERROR']._serialized_end=2913
+  _globals['_GATESERVICE']._serialized_start=2916
+  _globals['_GATESERVICE']._serialized_end=3309
 # @@protoc_insertion_point(module_scope)

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AdmitRequest(_message.Message):
-    __slots__ = ("virtual_key_value", "virtual_key_sha256", "virtual_key_id", "provider", "model", "provider_key_id", "request_type", "headers", "params", "fallbacks", "estimate", "validate_only")
+    __slots__ = ("virtual_key_value", "virtual_key_sha256", "virtual_key_id", "provider", "model", "provider_key_id", "request_type", "headers", "params", "fallbacks", "estimate", "validate_only", "end_user", "session", "tool", "tags")
     class HeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,10 @@ class AdmitRequest(_message.Message):
     FALLBACKS_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    END_USER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     virtual_key_value: str
     virtual_key_sha256: bytes
     virtual_key_id: str
@@ -51,7 +55,11 @@ class AdmitRequest(_message.Message):
     fallbacks: _containers.RepeatedScalarFieldContainer[str]
     estimate: Estimate
     validate_only: bool
-    def __init__(self, virtual_key_value: _Optional[str] = ..., virtual_key_sha256: _Optional[bytes] = ..., virtual_key_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., request_type: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., params: _Optional[_Mapping[str, str]] = ..., fallbacks: _Optional[_Iterable[str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping[str, _Any]]] = ..., validate_only: bool = ...) -> None: ...
+    end_user: str
+    session: str
+    tool: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, virtual_key_value: _Optional[str] = ..., virtual_key_sha256: _Optional[bytes] = ..., virtual_key_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., provider_key_id: _Optional[str] = ..., request_type: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., params: _Optional[_Mapping[str, str]] = ..., fallbacks: _Optional[_Iterable[str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping[str, _Any]]] = ..., validate_only: bool = ..., end_user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Estimate(_message.Message):
     __slots__ = ("input_tokens", "prompt_bytes", "output_tokens", "cost_nano_usd")
@@ -117,7 +125,7 @@ class Refusal(_message.Message):
     def __init__(self, decision: _Optional[_Union[_decision_service_pb2.Decision, str]] = ..., reason: _Optional[str] = ..., http_status: _Optional[int] = ..., retry_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping[str, _Any]]] = ..., limit: _Optional[_Union[_decision_service_pb2.ExplainedLimit, _Mapping[str, _Any]]] = ..., for_credit: bool = ...) -> None: ...
 
 class SettleRequest(_message.Message):
-    __slots__ = ("admission_id", "provider", "model", "input_tokens", "output_tokens", "cost_nano_usd", "cache_read_tokens", "cache_creation_tokens", "provider_key_id")
+    __slots__ = ("admission_id", "provider", "model", "input_tokens", "output_tokens", "cost_nano_usd", "cache_read_tokens", "cache_creation_tokens", "provider_key_id", "end_user", "session", "tool", "tags")
     ADMISSION_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +135,10 @@ class SettleRequest(_message.Message):
     CACHE_READ_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHE_CREATION_TOKENS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    END_USER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TOOL_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     admission_id: str
     provider: str
     model: str
@@ -136,7 +148,11 @@ class SettleRequest(_message.Message):
     cache_read_tokens: int
     cache_creation_tokens: int
     provider_key_id: str
-    def __init__(self, admission_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ..., provider_key_id: _Optional[str] = ...) -> None: ...
+    end_user: str
+    session: str
+    tool: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, admission_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., cache_creation_tokens: _Optional[int] = ..., provider_key_id: _Optional[str] = ..., end_user: _Optional[str] = ..., session: _Optional[str] = ..., tool: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SettleResponse(_message.Message):
     __slots__ = ("input_tokens", "output_tokens", "cost_nano_usd")

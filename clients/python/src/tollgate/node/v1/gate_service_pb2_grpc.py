@@ -79,8 +79,8 @@ class GateServiceServicer(object):
         that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
         refusal is an answer, and no error.
 
-        Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback or an
-        SHA-256 that has not 32 bytes.
+        Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback, an
+        SHA-256 that has not 32 bytes, or dimensions of spend that are too long, too many or have control characters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,8 +91,8 @@ class GateServiceServicer(object):
         Settled again, it answers as the first time, whatever the figures are. Settled after its time was up, it charges what
         exceeds the estimate.
 
-        Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names that are too long or have
-        control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
+        Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names or dimensions that are too
+        long or have control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
         an admission that was abandoned; UNAVAILABLE if the node cannot write: settle again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -166,8 +166,8 @@ class GateServiceStub(typing.Generic[_GateServiceAdmitType, _GateServiceSettleTy
     that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
     refusal is an answer, and no error.
 
-    Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback or an
-    SHA-256 that has not 32 bytes.
+    Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback, an
+    SHA-256 that has not 32 bytes, or dimensions of spend that are too long, too many or have control characters.
     """
 
     Settle: _GateServiceSettleType
@@ -175,8 +175,8 @@ class GateServiceStub(typing.Generic[_GateServiceAdmitType, _GateServiceSettleTy
     Settled again, it answers as the first time, whatever the figures are. Settled after its time was up, it charges what
     exceeds the estimate.
 
-    Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names that are too long or have
-    control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
+    Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names or dimensions that are too
+    long or have control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
     an admission that was abandoned; UNAVAILABLE if the node cannot write: settle again.
     """
 
@@ -242,8 +242,8 @@ class GateServiceServicer(metaclass=abc.ABCMeta):
         that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
         refusal is an answer, and no error.
 
-        Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback or an
-        SHA-256 that has not 32 bytes.
+        Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback, an
+        SHA-256 that has not 32 bytes, or dimensions of spend that are too long, too many or have control characters.
         """
 
     @abc.abstractmethod
@@ -256,8 +256,8 @@ class GateServiceServicer(metaclass=abc.ABCMeta):
         Settled again, it answers as the first time, whatever the figures are. Settled after its time was up, it charges what
         exceeds the estimate.
 
-        Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names that are too long or have
-        control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
+        Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names or dimensions that are too
+        long or have control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
         an admission that was abandoned; UNAVAILABLE if the node cannot write: settle again.
         """
 

@@ -100,7 +100,7 @@ class CreditStatus(_message.Message):
     def __init__(self, standing: _Optional[_Union[CreditStanding, str]] = ..., reason: _Optional[str] = ..., session: _Optional[int] = ..., held_nano_usd: _Optional[int] = ..., held_tokens: _Optional[int] = ..., held_requests: _Optional[int] = ..., waiting: _Optional[int] = ..., wants: _Optional[int] = ..., recalls: _Optional[int] = ..., refused: _Optional[int] = ..., held_slots: _Optional[int] = ...) -> None: ...
 
 class RequestCounts(_message.Message):
-    __slots__ = ("admitted", "refused", "settled", "abandoned", "expired", "unpriced", "uncovered")
+    __slots__ = ("admitted", "refused", "settled", "abandoned", "expired", "unpriced", "uncovered", "joined_dimensions")
     ADMITTED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +108,7 @@ class RequestCounts(_message.Message):
     EXPIRED_FIELD_NUMBER: _ClassVar[int]
     UNPRICED_FIELD_NUMBER: _ClassVar[int]
     UNCOVERED_FIELD_NUMBER: _ClassVar[int]
+    JOINED_DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     admitted: int
     refused: int
     settled: int
@@ -115,4 +116,5 @@ class RequestCounts(_message.Message):
     expired: int
     unpriced: int
     uncovered: int
-    def __init__(self, admitted: _Optional[int] = ..., refused: _Optional[int] = ..., settled: _Optional[int] = ..., abandoned: _Optional[int] = ..., expired: _Optional[int] = ..., unpriced: _Optional[int] = ..., uncovered: _Optional[int] = ...) -> None: ...
+    joined_dimensions: int
+    def __init__(self, admitted: _Optional[int] = ..., refused: _Optional[int] = ..., settled: _Optional[int] = ..., abandoned: _Optional[int] = ..., expired: _Optional[int] = ..., unpriced: _Optional[int] = ..., uncovered: _Optional[int] = ..., joined_dimensions: _Optional[int] = ...) -> None: ...

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tollgate/node/v1/gate_service.proto.
  */
 export const file_tollgate_node_v1_gate_service: GenFile = /*@__PURE__*/
-  fileDesc("CiN0b2xsZ2F0ZS9ub2RlL3YxL2dhdGVfc2VydmljZS5wcm90bxIQdG9sbGdhdGUubm9kZS52MSLyAwoMQWRtaXRSZXF1ZXN0EhsKEXZpcnR1YWxfa2V5X3ZhbHVlGAEgASgJSAASHAoSdmlydHVhbF9rZXlfc2hhMjU2GAIgASgMSAASGAoOdmlydHVhbF9rZXlfaWQYAyABKAlIABIQCghwcm92aWRlchgEIAEoCRINCgVtb2RlbBgFIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYBiABKAkSFAoMcmVxdWVzdF90eXBlGAcgASgJEjwKB2hlYWRlcnMYCCADKAsyKy50b2xsZ2F0ZS5ub2RlLnYxLkFkbWl0UmVxdWVzdC5IZWFkZXJzRW50cnkSOgoGcGFyYW1zGAkgAygLMioudG9sbGdhdGUubm9kZS52MS5BZG1pdFJlcXVlc3QuUGFyYW1zRW50cnkSEQoJZmFsbGJhY2tzGAogAygJEiwKCGVzdGltYXRlGAsgASgLMhoudG9sbGdhdGUubm9kZS52MS5Fc3RpbWF0ZRIVCg12YWxpZGF0ZV9vbmx5GAwgASgIGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi0KC1BhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKY3JlZGVudGlhbCKoAQoIRXN0aW1hdGUSGQoMaW5wdXRfdG9rZW5zGAEgASgDSACIAQESFAoMcHJvbXB0X2J5dGVzGAIgASgDEhoKDW91dHB1dF90b2tlbnMYAyABKANIAYgBARIaCg1jb3N0X25hbm9fdXNkGAQgASgDSAKIAQFCDwoNX2lucHV0X3Rva2Vuc0IQCg5fb3V0cHV0X3Rva2Vuc0IQCg5fY29zdF9uYW5vX3VzZCJ5Cg1BZG1pdFJlc3BvbnNlEi8KCGFkbWl0dGVkGAEgASgLMhsudG9sbGdhdGUubm9kZS52MS5BZG1pc3Npb25IABIsCgdyZWZ1c2VkGAIgASgLMhkudG9sbGdhdGUubm9kZS52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSK4AgoJQWRtaXNzaW9uEhQKDGFkbWlzc2lvbl9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRINCgVtb2RlbBgDIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYBCABKAkSEQoJZmFsbGJhY2tzGAUgAygJEjkKB2hlYWRlcnMYBiADKAsyKC50b2xsZ2F0ZS5ub2RlLnYxLkFkbWlzc2lvbi5IZWFkZXJzRW50cnkSLAoIZXN0aW1hdGUYByABKAsyGi50b2xsZ2F0ZS5ub2RlLnYxLkVzdGltYXRlEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLHAQoHUmVmdXNhbBInCghkZWNpc2lvbhgBIAEoDjIVLnRvbGxnYXRlLnYxLkRlY2lzaW9uEg4KBnJlYXNvbhgCIAEoCRITCgtodHRwX3N0YXR1cxgDIAEoBRIuCgtyZXRyeV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgVsaW1pdBgFIAEoCzIbLnRvbGxnYXRlLnYxLkV4cGxhaW5lZExpbWl0EhIKCmZvcl9jcmVkaXQYBiABKAgi9AEKDVNldHRsZVJlcXVlc3QSFAoMYWRtaXNzaW9uX2lkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg0KBW1vZGVsGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAUgASgDEhoKDWNvc3RfbmFub191c2QYBiABKANIAIgBARIZChFjYWNoZV9yZWFkX3Rva2VucxgHIAEoAxIdChVjYWNoZV9jcmVhdGlvbl90b2tlbnMYCCABKAMSFwoPcHJvdmlkZXJfa2V5X2lkGAkgASgJQhAKDl9jb3N0X25hbm9fdXNkIlQKDlNldHRsZVJlc3BvbnNlEhQKDGlucHV0X3Rva2VucxgBIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAIgASgDEhUKDWNvc3RfbmFub191c2QYAyABKAMiJgoOQWJhbmRvblJlcXVlc3QSFAoMYWRtaXNzaW9uX2lkGAEgASgJIiMKD0FiYW5kb25SZXNwb25zZRIQCgh3YXNfb3BlbhgBIAEoCCKMAQoMVG91Y2hSZXF1ZXN0EhQKDGFkbWlzc2lvbl9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRINCgVtb2RlbBgDIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYBCABKAkSLAoIZXN0aW1hdGUYBSABKAsyGi50b2xsZ2F0ZS5ub2RlLnYxLkVzdGltYXRlIqoBCg1Ub3VjaFJlc3BvbnNlEi8KC2V4cGlyZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCghhZG1pdHRlZBgCIAEoCzIbLnRvbGxnYXRlLm5vZGUudjEuQWRtaXNzaW9uSAASLAoHcmVmdXNlZBgDIAEoCzIZLnRvbGxnYXRlLm5vZGUudjEuUmVmdXNhbEgAQgkKB291dGNvbWUi9QEKC0dhdGVSZXF1ZXN0EhQKCHNlcXVlbmNlGAEgASgEQgIwARIvCgVhZG1pdBgCIAEoCzIeLnRvbGxnYXRlLm5vZGUudjEuQWRtaXRSZXF1ZXN0SAASMQoGc2V0dGxlGAMgASgLMh8udG9sbGdhdGUubm9kZS52MS5TZXR0bGVSZXF1ZXN0SAASMwoHYWJhbmRvbhgEIAEoCzIgLnRvbGxnYXRlLm5vZGUudjEuQWJhbmRvblJlcXVlc3RIABIvCgV0b3VjaBgFIAEoCzIeLnRvbGxnYXRlLm5vZGUudjEuVG91Y2hSZXF1ZXN0SABCBgoEY2FsbCKqAgoMR2F0ZVJlc3BvbnNlEhQKCHNlcXVlbmNlGAEgASgEQgIwARIwCgVhZG1pdBgCIAEoCzIfLnRvbGxnYXRlLm5vZGUudjEuQWRtaXRSZXNwb25zZUgAEjIKBnNldHRsZRgDIAEoCzIgLnRvbGxnYXRlLm5vZGUudjEuU2V0dGxlUmVzcG9uc2VIABI0CgdhYmFuZG9uGAQgASgLMiEudG9sbGdhdGUubm9kZS52MS5BYmFuZG9uUmVzcG9uc2VIABIwCgV0b3VjaBgFIAEoCzIfLnRvbGxnYXRlLm5vZGUudjEuVG91Y2hSZXNwb25zZUgAEiwKBWVycm9yGAYgASgLMhsudG9sbGdhdGUubm9kZS52MS5HYXRlRXJyb3JIAEIICgZhbnN3ZXIiKgoJR2F0ZUVycm9yEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCTKJAwoLR2F0ZVNlcnZpY2USSAoFQWRtaXQSHi50b2xsZ2F0ZS5ub2RlLnYxLkFkbWl0UmVxdWVzdBofLnRvbGxnYXRlLm5vZGUudjEuQWRtaXRSZXNwb25zZRJLCgZTZXR0bGUSHy50b2xsZ2F0ZS5ub2RlLnYxLlNldHRsZVJlcXVlc3QaIC50b2xsZ2F0ZS5ub2RlLnYxLlNldHRsZVJlc3BvbnNlEk4KB0FiYW5kb24SIC50b2xsZ2F0ZS5ub2RlLnYxLkFiYW5kb25SZXF1ZXN0GiEudG9sbGdhdGUubm9kZS52MS5BYmFuZG9uUmVzcG9uc2USSAoFVG91Y2gSHi50b2xsZ2F0ZS5ub2RlLnYxLlRvdWNoUmVxdWVzdBofLnRvbGxnYXRlLm5vZGUudjEuVG91Y2hSZXNwb25zZRJJCgRHYXRlEh0udG9sbGdhdGUubm9kZS52MS5HYXRlUmVxdWVzdBoeLnRvbGxnYXRlLm5vZGUudjEuR2F0ZVJlc3BvbnNlKAEwAUJ0ChRjb20udG9sbGdhdGUubm9kZS52MVABWh90b2xsZ2F0ZS9ub2RlL3YxO3RvbGxnYXRlbm9kZXYxqgIQVG9sbGdhdGUuTm9kZS5WMcoCEFRvbGxnYXRlXE5vZGVcVjHqAhJUb2xsZ2F0ZTo6Tm9kZTo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_v1_decision_service]);
+  fileDesc("CiN0b2xsZ2F0ZS9ub2RlL3YxL2dhdGVfc2VydmljZS5wcm90bxIQdG9sbGdhdGUubm9kZS52MSKxBAoMQWRtaXRSZXF1ZXN0EhsKEXZpcnR1YWxfa2V5X3ZhbHVlGAEgASgJSAASHAoSdmlydHVhbF9rZXlfc2hhMjU2GAIgASgMSAASGAoOdmlydHVhbF9rZXlfaWQYAyABKAlIABIQCghwcm92aWRlchgEIAEoCRINCgVtb2RlbBgFIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYBiABKAkSFAoMcmVxdWVzdF90eXBlGAcgASgJEjwKB2hlYWRlcnMYCCADKAsyKy50b2xsZ2F0ZS5ub2RlLnYxLkFkbWl0UmVxdWVzdC5IZWFkZXJzRW50cnkSOgoGcGFyYW1zGAkgAygLMioudG9sbGdhdGUubm9kZS52MS5BZG1pdFJlcXVlc3QuUGFyYW1zRW50cnkSEQoJZmFsbGJhY2tzGAogAygJEiwKCGVzdGltYXRlGAsgASgLMhoudG9sbGdhdGUubm9kZS52MS5Fc3RpbWF0ZRIVCg12YWxpZGF0ZV9vbmx5GAwgASgIEhAKCGVuZF91c2VyGA0gASgJEg8KB3Nlc3Npb24YDiABKAkSDAoEdG9vbBgPIAEoCRIMCgR0YWdzGBAgAygJGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi0KC1BhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKY3JlZGVudGlhbCKoAQoIRXN0aW1hdGUSGQoMaW5wdXRfdG9rZW5zGAEgASgDSACIAQESFAoMcHJvbXB0X2J5dGVzGAIgASgDEhoKDW91dHB1dF90b2tlbnMYAyABKANIAYgBARIaCg1jb3N0X25hbm9fdXNkGAQgASgDSAKIAQFCDwoNX2lucHV0X3Rva2Vuc0IQCg5fb3V0cHV0X3Rva2Vuc0IQCg5fY29zdF9uYW5vX3VzZCJ5Cg1BZG1pdFJlc3BvbnNlEi8KCGFkbWl0dGVkGAEgASgLMhsudG9sbGdhdGUubm9kZS52MS5BZG1pc3Npb25IABIsCgdyZWZ1c2VkGAIgASgLMhkudG9sbGdhdGUubm9kZS52MS5SZWZ1c2FsSABCCQoHb3V0Y29tZSK4AgoJQWRtaXNzaW9uEhQKDGFkbWlzc2lvbl9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRINCgVtb2RlbBgDIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYBCABKAkSEQoJZmFsbGJhY2tzGAUgAygJEjkKB2hlYWRlcnMYBiADKAsyKC50b2xsZ2F0ZS5ub2RlLnYxLkFkbWlzc2lvbi5IZWFkZXJzRW50cnkSLAoIZXN0aW1hdGUYByABKAsyGi50b2xsZ2F0ZS5ub2RlLnYxLkVzdGltYXRlEi8KC2V4cGlyZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLHAQoHUmVmdXNhbBInCghkZWNpc2lvbhgBIAEoDjIVLnRvbGxnYXRlLnYxLkRlY2lzaW9uEg4KBnJlYXNvbhgCIAEoCRITCgtodHRwX3N0YXR1cxgDIAEoBRIuCgtyZXRyeV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgVsaW1pdBgFIAEoCzIbLnRvbGxnYXRlLnYxLkV4cGxhaW5lZExpbWl0EhIKCmZvcl9jcmVkaXQYBiABKAgiswIKDVNldHRsZVJlcXVlc3QSFAoMYWRtaXNzaW9uX2lkGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg0KBW1vZGVsGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAUgASgDEhoKDWNvc3RfbmFub191c2QYBiABKANIAIgBARIZChFjYWNoZV9yZWFkX3Rva2VucxgHIAEoAxIdChVjYWNoZV9jcmVhdGlvbl90b2tlbnMYCCABKAMSFwoPcHJvdmlkZXJfa2V5X2lkGAkgASgJEhAKCGVuZF91c2VyGAogASgJEg8KB3Nlc3Npb24YCyABKAkSDAoEdG9vbBgMIAEoCRIMCgR0YWdzGA0gAygJQhAKDl9jb3N0X25hbm9fdXNkIlQKDlNldHRsZVJlc3BvbnNlEhQKDGlucHV0X3Rva2VucxgBIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAIgASgDEhUKDWNvc3RfbmFub191c2QYAyABKAMiJgoOQWJhbmRvblJlcXVlc3QSFAoMYWRtaXNzaW9uX2lkGAEgASgJIiMKD0FiYW5kb25SZXNwb25zZRIQCgh3YXNfb3BlbhgBIAEoCCKMAQoMVG91Y2hSZXF1ZXN0EhQKDGFkbWlzc2lvbl9pZBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRINCgVtb2RlbBgDIAEoCRIXCg9wcm92aWRlcl9rZXlfaWQYBCABKAkSLAoIZXN0aW1hdGUYBSABKAsyGi50b2xsZ2F0ZS5ub2RlLnYxLkVzdGltYXRlIqoBCg1Ub3VjaFJlc3BvbnNlEi8KC2V4cGlyZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCghhZG1pdHRlZBgCIAEoCzIbLnRvbGxnYXRlLm5vZGUudjEuQWRtaXNzaW9uSAASLAoHcmVmdXNlZBgDIAEoCzIZLnRvbGxnYXRlLm5vZGUudjEuUmVmdXNhbEgAQgkKB291dGNvbWUi9QEKC0dhdGVSZXF1ZXN0EhQKCHNlcXVlbmNlGAEgASgEQgIwARIvCgVhZG1pdBgCIAEoCzIeLnRvbGxnYXRlLm5vZGUudjEuQWRtaXRSZXF1ZXN0SAASMQoGc2V0dGxlGAMgASgLMh8udG9sbGdhdGUubm9kZS52MS5TZXR0bGVSZXF1ZXN0SAASMwoHYWJhbmRvbhgEIAEoCzIgLnRvbGxnYXRlLm5vZGUudjEuQWJhbmRvblJlcXVlc3RIABIvCgV0b3VjaBgFIAEoCzIeLnRvbGxnYXRlLm5vZGUudjEuVG91Y2hSZXF1ZXN0SABCBgoEY2FsbCKqAgoMR2F0ZVJlc3BvbnNlEhQKCHNlcXVlbmNlGAEgASgEQgIwARIwCgVhZG1pdBgCIAEoCzIfLnRvbGxnYXRlLm5vZGUudjEuQWRtaXRSZXNwb25zZUgAEjIKBnNldHRsZRgDIAEoCzIgLnRvbGxnYXRlLm5vZGUudjEuU2V0dGxlUmVzcG9uc2VIABI0CgdhYmFuZG9uGAQgASgLMiEudG9sbGdhdGUubm9kZS52MS5BYmFuZG9uUmVzcG9uc2VIABIwCgV0b3VjaBgFIAEoCzIfLnRvbGxnYXRlLm5vZGUudjEuVG91Y2hSZXNwb25zZUgAEiwKBWVycm9yGAYgASgLMhsudG9sbGdhdGUubm9kZS52MS5HYXRlRXJyb3JIAEIICgZhbnN3ZXIiKgoJR2F0ZUVycm9yEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCTKJAwoLR2F0ZVNlcnZpY2USSAoFQWRtaXQSHi50b2xsZ2F0ZS5ub2RlLnYxLkFkbWl0UmVxdWVzdBofLnRvbGxnYXRlLm5vZGUudjEuQWRtaXRSZXNwb25zZRJLCgZTZXR0bGUSHy50b2xsZ2F0ZS5ub2RlLnYxLlNldHRsZVJlcXVlc3QaIC50b2xsZ2F0ZS5ub2RlLnYxLlNldHRsZVJlc3BvbnNlEk4KB0FiYW5kb24SIC50b2xsZ2F0ZS5ub2RlLnYxLkFiYW5kb25SZXF1ZXN0GiEudG9sbGdhdGUubm9kZS52MS5BYmFuZG9uUmVzcG9uc2USSAoFVG91Y2gSHi50b2xsZ2F0ZS5ub2RlLnYxLlRvdWNoUmVxdWVzdBofLnRvbGxnYXRlLm5vZGUudjEuVG91Y2hSZXNwb25zZRJJCgRHYXRlEh0udG9sbGdhdGUubm9kZS52MS5HYXRlUmVxdWVzdBoeLnRvbGxnYXRlLm5vZGUudjEuR2F0ZVJlc3BvbnNlKAEwAUJ0ChRjb20udG9sbGdhdGUubm9kZS52MVABWh90b2xsZ2F0ZS9ub2RlL3YxO3RvbGxnYXRlbm9kZXYxqgIQVG9sbGdhdGUuTm9kZS5WMcoCEFRvbGxnYXRlXE5vZGVcVjHqAhJUb2xsZ2F0ZTo6Tm9kZTo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_tollgate_v1_decision_service]);
 
 /**
  * Request of `Admit`: a request to a model, as the gateway meets it.
@@ -117,6 +117,36 @@ export type AdmitRequest = Message<"tollgate.node.v1.AdmitRequest"> & {
    * @generated from field: bool validate_only = 12;
    */
   validateOnly: boolean;
+
+  /**
+   * The dimensions of spend: `end_user`, `session`, `tool` and `tags`. They decide nothing, and are reported with the usage. The end
+   * user that the request is for, by a name or id of the caller. Each dimension has at most 128 bytes and no control characters;
+   * white space around it is cut off, and empty says nothing.
+   *
+   * @generated from field: string end_user = 13;
+   */
+  endUser: string;
+
+  /**
+   * The session that the request belongs to: a conversation, or one run of an agent.
+   *
+   * @generated from field: string session = 14;
+   */
+  session: string;
+
+  /**
+   * The tool that makes the request: a program, or a step of one.
+   *
+   * @generated from field: string tool = 15;
+   */
+  tool: string;
+
+  /**
+   * Tags of the request, a set: order and repeats mean nothing. At most 16 different ones, none of them empty.
+   *
+   * @generated from field: repeated string tags = 16;
+   */
+  tags: string[];
 };
 
 /**
@@ -401,6 +431,35 @@ export type SettleRequest = Message<"tollgate.node.v1.SettleRequest"> & {
    * @generated from field: string provider_key_id = 9;
    */
   providerKeyId: string;
+
+  /**
+   * The end user that the request was for; empty for the one that was admitted. This and the other dimensions have the bounds that
+   * they have in `AdmitRequest`.
+   *
+   * @generated from field: string end_user = 10;
+   */
+  endUser: string;
+
+  /**
+   * The session that the request belonged to; empty for the one that was admitted.
+   *
+   * @generated from field: string session = 11;
+   */
+  session: string;
+
+  /**
+   * The tool that made the request; empty for the one that was admitted.
+   *
+   * @generated from field: string tool = 12;
+   */
+  tool: string;
+
+  /**
+   * Tags of the request, instead of those that were admitted; none for those.
+   *
+   * @generated from field: repeated string tags = 13;
+   */
+  tags: string[];
 };
 
 /**
@@ -752,8 +811,8 @@ export const GateService: GenService<{
    * that the node does not hold, the answer waits for that, a quarter of a second at most unless the node is set otherwise. A
    * refusal is an answer, and no error.
    *
-   * Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback or an
-   * SHA-256 that has not 32 bytes.
+   * Errors: INVALID_ARGUMENT for a missing model, estimates that are negative or above 2^53 - 1, a malformed fallback, an
+   * SHA-256 that has not 32 bytes, or dimensions of spend that are too long, too many or have control characters.
    *
    * @generated from rpc tollgate.node.v1.GateService.Admit
    */
@@ -767,8 +826,8 @@ export const GateService: GenService<{
    * Settled again, it answers as the first time, whatever the figures are. Settled after its time was up, it charges what
    * exceeds the estimate.
    *
-   * Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names that are too long or have
-   * control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
+   * Errors: INVALID_ARGUMENT for a malformed id, figures that are negative or above 2^53 - 1, or names or dimensions that are too
+   * long or have control characters; NOT_FOUND for an id that the node never gave, or whose admission ended long ago; FAILED_PRECONDITION for
    * an admission that was abandoned; UNAVAILABLE if the node cannot write: settle again.
    *
    * @generated from rpc tollgate.node.v1.GateService.Settle
