@@ -7,33 +7,8 @@ set -euo pipefail
 binary=$(realpath -- "${1:?usage: examples/generated.sh BINARY}")
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/..
-work=$(mktemp -d)
-server='' node=''
-
-finish() {
-    status=$?
-    trap - EXIT
-    for process in $node $server; do kill -TERM "$process" 2>/dev/null || true; done
-    wait
-    if [ "$status" -ne 0 ]; then
-        tail -n 20 "$work"/*.log >&2 || true
-        echo "generated: FAILED" >&2
-    fi
-    rm -rf "$work"
-    exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-fail() { echo "generated: $*" >&2; exit 1; }
-
-eventually() { # COMMAND…: within 60 seconds
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        [ "$SECONDS" -lt "$deadline" ] || fail "gave up waiting for: $*"
-        sleep 0.1
-    done
-}
+name=generated
+source "$here/harness.sh"
 
 missing() { # TOOL-OR-FILE…: what is not there
     for it in "$@"; do [ -e "$it" ] || command -v "$it" >/dev/null || echo "$it"; done
@@ -89,11 +64,11 @@ in_java() {
 
 [ -z "$(missing grpcurl python3)" ] || fail "grpcurl and python3 are needed"
 "$binary" serve --listen 127.0.0.1:0 --ready-file "$work/address" --database "sqlite://$work/tollgate.db" 2>"$work/server.log" &
-server=$!
+started+=("$!")
 eventually [ -s "$work/address" ]
 "$binary" node --server "http://$(cat "$work/address")" --node-id gateway --data-dir "$work/node" --listen 127.0.0.1:0 \
     --ready-file "$work/place" 2>"$work/node.log" &
-node=$!
+started+=("$!")
 eventually [ -s "$work/place" ]
 
 for language in go java; do

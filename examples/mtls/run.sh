@@ -7,34 +7,8 @@ set -euo pipefail
 binary=$(realpath -- "${1:?usage: examples/mtls/run.sh BINARY}")
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
-work=$(mktemp -d)
-pids=()
-
-finish() {
-    status=$?
-    trap - EXIT
-    exec 3>&- || true
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    wait
-    if [ "$status" -ne 0 ]; then
-        tail -n 20 "$work"/*.log >&2 || true
-        echo "mtls: FAILED" >&2
-    fi
-    rm -rf "$work"
-    exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-fail() { echo "mtls: $*" >&2; exit 1; }
-
-eventually() { # COMMAND…: within 60 seconds
-    local deadline=$((SECONDS + 60))
-    until "$@"; do
-        [ "$SECONDS" -lt "$deadline" ] || fail "gave up waiting for: $*"
-        sleep 0.1
-    done
-}
+name=mtls
+source "$here/../harness.sh"
 
 documented() { # TEXT: runs the commands of the code block of docs/tls.md that has the text
     (cd "$work" && bash -euc "$(awk -v text="$1" '
@@ -64,14 +38,14 @@ echo "== two nodes watch"
 "$binary" serve --listen 127.0.0.1:0 --ready-file "$work/address" --database "sqlite://$work/tollgate.db" \
     --log-format json --tls-cert "$work/server.pem" --tls-key "$work/server.key" --tls-client-ca "$work/client-ca.pem" \
     2>"$work/server.log" &
-pids+=($!)
+started+=($!)
 eventually test -s "$work/address"
 server=localhost:$(sed 's/.*://' "$work/address")
 "${python[@]}" "$here/watch.py" "$server" "$work/ca.pem" "$work/node.pem" "$work/node.key" >"$work/python.log" 2>&1 &
 in_python=$!
 node "$here/watch.js" "$root/proto" "$server" "$work/ca.pem" "$work/node.pem" "$work/node.key" >"$work/node.log" 2>&1 &
 in_node=$!
-pids+=("$in_python" "$in_node")
+started+=("$in_python" "$in_node")
 eventually grep -q begun "$work/python.log"
 eventually grep -q begun "$work/node.log"
 
@@ -80,7 +54,7 @@ mkfifo "$work/stop"
 "${python[@]}" "$here/write.py" "$server" "$work/ca.pem" "$work/admin.pem" "$work/admin.key" \
     <"$work/stop" >"$work/writer.log" 2>&1 &
 writer=$!
-pids+=("$writer")
+started+=("$writer")
 exec 3>"$work/stop"
 serves_what_is_there() {
     local of_file of_server

@@ -7,25 +7,8 @@ set -euo pipefail
 binary=$(realpath -- "${1:?usage: examples/openapi/run.sh BINARY}")
 here=$(cd "$(dirname "$0")" && pwd)
 venv=$here/../../target/openapi/venv
-work=$(mktemp -d)
-server=''
-
-finish() {
-    status=$?
-    trap - EXIT
-    if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; fi
-    wait
-    if [ "$status" -ne 0 ]; then
-        tail -n 20 "$work"/*.log >&2 || true
-        echo "openapi: FAILED" >&2
-    fi
-    rm -rf "$work"
-    exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-fail() { echo "openapi: $*" >&2; exit 1; }
+name=openapi
+source "$here/../harness.sh"
 
 if ! cmp --silent "$here/requirements.txt" "$venv/installed"; then
     python3 -m venv --clear "$venv"
@@ -38,12 +21,8 @@ PATH=$venv/bin:$PATH
 TOLLGATE_TOKEN=tg_$(python3 -c 'import secrets; print(secrets.token_hex(16))')
 export TOLLGATE_TOKEN
 TOLLGATE_BOOTSTRAP_TOKEN=$TOLLGATE_TOKEN "$binary" serve --testing --log-level warn >"$work/url" 2>"$work/server.log" &
-server=$!
-deadline=$((SECONDS + 60))
-until [ -s "$work/url" ]; do
-    kill -0 "$server" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ] || fail "the server does not serve"
-    sleep 0.1
-done
+started+=("$!")
+eventually test -s "$work/url"
 url=$(cat "$work/url")
 
 echo "== generate"

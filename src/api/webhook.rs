@@ -139,7 +139,7 @@ impl Api {
         let mut secret = String::new();
         if let Some(webhook) = &mut webhook {
             let names = |field: &str| mask.as_ref().is_some_and(|mask| mask.paths.iter().any(|path| path == field));
-            // What stays as it is may be from a time when the server allowed more.
+            // A URL that stays may be from a time when the server allowed more.
             if names("url") || names("*") || mask.as_ref().is_none_or(|mask| mask.paths.is_empty()) {
                 self.check_url(webhook)?;
             }

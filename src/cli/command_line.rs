@@ -19,7 +19,7 @@ pub(super) fn parsed() -> Result<Cli, Failure> {
     let read = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     read.map_err(|error| {
         let variable = of_environment(&error, &command, &|name| std::env::var_os(name));
-        // What cannot be shown is not worth another failure.
+        // A message that cannot be shown is not worth another failure.
         drop(error.print());
         if let Some(said) = variable {
             eprintln!("tollgate: {said}");

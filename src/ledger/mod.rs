@@ -234,7 +234,7 @@ impl Ledger {
     /// The answer that `command` would get now. Nobody who writes waits for it, however much it decides.
     ///
     /// # Errors
-    /// What the decision refuses; `Unavailable` if the database does not answer.
+    /// The refusal of the decision; `Unavailable` if the database does not answer.
     pub async fn rehearse(&self, call: Call, command: Command) -> Result<Answer, Error> {
         self.catch_up().await?;
         let (state, now) = (State::clone(&self.state()), self.now());

@@ -187,7 +187,7 @@ pub(super) fn alike(one: &AnyResource, other: &AnyResource) -> bool {
 #[derive(Default)]
 struct Faults {
     violations: Violations,
-    /// What is named and does not exist.
+    /// The names of resources that do not exist.
     missing: Vec<Reference>,
     /// The first error of another kind.
     first: Option<Error>,
@@ -288,7 +288,7 @@ pub fn apply(state: &State, cx: &mut Context<'_>, steps: &[Step], takes_over: bo
 
     let upserts = order.into_iter().filter(|index| !steps[*index].deletes);
     let (made, failed): (Vec<usize>, Vec<usize>) = upserts.partition(|index| keys[*index].is_some());
-    // What was not made is not missed: it has its own fault.
+    // A resource that was not made has its own fault, and is not called missing beside it.
     let failed: HashSet<Kind> = failed.into_iter().map(|index| steps[index].kind).collect();
     let made: Vec<_> = made.into_iter().filter_map(|index| Some((index, keys[index].as_ref()?))).collect();
     let is_complete = faults.is_empty();

@@ -36,7 +36,7 @@ impl Api {
         let v1::WaitForRevisionRequest { revision, timeout, node_ids } = request;
         let timeout = self.check(revision, timeout, &node_ids).await?;
         let deadline = Instant::now() + timeout;
-        // What the log has no more is older than whatever a node may have been told last.
+        // A revision that the log has no more is older than any that a node may have been told last.
         let times = self.ledger.reader().commit_times(&[revision]).await.map_err(|error| error.to_domain())?;
         let committed_at = times.get(&revision).copied().unwrap_or(Timestamp::EPOCH);
         let mut applied = self.ledger.fleet().applied();
@@ -119,8 +119,8 @@ impl Api {
                 node_count += 1;
                 continue;
             }
-            // Its stream may outlive its session and prove its copy until the revision is made. What proves a later copy
-            // brings the revision first.
+            // Its stream may outlive its session and prove its copy until the revision is made. A later proof comes with the
+            // revision.
             let proven = status.last_seen.max(committed_at);
             let ends = status.max_staleness.map(|staleness| after(proven, staleness));
             if ends.is_some_and(|ends| ends <= now) && node_ids.is_empty() {

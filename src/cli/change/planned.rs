@@ -1,4 +1,4 @@
-//! What files ask of a server: the plan of it, and the calls that carry it out.
+//! The plan of the changes that files ask for, and the calls that carry it out.
 
 use std::collections::HashSet;
 

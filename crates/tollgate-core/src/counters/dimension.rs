@@ -37,7 +37,7 @@ impl Dimension<'_> {
         Window::at(self.anchor, self.length, self.calendar, at)
     }
 
-    /// Whether usage of the time `at`, which would count in `window`, is of before that was set to zero.
+    /// Whether usage of the time `at`, which would count in `window`, occurred before an update set that window to zero.
     pub fn went_with_reset(&self, at: Timestamp, window: &Window) -> bool {
         self.usage_reset_at.is_some_and(|reset_at| at < reset_at && window.start <= reset_at && reset_at < window.end)
     }

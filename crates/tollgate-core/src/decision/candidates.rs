@@ -12,9 +12,9 @@ use super::{Caller, Candidate, Explanation, LimitCheck, Request, Usage, Verdict,
 use crate::config::{Aligned as _, Config};
 use crate::domain::{Enforcement, Fallback, LimitKind, LimitOwner, ProviderConfig, Stored, VirtualKey};
 
-/// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted: of one at which the
-/// request would have to wait for another one to end only if that is so at all of them. The others, by falling weight, become
-/// the fallbacks if there are none.
+/// Draws one of the key's provider configs that permit the model, have a weight, and are not exhausted. One at which the
+/// request would wait for another request to end is drawn only if it would wait at all of them. The others, by falling weight,
+/// become the fallbacks if there are none.
 pub(super) fn choose<'a>(
     config: &Config,
     usage: &dyn Usage,
@@ -67,8 +67,8 @@ pub(super) fn choose<'a>(
             },
         );
     }
-    let at_once = open.iter().copied().filter(|place| !waits.get(*place).copied().unwrap_or_default());
-    let mut from: Vec<usize> = at_once.collect();
+    let has_room = |place: &usize| !waits.get(*place).copied().unwrap_or_default();
+    let mut from: Vec<usize> = open.iter().copied().filter(has_room).collect();
     if from.is_empty() {
         from.clone_from(&open);
     }
@@ -122,6 +122,7 @@ fn by_weight(one: &Candidate, other: &Candidate) -> Ordering {
     falling.then_with(|| one.config_id.cmp(&other.config_id))
 }
 
+/// A provider config as a candidate, and whether the request would wait there for another one to end.
 fn candidate(
     config: &Config,
     usage: &dyn Usage,
@@ -137,7 +138,7 @@ fn candidate(
     checks::check(usage, request, &owner, &provider_config.limits, key.calendar(config), &free, &mut limits);
     let refused = checks::refused(caller, provider_config, model);
     let permits_model = refused.is_none();
-    // It may be drawn, but the request would wait there.
+    // The limit at which the request would wait if this one is drawn.
     let full =
         limits.iter().find(|limit| limit.kind == LimitKind::Concurrency && !limit.blocks && limit.used >= limit.max);
     let full = full.filter(|limit| limit.enforcement != Enforcement::Shadow).cloned();

@@ -206,33 +206,28 @@ pub(super) fn check(
     free: &Free<'_>,
     found: &mut Vec<LimitCheck>,
 ) {
-    each(
-        usage,
-        request,
-        limits,
-        calendar,
-        |Used { limit_id, kind, enforcement, reserve, used, max, estimate, window }| {
-            let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
-            // One that may wait need not wait at a lock.
-            let waits = kind == LimitKind::Concurrency && max > 0 && !usage.weighs_open(enforcement);
-            let full = used >= max && !waits || !fits && usage.weighs_estimates(kind, enforcement);
-            let stops = full && !(kind == LimitKind::Budget && free.is_free());
-            let is_shadow = enforcement == Enforcement::Shadow;
-            found.push(LimitCheck {
-                owner: owner.clone(),
-                limit_id: limit_id.clone(),
-                kind,
-                used,
-                max,
-                remaining: max.saturating_sub(used).max(0),
-                window,
-                enforcement,
-                reserve,
-                blocks: stops && !is_shadow,
-                would_block: stops && is_shadow,
-            });
-        },
-    );
+    each(usage, request, limits, calendar, |dimension| {
+        let Used { limit_id, kind, enforcement, reserve, used, max, estimate, window } = dimension;
+        let fits = estimate <= 0 || used.saturating_add(estimate) <= max;
+        // One that may wait need not wait at a lock.
+        let waits = kind == LimitKind::Concurrency && max > 0 && !usage.weighs_open(enforcement);
+        let full = used >= max && !waits || !fits && usage.weighs_estimates(kind, enforcement);
+        let stops = full && !(kind == LimitKind::Budget && free.is_free());
+        let is_shadow = enforcement == Enforcement::Shadow;
+        found.push(LimitCheck {
+            owner: owner.clone(),
+            limit_id: limit_id.clone(),
+            kind,
+            used,
+            max,
+            remaining: max.saturating_sub(used).max(0),
+            window,
+            enforcement,
+            reserve,
+            blocks: stops && !is_shadow,
+            would_block: stops && is_shadow,
+        });
+    });
 }
 
 /// A dimension of a limit, what of it is used, and what a request is expected to add.
@@ -259,16 +254,8 @@ fn each(
     if let Some((rate, max)) = limits.rate_limits.iter().find_map(|rate| Some((rate, rate.concurrent?))) {
         let window = Window { start: Timestamp::EPOCH, end: Timestamp::MAX };
         let (kind, enforcement, reserve) = (LimitKind::Concurrency, rate.enforcement, Reserve::default());
-        visit(Used {
-            limit_id: &rate.id,
-            kind,
-            enforcement,
-            reserve,
-            used: usage.open(rate),
-            max,
-            estimate: 0,
-            window,
-        });
+        let (used, estimate) = (usage.open(rate), 0);
+        visit(Used { limit_id: &rate.id, kind, enforcement, reserve, used, max, estimate, window });
     }
     let tokens = limits.rate_limits.iter().filter_map(|rate| Some((rate, rate.token()?)));
     shortest_first(tokens, rate_place, |(rate, RateDimension { max_limit, reset_duration, anchor })| {

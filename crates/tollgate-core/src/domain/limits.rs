@@ -173,7 +173,7 @@ impl Enforcement {
 /// How much of a limit nodes hold for a request in flight whose caller does not bound the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Reserve {
-    /// What answers of the model usually have.
+    /// The usual length of an answer of the model.
     #[default]
     Observed,
     /// The longest answer of the model.

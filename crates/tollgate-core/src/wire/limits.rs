@@ -1,10 +1,11 @@
 //! Budgets and rate limits.
 
+use super::holding::{enforcement, reserve, reserved, said};
 use super::text::{self, timestamp};
 use super::{Form, increase, parse_timestamp, threshold};
 use crate::domain::{
-    Budget, Calendar, Enforcement, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, Reserve, ResetDuration,
-    Timestamp, Violations, Window,
+    Budget, Calendar, LimitOwner, Limits, NanoUsd, Path, RateDimension, RateLimit, Reserve, ResetDuration, Timestamp,
+    Violations, Window,
 };
 use crate::proto::v1;
 
@@ -192,50 +193,6 @@ fn rate_limit(message: v1::RateLimit, path: &Path<'_>, violations: &mut Violatio
     })
 }
 
-/// How a limit holds requests back, as a client says it.
-fn enforcement(number: i32, path: &Path<'_>, violations: &mut Violations) -> Option<Enforcement> {
-    match v1::Enforcement::try_from(number) {
-        Ok(v1::Enforcement::Unspecified | v1::Enforcement::Hard) => Some(Enforcement::Hard),
-        Ok(v1::Enforcement::Soft) => Some(Enforcement::Soft),
-        Ok(v1::Enforcement::Shadow) => Some(Enforcement::Shadow),
-        Err(_) => {
-            violations.add(path.field("enforcement"), format!("is {number}; must be HARD, SOFT or SHADOW"));
-            None
-        }
-    }
-}
-
-/// How much of a limit is held for requests in flight, as a client says it.
-fn reserve(number: i32, path: &Path<'_>, violations: &mut Violations) -> Option<Reserve> {
-    match v1::Reserve::try_from(number) {
-        Ok(v1::Reserve::Unspecified | v1::Reserve::Observed) => Some(Reserve::Observed),
-        Ok(v1::Reserve::WorstCase) => Some(Reserve::WorstCase),
-        Err(_) => {
-            violations.add(path.field("reserve"), format!("is {number}; must be OBSERVED or WORST_CASE"));
-            None
-        }
-    }
-}
-
-/// How much of a limit is held, as the API has it; stream and log leave out what is usual.
-fn reserved(reserve: Reserve, form: Form) -> i32 {
-    let reserve = match (reserve, form) {
-        (Reserve::Observed, Form::Stream | Form::Log) => v1::Reserve::Unspecified,
-        (Reserve::Observed, Form::Answer(_)) => v1::Reserve::Observed,
-        (Reserve::WorstCase, _) => v1::Reserve::WorstCase,
-    };
-    reserve.into()
-}
-
-/// How a limit holds requests back, as the API has it.
-pub fn render_enforcement(enforcement: Enforcement) -> v1::Enforcement {
-    match enforcement {
-        Enforcement::Hard => v1::Enforcement::Hard,
-        Enforcement::Soft => v1::Enforcement::Soft,
-        Enforcement::Shadow => v1::Enforcement::Shadow,
-    }
-}
-
 /// Takes over what a client cannot say of the limits that were parsed of the same messages.
 pub(super) fn recall(
     limits: &mut Limits,
@@ -390,14 +347,6 @@ pub fn render_rate_limit(
         created_at: Some(timestamp(limit.created_at)),
         updated_at: Some(timestamp(limit.updated_at)),
         owner: Some(owner.into()),
-    }
-}
-
-/// Stream and log leave out that a limit is hard: so they are as they were before limits said it.
-fn said(enforcement: Enforcement, form: Form) -> i32 {
-    match (enforcement, form) {
-        (Enforcement::Hard, Form::Stream | Form::Log) => v1::Enforcement::Unspecified.into(),
-        _ => render_enforcement(enforcement).into(),
     }
 }
 

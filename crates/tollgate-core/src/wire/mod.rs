@@ -8,6 +8,7 @@ mod calendar;
 mod ceiling;
 mod credit;
 mod customer;
+mod holding;
 mod increase;
 mod limit_owner;
 mod limits;
@@ -41,7 +42,8 @@ pub use credit::{
     parse_credit_directive, parse_credit_report, parse_credit_used, read_credit_key, render_credit_directive,
     render_credit_key, render_credit_report, render_credit_used, render_duration,
 };
-pub use limits::{render_budget, render_enforcement, render_rate_limit};
+pub use holding::render_enforcement;
+pub use limits::{render_budget, render_rate_limit};
 pub use model_config::parse_model_config_scope;
 pub use pricing_override::{parse_pricing_scope_kind, parse_rates, render_pricing_scope_kind, render_rates};
 pub use provider::render_key as render_provider_key;

@@ -33,7 +33,7 @@ async fn dimensions_come_with_the_request_or_its_settlement_and_survive_a_restar
     let ada = dimensions("ada", "s-1", "", &["b", "a"]);
     let request = Request { dimensions: &ada, ..rig.request() };
     node.engine.admit(&request).await.unwrap().settle(used(1)).await.unwrap();
-    // What is known in the end counts, and the rest is as it was admitted.
+    // The settlement replaces each dimension that it has; the others are as they were admitted.
     let known = |tool: &str, tags: &[&str]| dimensions("", "", tool, tags);
     let settled = Used { dimensions: known("search", &[]), ..used(20) };
     node.engine.admit(&request).await.unwrap().settle(settled).await.unwrap();

@@ -620,8 +620,8 @@ export enum Reserve {
   UNSPECIFIED = 0,
 
   /**
-   * What answers of the model usually have: the 95th percentile of the last 1,000 that the node saw, or 256 LLM tokens. An
-   * answer that is longer exceeds the limit by the difference.
+   * The usual length of an answer of the model: the 95th percentile of the last 1,000 answers that the node saw, or 256 LLM
+   * tokens. A longer answer exceeds the limit by the difference.
    *
    * @generated from enum value: RESERVE_OBSERVED = 1;
    */

@@ -121,7 +121,8 @@ export type UsageEntry = Message<"tollgate.v1.UsageEntry"> & {
   /**
    * The dimensions of spend: `end_user`, `session`, `tool` and `tags`. No limit counts by them. The end user that the requests were
    * for, by a name or id of the gateway's caller. Each dimension has at most 128 bytes and no control characters; white space
-   * around it is cut off, and empty says nothing.
+   * around it is cut off, and empty says nothing. This version checks them and keeps none of them: `ListSpend` cannot group by
+   * them yet.
    *
    * @generated from field: string end_user = 14;
    */
