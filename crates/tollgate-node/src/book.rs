@@ -11,7 +11,7 @@ use tollgate_core::credit;
 use tollgate_core::decision::Usage;
 use tollgate_core::domain::{Budget, LimitId, LimitKind, RateLimit, Timestamp, Window};
 use tollgate_core::proto::v1::UsageEntry;
-use tollgate_core::usage::{Entry, FormerKeys, assign};
+use tollgate_core::usage::{Assigned, Entry, FormerKeys, assign};
 
 use crate::engine::stamp;
 use crate::outbox::state::{Batch, Id, Place, State};
@@ -191,6 +191,22 @@ fn take(amounts: &mut Amounts, less: &[(CounterKey, i64)]) {
 
 /// The windows that an entry counts against, and how much, as the control plane will count it; none if it will refuse the entry.
 pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
+    let amounts = assigned(config, entry, now).map(|assigned| assigned.amounts).unwrap_or_default();
+    amounts.into_iter().map(|amount| (amount.key, amount.amount)).collect()
+}
+
+/// The same, once the entry is put at the beginning of its second, but not before any time from which on usage counts in one of these
+/// windows: entries with the same time are in the same windows, and may be added up.
+pub(crate) fn align(config: &Config, entry: &mut UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
+    let Some(Assigned { amounts, at, from, .. }) = assigned(config, entry, now) else { return Vec::new() };
+    if entry.occurred_at.is_some() && !amounts.is_empty() {
+        let second = at.plus_micros(-at.as_micros().rem_euclid(1_000_000));
+        entry.occurred_at = Some(stamp(second.max(from)));
+    }
+    amounts.into_iter().map(|amount| (amount.key, amount.amount)).collect()
+}
+
+fn assigned(config: &Config, entry: &UsageEntry, now: Timestamp) -> Option<Assigned> {
     let occurred_at = occurred_at(entry);
     let entry = Entry {
         virtual_key_id: entry.virtual_key_id.as_str().into(),
@@ -204,23 +220,11 @@ pub(crate) fn amounts(config: &Config, entry: &UsageEntry, now: Timestamp) -> Ve
         occurred_at,
         ..Entry::default()
     };
-    match assign(config, &FormerKeys::default(), &entry, now) {
-        Ok(assigned) => assigned.amounts.into_iter().map(|amount| (amount.key, amount.amount)).collect(),
-        Err(_) => Vec::new(),
-    }
+    assign(config, &FormerKeys::default(), &entry, now).ok()
 }
 
 fn occurred_at(entry: &UsageEntry) -> Option<Timestamp> {
     entry.occurred_at.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos))
-}
-
-/// Puts an entry at the beginning of its second, but not before a window that it counts in began: entries with the same time are
-/// in the same windows, and may be added up.
-pub(crate) fn align(entry: &mut UsageEntry, amounts: &[(CounterKey, i64)]) {
-    let Some(at) = occurred_at(entry).filter(|_| !amounts.is_empty()) else { return };
-    let second = at.plus_micros(-at.as_micros().rem_euclid(1_000_000));
-    let windows = amounts.iter().map(|(key, _)| key.window_start).filter(|start| *start <= at);
-    entry.occurred_at = Some(stamp(windows.fold(second, Timestamp::max)));
 }
 
 /// The time that an admission has, from now.
@@ -232,28 +236,56 @@ pub(crate) fn deadline(ttl: Duration) -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tollgate_core::domain::{Resource as _, Stored, VirtualKey};
+    use tollgate_core::proto::v1;
+    use tollgate_testkit::world::{NOW, World, key};
+
     use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    /// When an entry of this time is put, in microseconds from the beginning of a second.
+    fn aligned(world: &World, key: &str, micros: i64) -> i64 {
+        let at = Timestamp::from_micros(NOW + micros);
+        let mut entry = UsageEntry {
+            virtual_key_id: key.to_owned(),
+            requests: 1,
+            cost_nano_usd: 1,
+            occurred_at: Some(stamp(at)),
+            ..UsageEntry::default()
+        };
+        align(&world.config, &mut entry, at.plus_micros(SECOND));
+        occurred_at(&entry).unwrap().as_micros() - NOW
+    }
 
     #[test]
     fn entries_with_the_same_time_are_in_the_same_windows() {
-        let aligned = |micros: i64, windows: &[i64]| {
-            let mut entry =
-                UsageEntry { occurred_at: Some(stamp(Timestamp::from_micros(micros))), ..UsageEntry::default() };
-            let amount = |start: &i64| {
-                let window_start = Timestamp::from_micros(*start);
-                (CounterKey { limit_id: "limit".into(), kind: LimitKind::Budget, window_start }, 1)
-            };
-            align(&mut entry, &windows.iter().map(amount).collect::<Vec<_>>());
-            occurred_at(&entry).unwrap().as_micros()
+        assert_eq!(NOW % SECOND, 0);
+        let mut world = World::new();
+        let budget = v1::Budget { max_limit: 1.0, reset_duration: "1m".to_owned(), ..Default::default() };
+        let own = world.add::<VirtualKey>(v1::VirtualKey { budgets: vec![budget], ..key(Vec::new()) });
+        let edit = |world: &mut World, edit: &dyn Fn(&mut Budget)| {
+            let mut stored = Stored::clone(world.config.get::<VirtualKey>(own.id.as_str()).unwrap());
+            edit(&mut stored.resource.limits.budgets[0]);
+            world.config.put(&VirtualKey::wrap(Arc::new(stored)));
         };
-        assert_eq!(aligned(7_900_000, &[0]), 7_000_000);
-        // A window began within the second: before it and after it are two times.
-        assert_eq!(aligned(7_300_000, &[0, 2_500_000]), 7_000_000);
-        assert_eq!(aligned(7_900_000, &[0, 7_500_000]), 7_500_000);
-        // Usage that comes late may count in a later window.
-        assert_eq!(aligned(7_900_000, &[0, 60_000_000]), 7_000_000);
+        let own = own.id.as_str();
+        let at = |micros: i64| Timestamp::from_micros(NOW + micros);
+        // A window begins within the second, 2.5 seconds on.
+        edit(&mut world, &|budget| budget.anchor = at(2_500_000));
+        assert_eq!(
+            [1_900_000, 2_300_000, 2_900_000, 3_100_000].map(|micros| aligned(&world, own, micros)),
+            [1_000_000, 2_000_000, 2_500_000, 3_000_000]
+        );
+        // It is set to zero within the second: what was before that does not count, and keeps its time.
+        edit(&mut world, &|budget| budget.usage_reset_at = Some(Box::new(at(2_700_000))));
+        assert_eq!(
+            [2_600_000, 2_700_000, 2_900_000, 3_100_000].map(|micros| aligned(&world, own, micros)),
+            [2_600_000, 2_700_000, 2_700_000, 3_000_000]
+        );
         // Nobody knows the windows of a key that is gone.
-        assert_eq!(aligned(7_900_001, &[]), 7_900_001);
-        assert_eq!(aligned(-100_000, &[-500_000]), -500_000);
+        assert_eq!(aligned(&world, "gone", 2_900_001), 2_900_001);
     }
 }

@@ -6,10 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tollgate_core::domain::Timestamp;
+use tollgate_core::proto::v1::watch_config_response::Event;
 
 /// What was told last: the latest of so many is believed. Each comes late by its way through the network, the least late is the
 /// nearest.
 const TOLD: usize = 8;
+
+/// How late the time may be told, at most, for the time of a commit to be believed before it: where the server's clock was set
+/// back, commits go on from times that it has not reached again.
+const LATE: i64 = 10_000_000;
 
 /// Tells the time. It goes on by the machine's steady clock, which nobody can set, and never goes back.
 pub(crate) struct Clock(Mutex<Course>);
@@ -37,6 +42,29 @@ impl Clock {
         let origin = course.origins.iter().copied().max().unwrap_or_default();
         course.last = course.last.max(origin.saturating_add(elapsed));
         Timestamp::from_micros(course.last)
+    }
+
+    /// Takes the time that a message of the stream tells.
+    pub(crate) fn hear(&self, event: &Event) {
+        let time = |at: &Option<prost_types::Timestamp>| {
+            at.as_ref().and_then(|at| Timestamp::from_parts(at.seconds, at.nanos))
+        };
+        match event {
+            Event::Begin(begin) => time(&begin.server_time).into_iter().for_each(|at| self.begin(at)),
+            Event::Bookmark(mark) => time(&mark.server_time).into_iter().for_each(|at| self.tell(at)),
+            Event::Batch(batch) => time(&batch.commit_time).into_iter().for_each(|at| self.reach(at)),
+            Event::Usage(_) | Event::GoAway(_) => {}
+        }
+    }
+
+    /// Something was committed at this time, so that it is this time at least: windows that began with it, and limits that it
+    /// set to zero, count whatever this node does from then on.
+    fn reach(&self, committed: Timestamp) {
+        let now = self.now().as_micros();
+        let mut course = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if committed.as_micros().saturating_sub(now) <= LATE {
+            course.last = course.last.max(committed.as_micros());
+        }
     }
 
     /// A stream begins, perhaps at another server: it is this time there, and what was told before is of no account.
@@ -71,6 +99,29 @@ mod tests {
     use super::*;
 
     const HOUR: i64 = 3_600_000_000;
+
+    #[test]
+    fn it_is_not_before_what_was_committed() {
+        use tollgate_core::proto::v1::{Bookmark, ConfigBatch, WatchBegin};
+        let clock = Clock::new();
+        let at = |time: Timestamp| {
+            let (seconds, nanos) = time.parts();
+            Some(prost_types::Timestamp { seconds, nanos })
+        };
+        let server = Timestamp::now();
+        // Told a second late, as by a machine that has much to do.
+        clock.hear(&Event::Begin(WatchBegin { server_time: at(server.plus_micros(-1_000_000)), ..Default::default() }));
+        assert!(clock.now() < server);
+        let batch = |time| Event::Batch(ConfigBatch { commit_time: at(time), ..Default::default() });
+        clock.hear(&batch(server));
+        assert!(clock.now() >= server);
+        // A server whose clock was set back commits in its future.
+        clock.hear(&batch(server.plus_micros(HOUR)));
+        assert!(clock.now() < server.plus_micros(HOUR / 2));
+        clock.hear(&batch(server.plus_micros(-HOUR)));
+        clock.hear(&Event::Bookmark(Bookmark { server_time: at(server.plus_micros(5_000_000)), ..Default::default() }));
+        assert!(clock.now() >= server.plus_micros(5_000_000));
+    }
 
     #[test]
     fn it_is_the_servers_time_and_never_goes_back() {

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tollgate_core::counters::ToldUsage;
-use tollgate_core::domain::{AnyResource, Timestamp};
-use tollgate_core::proto::v1::watch_config_response::Event;
+use tollgate_core::domain::AnyResource;
 use tollgate_core::proto::v1::{CountedBatches, WatchConfigResponse};
 use tollgate_core::reducer::{ConfigCopy, Progress, Reducer};
 use tollgate_core::wire::read_usage;
@@ -49,16 +48,8 @@ impl Sink<ConfigCopy> for Follower {
 
     fn message(&mut self, message: &WatchConfigResponse) -> ControlFlow<Self::End> {
         self.contact.heard();
-        let time =
-            |told: Option<prost_types::Timestamp>| told.and_then(|at| Timestamp::from_parts(at.seconds, at.nanos));
-        match &message.event {
-            Some(Event::Begin(begin)) => {
-                time(begin.server_time).into_iter().for_each(|at| self.engine.clock().begin(at))
-            }
-            Some(Event::Bookmark(mark)) => {
-                time(mark.server_time).into_iter().for_each(|at| self.engine.clock().tell(at))
-            }
-            Some(Event::Batch(_) | Event::Usage(_) | Event::GoAway(_)) | None => {}
+        if let Some(event) = &message.event {
+            self.engine.clock().hear(event);
         }
         ControlFlow::Continue(())
     }

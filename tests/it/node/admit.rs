@@ -109,6 +109,29 @@ async fn a_budget_is_spent_to_its_last_request_and_no_further() {
     rig.stop().await;
 }
 
+/// Each update sets the budget to zero somewhere within a second, and the node settles in the same one.
+#[tokio::test]
+async fn usage_right_after_a_reset_counts() {
+    let world = World::new().await;
+    let node = world.builder().start().await.unwrap();
+    let mut keys = VirtualKeyServiceClient::new(world.api.0.clone());
+    for round in 1..=8 {
+        let reset = v1::UpdateVirtualKeyRequest {
+            virtual_key: Some(v1::VirtualKey { id: world.key.id.clone(), ..Default::default() }),
+            reset_budget_usage: true,
+            ..Default::default()
+        };
+        let revision = keys.update_virtual_key(reset).await.unwrap().into_inner().virtual_key.unwrap().revision;
+        let knows = |status: &Status| matches!(status, Status::Ready { revision: known } if *known >= revision);
+        soon(node.statuses().wait_for(knows)).await.unwrap();
+        node.admit(&world.request()).await.unwrap().settle(used(COST + round)).await.unwrap();
+        world.until_counted(COST + round).await;
+    }
+    node.shutdown().await;
+    let World { mut rig, .. } = world;
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_in_flight_is_held_and_what_is_given_up_is_free_again() {
     let world = World::new().await;

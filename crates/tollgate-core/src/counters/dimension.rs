@@ -39,7 +39,16 @@ impl Dimension<'_> {
 
     /// Whether usage of the time `at`, which would count in `window`, occurred before an update set that window to zero.
     pub fn went_with_reset(&self, at: Timestamp, window: &Window) -> bool {
-        self.usage_reset_at.is_some_and(|reset_at| at < reset_at && window.start <= reset_at && reset_at < window.end)
+        self.reset_in(window).is_some_and(|reset_at| at < reset_at)
+    }
+
+    /// From when on usage counts in the window: its start, or when an update set it to zero last.
+    pub fn counts_from(&self, window: &Window) -> Timestamp {
+        self.reset_in(window).unwrap_or(window.start)
+    }
+
+    fn reset_in(&self, window: &Window) -> Option<Timestamp> {
+        self.usage_reset_at.filter(|reset_at| window.start <= *reset_at && *reset_at < window.end)
     }
 
     /// The ceiling at the time `at`: nano-dollars, tokens or requests.

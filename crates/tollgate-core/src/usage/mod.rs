@@ -89,6 +89,9 @@ pub struct Assigned {
     pub until: Timestamp,
     /// When it was consumed.
     pub at: Timestamp,
+    /// The last of the times, up to that, from which on usage counts in these windows: what was consumed in between moves the
+    /// same windows.
+    pub from: Timestamp,
     /// Id of the customer that it is counted for.
     pub customer_id: Option<Arc<str>>,
     /// Id of the team that it is counted for.
@@ -181,6 +184,7 @@ pub fn assign_late(
         late: false,
         until: Timestamp::MAX,
         at,
+        from: Timestamp::from_micros(i64::MIN),
         customer_id: caller.customer_id(),
         team_id: caller.team_id(),
     };
@@ -201,6 +205,10 @@ pub fn assign_late(
             LimitKind::Requests => (*requests, own),
         };
         if amount > 0 && !dimension.went_with_reset(at, &window) {
+            let from = dimension.counts_from(&window);
+            if from <= at {
+                assigned.from = assigned.from.max(from);
+            }
             let (max, max_before) = (dimension.max(now), dimension.greatest_max(&window, now));
             let Dimension { limit_id, kind, alert_percents, .. } = dimension;
             let key = CounterKey { limit_id, kind, window_start: window.start };

@@ -2,12 +2,11 @@
 
 use tollgate_core::config::Config;
 use tollgate_core::counters::CounterKey;
-use tollgate_core::domain::{Enforcement, Timestamp};
-use tollgate_core::proto::v1::UsageEntry;
+use tollgate_core::domain::Enforcement;
 
 use super::{Engine, Inner};
 use crate::admission::{AdmissionId, SettleError, Settled, Used};
-use crate::book::{align, amounts};
+use crate::book::align;
 use crate::judge::covers;
 use crate::outbox::record::How;
 use crate::outbox::state::{Ended, Open, closed, closed_uncovered, expired};
@@ -37,7 +36,7 @@ impl Engine {
                 combinations.bound(&mut entry, now);
                 counts.uncovered += u64::from(!covers(&open.estimate, &entry));
                 answers.note(&entry.provider, &entry.model, entry.output_tokens, entry.cost_nano_usd);
-                let amounts = counted(config, &mut entry, now);
+                let amounts = align(config, &mut entry, now);
                 let uncovered = if credit.is_needed() { uncovered(config, &amounts, &open.credit) } else { Vec::new() };
                 outbox.write(vec![closed_uncovered(id.0, How::Settled, Some(entry.clone()), &uncovered)])?;
                 let held = book.release(&id.0).map(|held| held.credit).unwrap_or_default();
@@ -54,7 +53,7 @@ impl Engine {
                 if let Some(more) = &mut more {
                     combinations.bound(more, now);
                 }
-                let amounts = more.as_mut().map(|more| counted(config, more, now)).unwrap_or_default();
+                let amounts = more.as_mut().map(|more| align(config, more, now)).unwrap_or_default();
                 let uncovered = if credit.is_needed() { uncovered(config, &amounts, &[]) } else { Vec::new() };
                 outbox.write(vec![closed_uncovered(id.0, How::Settled, more.clone(), &uncovered)])?;
                 let more = more.unwrap_or_default();
@@ -94,7 +93,7 @@ impl Engine {
             if let Some(estimate) = &mut estimate {
                 combinations.bound(estimate, now);
             }
-            let amounts = estimate.as_mut().map(|estimate| counted(config, estimate, now)).unwrap_or_default();
+            let amounts = estimate.as_mut().map(|estimate| align(config, estimate, now)).unwrap_or_default();
             if let Err(error) = outbox.write(vec![expired(id, estimate.clone(), now.parts().0)]) {
                 tracing::debug!(%error, "what expired cannot be charged yet");
                 break;
@@ -105,13 +104,6 @@ impl Engine {
             counts.expired += 1;
         }
     }
-}
-
-/// The counters that an entry moves. The entry is put at the beginning of its second.
-fn counted(config: &Config, entry: &mut UsageEntry, now: Timestamp) -> Vec<(CounterKey, i64)> {
-    let amounts = amounts(config, entry, now);
-    align(entry, &amounts);
-    amounts
 }
 
 /// The amounts of hard limits that no credit is held for.

@@ -76,7 +76,8 @@ export type UsageEntry = Message<"tollgate.v1.UsageEntry"> & {
   /**
    * When it was consumed; the time of counting if absent. It decides the window, if that is the current one or the one
    * before, and not more than 5 minutes ahead of the server. If older, budgets count it in the current window and rate
-   * limits in none; if further ahead, it counts as now.
+   * limits in none; if further ahead, it counts as now. Usage of before a limit's `usage_reset_at` does not count in the window
+   * that was set to zero then. Whoever adds usage up begins anew at each of these times, within a second too.
    *
    * @generated from field: google.protobuf.Timestamp occurred_at = 8;
    */
